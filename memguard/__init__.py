@@ -1,0 +1,42 @@
+"""memguard: estimate, guard, stream and diagnose the memory of language-model data preparation.
+
+The public names load lazily: `import memguard` costs no numpy, no tiktoken and no rich.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from memguard.errors import (
+        ConfigError,
+        EngineNotInstalled,
+        InputError,
+        ManifestMismatch,
+        MemguardError,
+        MemoryLimitExceeded,
+        ShardError,
+        SystemInterfaceError,
+    )
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ConfigError",
+    "EngineNotInstalled",
+    "InputError",
+    "ManifestMismatch",
+    "MemguardError",
+    "MemoryLimitExceeded",
+    "ShardError",
+    "SystemInterfaceError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from memguard import errors
+
+        return getattr(errors, name)
+    raise AttributeError(f"module 'memguard' has no attribute {name!r}")

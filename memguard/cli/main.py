@@ -1,0 +1,121 @@
+"""Entry point: finds the command, parses its flags, turns errors into one line and an exit code.
+
+A command's module is imported only when it is asked for, so `memguard --help` and the watcher stay light.
+Each has `add_arguments(parser)` and `main(arguments) -> exit code`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+
+from memguard import __version__
+from memguard.errors import ConfigError, MemguardError
+
+__all__ = ["COMMANDS", "main"]
+
+COMMANDS = {
+    "estimate": "peak RAM, disk and time of every known prep plan for these files on this machine",
+    "run": "run a script under the guard: never a bare \"Killed\" again",
+    "tokenize": "stream text into token files: bounded memory, exactly tiktoken's tokens",
+    "diagnose": "why was my script \"Killed\"? from a log, stdin, this machine or the last run",
+    "doctor": "what this machine lets memguard see and enforce",
+    "demo": "the whole story in a minute, on text that ships with Python",
+}
+
+_EPILOG = """\
+start here:
+  memguard demo                        see it work, inside a small memory limit
+  memguard estimate train.txt          before: which plan fits this machine?
+  memguard run prepare.py              during: guard your own script
+  memguard tokenize train.txt -o data  instead: stream it
+  memguard diagnose                    after: why was it "Killed"?
+
+exit codes: 0 done or fits, 1 the answer is "no", 2 usage, 3 cannot measure or read;
+`run` passes on the script's own code, 75 where the guard ended it, 125 when memguard itself failed,
+126/127 when the command cannot be executed or found.
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command; returns the exit code. Never raises for what a user can cause."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    command = None
+    try:
+        command = _command(arguments)
+        if command is None:
+            return 0
+        return _run_command(command, arguments[1:])
+    except MemguardError as error:
+        return _report_error(error, command)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # The reader of our output went away (`memguard … | head`): not an error, and nothing more to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+
+
+def _command(arguments: list[str]) -> str | None:
+    """The command's name; None when --help or --version was all there was."""
+    first = arguments[0] if arguments else "--help"
+    if first in ("-h", "--help", "help"):
+        if len(arguments) > 1 and arguments[1] in COMMANDS:
+            arguments[:] = [arguments[1], "--help"]
+            return arguments[0]
+        print(_overview(), end="")
+        return None
+    if first in ("-V", "--version"):
+        print(f"memguard {__version__}")
+        return None
+    if first not in COMMANDS:
+        what = "option" if first.startswith("-") else "command"
+        raise ConfigError(f"no such {what}: {first}", _suggestion(first))
+    return first
+
+
+def _overview() -> str:
+    lines = ["usage: memguard COMMAND [OPTIONS]", "", "Prepare text for language-model training without being Killed.", ""]
+    lines += [f"  {name:<10} {text}" for name, text in COMMANDS.items()]
+    lines += ["", "memguard COMMAND --help shows a command's options.", "", _EPILOG]
+    return "\n".join(lines)
+
+
+def _suggestion(word: str) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(word, COMMANDS, n=1)
+    if close:
+        return f"did you mean `memguard {close[0]}`?"
+    if word.endswith(".py"):
+        return f"to run a script under the guard: memguard run {word}"
+    return "`memguard --help` lists the commands"
+
+
+def _run_command(name: str, arguments: list[str]) -> int:
+    module = importlib.import_module(f"memguard.cli.{name}")
+    parser = argparse.ArgumentParser(
+        prog=f"memguard {name}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(parser)
+    try:
+        namespace = parser.parse_args(arguments)
+    except SystemExit as stop:  # argparse has printed the help (0) or the usage error (2)
+        return stop.code if isinstance(stop.code, int) else 2
+    code = module.main(namespace)
+    sys.stdout.flush()
+    return int(code)
+
+
+def _report_error(error: MemguardError, command: str | None) -> int:
+    prefix = f"memguard {command}" if command else "memguard"
+    print(f"{prefix}: {error.message}", file=sys.stderr)
+    if error.hint:
+        print(f"  {error.hint}", file=sys.stderr)
+    return error.exit_code

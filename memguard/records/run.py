@@ -1,0 +1,94 @@
+"""run/1: what one guarded run was, did and left; written by the guard, read by diagnose and report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Culprit", "Decision", "Forecast", "Overhead", "RunLimit", "RunRecord"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunLimit:
+    """The limit that bound (or would bind first): `value` bytes usable, `source` in words."""
+
+    value: int
+    source: str
+    name: str | None = None  # the Constraint's name
+    kernel_limit: int | None = None  # the limit as the kernel enforces it, before the margin
+
+
+@dataclass(frozen=True, slots=True)
+class Overhead:
+    """What the watcher itself cost."""
+
+    cpu_seconds: float
+    rss: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One thing the guard did, and by which rule. `time` is seconds since the start of the run."""
+
+    time: float
+    action: str
+    rule: str
+    used: int
+    limit: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Culprit:
+    """The line (and, where Python could be asked, the variable) that holds the memory."""
+
+    file: str | None = None
+    line: int | None = None
+    function: str | None = None
+    variable: str | None = None
+    type: str | None = None
+    length: int | None = None
+    bytes: int | None = None
+    bytes_as_uint16: int | None = None
+    advice: str | None = None
+    source_text: str | None = None  # the line's own text
+    pid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    input: str
+    position: int
+    size: int
+    peak: int
+    eta_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    SCHEMA = "memguard.run/1"
+
+    id: str
+    command: tuple[str, ...]
+    cwd: str
+    started: float  # Unix time
+    seconds: float | None  # wall time; None: the journal ends before the run did
+    pid: int | None  # the root of the tree
+    exit_code: int | None  # memguard's own exit code; None: the journal ends before the run did
+    exit_signal: int | None  # the signal that ended the script, if one did
+    termination_reason: str | None  # null | memory | forecast | hang | user
+    peak: int | None  # peak of the tree's own anonymous + shared memory, bytes
+    limit: RunLimit | None
+    overhead: Overhead | None
+    decisions: tuple[Decision, ...] = ()
+    culprit: Culprit | None = None
+    forecast: Forecast | None = None
+    script: str | None = None  # the script file, if the command runs one
+    script_exit_code: int | None = None  # the child's own code, also where the guard ended it
+    stack: str | None = None  # the faulthandler dump, as text
+    stack_path: str | None = None
+    processes: int | None = None  # most processes alive at once
+    samples: int | None = None
+    max_lateness: float | None = None  # seconds the watcher woke up too late, at worst
+    cgroup: str | None = None  # the memory cgroup that the script ran in
+    warnings: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()  # files that the tree had open for reading, largest first

@@ -1,0 +1,33 @@
+"""Fixtures for every test: an own state directory, real English text, and the skips for missing rights."""
+
+from __future__ import annotations
+
+import pydoc_data.topics
+from pathlib import Path
+
+import pytest
+
+from tests.boxes import MemoryBox
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    missing = MemoryBox.missing()
+    if missing:
+        for item in items:
+            if item.get_closest_marker("cgroup"):
+                item.add_marker(pytest.mark.skip(reason=missing))
+
+
+@pytest.fixture(autouse=True)
+def state_directory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test keeps its runs to itself; child processes inherit the place."""
+    directory = tmp_path_factory.mktemp("state")
+    monkeypatch.setenv("MEMGUARD_STATE_DIR", str(directory))
+    return directory
+
+
+@pytest.fixture(scope="session")
+def english() -> str:
+    """About half a megabyte of real English text that ships with Python itself."""
+    return "\n\n".join(pydoc_data.topics.topics[name] for name in sorted(pydoc_data.topics.topics))

@@ -10,7 +10,7 @@ import re
 
 from memguard.errors import ConfigError
 
-__all__ = ["KIB", "MIB", "GIB", "format_count", "format_duration", "format_rate", "format_size", "parse_size"]
+__all__ = ["GIB", "KIB", "MIB", "format_count", "format_duration", "format_rate", "format_size", "parse_size"]
 
 KIB = 1 << 10
 MIB = 1 << 20
@@ -36,7 +36,7 @@ def parse_size(text: str, *, total: int | None = None) -> int:
     power = " kmgtp".index(prefix.lower()) if prefix else 0
     if suffix.lower().startswith("i") and not prefix:
         raise ConfigError(f"not a size: {text!r}", _HINT)
-    size = round(float(number) * base**power)
+    size: int = round(float(number) * base**power)
     if size < 1:
         raise ConfigError(f"a size must be at least one byte: {text!r}", _HINT)
     return size
@@ -78,7 +78,7 @@ def format_count(count: int | float | None) -> str:
 def format_rate(per_second: float, unit: str = "B/s") -> str:
     """Decimal, for speeds: `format_rate(154e6)` → `154 MB/s`; `format_rate(4.2e7, "tokens/s")` → `42.0 M tokens/s`."""
     value, prefix = float(per_second), ""
-    for prefix in ("", "k", "M", "G"):  # noqa: B007
+    for prefix in ("", "k", "M", "G"):
         if value < 999.5 or prefix == "G":
             break
         value /= 1000

@@ -102,7 +102,12 @@ class MemoryBox:
         self, command: list[str], *, user: str | None = None, timeout: float = 120, **options: Any
     ) -> subprocess.CompletedProcess[str]:
         """Like subprocess.run(capture_output=True), inside the box."""
-        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        options = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            **options,
+        }
         process = self.start(command, user=user, **options)
         try:
             out, err = process.communicate(timeout=timeout)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import pydoc_data.topics
 from pathlib import Path
 
 import pytest
 
+from memguard.inject import gpt2_files
 from tests.boxes import MemoryBox
 
 
@@ -31,3 +33,16 @@ def state_directory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytes
 def english() -> str:
     """About half a megabyte of real English text that ships with Python itself."""
     return "\n\n".join(pydoc_data.topics.topics[name] for name in sorted(pydoc_data.topics.topics))
+
+
+@pytest.fixture(scope="session")
+def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The bundled GPT-2 files as a TIKTOKEN_CACHE_DIR, for scripts that run without memguard."""
+    directory = tmp_path_factory.mktemp("vocabulary")
+    for name in ("vocab.bpe", "encoder.json"):
+        url = f"https://openaipublic.blob.core.windows.net/gpt-2/encodings/main/{name}"
+        (directory / hashlib.sha1(url.encode()).hexdigest()).write_bytes(gpt2_files.contents(url) or b"")
+    for path in (directory, *directory.parents):  # a normal user reads it too
+        if path.owner() == directory.owner() and path.is_relative_to(tmp_path_factory.getbasetemp().parent):
+            path.chmod(0o755)
+    return str(directory)

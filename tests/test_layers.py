@@ -120,7 +120,18 @@ def modules_after(code: str) -> set[str]:
     return set(result.stdout.split())
 
 
-HEAVY = {"numpy", "rich", "tiktoken", "gigatoken", "psutil", "subprocess", "logging", "ctypes", "pathlib", "tempfile"}
+HEAVY = {
+    "numpy",
+    "rich",
+    "tiktoken",
+    "gigatoken",
+    "psutil",
+    "subprocess",
+    "logging",
+    "ctypes",
+    "pathlib",
+    "tempfile",
+}
 
 
 def test_the_watcher_stays_light() -> None:

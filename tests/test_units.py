@@ -32,7 +32,26 @@ def test_parse_size(text: str, size: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "abc", "-1G", "0", "0.0001B", "5iB", "1 2G", "1e9", "nan", "inf", "1GG", "G", "75%", "150%", "0%", "x%", "١G", "1_0M"],
+    [
+        "",
+        "abc",
+        "-1G",
+        "0",
+        "0.0001B",
+        "5iB",
+        "1 2G",
+        "1e9",
+        "nan",
+        "inf",
+        "1GG",
+        "G",
+        "75%",
+        "150%",
+        "0%",
+        "x%",
+        "١G",
+        "1_0M",
+    ],
 )
 def test_parse_size_refuses(text: str) -> None:
     total = None if text == "75%" else 100
@@ -53,7 +72,15 @@ def test_a_printed_size_reads_back_within_rounding(size: int) -> None:
 
 @pytest.mark.parametrize(
     ("size", "text"),
-    [(0, "0 B"), (1023, "1023 B"), (1024, "1.00 KiB"), (1586495488, "1.48 GiB"), (1023.9 * MIB, "1.00 GiB"), (None, "?"), (-5 * MIB, "-5.00 MiB")],
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.00 KiB"),
+        (1586495488, "1.48 GiB"),
+        (1023.9 * MIB, "1.00 GiB"),
+        (None, "?"),
+        (-5 * MIB, "-5.00 MiB"),
+    ],
 )
 def test_format_size(size: float | None, text: str) -> None:
     assert format_size(size) == text

@@ -19,9 +19,9 @@ __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
     "estimate": "peak RAM, disk and time of every known prep plan for these files on this machine",
-    "run": "run a script under the guard: never a bare \"Killed\" again",
+    "run": 'run a script under the guard: never a bare "Killed" again',
     "tokenize": "stream text into token files: bounded memory, exactly tiktoken's tokens",
-    "diagnose": "why was my script \"Killed\"? from a log, stdin, this machine or the last run",
+    "diagnose": 'why was my script "Killed"? from a log, stdin, this machine or the last run',
     "doctor": "what this machine lets memguard see and enforce",
     "demo": "the whole story in a minute, on text that ships with Python",
 }
@@ -78,7 +78,12 @@ def _command(arguments: list[str]) -> str | None:
 
 
 def _overview() -> str:
-    lines = ["usage: memguard COMMAND [OPTIONS]", "", "Prepare text for language-model training without being Killed.", ""]
+    lines = [
+        "usage: memguard COMMAND [OPTIONS]",
+        "",
+        "Prepare text for language-model training without being Killed.",
+        "",
+    ]
     lines += [f"  {name:<10} {text}" for name, text in COMMANDS.items()]
     lines += ["", "memguard COMMAND --help shows a command's options.", "", _EPILOG]
     return "\n".join(lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Diagnosis", "Event", "TaskRow"]
+__all__ = ["Counter", "Diagnosis", "Event", "TaskRow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,9 @@ class Event:
     """One kill (or refusal). Sizes in bytes; None where the log does not say."""
 
     time: str | None  # as the log prints it
-    killer: str  # kernel | memguard | systemd-oomd | …
-    pid: int | None  # the victim, as the log's own pid namespace counts
-    task: str | None
+    killer: str  # kernel | memguard | systemd-oomd | earlyoom | slurm | …
+    pid: int | None  # the victim, as the log's own pid namespace counts (the kernel: the host's)
+    task: str | None  # None: the log is cut before it names the victim
     anon_rss: int | None = None
     limit: int | None = None
     oom_memcg: str | None = None
@@ -49,16 +49,38 @@ class Event:
     categories: dict[str, int] | None = None  # anon, file, shmem, kernel, … as the kernel counted
     tasks: tuple[TaskRow, ...] = ()
     evidence: tuple[str, ...] = ()  # the log's own lines
+    uptime: float | None = None  # seconds, the kernel's own clock
+    unix_time: float | None = None  # seconds since 1970, where `time` can be turned into it
+    host: str | None = None
+    limit_name: str | None = None  # memory.max | memory.limit_in_bytes | memory.memsw.limit_in_bytes | …
+    cgroup_version: int | None = None
+    others: tuple[TaskRow, ...] = ()  # tasks killed along with the victim (memory.oom.group, shared memory)
+    task_count: int | None = None  # rows of the kernel's task table; `tasks` holds the largest of them
+    page_size: int | None = None  # bytes; as deduced from the log
+    swap_usage: int | None = None  # bytes of the limited cgroup in swap
+    note: str | None = None  # what else the log says about this event
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """A kill counter of the kernel's, which needs no right to read: it says how many, never whom or when."""
+
+    path: str  # the cgroup's directory
+    oom_kill: int  # since the cgroup was made
+    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
     SCHEMA = "memguard.diagnosis/1"
 
-    verdict: str
+    verdict: str  # oom-kill | memcg-oom | userspace-killer | allocation-failure | guard | not-memory | unknown
     confidence: str  # certain | likely | weak
-    events: tuple[Event, ...]
-    explanation: str
-    advice: tuple[str, ...]
+    events: tuple[Event, ...]  # the one that the verdict is about first
+    explanation: str  # the first line is the answer in one sentence
+    advice: tuple[str, ...]  # cheapest first
     sources: tuple[str, ...] = ()  # what was read, and what could not be, each with its reason
     run_id: str | None = None  # the guarded run it was matched with
+    evidence: tuple[str, ...] = ()  # the lines the verdict rests on
+    event_count: int = 0  # all events found, also those that `events` leaves out
+    counters: tuple[Counter, ...] = ()

@@ -27,7 +27,11 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     ("word", "hint"),
-    [("estimat", "did you mean `memguard estimate`?"), ("prepare.py", "memguard run prepare.py"), ("xyzzy", "--help")],
+    [
+        ("estimat", "did you mean `memguard estimate`?"),
+        ("prepare.py", "memguard run prepare.py"),
+        ("xyzzy", "--help"),
+    ],
 )
 def test_an_unknown_command_is_one_line_and_a_hint(word: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([word]) == 2

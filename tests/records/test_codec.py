@@ -55,7 +55,9 @@ def test_what_is_not_a_record_is_refused_in_one_line(text: str) -> None:
 def test_the_smallest_headroom_binds() -> None:
     loose = Constraint("MemAvailable", "/proc/meminfo", limit=1000, used=100, margin=100, kernel=False)
     tight = Constraint("memory.max", "/sys/fs/cgroup/x", limit=500, used=100, margin=64, kernel=True)
-    limits = Limits(effective=336, source="memory.max", available=900, total=1000, swap_free=0, constraints=(loose, tight))
+    limits = Limits(
+        effective=336, source="memory.max", available=900, total=1000, swap_free=0, constraints=(loose, tight)
+    )
     assert limits.binding is tight
     assert (tight.usable, tight.headroom) == (436, 336)
     assert tight.fraction == pytest.approx(100 / 436)

@@ -1,1 +1,1 @@
-"""The `memguard` command: main.py finds the command; each has a file that parses its flags and calls the rooms below."""
+"""The `memguard` command: main.py finds it; each command has a file that parses its flags and calls the rooms below."""

@@ -24,6 +24,7 @@ from memguard.units import MIB, format_duration, format_size, parse_size
 __all__ = ["add_arguments", "main"]
 
 SMALLEST_LIMIT = 300 * MIB  # below it the tokenizer's own budget (256 MiB) would not fit
+SIZES_PER_LIMIT = 10  # prepare.py needs about 11 times this text's size, and 56 MiB for its imports
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +39,11 @@ def main(arguments: argparse.Namespace) -> int:
         raise ConfigError(
             f"--limit {arguments.limit} is too small for the demo",
             f"take at least {format_size(SMALLEST_LIMIT)}",
+        )
+    if size * SIZES_PER_LIMIT < limit:
+        raise ConfigError(
+            f"--size {arguments.size} is too small to tell the story: prepare.py would fit into {arguments.limit}",
+            f"take at least {format_size(limit / SIZES_PER_LIMIT)}",
         )
     directory = _new_directory(arguments.keep)
     try:

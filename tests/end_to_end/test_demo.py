@@ -1,0 +1,35 @@
+"""`memguard demo`, as a newcomer runs it: under a minute, no network, nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+def test_the_demo_tells_the_whole_story(tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "TIKTOKEN_CACHE_DIR": str(tmp_path / "none")}
+    started = time.monotonic()
+    result = subprocess.run(
+        [sys.executable, "-m", "memguard", "demo"], env=environment, cwd=tmp_path, capture_output=True, text=True
+    )
+    shown = result.stdout + result.stderr
+    assert result.returncode == 0, shown
+    assert time.monotonic() - started < 60
+    for words in ("memguard estimate train.txt", "killed", "exit code 75", "prepare.py:", "byte for byte"):
+        assert words in shown, words
+    assert "Traceback" not in shown
+    assert not list(tmp_path.glob("memguard-demo-*"))
+
+
+def test_a_size_that_would_fit_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    target = tmp_path / "kept"
+    result = subprocess.run(
+        [sys.executable, "-m", "memguard", "demo", "--keep", str(target), "--size", "1MB"],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 2 and "too small" in result.stderr
+    assert not target.exists()

@@ -22,7 +22,8 @@ FLOORS = (
     ("tokens", "diagnose", "report"),
     ("system",),
     ("records", "pressure"),
-    ("errors", "units"),
+    ("units",),
+    ("errors",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 RECORDS_ONLY = ("diagnose", "report")  # beside errors and units

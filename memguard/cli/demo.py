@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 
 from memguard.cli.output import use_color, write_text
 from memguard.errors import ConfigError, InputError, MemguardError
@@ -131,7 +130,7 @@ def _step(title: str, directory: str, command: list[str], *, expect: int) -> Non
     shown = f"$ memguard {shlex.join(command)}"
     write_text(f"\x1b[1m{shown}\x1b[0m" if use_color(sys.stdout) else shown)
     sys.stdout.flush()
-    result = subprocess.run(list(_real_command(command)), cwd=directory)
+    result = subprocess.run(_real_command(command), cwd=directory)
     if result.returncode != expect:
         raise MemguardError(
             f"this step ended with exit code {result.returncode} instead of {expect}",
@@ -140,17 +139,16 @@ def _step(title: str, directory: str, command: list[str], *, expect: int) -> Non
     _say(f"exit code {result.returncode}")
 
 
-def _real_command(command: list[str]) -> Iterator[str]:
+def _real_command(command: list[str]) -> list[str]:
     """`command` with `memguard` as this interpreter runs it: prepare.py needs numpy and tiktoken, which are here."""
     this = [sys.executable, "-m", "memguard"]
-    yield from this
-    for word in command:
-        if word == "memguard":
-            yield from this
-        else:
-            yield word
-            if word == "run":
-                yield from ("--python", sys.executable)
+    if "--" in command:
+        end = command.index("--") + 1
+        assert command[end] == "memguard"
+        return [*this, *command[:end], *this, *command[end + 1 :]]
+    if command[0] == "run":
+        return [*this, "run", "--python", sys.executable, *command[1:]]
+    return [*this, *command]
 
 
 def _verify(directory: str) -> int:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import types
-import typing
-from typing import Any, TypeVar, Union
 
 from memguard.errors import MemguardError
 
-__all__ = ["from_dict", "from_json", "to_dict", "to_json"]
+TYPE_CHECKING = False  # typing would cost the watcher 0.5 MiB
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
 
-T = TypeVar("T")
+    T = TypeVar("T")
+
+__all__ = ["from_dict", "from_json", "to_dict", "to_json"]
 
 
 def to_dict(record: Any) -> Any:
@@ -53,14 +55,17 @@ def from_dict(cls: type[T], data: Any) -> T:
         found = data.get("schema") if isinstance(data, dict) else type(data).__name__
         raise MemguardError(f"expected a {schema or cls.__name__} record, found {found}")
     try:
-        return typing.cast(T, _build(cls, data))
+        record: T = _build(cls, data)
+        return record
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise MemguardError(f"not a usable {schema or cls.__name__} record: {error}") from None
 
 
 def _build(kind: Any, value: Any) -> Any:
+    import typing
+
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (Union, types.UnionType):
+    if origin in (typing.Union, types.UnionType):
         if value is None:
             return None
         return _build(next(a for a in arguments if a is not type(None)), value)
@@ -71,5 +76,5 @@ def _build(kind: Any, value: Any) -> Any:
     if dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)
         names = [field.name for field in dataclasses.fields(kind) if field.init]
-        return typing.cast(Any, kind)(**{n: _build(hints[n], value[n]) for n in names if n in value})
+        return typing.cast("typing.Any", kind)(**{n: _build(hints[n], value[n]) for n in names if n in value})
     return value

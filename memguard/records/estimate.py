@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from memguard.records.limits import Limits
 
-__all__ = ["CorpusStats", "Estimate", "PlanEstimate", "Range", "Step"]
+__all__ = ["CorpusStats", "Estimate", "PlanEstimate", "Range", "SliceStats", "Step"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +14,21 @@ class Range:
     low: int
     expected: int
     high: int
+
+
+@dataclass(frozen=True, slots=True)
+class SliceStats:
+    """A part of the text (all of it, or data[:0.9n] and data[0.9n:]) as open(path).read() gives it.
+
+    Newlines are translated there, so chars, utf8 and tokens are less than the file's own where it has carriage returns.
+    """
+
+    chars: int
+    char_width: int  # of this slice's own str: slices are as narrow as their own widest character
+    utf8: int  # bytes; tiktoken leaves this copy inside a str that is not ASCII
+    ascii: bool
+    tokens: Range
+    boxed_tokens: Range  # those whose id needs an int object of its own: above CPython's cached small ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +49,10 @@ class CorpusStats:
     has_0x0d: bool = False  # a 0x0D code unit makes universal newlines copy the text once more
     tokens_exact: bool = False
     sampled_bytes: int = 0
+    widening_bytes: int = 0  # most bytes alive while the decoder widens the str: (k_old + k)·p
+    invalid_utf8: int = 0  # files with malformed UTF-8
+    slices: tuple[SliceStats, ...] = ()
+    vocabulary: int = 0  # token ids of the encoding; 0: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +73,7 @@ class PlanEstimate:
     seconds: float | None
     verdict: str  # fits | tight | killed
     description: str = ""
+    output: str = ""  # what it writes: "uint16"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ __all__ = ["EncodingInfo", "InputFile", "Manifest", "ShardInfo"]
 class InputFile:
     path: str
     bytes: int
-    mtime: float
+    mtime: float | None  # None: no regular file (stdin, a pipe)
     sha256_head: str  # SHA-256 of the first MiB
 
 

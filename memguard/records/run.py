@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Culprit", "Decision", "Forecast", "Overhead", "RunLimit", "RunRecord"]
+__all__ = ["Culprit", "Decision", "Forecast", "Holder", "Overhead", "RunLimit", "RunRecord"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,17 @@ class Culprit:
     advice: str | None = None
     source_text: str | None = None  # the line's own text
     pid: int | None = None
+    inside: str | None = None  # the library call that the line was in: "core.py:73 in encode_ordinary"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """What one process of the tree held when the guard stopped it: anonymous + shared memory, bytes."""
+
+    pid: int
+    name: str
+    command: tuple[str, ...]
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +103,9 @@ class RunRecord:
     cgroup: str | None = None  # the memory cgroup that the script ran in
     warnings: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()  # files that the tree had open for reading, largest first
+    holders: tuple[Holder, ...] = ()  # who held the memory when the tree was stopped, largest first
+    tree: int | None = None  # anonymous + shared memory of the tree when it was stopped
+    kernel_kills: int | None = None  # processes that the kernel's OOM killer ended during the run
+    left: tuple[str, ...] = ()  # what outlived the run: processes, files in /dev/shm
+    stack_missing: str | None = None  # why there is no stack, where there is none
+    python: str | None = None  # the interpreter that ran the script

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+from tests.people import myself
+
 
 def test_the_demo_tells_the_whole_story(tmp_path: Path) -> None:
-    environment = {**os.environ, "TMPDIR": str(tmp_path), "TIKTOKEN_CACHE_DIR": str(tmp_path / "none")}
+    who = myself(tmp_path)
+    who.env["TIKTOKEN_CACHE_DIR"] = str(tmp_path / "none")
     started = time.monotonic()
-    result = subprocess.run(
-        [sys.executable, "-m", "memguard", "demo"], env=environment, cwd=tmp_path, capture_output=True, text=True
-    )
+    result = subprocess.run(who.memguard("demo"), env=who.env, cwd=tmp_path, capture_output=True, text=True)
     shown = result.stdout + result.stderr
     assert result.returncode == 0, shown
     assert time.monotonic() - started < 60

@@ -1,0 +1,88 @@
+"""Which files a process has open: /proc/PID/fd and fdinfo. Only the owner and root may look.
+
+Not here: what is mapped without a descriptor (/proc/PID/maps).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+
+from memguard.system.kernel_file import read_bytes
+
+__all__ = ["OpenFile", "find_descriptor", "parse_fdinfo", "read_open_files"]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """A regular file behind a descriptor. `deleted`: it has no name any more and `path` is its last one."""
+
+    path: str
+    descriptor: int
+    size: int
+    position: int | None  # bytes; None where the kernel does not say
+    readable: bool
+    writable: bool
+    deleted: bool = False
+
+
+def parse_fdinfo(text: str) -> tuple[int | None, int | None]:
+    """(position, open flags) of /proc/PID/fdinfo/FD; flags are octal there. None for what is missing."""
+    fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    try:
+        position = int(fields["pos"])
+    except (KeyError, ValueError):
+        position = None
+    try:
+        flags = int(fields["flags"], 8)
+    except (KeyError, ValueError):
+        flags = None
+    return position, flags
+
+
+def read_open_files(pid: int, proc: str = "/proc") -> tuple[OpenFile, ...]:
+    """The regular files that `pid` has open, in the order of their descriptors; empty where nobody may look."""
+    try:
+        names = sorted((int(name) for name in os.listdir(f"{proc}/{pid}/fd") if name.isdigit()))
+    except OSError:
+        return ()
+    return tuple(file for name in names if (file := _read_open_file(pid, name, proc)) is not None)
+
+
+def _read_open_file(pid: int, descriptor: int, proc: str) -> OpenFile | None:
+    link = f"{proc}/{pid}/fd/{descriptor}"
+    try:
+        path = os.readlink(link)
+        if not path.startswith("/") or path.startswith(("/dev/pts/", "/proc/", "/sys/")):
+            return None  # pipe:[…], socket:[…], terminals
+        status = os.stat(link)  # follows the descriptor itself, also where the name is gone
+    except OSError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    position, flags = parse_fdinfo((read_bytes(f"{proc}/{pid}/fdinfo/{descriptor}") or b"").decode("ascii", "replace"))
+    access = (flags or 0) & os.O_ACCMODE
+    return OpenFile(
+        path=path.removesuffix(" (deleted)"),
+        descriptor=descriptor,
+        size=status.st_size,
+        position=position,
+        readable=access in (os.O_RDONLY, os.O_RDWR),
+        writable=access in (os.O_WRONLY, os.O_RDWR),
+        deleted=status.st_nlink == 0,
+    )
+
+
+def find_descriptor(pid: int, path: str, proc: str = "/proc") -> int | None:
+    """The first descriptor behind which `pid` has exactly `path` open; None where there is none or nobody may look."""
+    try:
+        for name in os.listdir(f"{proc}/{pid}/fd"):
+            try:
+                if os.readlink(f"{proc}/{pid}/fd/{name}") == path:
+                    return int(name)
+            except OSError:
+                continue
+    except OSError:
+        pass
+    return None

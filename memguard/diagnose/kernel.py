@@ -1,0 +1,357 @@
+"""What the Linux kernel prints when it kills for memory (mm/oom_kill.c, mm/memcontrol.c) -> events. Pure.
+
+Covers 3.10 to 6.18: global, cpuset and mempolicy kills, memory cgroups v1 and v2, memory.oom.group, the panic forms.
+One pass, one open report per host (and per caller id, where the kernel prints one), bounded state. Either of the two
+kill lines alone is enough, and a report that is cut, repeated or mixed with other lines gives what it still holds.
+
+Wordings by version:
+  ≤ 4.20  "Kill process N (x) score S or sacrifice child", then "Killed process N (x) total-vm:…", maybe of a child;
+          memcg: "Task in A killed as a result of limit of B", memory.stat on one line per cgroup
+  5.0     + "oom-kill:constraint=…,oom_memcg=…,task_memcg=…,task=x,pid=N,uid=U"
+  5.1     the announcement is gone; "Out of memory: Killed process …" / "Memory cgroup out of memory: Killed process …"
+  5.4     + "UID:… pgtables:…kB oom_score_adj:…"      6.8  task table with rss_anon rss_file rss_shmem
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+
+from memguard.diagnose.block import Block, Kill, Row, Usage
+from memguard.diagnose.lines import Line, split_message
+from memguard.records.diagnosis import Event
+
+__all__ = ["TRIGGERS", "KernelParser"]
+
+_DUMP_TRIGGERS = ("tgid total_vm", "memory: usage ", "emory cgroup stats for", "as a result of limit of")
+# Substrings of every line that can begin a report or prove a kill: a log without any of them holds none.
+TRIGGERS = (
+    "oom-kill",
+    "oom_reaper",
+    "ill process ",
+    "illed process ",
+    "ut of memory",
+    "OOM victim",
+    "memory.oom.group",
+    *_DUMP_TRIGGERS,
+)
+# After so many lines that say nothing to us, an open report is over: call traces and Mem-Info of the largest machines
+# stay below it.
+_PATIENCE = 5000
+_MAX_OPEN = 16  # hosts or callers whose reports may be open at a time
+_MAX_NAME = 64  # TASK_COMM_LEN is 16, workqueue names are longer
+
+_KILL = re.compile(r"Kill(ed)? process (\d{1,10}) \((.{0,80}?)\)(?=,? (?:total-vm:|UID |score )| sharing same memory)")
+_KILL_CUT = re.compile(r"Kill(ed)? process (\d{1,10}) \((.{0,80})")
+_SIZE = re.compile(r"(total-vm|anon-rss|file-rss|shmem-rss|pgtables|UID|oom_score_adj)[: ](-?\d{1,18})(kB)?")
+_SKIPPED = re.compile(r"OOM victim (\d{1,10}) \((.{0,80})\) is already exiting")
+_REAPED = re.compile(r"oom_reaper: (?:reaped process |unable to reap pid:)(\d{1,10}) \((.{0,80}?)\)(?:, |$)")
+_USAGE = re.compile(r"(memory\+swap|memory|swap|kmem): usage (\d{1,18})kB, limit (\d{1,18})kB, failcnt (\d{1,18})")
+_PID = re.compile(r"PID: (\d{1,10}) Comm: |Pid: (\d{1,10}), comm: ")
+_STAT = re.compile(r"([a-z_0-9]{2,40}) (\d{1,19})")
+_STATS_ONE_LINE = re.compile(r"([a-z_]{2,40}):(\d{1,18})KB")
+_PAGES = re.compile(r"([a-z_]{4,30}):(\d{1,15})(?![\dk])")
+_TOTAL = re.compile(r"(\d{1,15}) (pages RAM|pages reserved)")
+_SWAP = re.compile(r"(Free|Total) swap\s{1,3}= (\d{1,15})kB")
+_BUDDY = re.compile(r"Node \d{1,4} \w{1,10}: \d{1,12}\*(4|16|64)kB ")
+_ROW = re.compile(r"\[\s{0,12}(\d{1,10})\]\s{1,8}(\S.{0,300})")
+
+
+class KernelParser:
+    """feed() lines in order; it returns the events that became complete. close() returns the rest."""
+
+    def __init__(self) -> None:
+        self._open: OrderedDict[tuple[str | None, str | None], Block] = OrderedDict()
+        self._columns: dict[tuple[str | None, str | None], list[str]] = {}
+        self._in_stats: set[tuple[str | None, str | None]] = set()
+        # A ring buffer may have lost the head of a report: listen from the first line on.
+        self._patience = _PATIENCE
+        self._finished: list[Event] = []
+
+    @property
+    def active(self) -> bool:
+        """True while lines without a trigger may belong to a report that is open."""
+        return self._patience > 0
+
+    def feed(self, line: Line) -> list[Event]:
+        self._patience -= 1
+        if line.program in (None, "kernel") or "kernel" in (line.program or ""):
+            for text in split_message(line.text):
+                if text:
+                    self._read(text, line)
+        finished, self._finished = self._finished, []
+        return finished
+
+    def close(self) -> list[Event]:
+        for key in list(self._open):
+            self._finish(key)
+        finished, self._finished = self._finished, []
+        return finished
+
+    # -- one message ---------------------------------------------------------------------------------------------
+
+    def _read(self, text: str, line: Line) -> None:
+        if " invoked oom-killer" in text:
+            self._read_invoked(text, line)
+        elif "oom-kill:constraint=" in text:
+            self._read_summary(text[text.index("oom-kill:constraint=") :], line)
+        elif "ill" in text and ("Kill process " in text or "Killed process " in text):
+            self._read_kill(text, line)
+        elif "oom_reaper: " in text:
+            self._read_reaped(text, line)
+        elif "OOM victim" in text and (match := _SKIPPED.search(text)):
+            self._read_victim(line, Kill(int(match[1]), match[2]), memcg="cgroup" in text, group=True)
+        elif "killed due to memory.oom.group set" in text:
+            block = self._block(line)
+            block.group = True
+            block.quote(line.raw)
+        elif "ut of memory" in text and ("no killable processes" in text or "Kernel panic" in text):
+            self._read_panic(text, line)
+        elif self._patience > 0 or any(word in text for word in _DUMP_TRIGGERS):
+            self._read_dump(text, line)
+
+    def _read_invoked(self, text: str, line: Line) -> None:
+        block = self._begin(line)
+        name = text[: text.index(" invoked oom-killer")].strip()
+        block.invoked = True
+        block.invoker = name if len(name) <= _MAX_NAME else name.split()[-1][-_MAX_NAME:]
+        if "order=-1," in text:
+            block.note = "asked for by hand (SysRq f): no shortage of memory needed"
+        block.quote(line.raw)
+
+    def _read_summary(self, text: str, line: Line) -> None:
+        fields = _parse_summary(text)
+        pid, uid = _parse_number(fields.get("pid")), _parse_number(fields.get("uid"))
+        block = self._block(line)
+        if block.kills and (pid is None or not block.find_kill(pid)):
+            block = self._begin(line)
+        block.constraint = fields.get("constraint") or block.constraint
+        block.memcg = block.constraint == "CONSTRAINT_MEMCG"
+        block.oom_memcg = fields.get("oom_memcg") or block.oom_memcg
+        block.task_memcg = fields.get("task_memcg") or block.task_memcg
+        if pid is not None:
+            kill = block.find_kill(pid)
+            if kill is None:
+                kill = Kill(pid, fields.get("task", ""))
+                block.add_kill(kill)
+            if uid is not None:
+                kill.sizes.setdefault("UID", uid)
+        block.quote(line.raw)
+        self._patience = 0  # what still belongs to this report has a trigger in every line
+
+    def _read_kill(self, text: str, line: Line) -> None:
+        known = "ut of memory" in text or "total-vm:" in text or "sacrifice child" in text or "same memory" in text
+        match = _KILL.search(text) if known else None
+        if match is not None:
+            name, rest = match[3], text[match.end() :]
+        else:
+            match = _KILL_CUT.search(text) if known else None
+            if match is None:
+                return
+            name, rest = match[3].rpartition(")")[0] or match[3], ""
+        kill = Kill(int(match[2]), name, confirmed=match[1] is not None)
+        for key, number, unit in _SIZE.findall(rest):
+            kill.sizes[key] = int(number) * (1024 if unit else 1)
+        if "sharing same memory" in text:
+            self._read_victim(line, kill, memcg=None, group=True)
+            return
+        memcg = "emory cgroup out of memory" in text if "ut of memory" in text else None
+        self._read_victim(line, kill, memcg, sacrifice="sacrifice child" in text)
+
+    def _read_victim(
+        self, line: Line, kill: Kill, memcg: bool | None, *, group: bool = False, sacrifice: bool = False
+    ) -> None:
+        """Attaches a kill to the report it belongs to, or begins a new one."""
+        block = self._block(line)
+        known = block.find_kill(kill.pid)
+        if known is not None and known.confirmed and kill.confirmed and not block.group:
+            block = self._begin(line)  # the pid came round again, or a copy: collection.py tells them apart
+            block.add_kill(kill)
+        elif known is not None:
+            known.confirmed = known.confirmed or kill.confirmed
+            known.sizes.update(kill.sizes)
+        elif block.kills and block.sacrifice and kill.confirmed and not block.kills[0].confirmed:
+            block.kills[0] = kill  # the child instead of the one that was announced
+        elif block.kills and not (group or block.group):
+            block = self._begin(line)
+            block.add_kill(kill)
+        else:
+            block.add_kill(kill)
+        block.sacrifice = block.sacrifice or sacrifice
+        block.memcg = memcg if memcg is not None else block.memcg
+        block.quote(line.raw)
+        key = next(key for key, value in self._open.items() if value is block)
+        self._open.move_to_end(key)  # close() gives the reports in the order of their kills
+        self._patience = 0
+
+    def _read_reaped(self, text: str, line: Line) -> None:
+        match = _REAPED.search(text)
+        if match is None:
+            return
+        pid = int(match[1])
+        for block in self._open.values():
+            if block.find_kill(pid):
+                block.quote(line.raw)
+                return
+        block = self._begin(line)
+        block.add_kill(Kill(pid, match[2]))
+        block.note = "the log only shows that the victim was reaped"
+        block.quote(line.raw)
+
+    def _read_panic(self, text: str, line: Line) -> None:
+        block = self._block(line)
+        if block.kills:
+            block = self._begin(line)
+        block.memcg = "cgroup" in text
+        block.note = "nothing was left to kill" if "no killable" in text else "the kernel panicked (vm.panic_on_oom)"
+        block.quote(line.raw)
+
+    # -- the dump between the head of a report and its kill lines ---------------------------------------------------
+
+    def _read_dump(self, text: str, line: Line) -> None:
+        key = (line.host, line.caller)
+        if text.startswith("[") and key in self._columns:
+            if self._read_row(text, key):
+                self._listen()
+            return
+        if "tgid total_vm" in text and text.startswith("["):
+            self._dump_block(line)
+            self._columns[key] = text.partition("]")[2].split()
+            self._in_stats.discard(key)
+            self._listen()
+        elif self._read_limits(text, line) or self._read_machine(text, line):
+            self._listen()
+        elif key in self._in_stats and (match := _STAT.fullmatch(text)):
+            self._dump_block(line).stats[match[1]] = int(match[2])
+            self._listen()
+
+    def _read_limits(self, text: str, line: Line) -> bool:
+        """The memory cgroup's part: usage and limits, whose limit, memory.stat."""
+        if "usage " in text and (match := _USAGE.match(text)):
+            block = self._dump_block(line)
+            block.usages[match[1]] = Usage.of_kb(int(match[2]), int(match[3]), int(match[4]))
+            if match[1] == "memory":
+                block.memcg = True
+                block.quote(line.raw)
+            return True
+        if text.startswith("Task in ") and " killed as a result of limit of " in text:
+            block = self._dump_block(line)
+            task, _, limited = text[len("Task in ") :].partition(" killed as a result of limit of ")
+            block.memcg, block.task_memcg, block.oom_memcg = True, task.strip(), limited.strip()
+            block.quote(line.raw)
+            return True
+        if text.startswith("Memory cgroup stats for "):
+            block = self._dump_block(line)
+            path, _, stats = text[len("Memory cgroup stats for ") :].partition(": ")
+            block.memcg = True
+            block.oom_memcg = block.oom_memcg or path.rstrip(":").strip()
+            for name, kb in _STATS_ONE_LINE.findall(stats):  # ≤ 4.20: one line for each cgroup below the limit
+                block.stats[name] = block.stats.get(name, 0) + int(kb) * 1024
+            self._in_stats.add((line.host, line.caller))
+            return True
+        return False
+
+    def _read_machine(self, text: str, line: Line) -> bool:
+        """The machine's part: Mem-Info in pages, free lists, swap, RAM."""
+        block = self._open.get((line.host, line.caller))
+        if block is None:
+            return False
+        if block.invoker_pid is None and ("PID: " in text or "Pid: " in text) and (match := _PID.search(text)):
+            block.invoker_pid = int(match[1] or match[2])
+            return True
+        if "anon:" in text or "file:" in text or "free:" in text or "slab_" in text or "shmem:" in text:
+            if not text.startswith("Node "):
+                for name, pages in _PAGES.findall(text):
+                    block.meminfo.setdefault(name, int(pages))
+            return True
+        if text.startswith("Node ") and (match := _BUDDY.match(text)):
+            block.page_size = block.page_size or int(match[1]) * 1024
+            return True
+        if match := _TOTAL.match(text):
+            block.meminfo.setdefault(match[2], int(match[1]))
+            return True
+        if match := _SWAP.match(text):
+            if match[1] == "Free":
+                block.swap_free = int(match[2]) * 1024
+            else:
+                block.swap_total = int(match[2]) * 1024
+            return True
+        return False
+
+    def _read_row(self, text: str, key: tuple[str | None, str | None]) -> bool:
+        match, columns, block = _ROW.match(text), self._columns[key], self._open.get(key)
+        if match is None or block is None:
+            return False
+        cells = match[2].split(None, len(columns) - 1)
+        values = dict(zip(columns, cells, strict=False))
+        try:
+            numbers = {name: int(value) for name, value in values.items() if name != "name" and len(value) < 20}
+            row = Row(
+                pid=int(match[1]),
+                uid=numbers["uid"],
+                rss=numbers["rss"],
+                swap=numbers.get("swapents", 0),
+                oom_score_adj=numbers.get("oom_score_adj", 0),
+                name=values.get("name", "").strip(),
+                rss_anon=numbers.get("rss_anon"),
+                rss_file=numbers.get("rss_file"),
+                rss_shmem=numbers.get("rss_shmem"),
+            )
+        except (ValueError, KeyError):
+            return False
+        block.add_row(row)
+        return True
+
+    # -- open reports -------------------------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        self._patience = _PATIENCE
+
+    def _block(self, line: Line) -> Block:
+        """The open report that this line belongs to: same host and caller, else the host's latest, else a new one."""
+        key = (line.host, line.caller)
+        block = self._open.get(key)
+        if block is None and line.caller is not None:
+            block = next((b for (host, _), b in reversed(self._open.items()) if host == line.host), None)
+        return block or self._begin(line)
+
+    def _dump_block(self, line: Line) -> Block:
+        """Like _block, for what the kernel prints before it kills: after a kill it opens the next report."""
+        key = (line.host, line.caller)
+        block = self._open.get(key)
+        return self._begin(line) if block is None or block.kills else block
+
+    def _begin(self, line: Line) -> Block:
+        key = (line.host, line.caller)
+        self._finish(key)
+        if len(self._open) >= _MAX_OPEN:
+            self._finish(next(iter(self._open)))
+        self._open[key] = Block(time=line.time, uptime=line.uptime, host=line.host)
+        self._listen()
+        return self._open[key]
+
+    def _finish(self, key: tuple[str | None, str | None]) -> None:
+        block = self._open.pop(key, None)
+        self._columns.pop(key, None)
+        self._in_stats.discard(key)
+        if block is not None and block.told:
+            self._finished.append(block.event())
+
+
+def _parse_number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdecimal() and len(text) <= 10 else None
+
+
+def _parse_summary(text: str) -> dict[str, str]:
+    """`oom-kill:constraint=…,…,task=…,pid=…,uid=…`; names and paths may hold commas, so each key is sought in turn."""
+    fields: dict[str, str] = {}
+    end = len(text)
+    for key in ("uid", "pid", "task", "task_memcg", "oom_memcg", "mems_allowed"):
+        start = text.rfind(f",{key}=", 0, end)
+        if start >= 0:
+            fields[key] = text[start + len(key) + 2 : end].strip()
+            end = start
+    constraint = re.match(r"oom-kill:constraint=(\w{1,40})", text)
+    if constraint:
+        fields["constraint"] = constraint[1]
+    return fields

@@ -1,0 +1,302 @@
+"""A verdict in plain words: the first line is the answer, the others are the facts behind it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from memguard.diagnose.cgroups import find_owner
+from memguard.diagnose.userspace import Sign
+from memguard.records.diagnosis import Counter, Event, TaskRow
+from memguard.records.run import RunRecord
+from memguard.units import format_count, format_duration, format_size
+
+__all__ = [
+    "explain_blind",
+    "explain_counted_run",
+    "explain_counters",
+    "explain_guard",
+    "explain_kill",
+    "explain_quiet_run",
+    "explain_sigkill",
+    "explain_signs",
+    "victim_name",
+]
+
+_GUARD_REASONS = {"forecast": "it was going to pass its memory limit", "hang": "it had stood still"}
+_REPORTERS = {"slurm": "Slurm", "kubernetes": "Kubernetes", "docker": "Docker"}
+_CONSTRAINTS = {
+    "CONSTRAINT_CPUSET": "the NUMA nodes that its cpuset allows were out of memory",
+    "CONSTRAINT_MEMORY_POLICY": "the NUMA nodes that its memory policy allows were out of memory",
+}
+
+
+def victim_name(event: Event) -> str:
+    if event.task is None:
+        return "a process"
+    name = event.task or "a process without a name"
+    return f"{name} (pid {event.pid})" if event.pid is not None else name
+
+
+def explain_kill(
+    event: Event,
+    verdict: str,
+    events: tuple[Event, ...],
+    count: int,
+    run: RunRecord | None,
+    now: float | None,
+) -> str:
+    lines = [_headline(event, verdict)]
+    lines += _held(event)
+    lines += _neighbours(event)
+    lines += _whose_limit(event, verdict)
+    if run is not None:
+        lines.append(_of_run(run))
+    lines += _when(event, events, count, now)
+    return "\n".join(lines)
+
+
+def _headline(event: Event, verdict: str) -> str:
+    if event.killer in _REPORTERS:
+        what = f" in {find_owner(event.task_memcg).words}" if event.task_memcg else ""
+        return f"{_REPORTERS[event.killer]} reports an out-of-memory kill{what}: its memory limit was reached."
+    if verdict == "userspace-killer":
+        return _userspace_headline(event)
+    if event.pid is None:
+        called = f" after {event.invoker} asked for memory" if event.invoker else ""
+        end = event.note or "the log is cut before it names the victim"
+        return f"The kernel's out-of-memory killer was called{called}; {end}."
+    return f"The kernel killed {victim_name(event)}: {_cause(event, verdict)}."
+
+
+def _cause(event: Event, verdict: str) -> str:
+    if verdict == "memcg-oom":
+        owner = find_owner(event.oom_memcg).words if event.oom_memcg else "its memory cgroup"
+        if event.limit is None:
+            return f"{owner} had reached its memory limit"
+        kind = " of memory and swap together" if event.limit_name == "memory.memsw.limit_in_bytes" else ""
+        kind = " of kernel memory" if event.limit_name == "memory.kmem.limit_in_bytes" else kind
+        return f"{owner} had reached its limit of {format_size(event.limit)}{kind}"
+    if event.constraint in _CONSTRAINTS:
+        return _CONSTRAINTS[event.constraint]
+    if event.note is not None and event.note.startswith("asked for by hand"):
+        return event.note
+    if event.constraint is None:
+        return "memory ran out (whether the machine's or a group's, the log does not say)"
+    return f"the whole machine was out of memory{_machine(event)}"
+
+
+def _machine(event: Event) -> str:
+    parts = [f"{format_size(event.memory_total)} of RAM"] if event.memory_total else []
+    if event.swap_total:
+        parts.append(f"{format_size(event.swap_total)} of swap, {format_size(event.swap_free)} of it free")
+    elif event.swap_total == 0:
+        parts.append("no swap")
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _userspace_headline(event: Event) -> str:
+    if event.killer == "systemd-oomd":
+        return f"systemd-oomd killed everything in {event.task_memcg}: {event.note}."
+    held = f" while it held {format_size(event.anon_rss)}" if event.anon_rss else ""
+    return f"{event.killer}, not the kernel, stopped {victim_name(event)} with {event.note}{held}: memory was low."
+
+
+def _held(event: Event) -> list[str]:
+    lines = []
+    if event.anon_rss is not None and event.killer == "kernel":
+        part = event.limit or event.memory_total
+        share = f", {_percent(event.anon_rss, part)} of what was allowed" if part and event.limit else ""
+        share = f", {_percent(event.anon_rss, part)} of the RAM" if part and not event.limit else share
+        lines.append(f"It held {format_size(event.anon_rss)} of its own data (lists, strings, arrays){share}.")
+    shmem = (event.categories or {}).get("shmem", 0)
+    whole = event.usage or event.memory_total
+    if whole and shmem > whole / 4:
+        lines.append(
+            f"{format_size(shmem)} lay in shared memory or tmpfs (/dev/shm): that counts, and it outlives the process."
+        )
+    if event.note and event.pid is not None and event.killer == "kernel":
+        lines.append(f"The log adds: {event.note}.")
+    return lines
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{part / whole:.0%}"
+
+
+def _neighbours(event: Event) -> list[str]:
+    lines = []
+    if event.others:
+        names = _summary(event.others)
+        lines.append(f"Killed along with it: {names}.")
+    killed = {event.pid, *(task.pid for task in event.others)}
+    rest = [task for task in event.tasks if task.pid not in killed]
+    own = next((task.rss for task in event.tasks if task.pid == event.pid), event.anon_rss or 0)
+    if rest and sum(task.rss for task in rest) > own / 4:
+        lines.append(f"Others held memory too: {_summary(rest)}.")
+    if event.invoker_pid is not None and event.pid is not None and event.invoker_pid != event.pid:
+        lines.append(
+            f"{event.invoker} (pid {event.invoker_pid}) only asked for memory at that moment; "
+            "the kernel picks the largest, not the one that asks."
+        )
+    return lines
+
+
+def _summary(tasks: Iterable[TaskRow]) -> str:
+    """`4 × python 537 MiB, mysqld 120 MiB`: resident sizes by name, largest first, at most five names."""
+    sizes: dict[str, list[int]] = {}
+    for task in tasks:
+        sizes.setdefault(task.name, []).append(task.rss)
+    ranked = sorted(sizes.items(), key=lambda item: sum(item[1]), reverse=True)
+    words = []
+    for name, held in ranked[:5]:
+        many = f"{len(held)} × " if len(held) > 1 else ""
+        words.append(f"{many}{name} {format_size(sum(held))}")
+    more = len(ranked) - len(words)
+    return ", ".join(words) + (f" and {more} more" if more else "")
+
+
+def _whose_limit(event: Event, verdict: str) -> list[str]:
+    if verdict != "memcg-oom" or not event.oom_memcg:
+        return []
+    lines = []
+    owner = find_owner(event.oom_memcg)
+    if event.task_memcg and event.task_memcg != event.oom_memcg:
+        lines.append(f"The limit belongs to {event.oom_memcg}; the process ran below it, in {event.task_memcg}.")
+    lines.append("The limit is this group's own: the machine itself may have had memory left.")
+    if find_owner(event.task_memcg or event.oom_memcg).container or owner.container:
+        lines.append("The pid is the host's; inside the container the process had another one.")
+    return lines
+
+
+def _of_run(run: RunRecord) -> str:
+    name = _name(run)
+    peak = f" (peak seen by the guard: {format_size(run.peak)})" if run.peak else ""
+    return f"It belonged to the guarded run {run.id} of {name}{peak}."
+
+
+def _when(event: Event, events: tuple[Event, ...], count: int, now: float | None) -> list[str]:
+    lines = []
+    if event.unix_time is not None and now is not None and now >= event.unix_time:
+        lines.append(f"That was {format_duration(now - event.unix_time)} ago.")
+    elif event.time:
+        since_boot = " s after boot" if event.uptime is not None and event.time == f"{event.uptime:.6f}" else ""
+        lines.append(f"Time in the log: {event.time}{since_boot}.")
+    if count > 1:
+        same = sum(1 for other in events if other.task == event.task and other.oom_memcg == event.oom_memcg)
+        which = "the last" if event is events[-1] else "one"
+        under = " under the same limit" if event.oom_memcg else ""
+        alike = f", {'all' if same == count else same} of them {event.task}{under}" if event.task and same > 1 else ""
+        lines.append(f"It is {which} of {format_count(count)} kills in the log{alike} (--all lists them).")
+    return lines
+
+
+def explain_guard(run: RunRecord, now: float | None) -> str:
+    name = _name(run)
+    limit = f" of the {format_size(run.limit.value)} allowed by {run.limit.source}" if run.limit else ""
+    used = run.decisions[-1].used if run.decisions else run.peak
+    why = _GUARD_REASONS.get(run.termination_reason or "", "memory was running out")
+    lines = [f"memguard stopped {name}: {why}, {format_size(used)}{limit} in use. The kernel killed nothing."]
+    culprit = run.culprit
+    if culprit and culprit.file:
+        place = f"{culprit.file}:{culprit.line}" if culprit.line else culprit.file
+        lines.append(
+            f"The script was at {place}" + (f": {culprit.source_text.strip()}" if culprit.source_text else ".")
+        )
+    if culprit and culprit.variable:
+        length = f", {format_count(culprit.length)} items" if culprit.length else ""
+        packed = f"; as uint16 it would be {format_size(culprit.bytes_as_uint16)}" if culprit.bytes_as_uint16 else ""
+        lines.append(f"{culprit.variable} ({culprit.type}{length}) held {format_size(culprit.bytes)}{packed}.")
+    if run.holders and len(run.holders) > 1:
+        held = ", ".join(f"{holder.name} ({holder.pid}) {format_size(holder.bytes)}" for holder in run.holders[:4])
+        lines.append(f"The processes of the run held: {held}.")
+    if run.forecast:
+        lines.append(f"Forecast for the whole of {run.forecast.input}: {format_size(run.forecast.peak)}.")
+    if now is not None and run.seconds is not None and now >= run.started + run.seconds:
+        lines.append(f"That was {format_duration(now - run.started - run.seconds)} ago (run {run.id}).")
+    return "\n".join(lines)
+
+
+def explain_sigkill(run: RunRecord, *, log_read: bool, counters: tuple[Counter, ...]) -> str:
+    lines = [f"{_name(run)} was ended by SIGKILL, and nothing here proves that it was memory."]
+    if log_read:
+        lines.append("The kernel log shows no kill for memory during the run: more likely somebody sent kill -9.")
+    else:
+        lines.append("The kernel log could not be read; it would tell who was killed and why.")
+    counted = [counter for counter in counters if counter.oom_kill]
+    if counted:
+        lines.append(f"The counter of {counted[0].path} shows {counted[0].oom_kill} kill(s) for memory, but not when.")
+    return "\n".join([*lines, *_peak(run)])
+
+
+def explain_counted_run(run: RunRecord) -> str:
+    lines = [
+        f"The kernel killed {format_count(run.kernel_kills)} process(es) for memory during the run of {_name(run)}.",
+        "That is the kernel's own counter; which process, and under which limit, its log would say.",
+    ]
+    return "\n".join([*lines, *_peak(run)])
+
+
+def explain_counters(counters: list[Counter]) -> str:
+    first = counters[0]
+    limit = f" (limit {format_size(first.limit)})" if first.limit else ""
+    return (
+        f"The kernel has killed {format_count(first.oom_kill)} process(es) for memory in {first.path}{limit}.\n"
+        "That is a counter: it does not say which process, or when. The kernel log would, but cannot be read here."
+    )
+
+
+def explain_blind(kills: int | None) -> str:
+    """Without the kernel log; `kills` is the machine's counter since boot."""
+    lines = ["The kernel log cannot be read by this user, so a kill for memory can be neither shown nor ruled out."]
+    if kills is not None:
+        many = f"{format_count(kills)} process(es)" if kills else "nothing"
+        lines.append(f"By its own counter the kernel has killed {many} for memory on this machine since it booted.")
+    return "\n".join(lines)
+
+
+def explain_quiet_run(run: RunRecord, lines: int | None) -> str:
+    """The last guarded run was neither killed nor stopped by the guard."""
+    searched = f"no kill for memory in the {format_count(lines)} lines of the kernel log"
+    searched = searched if lines is not None else "the kernel log could not be read"
+    if run.exit_code is None:
+        first = f"The last guarded run, {_name(run)}, has no end on record; {searched}."
+        return "\n".join([first, "It still runs, or its guard was ended along with it.", *_peak(run)])
+    if run.exit_code == 0:
+        first = f"Nothing was killed: the last guarded run, {_name(run)}, ended well; {searched}."
+    else:
+        how = f"signal {run.exit_signal}" if run.exit_signal else f"exit code {run.exit_code}"
+        doubt = "Not memory" if lines is not None else "Probably not memory"
+        first = f"{doubt}: the last guarded run, {_name(run)}, ended with {how}; {searched}."
+    return "\n".join([first, *_peak(run)])
+
+
+def _name(run: RunRecord) -> str:
+    return run.script or " ".join(run.command)
+
+
+def _peak(run: RunRecord) -> list[str]:
+    if run.peak is None:
+        return []
+    allowed = f" of the {format_size(run.limit.value)} allowed" if run.limit else ""
+    return [f"Its peak memory was {format_size(run.peak)}{allowed}."]
+
+
+def explain_signs(sign: Sign | None, lines: int | None, *, named: bool) -> str:
+    where = "" if lines is None else f" in the {format_count(lines)} lines of the kernel log"
+    where = f" in this text ({format_count(lines)} lines)" if named and lines is not None else where
+    if sign is None:
+        return f"No kill for memory is recorded{where}."
+    if sign.cause == "memory":
+        return (
+            f"A process was killed because memory ran out: {sign.meaning}.\n"
+            "Which one, and under which limit, stands in the kernel log, not here."
+        )
+    if sign.cause == "allocation":
+        return f"Memory was refused, nothing was killed: {sign.meaning}."
+    if sign.cause == "not-memory":
+        return f"Not an out-of-memory kill: {sign.meaning}."
+    return (
+        f"Killed from outside, but this text does not say by whom or why.\n"
+        f"{sign.meaning[0].upper()}{sign.meaning[1:]}.\n"
+        f"No kill by the kernel or by another guard of memory is recorded{where}."
+    )

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import pytest
+
+from memguard.diagnose.lines import parse_line
+from memguard.diagnose.userspace import read_event, read_sign, triggers
+
+CG = "/user.slice/user-1000.slice/session-2.scope"
+
+
+@pytest.mark.parametrize(
+    ("text", "killer", "pid", "task", "memcg"),
+    [
+        (
+            f"Killed {CG} due to memory used (74) / total (81) and swap used (5) / total (5) being more than 90.00%",
+            "systemd-oomd",
+            None,
+            None,
+            CG,
+        ),
+        (
+            f"Marked {CG} for killing due to memory pressure for /user.slice being 64.15% > 1.00% for > 30s",
+            "systemd-oomd",
+            None,
+            None,
+            CG,
+        ),
+        (
+            'sending SIGTERM to process 997 uid 1000 "python3": oom_score 1146, oom_score_adj 0, VmRSS 2 MiB, cmdline',
+            "earlyoom",
+            997,
+            "python3",
+            None,
+        ),
+        (
+            'sending SIGTERM to process 397 uid 61876 "early oom": badness 0, VmRSS 1 MiB',
+            "earlyoom",
+            397,
+            "early oom",
+            None,
+        ),
+        (
+            "Killing process 'bash' with signal 15, pid: 5874, badness: 538, VmRSS: 3160 MiB",
+            "earlyoom",
+            5874,
+            "bash",
+            None,
+        ),
+        (
+            "slurmstepd: error: Detected 2 oom-kill event(s) in step 3756240.batch cgroup.",
+            "slurm",
+            None,
+            None,
+            "step 3756240.batch",
+        ),
+        (
+            "slurmstepd: error: Detected 1 oom-kill event(s) in StepId=191.batch cgroup. Some of your processes",
+            "slurm",
+            None,
+            None,
+            "step 191.batch",
+        ),
+        (
+            "slurmstepd: error: Detected 1 oom_kill event in StepId=11300781.0. Some of the step tasks",
+            "slurm",
+            None,
+            None,
+            "step 11300781.0",
+        ),
+        ("slurmstepd: error: Exceeded step memory limit at some point.", "slurm", None, None, None),
+        ("      Reason:       OOMKilled", "kubernetes", None, None, None),
+        ('            "OOMKilled": true,', "docker", None, None, None),
+    ],
+)
+def test_killers(text: str, killer: str, pid: int | None, task: str | None, memcg: str | None) -> None:
+    event = read_event(parse_line(text))
+    assert event is not None
+    assert (event.killer, event.pid, event.task, event.task_memcg) == (killer, pid, task, memcg)
+    assert any(trigger in text for trigger in triggers())
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "cause"),
+    [
+        ("Killed", "killed", "unclear"),
+        ("Killed: 9", "killed", "unclear"),
+        ("zsh: killed     python prepare.py", "killed", "unclear"),
+        ("./run.sh: line 28:  8575 Killed                  python preprocess.py", "killed", "unclear"),
+        ("[1]+  Killed                  python prepare.py", "killed", "unclear"),
+        ("Command terminated by signal 9", "killed", "unclear"),
+        ("subprocess.CalledProcessError: died with <Signals.SIGKILL: 9>", "killed", "unclear"),
+        ("    Exit Code:    137", "exit-137", "unclear"),
+        ("Process finished with exit code 137", "exit-137", "unclear"),
+        ("RuntimeError: DataLoader worker (pid 4024) is killed by signal: Killed.", "worker-killed", "unclear"),
+        ("MemoryError", "memory-error", "allocation"),
+        ("memory allocation of 150994960 bytes failedAborted", "allocation-failed", "allocation"),
+        ("  what():  std::bad_alloc", "allocation-failed", "allocation"),
+        ("Segmentation fault (core dumped)", "segfault", "not-memory"),
+        ("OSError: [Errno 28] No space left on device", "disk-full", "not-memory"),
+        ('  "OOMKilled": false,', "not-oom-killed", "not-memory"),
+        ("prep.service: Failed with result 'oom-kill'.", "unit-oom", "memory"),
+    ],
+)
+def test_signs(text: str, kind: str, cause: str) -> None:
+    sign = read_sign(parse_line(text))
+    assert sign is not None and (sign.kind, sign.cause) == (kind, cause)
+    assert any(trigger in text for trigger in triggers())
+    assert read_sign(parse_line(text), {kind}) != sign
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "skilled workers",
+        "exit code 0",
+        "request 137 done",
+        "Killed the mood",
+        "a bit of memory",
+        "exit code 1370",
+        "pid 139",
+    ],
+)
+def test_what_is_no_sign(text: str) -> None:
+    assert read_sign(parse_line(text)) is None
+    assert read_event(parse_line(text)) is None

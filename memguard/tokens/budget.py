@@ -1,0 +1,71 @@
+"""How `--max-memory` is divided: workers, block size, room for the word cache, the longest piece. Pure.
+
+All in one process: threads share the interpreter and numpy, and the engines release the GIL while they work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from memguard.errors import ConfigError
+from memguard.units import KIB, MIB, format_size
+
+__all__ = ["BARE_PROCESS", "DEFAULT_MEMORY", "Budget", "divide"]
+
+DEFAULT_MEMORY = 256 * MIB
+
+# Anonymous memory, measured with CPython 3.11, numpy 2.4 and gigatoken 0.10 (tests/bench/tokenize.py prints the sum).
+BARE_PROCESS = 24 * MIB  # interpreter, numpy, the engine's code, the vocabulary, progress display
+_MARGIN = 12 * MIB  # what the allocator keeps of freed blocks, and what these figures are off by
+_ENGINE = 32 * MIB  # one gigatoken tokenizer's tables
+_TIKTOKEN = 30 * MIB  # tiktoken's tables, shared by all workers
+_WORKER_FLOOR = 22 * MIB  # cache and blocks of a worker, at least
+_WORKER_GOOD = 40 * MIB  # with less, one more worker forgets its words too often to gain anything: only when asked for
+# Bytes of memory per byte of block, in a worker and in its share of the queue: the bytes themselves (twice while one
+# is read), 4 per id and 2 per id as written, at one id per byte at worst.
+_PER_BLOCK_BYTE = 16
+# Engines need up to 25 bytes per byte of a single piece (one word without any place to cut).
+_PER_PIECE_BYTE = 25
+# tiktoken's ids are a Python list first: 8 + 32 bytes each, and 4 in Rust.
+_PER_TIKTOKEN_BYTE = 48
+# A cache of c bytes peaks at 2.3 c while its hash table doubles (gigatoken 0.10, random words, any size of cache).
+_GROWTH = 2.4
+# Bytes that a word cache grows by per byte of text, at worst (random words): memory is looked at once per block.
+_CACHE_PER_BYTE = 11
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """`max_memory` is the promise; the rest follows from it. Sizes in bytes."""
+
+    max_memory: int
+    workers: int
+    block: int  # bytes of text per task
+    longest_piece: int  # bytes without a place to cut, at most
+    forget_at: int  # anonymous memory at which a word cache is dropped, in a process that holds nothing else
+
+
+def divide(max_memory: int, workers: int | None, cores: int, engine: str, block: int | None = None) -> Budget:
+    """`workers` and `block` as asked for; None: chosen. Raises ConfigError where `max_memory` cannot hold that."""
+    per_engine, process = (_ENGINE, BARE_PROCESS) if engine == "gigatoken" else (0, BARE_PROCESS + _TIKTOKEN)
+    least, shared = per_engine + _WORKER_FLOOR, process + _MARGIN
+    possible = (max_memory - shared) // least
+    if possible < 1 or (workers or 1) > possible:
+        needed = shared + max(1, workers or 1) * least
+        what = f"{workers} workers do" if workers and workers > 1 else "a tokenize job does"
+        raise ConfigError(
+            f"{what} not fit into --max-memory {format_size(max_memory)}",
+            f"give it at least {format_size(needed)}" + (f", or --workers {possible}" if possible > 0 else ""),
+        )
+    workers = workers or max(1, min(cores, (max_memory - shared) // (per_engine + _WORKER_GOOD)))
+    spare = (max_memory - shared) // workers - per_engine
+    per_byte = _PER_BLOCK_BYTE if engine == "gigatoken" else _PER_BLOCK_BYTE + _PER_TIKTOKEN_BYTE
+    chosen = block or max(64 * KIB, min(MIB // 2, spare // 8 // per_byte))
+    cache = max(0, round((spare - chosen * per_byte) / _GROWTH) - chosen * _CACHE_PER_BYTE)
+    return Budget(
+        max_memory=max_memory,
+        workers=workers,
+        block=chosen,
+        longest_piece=max(chosen, spare // _PER_PIECE_BYTE),
+        forget_at=process + workers * (per_engine + cache),
+    )

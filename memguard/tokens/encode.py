@@ -1,0 +1,337 @@
+"""Encodings and the engines that turn bytes into token ids.
+
+`load_encoding` gives tiktoken's own Encoding, `make_engine` an Engine: gigatoken where its tokens are known to be
+tiktoken's, else tiktoken. Both treat `<|endoftext|>` and the like in the text as ordinary text. gpt2 and r50k_base
+need no network; every other encoding comes through tiktoken's own loader and its cache. Where a text may be cut is
+split.py's matter, and so is the UTF-8 of the input utf8.py's: an engine is given valid UTF-8 only.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from memguard.errors import ConfigError, EngineNotInstalled, InputError
+from memguard.inject import gpt2_files
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import tiktoken
+
+    Ids = npt.NDArray[np.uint32]
+
+__all__ = ["BUNDLED", "ENGINES", "Engine", "Vocabulary", "load_encoding", "load_vocabulary", "make_engine"]
+
+BUNDLED = ("gpt2", "r50k_base")
+ENGINES = ("auto", "gigatoken", "tiktoken")
+
+_GPT2_EOT = 50256
+
+# The pattern of GPT-2's release. tiktoken has an equivalent, faster form of it, which is preferred where it is there.
+_GPT2_PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
+
+# gigatoken's name for the pattern of each family of split.py.
+_GIGATOKEN_PATTERN = {"r50k": "gpt2", "cl100k": "gpt4", "o200k": "o200k"}
+
+# Where gigatoken is known to give tiktoken's tokens (1.9 million hard strings each): what `auto` may choose it for.
+_GIGATOKEN_EXACT = ("gpt2", "r50k_base", "cl100k_base")
+
+# Seconds. A machine without a network may leave a name lookup or a connection open for minutes.
+_CONNECT_TIMEOUT = 10.0
+_READ_TIMEOUT = 30.0
+
+
+class Engine(Protocol):
+    """Bytes of valid UTF-8 → token ids. Not shared between threads: each makes its own."""
+
+    name: str  # "gigatoken" or "tiktoken"
+    n_vocab: int
+    eot: int | None
+
+    def encode(self, data: bytes) -> Ids: ...
+
+    def forget(self) -> bool:
+        """Gives back memory held for speed alone; False where there is none to give."""
+        ...
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What the rest of tokens/ must know of an encoding."""
+
+    name: str
+    n_vocab: int
+    eot: int | None
+    family: str | None  # of split.py; None where no safe cut is known
+
+    @property
+    def dtype(self) -> str:
+        return "uint16" if self.n_vocab <= 1 << 16 else "uint32"
+
+
+@functools.lru_cache(maxsize=2)
+def load_vocabulary(name: str) -> Vocabulary:
+    """Raises ConfigError for an unknown encoding, InputError where its files cannot be had."""
+    if name in BUNDLED:
+        return Vocabulary(name, _GPT2_EOT + 1, _GPT2_EOT, "r50k")
+    encoding = load_encoding(name)
+    eot = encoding._special_tokens.get("<|endoftext|>")
+    return Vocabulary(name, encoding.n_vocab, eot, _family(encoding))
+
+
+@functools.lru_cache(maxsize=2)
+def load_encoding(name: str) -> tiktoken.Encoding:
+    """tiktoken's Encoding of that name, and without a network for gpt2 and r50k_base.
+
+    Raises ConfigError for an unknown name; InputError, naming the file and where to put it, when tiktoken cannot
+    download what it needs.
+    """
+    import tiktoken
+
+    if name in BUNDLED:
+        ranks = {token: rank for rank, token in enumerate(_bundled_tokens())}
+        return tiktoken.Encoding(
+            name,
+            explicit_n_vocab=_GPT2_EOT + 1,
+            pat_str=_gpt2_pattern(),
+            mergeable_ranks=ranks,
+            special_tokens={"<|endoftext|>": _GPT2_EOT},
+        )
+    names = tiktoken.list_encoding_names()
+    if name not in names:
+        raise ConfigError(f"no such encoding: {name!r}", _suggestion(name, names))
+    wanted: list[str] = []
+    with _bounded_downloads(wanted):
+        try:
+            return tiktoken.get_encoding(name)
+        except Exception as error:
+            if not wanted:
+                raise InputError(f"cannot load encoding {name}: {error}", path=name) from error
+            raise _missing_file(name, wanted[-1], error) from error
+
+
+def make_engine(name: str, engine: str = "auto") -> Engine:
+    """An engine for the encoding `name`: `gigatoken`, `tiktoken`, or `auto`.
+
+    `auto` is gigatoken where it is installed and its tokens are known to equal tiktoken's, else tiktoken.
+    Raises EngineNotInstalled when gigatoken is asked for by name and is not there.
+    """
+    if engine not in ENGINES:
+        raise ConfigError(f"no such engine: {engine!r}", f"one of {', '.join(ENGINES)}")
+    if engine == "gigatoken" or (engine == "auto" and name in _GIGATOKEN_EXACT):
+        try:
+            import gigatoken.gigatoken_rs  # noqa: F401
+        except ImportError:
+            if engine == "gigatoken":
+                raise EngineNotInstalled(
+                    "the engine gigatoken is not installed", "pip install gigatoken, or --engine tiktoken", extra="all"
+                ) from None
+        else:
+            return _Gigatoken(name)
+    return _Tiktoken(name)
+
+
+class _Tiktoken:
+    name = "tiktoken"
+
+    def __init__(self, encoding_name: str) -> None:
+        vocabulary = load_vocabulary(encoding_name)
+        self._encoding = load_encoding(encoding_name)
+        self.n_vocab, self.eot = vocabulary.n_vocab, vocabulary.eot
+
+    def encode(self, data: bytes) -> Ids:
+        import numpy as np
+
+        text = data.decode("utf-8")
+        try:
+            ids = self._encoding.encode_ordinary(text)
+        except BaseException as error:
+            # A panic in tiktoken's regex engine (a run of about a million spaces before a word) is no Exception.
+            if type(error).__name__ != "PanicException":
+                raise
+            raise ValueError(f"tiktoken itself gave up ({error})") from None
+        return np.array(ids, dtype=np.uint32)
+
+    def forget(self) -> bool:
+        return False
+
+
+class _Gigatoken:
+    """gigatoken's Rust core, with the GIL released while it works.
+
+    `encode_batch_padded` of one BytesSource is the one call that releases the GIL, returns a plain array and does not
+    import awkward (0.2 s and 25 MiB). Its cache of words grows without bound (10 MiB per MiB of random words):
+    `forget` starts afresh.
+    """
+
+    name = "gigatoken"
+
+    def __init__(self, encoding_name: str) -> None:
+        from gigatoken.gigatoken_rs import BytesSource, PadTruncate
+
+        vocabulary = load_vocabulary(encoding_name)
+        if vocabulary.family is None:
+            raise ConfigError(f"gigatoken does not know the pattern of {encoding_name}", "use --engine tiktoken")
+        self._encoding_name = encoding_name
+        self._pattern = _GIGATOKEN_PATTERN[vocabulary.family]
+        self.n_vocab, self.eot = vocabulary.n_vocab, vocabulary.eot
+        self._source, self._padding = BytesSource, PadTruncate(0)
+        self._tokenizer = self._load()
+
+    def _load(self) -> Any:
+        from gigatoken.gigatoken_rs import BPETokenizer
+
+        # Without special tokens, or `<|endoftext|>` in the text would become 50256, which encode_ordinary never gives.
+        with _as_file(_rank_file(self._encoding_name)) as path:
+            return BPETokenizer.from_tiktoken(path, self._pattern, {})
+
+    def encode(self, data: bytes) -> Ids:
+        rows, _ = self._tokenizer.encode_batch_padded(self._source(data), self._padding, parallel=False)
+        ids: Ids = rows.reshape(-1)
+        return ids
+
+    def forget(self) -> bool:
+        self._tokenizer = None  # first: old and new together would be one table too many
+        self._tokenizer = self._load()
+        return True
+
+
+def _family(encoding: tiktoken.Encoding) -> str | None:
+    """The family of split.py whose pattern this is: by the pattern itself for GPT-2's, by name for tiktoken's others,
+    whose spelling differs between its versions. None for an encoding that a plug-in of tiktoken's brings."""
+    if encoding._pat_str in (_gpt2_pattern(), _GPT2_PATTERN):
+        return "r50k"
+    known = {"cl100k_base": "cl100k", "o200k_base": "o200k", "o200k_harmony": "o200k"}
+    return known.get(encoding.name)
+
+
+def _gpt2_pattern() -> str:
+    from tiktoken_ext import openai_public  # type: ignore[import-untyped, unused-ignore]
+
+    return getattr(openai_public, "r50k_pat_str", _GPT2_PATTERN)
+
+
+def _bundled_tokens() -> list[bytes]:
+    try:
+        return gpt2_files.merge_order()
+    except ImportError:
+        hint = "use a Python that was built with liblzma"
+        raise InputError(
+            "this Python has no lzma module, which the vocabulary is packed with", hint, path="lzma"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InputError(str(error), "install memguard-prep again", path=gpt2_files.__file__) from None
+
+
+@functools.lru_cache(maxsize=2)
+def _rank_file(name: str) -> bytes:
+    """The vocabulary as tiktoken writes it: `base64(token) rank` per line. Kept, since each worker reads it."""
+    from binascii import b2a_base64
+
+    if name in BUNDLED:
+        ranked = list(enumerate(_bundled_tokens()))
+    else:
+        mergeable = load_encoding(name)._mergeable_ranks
+        ranked = sorted((rank, token) for token, rank in mergeable.items())
+    return b"".join([b"%b %d\n" % (b2a_base64(token, newline=False), rank) for rank, token in ranked])
+
+
+@contextmanager
+def _as_file(data: bytes) -> Iterator[str]:
+    """A path under which `data` can be read meanwhile; on Linux it touches no disk (a full /tmp is no obstacle)."""
+    if hasattr(os, "memfd_create") and os.path.isdir("/proc/self/fd"):
+        descriptor = os.memfd_create("memguard-ranks")
+        try:
+            with open(descriptor, "wb", closefd=False) as file:
+                file.write(data)
+            yield f"/proc/self/fd/{descriptor}"
+        finally:
+            os.close(descriptor)
+        return
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="memguard-") as directory:
+        path = os.path.join(directory, "ranks.tiktoken")
+        with open(path, "wb") as file:
+            file.write(data)
+        yield path
+
+
+def _suggestion(name: str, names: list[str]) -> str:
+    import difflib
+
+    import tiktoken
+
+    try:
+        return f"{name} is a model; its encoding is {tiktoken.encoding_name_for_model(name)}"
+    except KeyError:
+        pass
+    close = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.4)
+    return f"did you mean {' or '.join(close)}?" if close else f"one of {', '.join(sorted(names))}"
+
+
+def _missing_file(name: str, url: str, error: Exception) -> InputError:
+    import hashlib
+
+    key = hashlib.sha1(url.encode()).hexdigest()
+    reason = str(error) if isinstance(error, (TimeoutError, ValueError)) else type(error).__name__
+    return InputError(
+        f"cannot load encoding {name}: tiktoken could not download {url} ({reason})",
+        f"put that file into a directory under the name {key} and set TIKTOKEN_CACHE_DIR to the directory",
+        path=url,
+    )
+
+
+@contextmanager
+def _bounded_downloads(wanted: list[str]) -> Iterator[None]:
+    """tiktoken's loader with a time limit on its downloads; `wanted` collects the URLs that its cache did not have.
+
+    Only the function that fetches is replaced, and only meanwhile: cache, hashes and file format stay tiktoken's.
+    """
+    import tiktoken.load as loader
+
+    original = loader.read_file
+
+    def read_file(blobpath: str) -> bytes:
+        if not blobpath.startswith(("http://", "https://")):
+            return original(blobpath)
+        wanted.append(blobpath)
+        return _download(blobpath)
+
+    loader.read_file = read_file
+    try:
+        yield
+    finally:
+        loader.read_file = original
+
+
+def _download(url: str) -> bytes:
+    """requests' own timeouts do not cover the name lookup, so the first byte is awaited from another thread."""
+    import queue
+    import threading
+
+    import requests
+
+    answers: queue.SimpleQueue[requests.Response | BaseException] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(requests.get(url, stream=True, timeout=(_CONNECT_TIMEOUT, _READ_TIMEOUT)))
+        except BaseException as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=_CONNECT_TIMEOUT)
+    except queue.Empty:
+        raise TimeoutError(f"no answer within {_CONNECT_TIMEOUT:.0f} s") from None
+    if isinstance(answer, BaseException):
+        raise answer
+    with answer:
+        answer.raise_for_status()
+        return answer.content

@@ -5,9 +5,10 @@ The public names load lazily: `import memguard` costs no numpy, no tiktoken and 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing would cost the watcher 0.5 MiB
 if TYPE_CHECKING:
+    from typing import Any
+
     from memguard.errors import (
         ConfigError,
         EngineNotInstalled,

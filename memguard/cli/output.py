@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, TextIO
 
 from memguard.records.codec import to_json
+
+TYPE_CHECKING = False  # typing would cost the watcher 0.5 MiB
+if TYPE_CHECKING:
+    from typing import Any, TextIO
 
 __all__ = ["terminal_width", "use_color", "write_json", "write_text"]
 

@@ -44,7 +44,7 @@ def parse_fdinfo(text: str) -> tuple[int | None, int | None]:
 def read_open_files(pid: int, proc: str = "/proc") -> tuple[OpenFile, ...]:
     """The regular files that `pid` has open, in the order of their descriptors; empty where nobody may look."""
     try:
-        names = sorted((int(name) for name in os.listdir(f"{proc}/{pid}/fd") if name.isdigit()))
+        names = sorted(int(name) for name in os.listdir(f"{proc}/{pid}/fd") if name.isdigit())
     except OSError:
         return ()
     return tuple(file for name in names if (file := _read_open_file(pid, name, proc)) is not None)

@@ -171,7 +171,7 @@ def test_diagnose_names_process_cgroup_and_limit_of_a_real_kill(person: Person, 
     )
     assert result.returncode == 1, result.stderr
     diagnosis = json.loads(result.stdout)
-    event = diagnosis["events"][-1]
+    event = diagnosis["events"][0]
     assert diagnosis["verdict"] == "memcg-oom"
     assert event["task"].startswith("python") and event["pid"]
     assert event["oom_memcg"].endswith(name)

@@ -1,0 +1,161 @@
+"""Plans × stats × limits → Estimate. PURE: everything measured comes in as an argument.
+
+A plan's peak is its largest step. `low` and `high` put the token counts at the ends of their range and add what the
+allocator may keep or the formula may miss (Plan.slack). The verdict compares with two lines: `effective`, which a job
+should stay below, and the point where the kernel acts, which is the margin (or the reserve) further up.
+
+    fits    even the high end stays within the effective limit
+    killed  the expected peak is beyond what there is
+    tight   anything between: it depends on luck and on what else runs
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from memguard.errors import ConfigError
+from memguard.estimate.costs import Costs
+from memguard.estimate.plans import PLANS, Options, Plan, Text, text_of
+from memguard.records.estimate import CorpusStats, Estimate, PlanEstimate, Range, Step
+from memguard.records.limits import Limits
+from memguard.tokens.budget import DEFAULT_MEMORY, divide
+from memguard.units import MIB
+
+__all__ = ["Speeds", "breaking_point", "estimate", "judge"]
+
+# Wall time over the pure encoding time that the probe measured: page faults of the list and its ints, np.array, tofile.
+# Ratios of `python -m tests.bench estimate` (median over its texts).
+_LIST_OVERHEAD = 1.3
+_START_SECONDS = 0.5
+# --max-memory is chosen in steps of this.
+_STREAM_STEP = 8 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Speeds:
+    """Bytes of this text per second, one core; None: not measured. `engine` is the one `memguard tokenize` uses."""
+
+    stream: float | None = None
+    tiktoken: float | None = None
+    engine: str = "gigatoken"
+
+
+def estimate(
+    stats: CorpusStats,
+    limits: Limits,
+    costs: Costs,
+    *,
+    speeds: Speeds | None = None,
+    options: Options | None = None,
+    notes: Sequence[str] = (),
+) -> Estimate:
+    """Every plan judged against `limits`, the best one named, and the command to run next."""
+    speeds = speeds or Speeds()
+    if options is None:
+        options = Options(stream_memory=_stream_memory(limits.effective, speeds.engine))
+    plans = tuple(_plan_estimate(plan, stats, limits, costs, speeds, options) for plan in PLANS)
+    recommended = _recommended(plans)
+    return Estimate(
+        input=stats,
+        limits=limits,
+        plans=plans,
+        recommended=recommended,
+        next_command=_next_command(stats, limits, options),
+        notes=tuple(notes),
+    )
+
+
+def breaking_point(limits: Limits) -> int:
+    """Bytes at which something gives: the nearest limit without the margin or reserve that is kept below it."""
+    return min((max(0, c.limit - c.used) for c in limits.constraints), default=limits.effective)
+
+
+def judge(peak: Range, limits: Limits) -> str:
+    """fits | tight | killed."""
+    if peak.high <= limits.effective:
+        return "fits"
+    return "killed" if peak.expected > breaking_point(limits) else "tight"
+
+
+def _plan_estimate(
+    plan: Plan, stats: CorpusStats, limits: Limits, costs: Costs, speeds: Speeds, options: Options
+) -> PlanEstimate:
+    texts = {bound: text_of(stats, bound) for bound in ("low", "expected", "high")}
+    steps = plan.steps(texts["expected"], costs, options)
+    top = max(steps, key=lambda step: step.bytes)
+    low = _top(plan.steps(texts["low"], costs, options))
+    high = _top(plan.steps(texts["high"], costs, options))
+    low -= round(plan.slack_share * low) + plan.slack_low
+    high += round(plan.slack_share * high) + plan.slack_high
+    if plan.name == "stream":
+        high = options.stream_memory  # its promise
+    peak = Range(max(0, min(low, top.bytes)), top.bytes, max(high, top.bytes))
+    text = texts["expected"]
+    return PlanEstimate(
+        name=plan.name,
+        peak=peak,
+        peak_step=top.name,
+        steps=steps,
+        disk=text.item * (text.file_tokens if plan.name == "stream" else text.tokens),
+        seconds=_seconds(plan.name, text, speeds),
+        verdict=judge(peak, limits),
+        description=plan.description,
+        output="uint32" if text.item == 4 else "uint16",
+    )
+
+
+def _top(steps: Sequence[Step]) -> int:
+    return max(step.bytes for step in steps)
+
+
+def _seconds(name: str, text: Text, speeds: Speeds) -> float | None:
+    if name == "stream":
+        return None if speeds.stream is None else _START_SECONDS + text.bytes / speeds.stream
+    if speeds.tiktoken is None:
+        return None
+    return _START_SECONDS + _LIST_OVERHEAD * text.bytes / speeds.tiktoken
+
+
+def _recommended(plans: Sequence[PlanEstimate]) -> str:
+    """The plan with the best verdict; among those the fastest, to the second; stream where that leaves it open."""
+    rank = {"fits": 0, "tight": 1, "killed": 2}
+    best = min(
+        plans,
+        key=lambda plan: (
+            rank[plan.verdict],
+            float("inf") if plan.seconds is None else round(plan.seconds),
+            plan.name != "stream",
+            plan.peak.expected,
+        ),
+    )
+    return best.name
+
+
+def _stream_memory(effective: int, engine: str) -> int:
+    """--max-memory for `memguard tokenize`: its default, or what there is, down to the least it can work with."""
+    memory = min(DEFAULT_MEMORY, effective // _STREAM_STEP * _STREAM_STEP)
+    while memory < DEFAULT_MEMORY:
+        try:
+            divide(memory, None, 1, engine)
+        except ConfigError:
+            memory += _STREAM_STEP
+        else:
+            break
+    return memory
+
+
+def _next_command(stats: CorpusStats, limits: Limits, options: Options) -> str:
+    words = ["memguard", "tokenize"]
+    if any(path.startswith("-") for path in stats.paths):
+        words += ["-o", "tokens"]
+        tail = ["--", *stats.paths]
+    else:
+        words += list(stats.paths)
+        tail = ["-o", "tokens"]
+    if stats.encoding != "gpt2":
+        tail[:0] = ["--encoding", stats.encoding]
+    if options.stream_memory < DEFAULT_MEMORY:
+        tail[:0] = ["--max-memory", f"{options.stream_memory // MIB}M"]
+    return shlex.join(words + tail)

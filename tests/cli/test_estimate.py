@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from pathlib import Path
+
+import pytest
+
+from memguard.cli import estimate as command
+from memguard.cli.main import main
+from memguard.estimate import baseline, plans
+from memguard.records.codec import from_json
+from memguard.records.estimate import Estimate
+
+
+@pytest.fixture(autouse=True)
+def quick_baseline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real child, but a bare Python: its size is not what is tested here."""
+    monkeypatch.setattr(baseline, "_PROGRAM", "import sys; print('ready', flush=True); sys.stdin.read()")
+    monkeypatch.setenv("COLUMNS", "100")
+
+
+@pytest.fixture
+def text(tmp_path: Path, english: str) -> str:
+    path = tmp_path / "some text.txt"
+    path.write_text(english[:200_000], encoding="utf-8")
+    return str(path)
+
+
+def test_a_newcomer_gets_a_table_and_a_next_command(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["estimate", text]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "\x1b" not in out
+    for name in command.PLANS:
+        assert f"\n{name}" in out
+    assert f"memguard tokenize {shlex.quote(text)} -o tokens" in " ".join(out.split())
+
+
+def test_the_names_of_the_plans_are_the_models() -> None:
+    assert tuple(plan.name for plan in plans.PLANS) == command.PLANS
+
+
+def test_json_is_one_record(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["estimate", text, text, "--json", "--limit", "1G", "--val-fraction", "0"]) == 0
+    out = capsys.readouterr().out
+    record = from_json(Estimate, out)
+    assert json.loads(out)["schema"] == "memguard.estimate/1"
+    assert record.input.paths == (text, text)
+    assert record.input.bytes == 2 * os.path.getsize(text)
+    assert len(record.input.slices) == 1
+    assert record.limits.effective <= 1 << 30
+    assert [plan.name for plan in record.plans] == list(command.PLANS)
+
+
+def test_check_answers_with_the_exit_code(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["estimate", text, "--check", "stream", "--limit", "2G"]) == 0
+    assert main(["estimate", text, "--check", "read-all", "--limit", "20M"]) == 1
+    assert main(["estimate", text, "--limit", "20M"]) == 0
+    assert "killed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--limit", "nonsense"], 2, "not a size: 'nonsense'"),
+        (["--limit", "0"], 2, "at least one byte"),
+        (["--limit", "-5G"], 2, "--limit"),
+        (["--reserve", "lots"], 2, "not a size"),
+        (["--val-fraction", "1.5"], 2, "--val-fraction must be"),
+        (["--val-fraction", "nan"], 2, "--val-fraction must be"),
+        (["--encoding", "gpt7"], 2, "no such encoding: 'gpt7'"),
+        (["--check", "magic"], 2, "magic"),
+    ],
+)
+def test_nonsense_is_a_usage_error(
+    text: str, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, words: str
+) -> None:
+    assert main(["estimate", text, *arguments]) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert words in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("content", [None, b"", b"binary\0text"], ids=["missing", "empty", "binary"])
+def test_a_bad_file_is_one_line_and_exit_3(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None
+) -> None:
+    path = tmp_path / "bad.txt"
+    if content is not None:
+        path.write_bytes(content)
+    assert main(["estimate", str(path)]) == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"memguard estimate: {path}: ")
+
+
+def test_a_directory_is_refused_with_the_mend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["estimate", str(tmp_path)]) == 3
+    assert "is a directory" in (err := capsys.readouterr().err)
+    assert "*.txt" in err
+
+
+def test_a_name_that_begins_with_a_dash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-text").write_text("some words " * 100)
+    assert main(["estimate", "--", "-text"]) == 0
+    assert "memguard tokenize -o tokens -- -text" in capsys.readouterr().out
+
+
+def test_a_full_disk_is_noted(text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    import shutil
+    from collections import namedtuple
+
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(100, 90, 10))
+    assert main(["estimate", text]) == 0
+    assert "only 10 B is free here" in " ".join(capsys.readouterr().out.split())

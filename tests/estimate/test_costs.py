@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from memguard.estimate import baseline as baselines
+from memguard.estimate.baseline import BaselineProbe
+from memguard.estimate.costs import cached_int_max, int_bytes, read_costs
+
+
+def test_cached_ints_are_what_identity_says() -> None:
+    highest = cached_int_max()
+    assert int(str(highest)) is int(str(highest))
+    assert int(str(highest + 1)) is not int(str(highest + 1))
+
+
+# In a child: this process has free pools that the list would fill first.
+_GROW = """\
+from memguard.system.proc import read_status
+before = read_status("self").rss_anon
+ids = list(range(1000, 3_001_000))
+print(read_status("self").rss_anon - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="RssAnon is Linux's")
+def test_a_list_of_ints_takes_what_the_costs_say() -> None:
+    """The resident memory of three million distinct ids, in this very interpreter."""
+    costs = read_costs(0, 0)
+    grown = int(subprocess.run([sys.executable, "-c", _GROW], stdout=subprocess.PIPE, check=True).stdout)
+    assert grown == pytest.approx(3_000_000 * (costs.list_slot + costs.boxed_int), rel=0.03)
+
+
+def test_an_int_takes_at_least_what_getsizeof_says() -> None:
+    assert sys.getsizeof(50_000) <= int_bytes() < sys.getsizeof(50_000) + 17
+
+
+def test_the_baseline_is_measured_in_a_child() -> None:
+    with BaselineProbe("gpt2") as probe:
+        result = probe.result()
+    assert result.measured
+    assert 20 << 20 < result.rss <= result.peak < 400 << 20
+
+
+@pytest.mark.parametrize("program", ["raise SystemExit(1)", "print('something else')"])
+def test_a_child_that_fails_leaves_the_stand_in(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    monkeypatch.setattr(baselines, "_PROGRAM", program)
+    with BaselineProbe("gpt2") as probe:
+        assert not probe.result().measured
+
+
+def test_a_python_that_does_not_exist_leaves_the_stand_in() -> None:
+    with BaselineProbe("gpt2", python="/nonexistent/python") as probe:
+        assert not probe.result().measured

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import shlex
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from memguard.estimate.costs import Costs
+from memguard.estimate.model import Speeds, breaking_point, estimate, judge
+from memguard.estimate.plans import Options
+from memguard.records.codec import from_json, to_json
+from memguard.records.estimate import CorpusStats, Estimate, Range, SliceStats
+from memguard.records.limits import Constraint, Limits
+from memguard.units import GIB, MIB
+
+COSTS = Costs(list_slot=8, boxed_int=32.125, cached_int_max=256, baseline=55 * MIB, baseline_peak=64 * MIB)
+ORDER = {"fits": 0, "tight": 1, "killed": 2}
+
+
+def limits(size: int, *, margin: int = 0, used: int = 0) -> Limits:
+    constraint = Constraint("memory.max", "/sys/fs/cgroup/x", size, used, margin, True)
+    return Limits(max(0, constraint.headroom), "memory.max of /sys/fs/cgroup/x", None, None, None, (constraint,))
+
+
+def stats(size: int, *, width: int = 1, error: float = 0.0, encoding: str = "gpt2", path: str = "a.txt") -> CorpusStats:
+    """`size` bytes of a text with 4 bytes a token, in the two slices of nanoGPT."""
+
+    def around(value: int) -> Range:
+        return Range(int(value * (1 - error)), value, int(value * (1 + error)))
+
+    train, val = size * 9 // 10, size - size * 9 // 10
+    slices = tuple(
+        SliceStats(part, width, part, width == 1, around(part // 4), around(part // 5)) for part in (train, val)
+    )
+    return CorpusStats(
+        paths=(path,),
+        bytes=size,
+        chars=size,
+        max_code_point=0x7F if width == 1 else 0x10000,
+        char_width=width,
+        tokens=around(size // 4),
+        bytes_per_token=4.0,
+        small_id_fraction=0.2,
+        documents=None,
+        encoding=encoding,
+        ascii=width == 1,
+        slices=slices,
+        vocabulary=50257 if encoding == "gpt2" else 100277,
+    )
+
+
+sizes = st.integers(1, 1 << 40)
+widths = st.sampled_from([1, 2, 4])
+errors = st.floats(0, 0.2)
+
+
+@settings(max_examples=80, deadline=None)
+@given(sizes, st.integers(0, 1 << 40), widths, errors, st.integers(1, 10**9))
+def test_more_bytes_never_need_less(size: int, more: int, width: int, error: float, shard: int) -> None:
+    options = Options(shard_tokens=shard)
+    small, large = (
+        estimate(stats(n, width=width, error=error), limits(GIB), COSTS, options=options) for n in (size, size + more)
+    )
+    for before, after in zip(small.plans, large.plans, strict=True):
+        for bound in ("low", "expected", "high"):
+            # Shares of a shard are rounded to whole tokens.
+            assert getattr(after.peak, bound) * (1 + 1e-5) + 512 >= getattr(before.peak, bound)
+        assert after.disk >= before.disk
+
+
+@settings(max_examples=80, deadline=None)
+@given(sizes, st.integers(1, 10**9), st.integers(0, 10**9))
+def test_larger_shards_never_need_less(size: int, shard: int, more: int) -> None:
+    peaks = [
+        next(
+            p.peak
+            for p in estimate(stats(size), limits(GIB), COSTS, options=Options(shard_tokens=s)).plans
+            if p.name == "sharded-list"
+        )
+        for s in (shard, shard + more)
+    ]
+    assert peaks[0].expected <= peaks[1].expected + 512
+    assert peaks[0].high <= peaks[1].high + 512
+
+
+@settings(max_examples=80, deadline=None)
+@given(sizes, widths, errors)
+def test_low_expected_high_are_in_order(size: int, width: int, error: float) -> None:
+    for plan in estimate(stats(size, width=width, error=error), limits(GIB), COSTS).plans:
+        assert 0 <= plan.peak.low <= plan.peak.expected <= plan.peak.high
+        assert plan.peak.expected == max(step.bytes for step in plan.steps)
+        assert plan.peak_step in {step.name for step in plan.steps}
+
+
+@settings(max_examples=80, deadline=None)
+@given(sizes, st.integers(0, 1 << 42), st.integers(0, 1 << 42), st.integers(0, 1 << 30), st.integers(0, 1 << 30))
+def test_a_larger_limit_never_makes_it_worse(size: int, limit: int, more: int, margin: int, used: int) -> None:
+    low, high = (limits(n, margin=margin, used=used) for n in (limit, limit + more))
+    for peak in (plan.peak for plan in estimate(stats(size, error=0.05), limits(GIB), COSTS).plans):
+        assert ORDER[judge(peak, high)] <= ORDER[judge(peak, low)]
+
+
+def test_the_verdict_has_two_lines() -> None:
+    box = limits(512 * MIB, margin=64 * MIB, used=20 * MIB)
+    assert (box.effective, breaking_point(box)) == (428 * MIB, 492 * MIB)
+    assert judge(Range(0, 400 * MIB, 428 * MIB), box) == "fits"
+    assert judge(Range(0, 400 * MIB, 429 * MIB), box) == "tight"
+    assert judge(Range(0, 492 * MIB, 500 * MIB), box) == "tight"
+    assert judge(Range(0, 493 * MIB, 500 * MIB), box) == "killed"
+    nothing_known = Limits(100, "", None, None, None)
+    assert judge(Range(0, 101, 101), nothing_known) == "killed"
+
+
+def test_a_small_box_recommends_streaming_and_says_how() -> None:
+    result = estimate(
+        stats(100_000_000), limits(512 * MIB, margin=64 * MIB), COSTS, speeds=Speeds(stream=150e6, tiktoken=9e6)
+    )
+    verdicts = {plan.name: plan.verdict for plan in result.plans}
+    assert verdicts == {"read-all": "killed", "chunked-list": "killed", "sharded-list": "killed", "stream": "fits"}
+    assert result.recommended == "stream"
+    assert result.next_command == "memguard tokenize a.txt -o tokens"
+
+
+def test_a_very_small_box_gets_a_smaller_budget() -> None:
+    result = estimate(stats(100_000_000), limits(130 * MIB), COSTS)
+    stream = next(plan for plan in result.plans if plan.name == "stream")
+    assert stream.verdict == "fits"
+    assert "--max-memory 128M" in result.next_command
+    tiny = next(plan for plan in estimate(stats(100_000_000), limits(20 * MIB), COSTS).plans if plan.name == "stream")
+    assert tiny.verdict == "killed"
+
+
+@pytest.mark.parametrize("path", ["my text.txt", "$(rm -rf ~).txt", "-o", "it's.txt"])
+def test_the_next_command_survives_a_shell(path: str) -> None:
+    command = estimate(stats(1000, path=path, encoding="cl100k_base"), limits(GIB), COSTS).next_command
+    words = shlex.split(command)
+    assert path in words
+    assert words[words.index("--encoding") + 1] == "cl100k_base"
+    if path.startswith("-"):
+        assert words.index("--") < len(words) - 1 - words[::-1].index(path)
+
+
+def test_vocabularies_above_65536_are_written_as_uint32() -> None:
+    small, large = (estimate(stats(4000, encoding=name), limits(GIB), COSTS) for name in ("gpt2", "cl100k_base"))
+    assert {plan.output for plan in small.plans} == {"uint16"}
+    assert {plan.output for plan in large.plans} == {"uint32"}
+    assert [plan.disk for plan in large.plans] == [2 * plan.disk for plan in small.plans]
+
+
+def test_times_are_none_where_no_speed_is_known() -> None:
+    assert {plan.seconds for plan in estimate(stats(1000), limits(GIB), COSTS).plans} == {None}
+    known = estimate(stats(10**9), limits(64 * GIB), COSTS, speeds=Speeds(stream=100e6, tiktoken=10e6))
+    seconds = {plan.name: plan.seconds for plan in known.plans}
+    assert seconds["stream"] == pytest.approx(10, abs=1)
+    assert seconds["read-all"] is not None and seconds["read-all"] > 100
+
+
+def test_the_record_survives_json() -> None:
+    result = estimate(stats(10**8, error=0.02), limits(GIB), COSTS, notes=("one",))
+    assert from_json(Estimate, to_json(result)) == result

@@ -19,7 +19,7 @@ class RunLimit:
 
 @dataclass(frozen=True, slots=True)
 class Overhead:
-    """What the watcher itself cost."""
+    """What the watching itself cost: CPU time from the script's start to its end, and the watcher's peak RSS."""
 
     cpu_seconds: float
     rss: int | None

@@ -1,0 +1,132 @@
+"""Run a script under the guard: before memory runs out it is stopped, and you read which line held the memory.
+
+  memguard run prepare.py train.txt        a script, started as `python prepare.py train.txt`
+  memguard run -m datatrove.run --help     a module, as `python -m` would start it
+  memguard run -- bash job.sh              any other program
+
+Options of memguard come before the script; everything after it is the script's own.
+Its output, its exit code and its signals are passed through; 75 means that the guard ended it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from memguard.errors import ConfigError, InputError
+from memguard.system.proc import read_meminfo
+from memguard.units import parse_size
+from memguard.watch.launch import Command, plain_command, python_command
+from memguard.watch.loop import Options, run_guarded
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from memguard.records.run import RunRecord
+
+__all__ = ["add_arguments", "main"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "memguard run [OPTIONS] (SCRIPT.py | -m MODULE | -- COMMAND) [ARGS …]"
+    limit = "what the script and all it starts may use: 512M, 8GiB, 75%% of the machine's memory"
+    parser.add_argument("--limit", metavar="SIZE", help=limit)
+    reserve = "memory to leave to the rest of the machine (default: 10%%, at most 2 GiB)"
+    parser.add_argument("--reserve", metavar="SIZE", help=reserve)
+    parser.add_argument("--record", metavar="FILE", help="write what happened to FILE (JSON, memguard.run/1)")
+    python = "interpreter for the script (default: the active environment's, else the first on PATH)"
+    parser.add_argument("--python", metavar="PATH", help=python)
+    agent = "put nothing into the script's Python: then no line is named, and a hung Pool is not noticed"
+    parser.add_argument("--no-agent", action="store_true", help=agent)
+    parser.add_argument("-q", "--quiet", action="store_true", help="one line at most from memguard")
+    module = "run a module, as python -m does; what follows is the module's own"
+    parser.add_argument("-m", dest="module", nargs=argparse.REMAINDER, help=module)
+    parser.add_argument("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    command = _command(arguments)
+    options = Options(
+        limit=_size("--limit", arguments.limit),
+        reserve=_size("--reserve", arguments.reserve),
+        agent=not arguments.no_agent,
+    )
+    record_path = os.path.abspath(arguments.record) if arguments.record else None
+    if record_path:
+        _check_writable(record_path, arguments.record)
+    record = run_guarded(command, options, _note)
+    if record_path:
+        _write_record(record, record_path)
+    _report(record, quiet=arguments.quiet)
+    assert record.exit_code is not None  # it is None only in a journal that was cut off
+    return record.exit_code
+
+
+def _command(arguments: argparse.Namespace) -> Command:
+    words = list(arguments.command)
+    if arguments.module is not None:
+        if not arguments.module:
+            raise ConfigError("-m needs a module", "memguard run -m MODULE [ARGS …]")
+        # argparse ends the module's own arguments at a `--` and puts the rest into `command`.
+        words = arguments.module + words
+        return python_command(words, module=True, python=arguments.python, environ=os.environ)
+    if not words or words == ["--"]:
+        raise ConfigError("what shall run?", "memguard run prepare.py   or   memguard run -- COMMAND …")
+    if words[0] == "--":
+        if arguments.python:
+            raise ConfigError("--python has no meaning with `--`", f"memguard run -- {arguments.python} …")
+        return plain_command(words[1:])
+    return python_command(words, module=False, python=arguments.python, environ=os.environ)
+
+
+def _size(option: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    memory = read_meminfo()
+    try:
+        return parse_size(text, total=memory.total if memory else None)
+    except ConfigError as error:
+        raise ConfigError(f"{option}: {error.message}", error.hint) from None
+
+
+def _check_writable(path: str, given: str) -> None:
+    """Before the script starts: an hour later would be too late."""
+    directory = os.path.dirname(path)
+    if os.path.isdir(path):
+        raise ConfigError(f"--record {given}: is a directory", "name a file")
+    if not os.path.isdir(directory):
+        raise ConfigError(f"--record {given}: no such directory: {directory}", f"mkdir -p {directory}")
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise ConfigError(f"--record {given}: {directory} cannot be written", "name a file in a directory of yours")
+
+
+def _write_record(record: RunRecord, path: str) -> None:
+    from memguard.watch.journal import write_record
+
+    try:
+        write_record(record, path)
+    except OSError as error:
+        raise InputError(f"--record {path}: {error.strerror}", "the run itself is over", path=path) from None
+
+
+def _note(line: str) -> None:
+    print(f"memguard: {line}", file=sys.stderr, flush=True)
+
+
+def _report(record: RunRecord, *, quiet: bool) -> None:
+    # Loaded now, not while the script ran: the watcher stays small.
+    from memguard.cli.output import terminal_width, use_color
+    from memguard.report.run import render, summary
+
+    eventful = record.termination_reason in ("memory", "hang", "forecast") or record.left or record.warnings
+    if quiet:
+        text = summary(record) + "\n" if eventful else ""
+    elif eventful or record.exit_signal == 9:
+        text = render(record, width=terminal_width(sys.stderr), color=use_color(sys.stderr))
+    else:  # a log file gets the script's own words alone
+        text = summary(record) + "\n" if sys.stderr.isatty() else ""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError:  # nobody reads it any more
+        pass

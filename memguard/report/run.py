@@ -1,0 +1,186 @@
+"""What a guarded run's end looks like to its user: one line, or the dozen lines that matter. Plain text, no rich: the
+watcher prints it where memory may be short.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+
+from memguard.records.run import RunRecord
+from memguard.units import format_duration, format_size
+
+__all__ = ["render", "summary"]
+
+_LABEL = 10
+
+
+def summary(record: RunRecord) -> str:
+    """One line, without a newline."""
+    name, limit = _name(record), record.limit
+    of = f" of {format_size(limit.value)} that it may use" if limit else ""
+    if record.exit_code is None:
+        return f"memguard: {name} was still running when its journal ended; peak so far {format_size(record.peak)}{of}"
+    if record.termination_reason == "hang":
+        return f"memguard: stopped {name}, which would have waited for ever: {_last_reason(record)}"
+    if _stopped(record):
+        line = _place(record)
+        where = f" at {line}" if line else ""
+        return f"memguard: stopped {name}{where}: {format_size(_used(record))}{of}"
+    if record.termination_reason == "memory":
+        return f"memguard: the kernel killed {name}: out of memory, and faster than the guard"
+    ended = f"ended by {_signal(record.exit_signal)}" if record.exit_signal else f"exit code {record.exit_code}"
+    after = f" after {format_duration(record.seconds)}" if record.seconds is not None else ""
+    return f"memguard: {name}: {ended}{after}, peak {format_size(record.peak)}{of}"
+
+
+def render(record: RunRecord, *, width: int = 100, color: bool = False) -> str:
+    """The end of a run in full; ends with a newline."""
+    rows = [*_memory_rows(record), *_line_rows(record), *_rest_rows(record)]
+    head = _heading(record)
+    lines = [f"\x1b[1;31m{head}\x1b[0m" if color and _stopped(record) else head]
+    for label, text in rows:
+        first = f"  {label:<{_LABEL}}"
+        parts = _wrap(text, width - len(first))
+        lines += [first + parts[0], *(" " * len(first) + part for part in parts[1:])]
+    return "\n".join(lines) + "\n"
+
+
+def _heading(record: RunRecord) -> str:
+    if record.exit_code is not None and _stopped(record) and record.termination_reason == "memory":
+        return f"memguard: stopped {_name(record)} before {_killer(record)}"
+    return summary(record)
+
+
+def _killer(record: RunRecord) -> str:
+    name = record.limit.name if record.limit else None
+    if name == "--limit":
+        return "it passed its limit"
+    if name == "MemAvailable":
+        return "the machine ran out of memory"
+    return "the kernel killed it"
+
+
+def _memory_rows(record: RunRecord) -> list[tuple[str, str]]:
+    limit = record.limit
+    if not _stopped(record) or limit is None or record.termination_reason == "hang":
+        return []
+    rows = [
+        ("used", f"{format_size(_used(record))} of {format_size(limit.value)} that may be used"),
+        ("limit", _limit(record)),
+    ]
+    held = record.tree
+    if held is not None and record.holders:
+        largest = record.holders[0]
+        others = len(record.holders) - 1
+        of = f" of the {format_size(held)} of all {others + 1} processes" if others else ""
+        rows.append(("held by", f"{largest.name} (pid {largest.pid}): {format_size(largest.bytes)}{of}"))
+        elsewhere = _used(record) - held
+        if limit.name != "--limit" and elsewhere > held // 4:
+            rows.append(("", f"{format_size(elsewhere)} is used by others under the same limit"))
+    return rows
+
+
+def _limit(record: RunRecord) -> str:
+    limit = record.limit
+    assert limit is not None
+    if limit.kernel_limit is None:
+        if limit.name == "MemAvailable":
+            return "the machine's memory, less a reserve for everything else that runs on it (--reserve)"
+        return f"{limit.source} {format_size(limit.value)}"
+    place = limit.source.removeprefix(f"{limit.name} of ")
+    kept = format_size(limit.kernel_limit - limit.value)
+    return f"{limit.name} {format_size(limit.kernel_limit)} of {place}, less {kept} so that the kernel need not kill"
+
+
+def _line_rows(record: RunRecord) -> list[tuple[str, str]]:
+    if not _stopped(record):
+        return []
+    culprit = record.culprit
+    if culprit is None or culprit.line is None:
+        return [("line", f"not known: {record.stack_missing}")] if record.stack_missing else []
+    function = "" if culprit.function in (None, "<module>") else f" in {culprit.function}"
+    rows = [("line", f"{_place(record)}{function}")]
+    if culprit.source_text:
+        rows.append(("", f"    {culprit.source_text}"))
+    if culprit.inside:
+        rows.append(("", f"inside {culprit.inside}"))
+    return rows
+
+
+def _rest_rows(record: RunRecord) -> list[tuple[str, str]]:
+    rows = [("left", item) for item in record.left]
+    rows += [("note", warning) for warning in record.warnings]
+    if record.exit_signal == 9 and not _stopped(record):
+        if record.kernel_kills:
+            rows.append(("kernel", f"its OOM killer ended {record.kernel_kills} of this cgroup's processes"))
+        else:
+            rows.append(("kernel", "its OOM killer did nothing here: somebody else sent SIGKILL"))
+        rows.append(("next", "memguard diagnose"))
+    if _stopped(record):
+        rows += [("next" if n == 0 else "", line) for n, line in enumerate(_next(record))]
+        if record.stack_path:
+            directory = _short(os.path.dirname(record.stack_path), record.cwd)
+            rows.append(("record", f"{directory}   (memguard diagnose reads it)"))
+    return rows
+
+
+def _next(record: RunRecord) -> list[str]:
+    if record.termination_reason == "hang":
+        return ["memguard diagnose                 was it the kernel? who else?"]
+    source = shlex.quote(_short(record.inputs[0], record.cwd)) if record.inputs else "FILE"
+    commands = {
+        f"memguard estimate {source}": "which plan fits this machine",
+        f"memguard tokenize {source} -o DIR": "the same tokens, streamed in 256 MiB",
+    }
+    longest = max(map(len, commands))
+    return [f"{command:<{longest}}   {what}" for command, what in commands.items()]
+
+
+def _stopped(record: RunRecord) -> bool:
+    """Whether the guard ended it."""
+    return record.termination_reason in ("memory", "forecast", "hang") and record.exit_code == 75
+
+
+def _used(record: RunRecord) -> int:
+    return record.decisions[-1].used if record.decisions else record.peak or 0
+
+
+def _last_reason(record: RunRecord) -> str:
+    return record.decisions[-1].reason if record.decisions else "?"
+
+
+def _place(record: RunRecord) -> str:
+    culprit = record.culprit
+    return f"{_short(culprit.file, record.cwd)}:{culprit.line}" if culprit and culprit.file and culprit.line else ""
+
+
+def _name(record: RunRecord) -> str:
+    return os.path.basename(record.script or record.command[0])
+
+
+def _signal(number: int | None) -> str:
+    try:
+        return signal.Signals(number or 0).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _short(path: str, cwd: str) -> str:
+    """`path` as a person in `cwd` would type it."""
+    return path.removeprefix(cwd.rstrip("/") + "/")
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    """Lines of at most `width` columns, broken at blanks; a longer word stays whole, to be copied."""
+    indent = len(text) - len(text.lstrip())
+    lines, line = [], " " * indent
+    for word in text.strip().split(" "):
+        candidate = f"{line} {word}" if line.strip() else line + word
+        if len(candidate) > max(width, 20) and line.strip():
+            lines.append(line.rstrip())
+            line = " " * indent + word
+        else:
+            line = candidate
+    return [*lines, line.rstrip()]

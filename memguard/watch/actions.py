@@ -1,0 +1,243 @@
+"""What the guard does to a tree: stop it, ask where it is, look at it from outside, end it. Each step is time-boxed.
+
+A signal is sent to a process only after its start time has been read again, so that a reused pid is never hit. SIGURG,
+which asks for the stack, is sent only to a process that catches it and has the run's stack file open: a program that
+exec'ed since, or a Python without the agent, never sees it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable
+
+from memguard.system.open_files import find_descriptor, read_open_files
+from memguard.system.proc import Process, read_cmdline, read_stat, read_status, read_tree
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = [
+    "Child",
+    "ask_for_stack",
+    "end_tree",
+    "holders",
+    "input_files",
+    "resume",
+    "shared_files",
+    "stack_of_stopped",
+    "stop",
+]
+
+STOP_WITHIN = 0.1  # seconds; a process inside one long system call stops when that returns
+STACK_WITHIN = 0.1  # 0.7–7 ms were measured
+GRACE = 1.0  # between SIGTERM and SIGKILL
+GONE_WITHIN = 10.0  # a large process takes its time to give its memory back
+_STEP = 0.001
+_SETTLED = 3  # steps without growth after which a dump is complete, where its last line does not show it
+_OUTERMOST = (" in <module>\n", " in _run_module_as_main\n")
+_STACK_HEADER = "# process "  # parsed in stacks.py, which is not loaded while the script runs
+_TAIL = 1 << 16  # bytes of the stack file looked at
+
+
+class Child:
+    """The root of the tree, which is this process's own child. `status` is waitpid's once it has ended."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.status: int | None = None
+        stat = read_stat(pid)
+        self.process = Process(pid, stat.start_time if stat else 0)
+
+    def poll(self) -> bool:
+        """Whether it has ended."""
+        if self.status is None:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:  # somebody set SIGCHLD to be ignored: the kernel has thrown the status away
+                pid, status = self.pid, 0
+            if pid:
+                self.status = status
+        return self.status is not None
+
+    @property
+    def exit_signal(self) -> int | None:
+        return os.WTERMSIG(self.status) if self.status is not None and os.WIFSIGNALED(self.status) else None
+
+    @property
+    def exit_code(self) -> int | None:
+        """As a shell shows it: 128 + signal where a signal ended it."""
+        if self.status is None:
+            return None
+        return 128 + os.WTERMSIG(self.status) if os.WIFSIGNALED(self.status) else os.WEXITSTATUS(self.status)
+
+
+def _send(process: Process, number: int) -> bool:
+    stat = read_stat(process.pid)
+    if stat is None or stat.process != process:
+        return False
+    try:
+        os.kill(process.pid, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def stop(root: Process, known: Iterable[Process], within: float = STOP_WITHIN) -> tuple[Process, ...]:
+    """SIGSTOPs the whole tree, and again what was forked meanwhile, until a walk finds everything stopped."""
+    stopped: dict[Process, None] = {}
+    deadline = time.monotonic() + within
+    while True:
+        tree = read_tree(root, (*known, *stopped))
+        for process in tree:
+            if process not in stopped:
+                _send(process, signal.SIGSTOP)
+                stopped[process] = None
+        states = [stat.state for process in tree if (stat := read_stat(process.pid)) is not None]
+        if all(state in "TtZX" for state in states) and len(tree) == len(read_tree(root, stopped)):
+            return tree
+        if time.monotonic() > deadline:
+            return tree
+        time.sleep(_STEP)
+
+
+def resume(processes: Iterable[Process]) -> None:
+    for process in processes:
+        _send(process, signal.SIGCONT)
+
+
+def ask_for_stack(process: Process, stack_path: str) -> bool:
+    """Sends SIGURG where the agent listens; the dump appears in the stack file within milliseconds."""
+    status = read_status(process.pid)
+    if status is None or not status.catches(signal.SIGURG) or find_descriptor(process.pid, stack_path) is None:
+        return False
+    _append(stack_path, f"{_STACK_HEADER}{process.pid}\n")
+    return _send(process, signal.SIGURG)
+
+
+def stack_of_stopped(
+    process: Process, stack_path: str, in_danger: Callable[[], bool], within: float = STACK_WITHIN
+) -> bool:
+    """The stack of a stopped process: queued first, so that the handler runs before any line of the script's does.
+
+    The process is stopped again as soon as the dump is there, the time is over, or memory gets short.
+    """
+    start = _size(stack_path)
+    if not ask_for_stack(process, stack_path):
+        return False
+    _send(process, signal.SIGCONT)
+    deadline = time.monotonic() + within
+    size, settled, complete = 0, 0, False
+    while not complete and time.monotonic() < deadline and not in_danger():
+        time.sleep(_STEP)
+        before, size = size, _size(stack_path)
+        settled = settled + 1 if size == before else 0
+        complete = _dump_complete(_read_from(stack_path, start), settled)
+    _send(process, signal.SIGSTOP)
+    return complete
+
+
+def _dump_complete(text: str, settled: int) -> bool:
+    """Whether the dump has reached the current thread, which faulthandler writes last, and its outermost frame.
+
+    Called from C that embeds Python, the outermost frame may be any: then, when the file has not grown for a while.
+    """
+    current = text.rfind("Current thread 0x")
+    if current < 0 or not text.endswith("\n") or "\n  File " not in text[current:]:
+        return False
+    return text.endswith(_OUTERMOST) or settled >= _SETTLED
+
+
+def _append(path: str, text: str) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        try:
+            os.write(descriptor, text.encode("ascii"))
+        finally:
+            os.close(descriptor)
+    except OSError:
+        pass
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def _read_from(path: str, start: int) -> str:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            file.seek(max(start, _size(path) - _TAIL))
+            return file.read(_TAIL).decode("ascii", "replace")
+    except OSError:
+        return ""
+
+
+def holders(
+    processes: Iterable[Process], held_by: Callable[[Process], int], within: float = 0.5
+) -> list[dict[str, Any]]:
+    """Who held what, largest first: records.run.Holder's fields. What cannot be looked at in time is left out."""
+    deadline = time.monotonic() + within
+    found: list[dict[str, Any]] = []
+    for process in processes:
+        stat = read_stat(process.pid)
+        if stat is not None and stat.process == process:
+            held = {"pid": process.pid, "name": stat.name, "bytes": held_by(process)}
+            found.append({**held, "command": read_cmdline(process.pid)})
+        if time.monotonic() > deadline:
+            break
+    return sorted(found, key=lambda holder: -holder["bytes"])
+
+
+def input_files(processes: Iterable[Process], own: str) -> dict[str, int]:
+    """{path: size} of the regular files open for reading only, without programs' own and those under `own`."""
+    return {
+        file.path: file.size
+        for process in processes
+        for file in read_open_files(process.pid)
+        if file.readable and not file.writable and not file.deleted and file.size
+        if not file.path.startswith(own) and not file.path.endswith((".py", ".pyc", ".so"))
+    }
+
+
+def shared_files(processes: Iterable[Process]) -> tuple[str, ...]:
+    """The files that the tree has open in /dev/shm: memory that outlives it unless somebody removes them."""
+    paths = (file.path for p in processes for file in read_open_files(p.pid) if not file.deleted)
+    return tuple(sorted({path for path in paths if path.startswith("/dev/shm/")}))
+
+
+def end_tree(
+    child: Child, known: Iterable[Process], in_danger: Callable[[], bool], grace: float = GRACE
+) -> tuple[Process, ...]:
+    """SIGTERM, so that a script's own clean-up may run; SIGKILL when the grace is over or memory gets short.
+
+    Works on a stopped tree and on a running one. Returns what could not be ended (another user's; stuck in the kernel).
+    """
+    seen = dict.fromkeys(known)
+    tree = _living(child, seen)
+    for number in (signal.SIGTERM, signal.SIGCONT):
+        for process in tree:
+            _send(process, number)
+    deadline = time.monotonic() + grace
+    while (tree or child.status is None) and time.monotonic() < deadline and not in_danger():
+        time.sleep(2 * _STEP)
+        tree = _living(child, seen)
+    deadline = time.monotonic() + GONE_WITHIN
+    # The child counts until its status is fetched: a process whose first thread has ended looks like a zombie.
+    while (tree or child.status is None) and time.monotonic() < deadline:
+        for process in (child.process, *tree):
+            _send(process, signal.SIGKILL)
+        time.sleep(2 * _STEP)
+        tree = _living(child, seen)
+    return tree
+
+
+def _living(child: Child, seen: dict[Process, None]) -> tuple[Process, ...]:
+    child.poll()
+    tree = read_tree(child.process, seen)
+    seen.update(dict.fromkeys(tree))
+    return tree

@@ -1,0 +1,265 @@
+"""The measuring eye: what the tree and its constraints hold now, as often as needed and as cheaply as possible.
+
+Two depths. `tick` reads kept descriptors only (1.3 µs each): each known process's statm, the usage of each cgroup that
+has a limit, and the pid that the machine gave out last. Only when one of the sums has grown by an eighth of the
+headroom, or the period is over, does `measure` follow: tree walk, per-process counters, every constraint (0.2–0.4 ms).
+Ticks come at
+
+    interval = headroom ÷ (10 GB/s × cores), within 2–100 ms
+
+10 GB/s is what one core was measured to touch at most (huge pages); the cores are those that the machine keeps busy
+now, at most the tree's threads. So a tree that writes at full speed is seen again before the headroom is used up.
+
+A tree's own memory is Σ (anonymous + shmem). After a fork that counts shared pages once per process, so that near a
+limit on the tree itself, and at new peaks, a tree of several processes is measured by PSS, and the difference is
+subtracted until the sum has moved. Page cache and mapped files never count.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from memguard.records.limits import Constraint
+from memguard.system.environment import find_by_environment
+from memguard.system.kernel_file import KeptFile
+from memguard.system.limits import LimitsReader
+from memguard.system.proc import Process, read_rollup, read_status, read_tree
+from memguard.units import MIB
+from memguard.watch.policy import Sample
+
+__all__ = ["Sampler"]
+
+TOUCH_RATE = 10e9  # bytes per second and core
+SHORTEST, LONGEST = 0.002, 0.1  # seconds between ticks
+_MEASURE_PERIODS = 10  # ticks between measurements of a tree that does not grow
+_SHORTEST_PERIOD, _LONGEST_PERIOD = 0.02, 0.25  # seconds between them
+_PEAK_RATIO = 1.02  # a new peak of this ratio is measured, too
+_WALK_PERIOD = 1.0  # seconds between tree walks when the machine starts no process
+_STRAYS_PERIOD, _STRAYS_PERIOD_NEAR = 2.0, 0.25  # seconds between searches for processes that left the tree
+_KEPT_DESCRIPTORS = 200  # statm descriptors kept open at most; the soft limit is often 1024
+_NEAR = 0.8  # of a limit: from here on a tree of several processes is measured by PSS, and strays are looked for
+_REMEASURE = 0.005  # of that limit: change of the sum after which PSS is asked again
+_PEAK_STEP, _PEAK_PERIOD = 1.1, 0.5  # a peak of several processes is measured by PSS at each step, seconds apart
+
+
+class _Member:
+    """One process of the tree."""
+
+    __slots__ = ("process", "resident", "shared", "shared_then", "shmem", "statm")
+
+    def __init__(self, process: Process, proc: str) -> None:
+        self.process = process
+        self.statm = KeptFile(f"{proc}/{process.pid}/statm")
+        self.resident = self.shared = 0
+        self.shmem = 0
+        self.shared_then = 0  # `shared` when shmem was read
+
+    @property
+    def own(self) -> int:
+        return max(0, self.resident - self.shared) + self.shmem
+
+
+class Sampler:
+    """Measures the tree below `root`. `times` passed in are seconds since the start of the run.
+
+    A process that has left the tree by a double fork is found by `mark`, a variable of its environment and its value.
+    `proc` is another root of /proc, for tests.
+    """
+
+    def __init__(
+        self, root: Process, limits: LimitsReader, *, mark: tuple[str, str] | None = None, proc: str = "/proc"
+    ) -> None:
+        self.peak = 0
+        self.most_processes = 1
+        self.samples = 0
+        self._root, self._limits, self._mark, self._proc = root, limits, mark, proc
+        self._page = os.sysconf("SC_PAGE_SIZE")
+        self._cpus = len(os.sched_getaffinity(0))
+        self._loadavg = KeptFile(f"{proc}/loadavg")
+        self._members: dict[int, _Member] = {root.pid: _Member(root, proc)}
+        self._threads = self._running = 1
+        self._newest_pid = self._last_pid = self._strays_pid = b""
+        self._strays_at = 0.0
+        self._near = False
+        self._walked = self._measured = -1e9
+        self._tree = 0  # at the last measurement
+        self._base = 0  # Σ resident then
+        self._usage: dict[str, KeptFile] = {}  # by cgroup directory: everything that counts there, page cache too
+        self._usage_base = 0
+        self._headroom = 0
+        self._shared_twice = 0  # Σ − PSS when last measured
+        self._sum_then: int | None = None  # the sum at that time; None: the tree has changed since
+        self._pss_at = -1e9
+
+    @property
+    def processes(self) -> tuple[Process, ...]:
+        return tuple(member.process for member in self._members.values())
+
+    @property
+    def interval(self) -> float:
+        """Seconds until the next tick is due."""
+        cores = max(1, min(self._cpus, self._threads, self._running))
+        return min(LONGEST, max(SHORTEST, self._headroom / (TOUCH_RATE * cores)))
+
+    def tick(self, now: float) -> Sample | None:
+        """A cheap look; a Sample when it is time for one, or when the tree has grown."""
+        resident, changed = self._read_members()
+        if self._read_loadavg() or changed:
+            self._walk(now)
+            resident, _ = self._read_members()
+        growth = max(resident - self._base, self._read_usage() - self._usage_base)
+        period = min(_LONGEST_PERIOD, max(_SHORTEST_PERIOD, _MEASURE_PERIODS * self.interval))
+        due = now - self._measured >= period or growth >= max(MIB, self._headroom // 8)
+        peak = self._tree + resident - self._base > self.peak * _PEAK_RATIO + MIB
+        return self.measure(now) if due or peak else None
+
+    def measure(self, now: float, *, exact: bool = False) -> Sample:
+        """The whole look. `exact` asks for PSS, whatever it costs (25–31 ms per few GiB), and for a fresh tree walk."""
+        strays = self._find_strays(now)
+        if exact or strays or now - self._walked >= _WALK_PERIOD:
+            self._walk(now, strays)
+        self._base, _ = self._read_members()
+        summed = self._sum()
+        if exact:
+            self._read_pss(summed, now)
+        tree = self._without_double(summed, now)
+        constraints = self._limits.read(tree)
+        if not exact and self._worth_pss(summed, constraints):
+            self._read_pss(summed, now)
+            tree = self._without_double(summed, now)
+            constraints = self._limits.read(tree)
+        self._near = any(constraint.fraction >= _NEAR for constraint in constraints)
+        self._headroom = min((max(0, c.headroom) for c in constraints), default=0)
+        self._keep_usage(constraints)
+        self._usage_base = self._read_usage()
+        self._measured, self._tree = now, tree
+        self.samples += 1
+        self.peak = max(self.peak, tree)
+        certain = exact or len(self._members) == 1
+        return Sample(now, tree, constraints, exact=certain, processes=len(self._members))
+
+    def resident(self, process: Process) -> int:
+        """Bytes of `process` when it was last looked at, mapped files included."""
+        member = self._members.get(process.pid)
+        return member.resident if member is not None else 0
+
+    def held_by(self, process: Process) -> int:
+        """Bytes of anonymous and shared memory of one process, by PSS where it may be read."""
+        rollup = read_rollup(process.pid, self._proc)
+        if rollup is not None and rollup.pss_anon is not None:
+            return rollup.pss_anon + (rollup.pss_shmem or 0)
+        status = read_status(process.pid, self._proc)
+        return 0 if status is None else (status.rss_anon or 0) + (status.rss_shmem or 0)
+
+    def close(self) -> None:
+        for member in self._members.values():
+            member.statm.close()
+        for file in (*self._usage.values(), self._loadavg):
+            file.close()
+        self._limits.close()
+
+    def _read_loadavg(self) -> bool:
+        """Whether the machine has started a process or thread since the last walk.
+
+        /proc/loadavg is `0.20 0.18 0.12 3/456 11206`: 3 threads run now, this one among them; 11206 is the newest pid.
+        """
+        load, _, self._newest_pid = (self._loadavg.read() or b"").rpartition(b" ")
+        running = load.rpartition(b" ")[2].partition(b"/")[0]
+        self._running = int(running) - 1 if running.isdigit() else self._cpus
+        return self._newest_pid != self._last_pid
+
+    def _keep_usage(self, constraints: tuple[Constraint, ...]) -> None:
+        directories = {constraint.source for constraint in constraints if constraint.kernel}
+        if directories == self._usage.keys():
+            return
+        for file in self._usage.values():
+            file.close()
+        self._usage = {}
+        for directory in directories:
+            v1 = f"{directory}/memory.usage_in_bytes"
+            self._usage[directory] = KeptFile(v1 if os.path.exists(v1) else f"{directory}/memory.current")
+
+    def _read_usage(self) -> int:
+        """Σ usage of the cgroups with a limit: it grows with what the tree's own counters do not show."""
+        return sum(int(data) for file in self._usage.values() if (data := file.read()))
+
+    def _find_strays(self, now: float) -> tuple[Process, ...]:
+        """What has left the tree: looked for now and then, and only while the machine starts processes."""
+        period = _STRAYS_PERIOD_NEAR if self._near else _STRAYS_PERIOD
+        if self._mark is None or self._strays_pid == self._last_pid or now - self._strays_at < period:
+            return ()
+        self._strays_pid, self._strays_at = self._last_pid, now
+        return find_by_environment(*self._mark, self._proc)
+
+    def _walk(self, now: float, strays: tuple[Process, ...] = ()) -> None:
+        self._read_loadavg()
+        self._last_pid, self._walked = self._newest_pid, now
+        found = read_tree(self._root, (*self.processes, *strays), self._proc)
+        alive = {process.pid: process for process in found}
+        for pid, member in list(self._members.items()):
+            if alive.get(pid) != member.process:
+                member.statm.close()
+                del self._members[pid]
+                self._sum_then = None
+        threads = 0
+        for pid, process in alive.items():
+            if pid not in self._members:
+                self._members[pid] = _Member(process, self._proc)
+                self._sum_then = None
+            with contextlib.suppress(OSError):
+                threads += os.stat(f"{self._proc}/{pid}/task").st_nlink - 2
+        self._threads = threads
+        self.most_processes = max(self.most_processes, len(self._members))
+
+    def _read_members(self) -> tuple[int, bool]:
+        """(Σ resident, whether one of the processes has ended)."""
+        total, ended = 0, False
+        for position, member in enumerate(self._members.values()):
+            data = member.statm.read()
+            if position >= _KEPT_DESCRIPTORS:
+                member.statm.close()
+            fields = data.split(None, 3) if data else ()
+            if len(fields) < 4:
+                ended = True
+                continue
+            member.resident, member.shared = int(fields[1]) * self._page, int(fields[2]) * self._page
+            total += member.resident
+        return total, ended
+
+    def _sum(self) -> int:
+        """Σ anonymous + shmem. statm has shmem and mapped files in one figure, so where that grows, status is read."""
+        for member in self._members.values():
+            if abs(member.shared - member.shared_then) > MIB:
+                status = read_status(member.process.pid, self._proc)
+                member.shmem = (status.rss_shmem or 0) if status else 0
+                member.shared_then = member.shared
+        return sum(member.own for member in self._members.values())
+
+    def _without_double(self, summed: int, now: float) -> int:
+        """`summed` less what fork made it count twice; a new peak of several processes is measured first."""
+        if len(self._members) == 1:
+            return summed
+        tree = max(0, summed - self._shared_twice)
+        if tree > self.peak * _PEAK_STEP + MIB and now - self._pss_at >= _PEAK_PERIOD:
+            self._read_pss(summed, now)
+            tree = max(0, summed - self._shared_twice)
+        return tree
+
+    def _worth_pss(self, summed: int, constraints: tuple[Constraint, ...]) -> bool:
+        """Whether a limit on the tree itself is near and the sum has moved since PSS was read."""
+        if len(self._members) == 1:
+            return False
+        for constraint in constraints:
+            if _counts_tree(constraint) and constraint.fraction >= _NEAR:
+                return self._sum_then is None or abs(summed - self._sum_then) > _REMEASURE * constraint.limit
+        return False
+
+    def _read_pss(self, summed: int, now: float) -> None:
+        self._pss_at, self._sum_then = now, summed
+        self._shared_twice = summed - sum(self.held_by(process) for process in self.processes)
+
+
+def _counts_tree(constraint: Constraint) -> bool:
+    """--limit and Slurm's count the tree alone; a cgroup's and the machine's own counters know no double pages."""
+    return not constraint.kernel and constraint.name != "MemAvailable"

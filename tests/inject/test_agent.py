@@ -1,0 +1,248 @@
+"""The agent in real interpreters: seen by nobody, and answering SIGURG."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from memguard.system.open_files import find_descriptor
+from memguard.system.proc import Process, read_process
+from memguard.watch.actions import ask_for_stack
+from memguard.watch.stacks import parse_dumps
+
+INJECT = Path(__file__).resolve().parents[2] / "memguard" / "inject"
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
+
+
+def interpreters() -> list[str]:
+    """This one, and every other Python that lies about."""
+    found = [sys.executable]
+    found += map(str, Path.home().glob(".pyenv/versions/*/bin/python"))
+    found += filter(None, (shutil.which(f"python3.{minor}", path="/usr/bin") for minor in range(6, 15)))
+    return list(dict.fromkeys(found))
+
+
+@pytest.fixture
+def run_directory(tmp_path: Path) -> Path:
+    for name in ("stack.txt", "events.jsonl"):
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def environment(run_directory: Path | None, *paths: Path) -> dict[str, str]:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    places = [*([INJECT] if run_directory else []), *paths]
+    env["PYTHONDONTWRITEBYTECODE"] = "1"
+    if places:
+        env["PYTHONPATH"] = os.pathsep.join(map(str, places))
+    if run_directory:
+        env["MEMGUARD_RUN_DIR"] = str(run_directory)
+    return env
+
+
+def output(command: list[str], env: dict[str, str], **options: object) -> tuple[int, str, str]:
+    result = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, **options)  # type: ignore[call-overload]
+    return result.returncode, result.stdout, result.stderr
+
+
+PROBE = """
+import os, signal, sys, warnings
+print(sys.argv, sys.path, sys.flags, sys.executable, __name__, sorted(vars()))
+print(sorted(set(sys.modules) - {"_memguard_agent", "faulthandler", "atexit"}))
+print([signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)], os.getcwd(), warnings.filters)
+print(sorted(sys.path_importer_cache), file=sys.stderr)
+raise SystemExit(7)
+"""
+
+
+@pytest.mark.parametrize("python", interpreters())
+def test_a_script_sees_the_same_python(python: str, run_directory: Path) -> None:
+    command = [python, "-W", "error", "-c", PROBE, "a", "--b"]
+    assert output(command, environment(run_directory)) == output(command, environment(None))
+
+
+def test_a_traceback_is_the_same(run_directory: Path) -> None:
+    command = [sys.executable, "-c", "def f():\n    1 / 0\nf()"]
+    plain = output(command, environment(None))
+    assert plain[0] == 1 and "ZeroDivisionError" in plain[2]
+    assert output(command, environment(run_directory)) == plain
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "print('own', __name__)",
+        "import nothing_of_that_name",
+        "raise ValueError('own')",
+        "raise ImportError('own', name='sitecustomize')",
+    ],
+)
+def test_the_users_own_sitecustomize_is_chained(code: str, run_directory: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "sitecustomize.py").write_text(code + "\n")
+    command = [sys.executable, "-c", "import sys; print('sitecustomize' in sys.modules)"]
+    assert output(command, environment(run_directory, own)) == output(command, environment(None, own))
+
+
+@pytest.mark.parametrize("flag", ["-I", "-E", "-S"])
+def test_it_is_absent_where_python_is_told_to_look_at_nothing(flag: str, run_directory: Path) -> None:
+    code = "import sys; print('_memguard_agent' in sys.modules)"
+    assert output([sys.executable, flag, "-c", code], environment(run_directory)) == (0, "False\n", "")
+
+
+@pytest.mark.parametrize("run", ["/nonexistent", "/proc/1/nothing", "/dev/null"])
+def test_a_run_directory_that_is_gone_harms_nothing(run: str) -> None:
+    env = {**environment(Path("/x")), "MEMGUARD_RUN_DIR": run}
+    assert output([sys.executable, "-W", "error", "-c", "print(1)"], env) == (0, "1\n", "")
+
+
+def test_few_descriptors_are_enough(run_directory: Path) -> None:
+    command = [
+        "sh",
+        "-c",
+        'ulimit -n 20; exec "$0" -c "import os; print(os.listdir(\'/proc/self/fd\'))"',
+        sys.executable,
+    ]
+    code, out, err = output(command, environment(run_directory))
+    assert (code, err) == (0, "") and out.startswith("[")
+
+
+BUSY = """
+def spin():
+    print("ready", flush=True)
+    while True:
+        pass
+"""
+
+
+@pytest.fixture
+def busy(run_directory: Path) -> Iterator[tuple[subprocess.Popen[str], Process]]:
+    yield from start(BUSY + "spin()", run_directory)
+
+
+def start(code: str, run_directory: Path) -> Iterator[tuple[subprocess.Popen[str], Process]]:
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, env=environment(run_directory), stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None and process.stdout.readline() == "ready\n"
+            found = read_process(process.pid)
+            assert found is not None
+            yield process, found
+        finally:
+            process.kill()
+
+
+def wait_for(condition: object, seconds: float = 5.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():  # type: ignore[operator]
+            return True
+        time.sleep(0.005)
+    return False
+
+
+def test_sigurg_writes_the_stack(busy: tuple[subprocess.Popen[str], Process], run_directory: Path) -> None:
+    stack = run_directory / "stack.txt"
+    assert ask_for_stack(busy[1], str(stack))
+    assert wait_for(lambda: "<module>" in stack.read_text())
+    (thread,) = parse_dumps(stack.read_text())[busy[1].pid]
+    assert [frame.function for frame in thread.frames] == ["spin", "<module>"]
+    assert busy[0].poll() is None
+
+
+def test_during_a_long_c_call_too(run_directory: Path) -> None:
+    stack = run_directory / "stack.txt"
+
+    def asked_inside() -> bool:
+        """The first question may come before the call has begun."""
+        return ask_for_stack(process, str(stack)) and wait_for(lambda: "line 2 in <module>" in stack.read_text(), 0.2)
+
+    for _, process in start("print('ready', flush=True)\nsum(range(10**11))", run_directory):
+        assert wait_for(asked_inside)
+
+
+def test_a_forked_worker_answers_too(run_directory: Path) -> None:
+    code = BUSY + "import os, signal\nif not os.fork(): spin()\nos.wait()"
+    for parent, process in start(code, run_directory):
+        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
+        child = read_process(int(children[0]))
+        assert child is not None and child != process
+        assert ask_for_stack(child, str(run_directory / "stack.txt"))
+        assert wait_for(lambda: " in spin" in (run_directory / "stack.txt").read_text())
+        os.kill(child.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    "prelude",
+    [
+        "import os; os.closerange(3, 1000)\n",
+        "import os; os.dup2(1, 240)\n",
+        "import faulthandler; faulthandler.unregister(23)\n",
+        "import signal; signal.signal(23, signal.SIG_IGN)\n",
+    ],
+)
+def test_who_does_not_listen_is_not_asked(prelude: str, run_directory: Path) -> None:
+    for process, found in start(prelude + BUSY + "spin()", run_directory):
+        assert not ask_for_stack(found, str(run_directory / "stack.txt"))
+        assert process.poll() is None
+        assert (run_directory / "stack.txt").read_text() == ""
+
+
+def test_another_program_is_not_asked(run_directory: Path) -> None:
+    with subprocess.Popen(["sleep", "60"], env=environment(run_directory)) as process:
+        found = read_process(process.pid)
+        assert found is not None and not ask_for_stack(found, str(run_directory / "stack.txt"))
+        process.kill()
+
+
+def test_the_descriptor_is_high_and_not_inherited(
+    busy: tuple[subprocess.Popen[str], Process], run_directory: Path
+) -> None:
+    assert find_descriptor(busy[1].pid, str(run_directory / "stack.txt")) == 240
+    code = "import subprocess; subprocess.run(['ls', '/proc/self/fd'], close_fds=False)"
+    _, out, _ = output([sys.executable, "-c", code], environment(run_directory))
+    assert "240" not in out
+
+
+def test_tiktoken_needs_no_network(run_directory: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tiktoken")
+    cache = tmp_path / "cache"
+    code = (
+        "import tiktoken, sys\n"
+        "enc = tiktoken.get_encoding('gpt2')\n"
+        "print(enc.encode('hello world'), tiktoken.load.__loader__.exec_module.__qualname__)\n"
+        "print(tiktoken.load.read_file(sys.argv[1]))\n"
+    )
+    other = tmp_path / "other.txt"
+    other.write_bytes(b"mine")
+    env = {**environment(run_directory), "TIKTOKEN_CACHE_DIR": str(cache), "https_proxy": "http://127.0.0.1:9"}
+    code_, out, err = output([sys.executable, "-c", code, str(other)], env)
+    assert (code_, err) == (0, "")
+    assert out == "[31373, 995] _LoaderBasics.exec_module\nb'mine'\n"
+    assert len(list(cache.iterdir())) == 2, "tiktoken keeps its cache as ever"
+
+
+def test_a_pool_reports_a_dead_worker_and_no_living_one(run_directory: Path, tmp_path: Path) -> None:
+    script = tmp_path / "pool.py"
+    script.write_text(
+        "import multiprocessing, os, sys, time\n"
+        "if __name__ == '__main__':\n"
+        "    with multiprocessing.get_context('fork').Pool(2, maxtasksperchild=1) as pool:\n"
+        "        print(pool.map(abs, range(6), chunksize=1))\n"
+        "        pool.apply_async(os._exit, (4,))\n"
+        "        while not os.path.getsize(sys.argv[1]): time.sleep(0.01)\n"
+    )
+    events = run_directory / "events.jsonl"
+    code, out, err = output([sys.executable, str(script), str(events)], environment(run_directory))
+    assert (code, out, err) == (0, "[0, 1, 2, 3, 4, 5]\n", "")
+    (line,) = events.read_text().splitlines()
+    assert '"exitcode": 4' in line

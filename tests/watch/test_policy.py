@@ -1,0 +1,173 @@
+"""The ladder's laws, by value and by hypothesis."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memguard.records.limits import Constraint
+from memguard.watch.policy import ABORT, DUMP, FREEZE, RESUME, Decision, Policy, Sample, Stage, State, decide
+
+POLICY = Policy()
+USABLE = 1_000_000
+
+
+def sample(
+    fraction: float, *, time: float = 0.0, tree: int | None = None, exact: bool = False, name: str = "memory.max"
+) -> Sample:
+    used = round(fraction * USABLE)
+    constraint = Constraint(name, "/sys/fs/cgroup/x", USABLE + 100, used, 100, True)
+    return Sample(time, used if tree is None else tree, (constraint,), exact=exact)
+
+
+def run(samples: list[Sample], policy: Policy = POLICY) -> list[tuple[float, str]]:
+    """(time, action) of each decision."""
+    state, made = State(), []
+    for each in samples:
+        decision, state = decide(policy, state, each)
+        if decision:
+            made.append((each.time, decision.action))
+    return made
+
+
+def test_nothing_happens_far_from_the_limit() -> None:
+    assert run([sample(0.84, time=t) for t in range(100)]) == []
+
+
+def test_the_ladder_in_order() -> None:
+    rising = [sample(f, time=t) for t, f in enumerate((0.5, 0.86, 0.9, 0.98))]
+    assert run([*rising, sample(0.98, time=3.1, exact=True)]) == [(1, DUMP), (3, FREEZE), (3.1, ABORT)]
+
+
+def test_a_jump_over_a_stage_freezes_at_once() -> None:
+    assert run([sample(0.1), sample(1.2, time=0.01)]) == [(0.01, FREEZE)]
+
+
+def test_a_steady_job_is_asked_once() -> None:
+    assert run([sample(0.86 + 0.02 * (t % 2), time=t) for t in range(50)]) == [(0, DUMP)]
+
+
+def test_a_stage_is_armed_again_after_a_real_fall() -> None:
+    fractions = (0.86, 0.81, 0.86, 0.79, 0.86)  # 0.81 is not below 0.85 − 0.05
+    assert run([sample(f, time=t) for t, f in enumerate(fractions)]) == [(0, DUMP), (4, DUMP)]
+
+
+def test_stages_below_the_freeze_wait_for_each_other() -> None:
+    policy = Policy(ladder=(Stage("reclaim", 0.75, 1.0), Stage("flush", 0.8, 2.0), Stage(FREEZE, 0.97, 1.0)))
+    times = (0.0, 0.5, 1.0, 2.0)
+    assert run([sample(0.9, time=t) for t in times], policy) == [(0.0, "reclaim"), (1.0, "flush")]
+    assert run([sample(0.9), sample(0.99, time=0.1)], policy) == [(0.0, "reclaim"), (0.1, FREEZE)]
+
+
+def test_a_false_alarm_is_resumed_and_remembered() -> None:
+    samples = [
+        sample(0.98, time=0, name="--limit"),
+        sample(0.60, time=0.1, exact=True, name="--limit"),
+        sample(0.98, time=0.2, name="--limit"),  # has grown since: frozen again
+        sample(0.975, time=0.3, exact=True, name="--limit"),
+    ]
+    assert run(samples) == [(0, FREEZE), (0.1, RESUME), (0.2, FREEZE), (0.3, ABORT)]
+    still = [samples[0], sample(0.9699, time=0.1, exact=True, name="--limit"), sample(0.9705, time=0.2, name="--limit")]
+    assert run(still) == [(0, FREEZE), (0.1, RESUME)]
+
+
+def test_a_frozen_tree_that_cannot_be_measured_is_ended_at_the_deadline() -> None:
+    samples = [sample(0.98, time=t / 10) for t in range(11)]
+    assert run(samples) == [(0.0, FREEZE), (1.0, ABORT)]
+
+
+def test_a_frozen_tree_without_readable_constraints_is_ended_by_what_was_known() -> None:
+    state = decide(POLICY, State(), sample(0.98))[1]
+    decision, _ = decide(POLICY, state, Sample(0.1, USABLE, (), exact=True))
+    assert decision is not None and decision.action == ABORT
+
+
+def test_others_memory_is_no_reason_to_stop_the_tree() -> None:
+    assert run([sample(1.1, tree=20_000, time=t) for t in range(5)]) == []
+    assert run([sample(1.1, tree=40_000)]) == [(0, FREEZE)]
+
+
+def test_no_constraint_no_decision() -> None:
+    assert decide(POLICY, State(), Sample(0.0, 1, ())) == (None, State())
+
+
+def test_the_fullest_constraint_decides() -> None:
+    roomy = Constraint("MemAvailable", "/proc/meminfo", 10 * USABLE, USABLE, 0, False)
+    tight = sample(0.98).constraints[0]
+    decision, _ = decide(POLICY, State(), Sample(0.0, USABLE, (roomy, tight)))
+    assert decision is not None and decision.constraint is tight
+    assert decision.reason == "98.0% of what memory.max leaves"
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Sample]:
+    steps = draw(st.lists(st.tuples(st.floats(0, 1.3), st.floats(0.001, 0.7), st.booleans()), max_size=60))
+    now, samples = 0.0, []
+    for fraction, pause, exact in steps:
+        now += pause
+        samples.append(sample(fraction, time=now, exact=exact))
+    return samples
+
+
+def decisions(samples: list[Sample]) -> list[tuple[Sample, State, Decision | None, State]]:
+    state, made = State(), []
+    for each in samples:
+        decision, after = decide(POLICY, state, each)
+        made.append((each, state, decision, after))
+        state = after if decision is None or decision.action != ABORT else State()
+    return made
+
+
+@given(histories())
+def test_nothing_without_cause(samples: list[Sample]) -> None:
+    lowest = {DUMP: 0.85, FREEZE: 0.97, ABORT: 0.97}
+    for each, before, decision, _ in decisions(samples):
+        binding = each.binding
+        assert binding is not None
+        if decision is None:
+            continue
+        assert binding.fraction >= lowest.get(decision.action, 0.0)
+        if decision.action in (ABORT, RESUME):
+            assert before.frozen is not None
+            assert each.exact or each.time - before.frozen[0] >= POLICY.freeze.deadline
+        else:
+            assert before.frozen is None
+        if decision.action == RESUME:
+            assert binding.fraction < POLICY.freeze.at
+
+
+@given(histories())
+def test_a_freeze_never_lasts(samples: list[Sample]) -> None:
+    for each, before, decision, after in decisions(samples):
+        if before.frozen is not None and (each.exact or each.time - before.frozen[0] >= POLICY.freeze.deadline):
+            assert decision is not None and (decision.action == ABORT or after.frozen is None)
+
+
+@given(histories())
+def test_a_tree_over_the_limit_is_frozen_at_once(samples: list[Sample]) -> None:
+    for each, before, decision, _ in decisions(samples):
+        binding = each.binding
+        if before.frozen is None and before.resumed_at is None and binding and binding.fraction >= POLICY.freeze.at:
+            assert decision is not None and decision.action == FREEZE
+
+
+@given(st.lists(st.floats(0.0, 0.969), max_size=80))
+def test_a_stage_fires_once_per_rise(fractions: list[float]) -> None:
+    armed = True
+    for (_, action), fraction in zip(
+        [(s, d) for s, _, d, _ in decisions([sample(f, time=n) for n, f in enumerate(fractions)])],
+        fractions,
+        strict=True,
+    ):
+        if action is not None:
+            assert armed and fraction >= 0.85
+            armed = False
+        exact = round(fraction * USABLE) / USABLE
+        if exact <= 0.85 - POLICY.rearm:
+            armed = True
+
+
+@pytest.mark.parametrize("fraction", [0.85, 0.97])
+def test_thresholds_are_inclusive(fraction: float) -> None:
+    assert run([sample(fraction)])

@@ -18,7 +18,7 @@ from memguard.errors import ConfigError, InputError
 from memguard.system.proc import read_meminfo
 from memguard.units import parse_size
 from memguard.watch.launch import Command, plain_command, python_command
-from memguard.watch.loop import Options, run_guarded
+from memguard.watch.options import Options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,6 +54,10 @@ def main(arguments: argparse.Namespace) -> int:
     record_path = os.path.abspath(arguments.record) if arguments.record else None
     if record_path:
         _check_writable(record_path, arguments.record)
+    if sys.platform == "linux":
+        from memguard.watch.loop import run_guarded
+    else:
+        from memguard.watch.portable import run_guarded
     record = run_guarded(command, options, _note)
     if record_path:
         _write_record(record, record_path)
@@ -92,6 +96,8 @@ def _size(option: str, text: str | None) -> int | None:
 def _check_writable(path: str, given: str) -> None:
     """Before the script starts: an hour later would be too late."""
     directory = os.path.dirname(path)
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        return  # a terminal, a pipe, /dev/null
     if os.path.isdir(path):
         raise ConfigError(f"--record {given}: is a directory", "name a file")
     if not os.path.isdir(directory):
@@ -104,7 +110,7 @@ def _write_record(record: RunRecord, path: str) -> None:
     from memguard.watch.journal import write_record
 
     try:
-        write_record(record, path)
+        write_record(record, path, 0o666)  # less the umask, as any file that a user asks for
     except OSError as error:
         raise InputError(f"--record {path}: {error.strerror}", "the run itself is over", path=path) from None
 

@@ -8,10 +8,11 @@ import sys
 
 
 def _load_agent(directory):
+    # type: (str) -> None
     if sys.version_info < (3, 8) or sys.implementation.name != "cpython":
         return
     try:
-        import _memguard_agent
+        import _memguard_agent  # type: ignore[import-not-found]
 
         _memguard_agent.start(directory)
     except Exception:
@@ -19,6 +20,7 @@ def _load_agent(directory):
 
 
 def _leave(directory):
+    # type: (str) -> None
     while directory in sys.path:
         sys.path.remove(directory)
     sys.path_importer_cache.pop(directory, None)
@@ -30,4 +32,4 @@ _load_agent(_directory)
 _leave(_directory)
 del _directory, _load_agent, _leave
 # The user's own, or ModuleNotFoundError for "sitecustomize", which is what `site` expects where there is none.
-import sitecustomize  # noqa: E402,F401
+import sitecustomize  # type: ignore[import-not-found]  # noqa: E402,F401

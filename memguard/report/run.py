@@ -32,7 +32,8 @@ def summary(record: RunRecord) -> str:
         return f"memguard: the kernel killed {name}: out of memory, and faster than the guard"
     ended = f"ended by {_signal(record.exit_signal)}" if record.exit_signal else f"exit code {record.exit_code}"
     after = f" after {format_duration(record.seconds)}" if record.seconds is not None else ""
-    return f"memguard: {name}: {ended}{after}, peak {format_size(record.peak)}{of}"
+    peak = f", peak {format_size(record.peak)}{of}" if record.peak else ""
+    return f"memguard: {name}: {ended}{after}{peak}"
 
 
 def render(record: RunRecord, *, width: int = 100, color: bool = False) -> str:
@@ -122,7 +123,7 @@ def _rest_rows(record: RunRecord) -> list[tuple[str, str]]:
         rows += [("next" if n == 0 else "", line) for n, line in enumerate(_next(record))]
         if record.stack_path:
             directory = _short(os.path.dirname(record.stack_path), record.cwd)
-            rows.append(("record", f"{directory}   (memguard diagnose reads it)"))
+            rows.append(("record", directory))
     return rows
 
 
@@ -131,8 +132,8 @@ def _next(record: RunRecord) -> list[str]:
         return ["memguard diagnose                 was it the kernel? who else?"]
     source = shlex.quote(_short(record.inputs[0], record.cwd)) if record.inputs else "FILE"
     commands = {
-        f"memguard estimate {source}": "which plan fits this machine",
-        f"memguard tokenize {source} -o DIR": "the same tokens, streamed in 256 MiB",
+        f"memguard estimate {source}": "which plan fits here",
+        f"memguard tokenize {source} -o DIR": "the same tokens, streamed",
     }
     longest = max(map(len, commands))
     return [f"{command:<{longest}}   {what}" for command, what in commands.items()]

@@ -39,6 +39,8 @@ __all__ = [
 
 _JOURNAL, _RECORD, _STACK, _EVENTS = "journal.jsonl", "record.json", "stack.txt", "events.jsonl"
 
+_CLOEXEC = getattr(os, "O_CLOEXEC", 0)  # not on Windows
+
 MAX_AGE = 30 * 86400.0
 MAX_RUNS = 50
 MAX_BYTES = 64 << 20
@@ -80,7 +82,7 @@ class Journal:
     def __init__(self, directory: RunDirectory) -> None:
         self.directory = directory
         self._fold = _Fold()
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _CLOEXEC
         self._descriptor = os.open(directory.journal, flags, 0o600)
 
     def write(
@@ -193,20 +195,29 @@ def _make_run(path: str) -> RunDirectory:
             continue
         directory = RunDirectory(path + suffix)
         for file in (directory.stack, directory.events):  # the agents append to them, and make none themselves
-            os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CLOEXEC, 0o600))
         return directory
     raise FileExistsError(17, "too many runs in one second", path)
 
 
-def write_record(record: RunRecord, path: str) -> None:
-    """Complete or not at all: a temporary name beside `path`, then a rename. Raises OSError."""
+def write_record(record: RunRecord, path: str, mode: int = 0o600) -> None:
+    """Complete or not at all: a temporary name beside `path`, then a rename. Raises OSError.
+
+    What is no regular file (/dev/stderr, a named pipe) is written to, not replaced.
+    """
     from memguard.records.codec import to_json
 
+    text = to_json(record) + "\n"
+    if os.path.exists(path) and not os.path.isfile(path):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return
+    path = os.path.realpath(path)
     temporary = f"{path}.{os.getpid()}.tmp"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _CLOEXEC, mode)
     try:
         with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(to_json(record) + "\n")
+            file.write(text)
         os.replace(temporary, path)
     except OSError:
         os.unlink(temporary)

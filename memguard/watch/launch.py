@@ -50,7 +50,7 @@ def python_command(words: list[str], *, module: bool, python: str | None, enviro
 
 def plain_command(words: list[str]) -> Command:
     """Any program: `python -u prepare.py`, `bash job.sh`."""
-    scripts = [word for word in words[1:] if word.endswith(".py")]
+    scripts = [word for word in words[1:] if word.endswith(".py") and not word.startswith("-") and " " not in word]
     return Command(words[0], tuple(words), script=scripts[0] if scripts else None)
 
 
@@ -106,6 +106,8 @@ def _check_script(words: list[str], environ: Mapping[str, str]) -> None:
     elif not os.path.exists(script):
         hint = as_command if _which(script, environ) else f"looked for it in {os.getcwd()}"
         raise ConfigError(f"no such script: {script}", hint, exit_code=127)
+    elif not os.access(script, os.R_OK):
+        raise ConfigError(f"{script} may not be read", "chmod +r it, or ask its owner", exit_code=126)
     elif not _looks_like_python(script):
         raise ConfigError(f"{script} is not a Python script", as_command, exit_code=126)
 

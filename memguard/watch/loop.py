@@ -20,7 +20,6 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from memguard.errors import MemguardError
 from memguard.records.limits import Constraint
@@ -32,6 +31,7 @@ from memguard.system.proc import Process, read_cmdline, read_status, read_tree
 from memguard.watch import actions, policy
 from memguard.watch.journal import Journal, RunDirectory, open_run, prune, write_record
 from memguard.watch.launch import Command, child_environment, spawn
+from memguard.watch.options import EXIT_GUARD, Options
 from memguard.watch.pools import PoolWatch
 from memguard.watch.sampler import Sampler
 from memguard.watch.signals import ENDING, STOPPING, SignalWait, stop_with
@@ -42,24 +42,14 @@ if TYPE_CHECKING:
 
     from memguard.records.run import RunRecord
 
-__all__ = ["EXIT_GUARD", "Options", "run_guarded"]
+__all__ = ["run_guarded"]
 
-EXIT_GUARD = 75  # EX_TEMPFAIL of sysexits.h: with more memory, or a smaller plan, it would have worked
 _PEAK_STEP = 1.05  # the journal gets a line at each new peak of this ratio
 _INPUTS_PERIOD = 0.1  # seconds between looks at the open input files, while memory grows
 _STACKS_WITHIN = 0.5  # seconds for the stacks of all processes together
 _LAST_WORDS = 8 << 20  # bytes that the tree may always take while it is let run for its last words
+_NICE = 10  # the watcher sleeps 99 % of the time
 _LINGER = 0.3  # seconds that helpers get to end by themselves after the script
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """`limit` and `reserve` in bytes, None for what the machine itself enforces."""
-
-    limit: int | None = None
-    reserve: int | None = None
-    agent: bool = True
-    policy: policy.Policy = field(default_factory=policy.Policy)
 
 
 def run_guarded(command: Command, options: Options, notify: Callable[[str], None] = lambda line: None) -> RunRecord:
@@ -81,6 +71,10 @@ def run_guarded(command: Command, options: Options, notify: Callable[[str], None
         _remove(directory)
         raise
     child = actions.Child(pid)
+    gc.freeze()  # what is loaded by now stays: no later collection walks it
+    nice = os.getpriority(os.PRIO_PROCESS, 0)
+    with contextlib.suppress(PermissionError):  # where it may: to wake in time on a machine that is busy
+        os.setpriority(os.PRIO_PROCESS, 0, nice - _NICE)
     try:
         guard = _Guard(child, command, options, journal, signals, notify)
         guard.begin(started, warning)
@@ -91,15 +85,18 @@ def run_guarded(command: Command, options: Options, notify: Callable[[str], None
         _wait_unguarded(child, signals)
         raise MemguardError(f"memguard itself failed: {error!r}", "please report this", exit_code=125) from error
     finally:
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
+        gc.unfreeze()
         signals.close()
         journal.close()
 
 
 def _wait_unguarded(child: actions.Child, signals: SignalWait) -> None:
     while not child.poll():
-        got = signals.wait(time.monotonic() + 1)
-        if got is not None and got[0] != signal.SIGCHLD and not got[1] and not child.poll():
-            os.kill(child.pid, got[0])
+        signals.sleep(time.monotonic() + 0.2)
+        for number, from_terminal in signals.fetch():
+            if not from_terminal and not child.poll():
+                os.kill(child.pid, number)
 
 
 def _remove(directory: RunDirectory) -> None:
@@ -152,7 +149,6 @@ class _Guard:
         self._inputs_at = (-1e9, 0)
         self._pool = PoolWatch(self._directory.events)
         self._left: tuple[Process, ...] = ()
-        gc.freeze()  # what is loaded by now stays: no later collection walks it
 
     def _now(self) -> float:
         return time.monotonic() - self._start
@@ -179,28 +175,26 @@ class _Guard:
         """Until the root of the tree has ended, by itself or by the guard."""
         due = self._start
         while self._child.status is None and self._reason is None:
-            got = self._signals.wait(due)
-            if got is not None:
-                self._on_signal(*got)
+            if self._signals.sleep(due):
+                self._child.poll()
+            for number, from_terminal in self._signals.fetch():
+                self._on_signal(number, from_terminal)
             now = time.monotonic()
             if now < due:
                 continue
-            if got is None:
-                self._lateness = max(self._lateness, now - due)
+            self._lateness = max(self._lateness, now - due)
             sample = self._sampler.tick(now - self._start)
             if sample is not None and not self._child.poll():
                 self._consider(sample)
             due = time.monotonic() + self._sampler.interval
 
     def _on_signal(self, number: int, from_terminal: bool) -> None:
-        if number == signal.SIGCHLD:
-            self._child.poll()
-            return
         if number in ENDING:
             self._interrupted = True
             self._journal.write("signal", self._now(), signal=number, from_terminal=from_terminal)
         if not from_terminal and self._child.status is None:
-            os.kill(self._child.pid, number)
+            with contextlib.suppress(PermissionError):  # a setuid program's
+                os.kill(self._child.pid, number)
         if number in STOPPING:
             stop_with(self._child.pid)
 
@@ -346,7 +340,7 @@ class _Guard:
                 "exit_signal": self._child.exit_signal,
                 "script_exit_code": self._child.exit_code,
                 "termination_reason": self._termination(kernel_kills),
-                "peak": self._sampler.peak,
+                "peak": self._sampler.peak or None,  # ended before it was measured
                 "overhead": overhead,
                 "stack": stack or None,
                 "stack_missing": missing,

@@ -10,15 +10,17 @@ Ticks come at
 10 GB/s is what one core was measured to touch at most (huge pages); the cores are those that the machine keeps busy
 now, at most the tree's threads. So a tree that writes at full speed is seen again before the headroom is used up.
 
-A tree's own memory is Σ (anonymous + shmem). After a fork that counts shared pages once per process, so that near a
-limit on the tree itself, and at new peaks, a tree of several processes is measured by PSS, and the difference is
-subtracted until the sum has moved. Page cache and mapped files never count.
+A tree's own memory is Σ (anonymous + shmem). After a fork that counts shared pages once per process. So a tree of
+several processes is measured by PSS when it comes near a limit of its own and at new peaks, and the difference is
+subtracted from then on: measured again when a process has come or gone, and a few times a second while near, since
+writing to a shared page moves the truth but not the sum. Page cache and mapped files never count.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import time
 
 from memguard.records.limits import Constraint
 from memguard.system.environment import find_by_environment
@@ -39,7 +41,8 @@ _WALK_PERIOD = 1.0  # seconds between tree walks when the machine starts no proc
 _STRAYS_PERIOD, _STRAYS_PERIOD_NEAR = 2.0, 0.25  # seconds between searches for processes that left the tree
 _KEPT_DESCRIPTORS = 200  # statm descriptors kept open at most; the soft limit is often 1024
 _NEAR = 0.8  # of a limit: from here on a tree of several processes is measured by PSS, and strays are looked for
-_REMEASURE = 0.005  # of that limit: change of the sum after which PSS is asked again
+_PSS_PERIOD = 0.25  # seconds between PSS readings while near, and 20 × what the last one took: at most 5 % of a core
+_PSS_COST = 20
 _PEAK_STEP, _PEAK_PERIOD = 1.1, 0.5  # a peak of several processes is measured by PSS at each step, seconds apart
 
 
@@ -89,8 +92,8 @@ class Sampler:
         self._usage_base = 0
         self._headroom = 0
         self._shared_twice = 0  # Σ − PSS when last measured
-        self._sum_then: int | None = None  # the sum at that time; None: the tree has changed since
-        self._pss_at = -1e9
+        self._pss_fresh = False  # no process has come or gone since
+        self._pss_at, self._pss_took = -1e9, 0.0
 
     @property
     def processes(self) -> tuple[Process, ...]:
@@ -121,14 +124,13 @@ class Sampler:
             self._walk(now, strays)
         self._base, _ = self._read_members()
         summed = self._sum()
-        if exact:
+        if exact or self._is_new_peak(summed, now):
             self._read_pss(summed, now)
-        tree = self._without_double(summed, now)
-        constraints = self._limits.read(tree)
-        if not exact and self._worth_pss(summed, constraints):
+        constraints = self._limits.read(self._without_double(summed))
+        if not exact and self._is_worth_pss(constraints, now):
             self._read_pss(summed, now)
-            tree = self._without_double(summed, now)
-            constraints = self._limits.read(tree)
+            constraints = self._limits.read(self._without_double(summed))
+        tree = self._without_double(summed)
         self._near = any(constraint.fraction >= _NEAR for constraint in constraints)
         self._headroom = min((max(0, c.headroom) for c in constraints), default=0)
         self._keep_usage(constraints)
@@ -170,7 +172,10 @@ class Sampler:
         return self._newest_pid != self._last_pid
 
     def _keep_usage(self, constraints: tuple[Constraint, ...]) -> None:
-        directories = {constraint.source for constraint in constraints if constraint.kernel}
+        # A limit that only memory.stat tells (an ancestor's, above a container's mount) has that file as its source.
+        directories = {
+            constraint.source.removesuffix("/memory.stat") for constraint in constraints if constraint.kernel
+        }
         if directories == self._usage.keys():
             return
         for file in self._usage.values():
@@ -201,12 +206,12 @@ class Sampler:
             if alive.get(pid) != member.process:
                 member.statm.close()
                 del self._members[pid]
-                self._sum_then = None
+                self._pss_fresh = False
         threads = 0
         for pid, process in alive.items():
             if pid not in self._members:
                 self._members[pid] = _Member(process, self._proc)
-                self._sum_then = None
+                self._pss_fresh = False
             with contextlib.suppress(OSError):
                 threads += os.stat(f"{self._proc}/{pid}/task").st_nlink - 2
         self._threads = threads
@@ -236,28 +241,24 @@ class Sampler:
                 member.shared_then = member.shared
         return sum(member.own for member in self._members.values())
 
-    def _without_double(self, summed: int, now: float) -> int:
-        """`summed` less what fork made it count twice; a new peak of several processes is measured first."""
-        if len(self._members) == 1:
-            return summed
-        tree = max(0, summed - self._shared_twice)
-        if tree > self.peak * _PEAK_STEP + MIB and now - self._pss_at >= _PEAK_PERIOD:
-            self._read_pss(summed, now)
-            tree = max(0, summed - self._shared_twice)
-        return tree
+    def _without_double(self, summed: int) -> int:
+        return max(0, summed - self._shared_twice) if len(self._members) > 1 else summed
 
-    def _worth_pss(self, summed: int, constraints: tuple[Constraint, ...]) -> bool:
-        """Whether a limit on the tree itself is near and the sum has moved since PSS was read."""
-        if len(self._members) == 1:
+    def _is_new_peak(self, summed: int, now: float) -> bool:
+        peak = self._without_double(summed) > self.peak * _PEAK_STEP + MIB
+        return peak and len(self._members) > 1 and now - self._pss_at >= _PEAK_PERIOD
+
+    def _is_worth_pss(self, constraints: tuple[Constraint, ...], now: float) -> bool:
+        """Whether a limit on the tree itself is near and the difference is not known, or no longer."""
+        if len(self._members) == 1 or not any(_counts_tree(c) and c.fraction >= _NEAR for c in constraints):
             return False
-        for constraint in constraints:
-            if _counts_tree(constraint) and constraint.fraction >= _NEAR:
-                return self._sum_then is None or abs(summed - self._sum_then) > _REMEASURE * constraint.limit
-        return False
+        return not self._pss_fresh or now - self._pss_at >= max(_PSS_PERIOD, _PSS_COST * self._pss_took)
 
     def _read_pss(self, summed: int, now: float) -> None:
-        self._pss_at, self._sum_then = now, summed
+        before = time.perf_counter()
         self._shared_twice = summed - sum(self.held_by(process) for process in self.processes)
+        self._pss_at, self._pss_fresh = now, True
+        self._pss_took = time.perf_counter() - before
 
 
 def _counts_tree(constraint: Constraint) -> bool:

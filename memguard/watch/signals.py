@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 __all__ = ["ENDING", "FORWARDED", "STOPPING", "SignalWait"]
 
@@ -24,22 +24,28 @@ class SignalWait:
     """Blocks the signals while it is open; `inherited` is the mask that the script is to get."""
 
     def __init__(self) -> None:
-        self._signals = FORWARDED | {signal.SIGCHLD}
-        self.inherited: Iterable[int] = signal.pthread_sigmask(signal.SIG_BLOCK, self._signals)
+        self._others = FORWARDED
+        self.inherited: Iterable[int] = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, *FORWARDED})
 
-    def wait(self, until: float) -> tuple[int, bool] | None:
-        """(signal, whether the kernel or the terminal sent it), or None when `until` (time.monotonic) has come."""
-        timeout = max(0.0, until - time.monotonic())
-        info = signal.sigtimedwait(self._signals, timeout)
-        return None if info is None else (info.si_signo, info.si_code == _SI_KERNEL)
+    def sleep(self, until: float) -> bool:
+        """Until `until` (time.monotonic), or until a child has ended or stopped: then True.
 
-    def drain(self) -> None:
-        """Drops what has come meanwhile: a second Ctrl-C during the clean-up."""
-        while signal.sigtimedwait(self._signals, 0) is not None:
-            pass
+        Only SIGCHLD is waited for here. A watcher that was stopped in its sleep and continued after the deadline gets
+        from CPython's sigtimedwait (3.11 to 3.13 at least) what lay on the stack instead of a signal; taken for
+        SIGCHLD, that does no harm.
+        """
+        return signal.sigtimedwait({signal.SIGCHLD}, max(0.0, until - time.monotonic())) is not None
+
+    def fetch(self) -> Iterator[tuple[int, bool]]:
+        """(signal, whether the terminal or the kernel sent it) for each signal that has come; never waits."""
+        while (info := signal.sigtimedwait(self._others, 0)) is not None:
+            yield info.si_signo, info.si_code == _SI_KERNEL
 
     def close(self) -> None:
-        self.drain()
+        """Drops what has come meanwhile, such as a second Ctrl-C during the clean-up."""
+        for _ in self.fetch():
+            pass
+        self.sleep(0.0)
         signal.pthread_sigmask(signal.SIG_SETMASK, self.inherited)
 
 

@@ -2,5 +2,4 @@
 import numpy as np
 
 blocks = []
-while True:
-    blocks.append(np.ones(8 << 20))  # CULPRIT (64 MiB each)
+while True: blocks.append(np.ones(8 << 20))  # CULPRIT (64 MiB each)

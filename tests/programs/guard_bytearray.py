@@ -1,4 +1,3 @@
 """Hostile: a bytearray that doubles, so that each step touches as much as all before."""
 buffer = bytearray(b"x" * 4096)
-while True:
-    buffer = buffer * 2  # CULPRIT
+while True: buffer = buffer * 2  # CULPRIT

@@ -12,5 +12,4 @@ def end(*_):
 open(sys.argv[1], "w").close()
 signal.signal(signal.SIGTERM, end)
 blocks = []
-while True:
-    blocks.append(bytearray(1 << 20))  # CULPRIT
+while True: blocks.append(bytearray(1 << 20))  # CULPRIT

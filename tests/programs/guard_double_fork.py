@@ -6,8 +6,7 @@ if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
         blocks = []
-        while True:
-            blocks.append(bytearray(1 << 20))  # CULPRIT
+        while True: blocks.append(bytearray(1 << 20))  # CULPRIT
     os._exit(0)
 os.wait()
 time.sleep(60)

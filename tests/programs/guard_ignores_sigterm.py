@@ -4,5 +4,4 @@ import signal
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 blocks = []
-while True:
-    blocks.append(bytearray(1 << 20))  # CULPRIT
+while True: blocks.append(bytearray(1 << 20))  # CULPRIT

@@ -4,8 +4,7 @@ import multiprocessing
 
 def grow(number):
     words = []
-    while True:
-        words.append(f"{number} {len(words)}")  # CULPRIT
+    while True: words.append(f"{number} {len(words)}")  # CULPRIT
 
 
 if __name__ == "__main__":

@@ -4,8 +4,7 @@ import threading
 
 def grow():
     words = []
-    while True:
-        words.append(str(len(words)))  # CULPRIT
+    while True: words.append(str(len(words)))  # CULPRIT
 
 
 thread = threading.Thread(target=grow)

@@ -92,6 +92,21 @@ def test_a_record_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["d", "r.json"]
 
 
+def test_a_device_is_written_to_and_a_link_is_followed(tmp_path: Path) -> None:
+    _, record = write_run()
+    pipe, link, target = tmp_path / "pipe", tmp_path / "link", tmp_path / "target"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_record(record, str(pipe))
+    assert os.read(reader, 100).startswith(b'{\n  "schema": "memguard.run/1"')
+    os.close(reader)
+    assert stat.S_ISFIFO(os.stat(pipe).st_mode)
+    target.write_text("old")
+    link.symlink_to(target)
+    write_record(record, str(link))
+    assert link.is_symlink() and "memguard.run/1" in target.read_text()
+
+
 def test_the_last_run_is_the_newest_that_can_be_read() -> None:
     assert last_run() is None
     write_run(1_700_000_000.0)

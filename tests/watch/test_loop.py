@@ -19,10 +19,11 @@ from memguard.errors import ConfigError, MemguardError
 from memguard.records.run import RunRecord
 from memguard.system.proc import read_process
 from memguard.units import MIB
-from memguard.watch import loop
+from memguard.watch import loop, pools
 from memguard.watch.journal import last_run, runs_directory
 from memguard.watch.launch import Command
-from memguard.watch.loop import Options, run_guarded
+from memguard.watch.loop import run_guarded
+from memguard.watch.options import Options
 from memguard.watch.sampler import Sampler
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
@@ -61,7 +62,7 @@ def test_it_is_stopped_and_the_line_is_named(name: str) -> None:
     assert record.culprit.line in culprit_lines(name)
     assert record.culprit.file == str(PROGRAMS / f"guard_{name}.py")
     assert "# CULPRIT" in (record.culprit.source_text or "")
-    assert record.peak is not None and record.peak <= 1.25 * 96 * MIB
+    assert record.peak is not None and record.peak <= 2 * 96 * MIB
 
 
 def test_a_process_that_left_the_tree_is_stopped_too() -> None:
@@ -121,7 +122,8 @@ def test_a_steady_job_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_a_pool_that_lost_a_worker_is_no_hang(method: str) -> None:
+def test_a_pool_that_lost_a_worker_is_no_hang(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pools, "_IDLE", 0.7)
     notes: list[str] = []
     record = run_guarded(program("dead_worker", method), Options(), notes.append)
     assert (record.exit_code, record.termination_reason) == (75, "hang")

@@ -49,6 +49,7 @@ class FakeProc:
         (place / "task" / str(pid) / "children").touch()
 
     def end(self, pid: int) -> None:
+        (self.directory / str(pid) / "statm").write_text("")  # what a kept descriptor reads then
         for name in ("statm", "stat", "status", "smaps_rollup"):
             (self.directory / str(pid) / name).unlink()
 

@@ -1,0 +1,21 @@
+"""What a guarded run is asked to be, and the exit code of a run that the guard ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from memguard.watch.policy import Policy
+
+__all__ = ["EXIT_GUARD", "Options"]
+
+EXIT_GUARD = 75  # EX_TEMPFAIL of sysexits.h: with more memory, or a smaller plan, it would have worked
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`limit` and `reserve` in bytes, None for what the machine itself enforces."""
+
+    limit: int | None = None
+    reserve: int | None = None
+    agent: bool = True
+    policy: Policy = field(default_factory=Policy)

@@ -8,16 +8,16 @@ from __future__ import annotations
 import shlex
 
 from memguard.diagnose.cgroups import find_owner, raise_limit
-from memguard.diagnose.userspace import Sign
+from memguard.diagnose.signs import Sign
 from memguard.records.diagnosis import Event
 from memguard.records.run import RunRecord
-from memguard.units import GIB, format_size
+from memguard.units import GIB, MIB, format_size
 
-__all__ = ["for_counters", "for_kill", "for_run", "for_signs", "for_unknown"]
+__all__ = ["for_counters", "for_kill", "for_others", "for_run", "for_signs", "for_state", "for_unknown"]
 
 _MACHINES = tuple(size * GIB for size in (4, 8, 16, 32, 64, 128, 192, 256, 384, 512, 768, 1024))  # RAM as it is sold
 _HEADROOM = 1.25  # room above the memory a job needs: the system, the page cache, the error of a forecast
-_PYTHON = ("python", "pt_", "jupyter", "ipython", "ray::")
+_PYTHON = ("python", "pypy", "pt_", "jupyter", "ipython", "ray::")
 
 _ASK_KERNEL = "hand over the kernel log: `sudo dmesg | memguard diagnose -`"
 _GET_RIGHT = "get the right to the journal: `sudo usermod -aG systemd-journal $USER`, then log in again"
@@ -26,8 +26,11 @@ _ASK_HOST = "in a container, ask its host: kills are written to the host's kerne
 _NEXT_TIME = "next time start it as `memguard run prepare.py`: then the line and the size are on record"
 
 
-def for_kill(event: Event, verdict: str, run: RunRecord | None) -> tuple[str, ...]:
-    steps = _smaller_plan(event, run)
+def for_kill(
+    event: Event, verdict: str, script: str | None, inputs: tuple[str, ...], run: RunRecord | None
+) -> tuple[str, ...]:
+    """`script` and `inputs`: the user's own names, where anything tells them."""
+    steps = _smaller_plan(event.task or "python", script, inputs, guarded=run is not None)
     workers = _workers(event)
     if workers > 2:
         steps.append(
@@ -35,12 +38,19 @@ def for_kill(event: Event, verdict: str, run: RunRecord | None) -> tuple[str, ..
             f"{workers // 2} of them need about half"
         )
     shmem = (event.categories or {}).get("shmem", 0)
+    if workers > 1 and event.task and event.task.lower().startswith(_PYTHON):
+        steps.append(
+            "let a dead worker be noticed: multiprocessing.Pool waits for it for ever, "
+            "concurrent.futures.ProcessPoolExecutor raises BrokenProcessPool"
+        )
     if shmem > (event.usage or event.memory_total or shmem * 4) / 4:
         steps.append("remove what was left in shared memory: `ls -lhS /dev/shm` shows it")
     if verdict == "memcg-oom":
         steps += _raise_limit(event, run)
     elif verdict == "userspace-killer":
         steps += _userspace(event)
+    elif event.killer in ("colab", "kaggle"):
+        steps.append("choose a runtime with more RAM, or work on the text in slices")
     elif event.constraint in ("CONSTRAINT_CPUSET", "CONSTRAINT_MEMORY_POLICY"):
         steps.append("let it use every node: without `numactl --membind`, and in a wider cpuset (cpuset.mems)")
     else:
@@ -51,7 +61,7 @@ def for_kill(event: Event, verdict: str, run: RunRecord | None) -> tuple[str, ..
 def for_run(run: RunRecord) -> tuple[str, ...]:
     """After the guard has stopped a run."""
     steps = [run.culprit.advice] if run.culprit and run.culprit.advice else []
-    steps += _smaller_plan(None, run)
+    steps += _smaller_plan("python", run.script, run.inputs, guarded=True)
     if run.limit is not None and run.forecast is not None:
         need, allowed = format_size(int(run.forecast.peak * _HEADROOM)), format_size(run.limit.value)
         steps.append(f"or give it room: about {need} by the forecast; {run.limit.source} allows {allowed}")
@@ -74,37 +84,82 @@ def for_unknown(run: RunRecord | None, *, log_read: bool) -> tuple[str, ...]:
     return tuple(steps)
 
 
-def for_signs(sign: Sign | None, *, named: bool) -> tuple[str, ...]:
-    kind = sign.kind if sign is not None else None
-    if kind == "disk-full":
-        return ("free space where it writes (`df -h`); `memguard estimate FILE` says how much disk each plan takes",)
-    if kind == "time-limit":
-        return ("ask for more time, or take the faster way: `memguard tokenize FILE -o DIR`",)
-    if kind == "segfault":
-        return ("find the crash: `python -X faulthandler prepare.py`, and read the last frames",)
-    if sign is not None and sign.cause == "allocation":
-        return (
-            "see what the input needs, and what is allowed here: `memguard estimate FILE`",
-            "write the tokens without ever holding them: `memguard tokenize FILE -o DIR`",
-            "look for limits that refuse memory: `ulimit -v`, `ulimit -d`, `memguard doctor`",
-        )
+def for_signs(sign: Sign | None, script: str | None, inputs: tuple[str, ...], *, named: bool) -> tuple[str, ...]:
+    file = shlex.quote(inputs[0]) if inputs else "FILE"
+    program = shlex.quote(script) if script else "prepare.py"
+    known = _FOR_KIND.get(sign.kind) or _FOR_CAUSE.get(sign.cause) if sign is not None else None
+    if known is not None:
+        return tuple(step.replace("FILE", file).replace("prepare.py", program) for step in known)
+    again = f"next time start it as `memguard run {program}`: then the line and the size are on record"
+    steps = (f"see what the input needs: `memguard estimate {file}`",) if inputs else ()
     if named:
-        return "ask the machine where it happened: `memguard diagnose`", _ASK_KERNEL, _ASK_OLD_BOOT, _NEXT_TIME
-    return _ASK_OLD_BOOT, _ASK_HOST, _NEXT_TIME
+        return "ask the machine where it happened: `memguard diagnose`", *steps, _ASK_KERNEL, _ASK_OLD_BOOT, again
+    return *steps, _ASK_OLD_BOOT, _ASK_HOST, again
 
 
-def _smaller_plan(event: Event | None, run: RunRecord | None) -> list[str]:
+def for_state(verdict: str) -> tuple[str, ...]:
+    return _FOR_CAUSE["shm" if verdict == "shm-full" else "thrashing"]
+
+
+def for_others(last: Event) -> tuple[str, ...]:
+    about = f" --pid {last.pid}" if last.pid is not None else ""
+    return (
+        f"ask about that one: `memguard diagnose{about}`, or about all: `memguard diagnose --all`",
+        _ASK_HOST,
+        _NEXT_TIME,
+    )
+
+
+_FOR_KIND: dict[str, tuple[str, ...]] = {
+    "disk-full": ("free space where it writes (`df -h`); `memguard estimate FILE` says how much disk each plan takes",),
+    "time-limit": ("ask for more time, or take the faster way: `memguard tokenize FILE -o DIR`",),
+    "segfault": ("find the crash: `python -X faulthandler prepare.py`, and read the last frames",),
+    "gpu-memory": ("a smaller batch, a smaller model, or a card with more memory; RAM and swap do not help",),
+    "tiktoken-stack": (
+        "let no run without a break reach tiktoken: `memguard tokenize FILE -o DIR` cuts safely, or names the offset",
+    ),
+    "cancelled": ("ask who cancelled it: `sacct -j JOB`, `kubectl describe pod`",),
+}
+_FOR_CAUSE: dict[str, tuple[str, ...]] = {
+    "shm": (
+        "fewer batches in flight: `num_workers=0` (or fewer) in the DataLoader, a smaller prefetch_factor",
+        "pass files instead of shared memory: `torch.multiprocessing.set_sharing_strategy('file_system')`",
+        "see what lies there, and remove what dead processes left: `df -h /dev/shm`, `ls -lhS /dev/shm`",
+        "make it larger: `docker run --shm-size=8g …`; Kubernetes: an emptyDir with `medium: Memory` at /dev/shm; "
+        "a machine: `sudo mount -o remount,size=8G /dev/shm` (it is RAM all the same)",
+    ),
+    "allocation": (
+        "see what the input needs, and what is allowed here: `memguard estimate FILE`",
+        "write the tokens without ever holding them: `memguard tokenize FILE -o DIR`",
+        "learn the line and the variable: `memguard run prepare.py`",
+        "look for limits that refuse memory: `ulimit -v`, `ulimit -d`, `memguard doctor`",
+    ),
+    "thrashing": (
+        "stop the largest process before the machine stands still: `ps aux --sort=-rss | head -5`",
+        "see which plan fits: `memguard estimate FILE`",
+        "let it be stopped in time: `memguard run prepare.py` counts swap as trouble, not as room",
+        "fewer workers, or a bigger machine; more swap makes this longer, not better",
+    ),
+    "hang": (
+        "look whether a worker was killed: `memguard diagnose`",
+        "let a dead worker be noticed: concurrent.futures.ProcessPoolExecutor instead of multiprocessing.Pool",
+        "or guard it: `memguard run prepare.py` reports a dead worker instead of waiting for ever",
+    ),
+}
+
+
+def _smaller_plan(task: str, script: str | None, inputs: tuple[str, ...], *, guarded: bool) -> list[str]:
     """Only where the victim can be a script of the user's: how to tokenise is no help for a killed browser."""
-    task = event.task if event else None
-    if run is None and task is not None and not task.lower().startswith(_PYTHON):
+    if script is None and not inputs and not guarded and not task.lower().startswith(_PYTHON):
         return [f"see what grows, and be stopped in time: `memguard run -- {shlex.quote(task)} …`"]
-    file = shlex.quote(run.inputs[0]) if run and run.inputs else "FILE"
+    file = shlex.quote(inputs[0]) if inputs else "FILE"
     steps = [
         f"see which plan fits, before the next hour: `memguard estimate {file}`",
         f"write the tokens without ever holding them: `memguard tokenize {file} -o DIR`",
     ]
-    if run is None:
-        steps.append("or keep your script, guarded: `memguard run prepare.py` stops it in time and names the line")
+    if not guarded:
+        program = shlex.quote(script) if script else "prepare.py"
+        steps.append(f"or keep your script, guarded: `memguard run {program}` stops it in time and names the line")
     return steps
 
 
@@ -116,9 +171,15 @@ def _workers(event: Event) -> int:
 
 def _raise_limit(event: Event, run: RunRecord | None) -> list[str]:
     path = event.oom_memcg or event.task_memcg
-    if path is None:
-        ways = "`resources.limits.memory` (Kubernetes), `docker run --memory` (Docker), `sbatch --mem` (Slurm)"
-        return [f"raise the limit: {ways}"]
+    if path is None or path.startswith("pod "):
+        wanted = f": {-(-2 * event.limit // MIB)}Mi" if event.limit else ""
+        ways = {
+            "kubernetes": f"`resources.limits.memory{wanted}` in the pod's manifest, then apply it again",
+            "docker": "`docker update --memory SIZE --memory-swap SIZE CONTAINER`",
+            "slurm": "`sbatch --mem=SIZE …` for the next job",
+        }
+        every = "`resources.limits.memory` (Kubernetes), `docker run --memory` (Docker), `sbatch --mem` (Slurm)"
+        return [f"raise the limit: {ways.get(event.killer, every)}"]
     if event.limit is None:
         return [f"raise the memory limit of {find_owner(path).words}; `memguard estimate FILE` says how far"]
     size, why = 2 * event.limit, "twice as much, while no estimate says better"
@@ -128,18 +189,46 @@ def _raise_limit(event: Event, run: RunRecord | None) -> list[str]:
 
 
 def _userspace(event: Event) -> list[str]:
-    if event.killer == "systemd-oomd":
-        command = "systemd-run --user --scope -p ManagedOOMPreference=avoid COMMAND"
-        return [f"keep systemd-oomd away from this job: `{command}`"]
-    return [f"keep {event.killer} away from this job: its `--avoid` takes a regular expression of process names"]
+    return {
+        "systemd-oomd": [
+            "keep systemd-oomd away from this job: `systemd-run --user --scope -p ManagedOOMPreference=avoid COMMAND`"
+        ],
+        "ray": [
+            "fewer tasks at a time on a node: a larger `num_cpus` for each, `@ray.remote(memory=…)` so that Ray knows",
+            "let Ray kill later: `RAY_memory_usage_threshold=0.98 ray start …` (then the kernel may come first)",
+        ],
+        "dask": ["smaller partitions, or more for each worker: `dask worker --memory-limit SIZE`, fewer `--nworkers`"],
+        "lsf": ["ask for more: `bsub -M SIZE -R 'rusage[mem=SIZE]' …`"],
+        "slurmstepd": ["ask for more: `sbatch --mem=SIZE …`"],
+        "pbs": ["ask for more: `qsub -l mem=SIZE …` (or the resource that the message names)"],
+    }.get(
+        event.killer,
+        [f"keep {event.killer} away from this job: its settings (`--avoid` of earlyoom) take names of processes"],
+    )
 
 
 def _bigger_machine(event: Event, run: RunRecord | None) -> list[str]:
+    if event.killer == "jetsam":
+        return ["close other programs, or take a machine with more memory; `memguard estimate FILE` says how much"]
+    steps = []
+    if "microsoft" in (event.kernel_release or ""):
+        ram = f" (now {format_size(event.memory_total)})" if event.memory_total else ""
+        steps.append(
+            f"give WSL more of the PC's memory{ram}: `[wsl2]` and `memory=24GB` in %UserProfile%\\.wslconfig "
+            "(plain ASCII, no UTF-16), then `wsl --shutdown`; without it WSL takes half of the RAM"
+        )
+    if event.swap_total == 0 or (
+        event.swap_total and event.memory_total and event.swap_total < event.memory_total // 4
+    ):
+        steps.append(
+            "swap turns the kill into hours of waiting; for a short peak only: `sudo fallocate -l 8G /swapfile && "
+            "sudo chmod 600 /swapfile && sudo mkswap /swapfile && sudo swapon /swapfile`"
+        )
     if run is not None and run.forecast is not None:
         need, why = int(run.forecast.peak * _HEADROOM), "by the forecast of the run"
     elif event.memory_total is not None:
         need, why = 2 * event.memory_total, "twice this one's; `memguard estimate FILE` says it exactly"
     else:
-        return ["last and dearest: a machine with more RAM; `memguard estimate FILE` says how much"]
+        return [*steps, "last and dearest: a machine with more RAM; `memguard estimate FILE` says how much"]
     size = next((size for size in _MACHINES if size >= need), need)
-    return [f"last and dearest: a machine with {format_size(size)} of RAM ({why})"]
+    return [*steps, f"last and dearest: a machine with {format_size(size)} of RAM ({why})"]

@@ -65,6 +65,8 @@ class Block:
     time: str | None = None
     uptime: float | None = None
     host: str | None = None
+    line: int | None = None  # number of the latest line that names a kill
+    release: str | None = None  # the kernel's version
     invoked: bool = False
     invoker: str | None = None
     invoker_pid: int | None = None
@@ -148,6 +150,8 @@ class Block:
             page_size=page,
             swap_usage=swap.usage if swap else self.stats.get("total_swap", self.stats.get("swap")),
             note=self.note,
+            line=self.line,
+            kernel_release=self.release,
         )
 
     def _deduce_page_size(self, rows: dict[int, Row]) -> int | None:

@@ -34,6 +34,8 @@ class Owner:
 
 def find_owner(path: str) -> Owner:
     """`path` as the kernel prints it, relative to the cgroup mount; "/" is the root."""
+    if path.startswith("pod "):
+        return Owner("kubernetes", path[4:], f"the Kubernetes pod {path[4:]}")
     if "kubepods" in path:
         pod = _POD.search(path)
         uid = pod[1].replace("_", "-") if pod else ""

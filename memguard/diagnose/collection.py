@@ -1,22 +1,29 @@
-"""All events of a whole log: copies of the same kill joined, memory bounded, times turned into Unix time. Pure."""
+"""All events of a whole log: copies of the same kill joined, in order, memory bounded, times as Unix time. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from memguard.diagnose import kernel, userspace
 from memguard.diagnose.lines import parse_line
+from memguard.diagnose.signs import Sign
 from memguard.diagnose.stream import LineFilter
 from memguard.records.diagnosis import Event
 
-__all__ = ["Collection", "LogFindings", "event_unix_time"]
+__all__ = ["Collection", "LogFindings", "event_unix_time", "merge_findings"]
 
 _MAX_EVENTS = 10_000
 _MAX_DETAILED = 50  # older events keep their facts but not their task tables and quotes
-_MAX_SIGNS = 4  # of one kind
+# A document that is no log (kubectl, docker inspect, a pasted terminal) is read line by line, as its facts stand apart.
+_DOCUMENT_LINES = 5000
+# Lines that are looked at before the rest of a log is only counted: some 5 s of CPU (python -m tests.bench diagnose).
+_BUDGET = 100_000
+_SAME_MOMENT = 90.0  # seconds within which systemd, Slurm or Kubernetes report what the kernel did
+_REPORT_REACH = 8  # events back in which a report looks for its kill
+_MAX_EVIDENCE = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +33,10 @@ class LogFindings:
     lines: int
     events: tuple[Event, ...]
     event_count: int
-    signs: tuple[userspace.Sign, ...]
+    signs: tuple[Sign, ...]
+    skipped: int = 0  # lines that were only counted, because there were too many that mattered
+    command: str | None = None  # the command that was typed last in it
+    place: str | None = None  # the user's innermost line of its last traceback
 
 
 class Collection:
@@ -35,57 +45,83 @@ class Collection:
     def __init__(self, boot_time: float | None = None) -> None:
         """`boot_time`: Unix time at which this log's kernel booted, where that is known (this machine's own log)."""
         self._parser = kernel.KernelParser()
+        self._others = userspace.UserspaceParser()
         self._boot_time = boot_time
-        self._filter = LineFilter((*kernel.TRIGGERS, *userspace.triggers()), lambda: self._parser.active)
-        self._events: dict[int, Event] = {}  # by number, oldest first
+        self._filter = LineFilter((*kernel.TRIGGERS, *userspace.TRIGGERS), self._listening, budget=_BUDGET)
+        self._fed = 0
+        self._events: dict[int, Event] = {}  # by number, in the order in which they became complete
         self._numbers: dict[tuple[object, ...], int] = {}  # of the latest event with this signature
         self._count = 0
-        self._signs: list[userspace.Sign] = []
-        self._full: set[str] = set()  # kinds of signs of which enough were seen
+        self._signs: list[Sign] = []
         self._lines = 0
 
     def read_chunks(self, chunks: Iterable[bytes]) -> None:
+        skipped = 0
         for line in self._filter.lines(chunks):
-            self._feed(line)
+            if self._filter.skipped != skipped:
+                skipped = self._filter.skipped
+                self._close()  # what was open when the gap began does not go on after it
+            self._feed(line, self._lines + self._filter.number)
+        if self._filter.count > _DOCUMENT_LINES and not self._count:
+            self._read_last_words()
+
+    def _read_last_words(self) -> None:
+        """Signs at the end of a long log without a kill. In its middle they are everyday words of other programs."""
+        wanted = LineFilter(self._others.sign_triggers(), lambda: False)
+        for raw in wanted.lines(tuple(self._filter.tail)):
+            if sign := self._others.read_sign(parse_line(raw)):
+                self._signs.append(sign)
 
     def read_lines(self, lines: Iterable[str]) -> None:
         for line in lines:
             self._lines += 1
-            self._feed(line)
+            self._feed(line, self._lines)
 
     def findings(self) -> LogFindings:
-        for event in self._parser.close():
-            self._add(event)
-        lines = self._lines + self._filter.count
-        return LogFindings(lines, tuple(self._events.values()), self._count, tuple(self._signs))
+        self._close()
+        events = sorted(self._events.values(), key=lambda event: event.line or 0)
+        joined = join_reports(events)
+        return LogFindings(
+            lines=self._lines + self._filter.count,
+            events=tuple(joined),
+            event_count=self._count - (len(events) - len(joined)) + self._filter.skipped_marks,
+            signs=tuple(self._signs),
+            skipped=self._filter.skipped,
+            command=self._others.commands.command,
+            place=self._others.commands.place,
+        )
 
-    def _feed(self, raw: str) -> None:
-        line = parse_line(raw)
+    def _listening(self) -> bool:
+        return self._fed < _DOCUMENT_LINES or self._parser.active or self._others.active
+
+    def _feed(self, raw: str, number: int) -> None:
+        self._fed += 1
+        line = parse_line(raw, number)
         for event in self._parser.feed(line):
             self._add(event)
-        other = userspace.read_event(line)
-        if other is not None:
-            self._add(other)
-        else:
-            self._add_sign(userspace.read_sign(line, self._full))
-
-    def _add_sign(self, sign: userspace.Sign | None) -> None:
-        if sign is None:
+        if self._parser.taken:
             return
-        self._signs.append(sign)
-        if sum(other.kind == sign.kind for other in self._signs) >= _MAX_SIGNS:
-            self._full.add(sign.kind)  # and its words are no longer looked for
-            wanted = (*kernel.TRIGGERS, *userspace.triggers(self._full))
-            self._filter.triggers = tuple(trigger.encode() for trigger in wanted)
+        others = self._others.feed(line)
+        for event in others:
+            self._add(event)
+        if not others and (sign := self._others.read_sign(line)):
+            self._signs.append(sign)
+
+    def _close(self) -> None:
+        for event in (*self._parser.close(), *self._others.close()):
+            self._add(event)
 
     def _add(self, event: Event) -> None:
         unix_time = event_unix_time(event, self._boot_time)
         if unix_time is not None:
             event = replace(event, unix_time=unix_time)
+        if event.command is None and (command := self._others.commands.of_unit(event.task_memcg)):
+            event = replace(event, command=command)
         signature = _signature(event)
         known = self._events.get(self._numbers.get(signature, -1))
         if known is not None and _same_kill(known, event):
-            self._events[self._numbers[signature]] = _richer(known, event)
+            if event.killer not in userspace.REPORTERS or event.usage is not None:  # other copies say the same
+                self._events[self._numbers[signature]] = _richer(known, event)
             return
         self._events[self._count] = event
         self._numbers[signature] = self._count
@@ -100,6 +136,94 @@ class Collection:
         gone = self._events.pop(self._count - 1 - _MAX_EVENTS, None)
         if gone is not None and self._numbers.get(_signature(gone)) == self._count - 1 - _MAX_EVENTS:
             del self._numbers[_signature(gone)]
+
+
+def merge_findings(findings: Sequence[LogFindings]) -> LogFindings:
+    """Several logs of one machine as one. A kill that two of them hold counts once; the order is that of time."""
+    events: list[Event] = []
+    places: dict[tuple[object, ...], list[int]] = {}  # of the events with this signature
+    for log in findings:
+        for event in log.events:
+            alike = places.setdefault(_signature(event), [])
+            twin = next((n for n in alike if _twins(events[n], event)), None)
+            if twin is None:
+                alike.append(len(events))
+                events.append(event)
+            else:
+                events[twin] = _richer(events[twin], event)
+    events.sort(key=lambda event: event.unix_time or 0.0)
+    joined = join_reports(events)
+    return LogFindings(
+        lines=sum(log.lines for log in findings),
+        events=tuple(joined),
+        event_count=len(joined) + sum(log.event_count - len(log.events) for log in findings),
+        signs=tuple(sign for log in findings for sign in log.signs),
+        skipped=sum(log.skipped for log in findings),
+        command=next((log.command for log in findings if log.command), None),
+        place=next((log.place for log in findings if log.place), None),
+    )
+
+
+def _twins(known: Event, event: Event) -> bool:
+    if known.unix_time is None or event.unix_time is None:
+        return False
+    return abs(known.unix_time - event.unix_time) < 10.0  # the ring's clock and the journal's drift apart in suspend
+
+
+def join_reports(events: Sequence[Event]) -> list[Event]:
+    """Without the reports about a kill that is in the list itself: those become part of that kill's evidence.
+
+    A report may stand before its kill: journals round to the second, the kernel's clock does not.
+    """
+    joined: list[Event | None] = list(events)
+    for place, report in enumerate(events):
+        if report.killer not in userspace.REPORTERS and report.killer != "systemd-oomd":
+            continue
+        before = range(place - 1, max(-1, place - 1 - _REPORT_REACH), -1)
+        after = range(place + 1, min(len(events), place + 1 + _REPORT_REACH))
+        for near in (*before, *after):
+            kill = joined[near]
+            # Of two equal reports the first one stays.
+            if kill is not None and _reports(report, kill) and (near < place or kill.killer != report.killer):
+                joined[near], joined[place] = _with_report(kill, joined[place] or report), None
+                break
+    return [event for event in joined if event is not None]
+
+
+def _with_report(kill: Event, report: Event) -> Event:
+    return replace(
+        kill,
+        evidence=tuple(dict.fromkeys((*kill.evidence, *report.evidence)))[:_MAX_EVIDENCE],
+        usage=kill.usage or report.usage,
+        task=kill.task or report.task,
+        task_memcg=kill.task_memcg or report.task_memcg,
+        limit=kill.limit or report.limit,
+        command=kill.command or report.command,
+    )
+
+
+def _reports(report: Event, kill: Event) -> bool:
+    """Whether `report` can be about `kill`: at the same moment, and of the same cgroup as far as both say one."""
+    times = (report.unix_time, kill.unix_time)
+    if None not in times and abs(times[0] - times[1]) > _SAME_MOMENT:  # type: ignore[operator]
+        return False
+    if report.killer == kill.killer:
+        return None in (report.task_memcg, kill.task_memcg) or _same_group(report.task_memcg, kill.task_memcg)
+    if kill.killer not in ("kernel", "systemd-oomd") or report.killer == "systemd-oomd":
+        return False
+    if report.task_memcg is None:
+        return report.killer in ("slurm", "kubernetes", "docker")
+    return any(_same_group(report.task_memcg, path) for path in (kill.task_memcg, kill.oom_memcg))
+
+
+def _same_group(name: str | None, path: str | None) -> bool:
+    """Whether the unit, job, pod or container `name` is a part of the cgroup's `path`."""
+    if not name or not path:
+        return False
+    word = name.removeprefix("step ").split(".")[0] if name.startswith("step ") else name.rpartition("/")[2]
+    if name.startswith("step "):
+        return re.search(rf"(?:job_|^step ){re.escape(word)}\b", path) is not None
+    return word.removeprefix("pod ") in path
 
 
 def event_unix_time(event: Event, boot_time: float | None) -> float | None:
@@ -135,7 +259,7 @@ def _same_kill(known: Event, event: Event) -> bool:
     )
     if any(a is not None and b is not None and a != b for a, b in pairs):
         return False
-    if known.killer == "earlyoom":  # first SIGTERM, then SIGKILL
+    if known.killer in ("earlyoom", "nohang"):  # first SIGTERM, then SIGKILL
         return True
     same_form = _form(known.time) == _form(event.time)
     return not same_form or known.time == event.time

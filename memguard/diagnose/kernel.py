@@ -48,6 +48,7 @@ _SKIPPED = re.compile(r"OOM victim (\d{1,10}) \((.{0,80})\) is already exiting")
 _REAPED = re.compile(r"oom_reaper: (?:reaped process |unable to reap pid:)(\d{1,10}) \((.{0,80}?)\)(?:, |$)")
 _USAGE = re.compile(r"(memory\+swap|memory|swap|kmem): usage (\d{1,18})kB, limit (\d{1,18})kB, failcnt (\d{1,18})")
 _PID = re.compile(r"PID: (\d{1,10}) Comm: |Pid: (\d{1,10}), comm: ")
+_RELEASE = re.compile(r"(?:Not tainted|Tainted: [A-Z ]{1,40}?(?:\[.{0,80}\] ?)?) ?(\d{1,2}\.\d{1,3}\S{0,80})")
 _STAT = re.compile(r"([a-z_0-9]{2,40}) (\d{1,19})")
 _STATS_ONE_LINE = re.compile(r"([a-z_]{2,40}):(\d{1,18})KB")
 _PAGES = re.compile(r"([a-z_]{4,30}):(\d{1,15})(?![\dk])")
@@ -67,6 +68,7 @@ class KernelParser:
         # A ring buffer may have lost the head of a report: listen from the first line on.
         self._patience = _PATIENCE
         self._finished: list[Event] = []
+        self.taken = False  # whether the last line was the kernel's own report, and nobody else's
 
     @property
     def active(self) -> bool:
@@ -75,6 +77,7 @@ class KernelParser:
 
     def feed(self, line: Line) -> list[Event]:
         self._patience -= 1
+        self.taken = False
         if line.program in (None, "kernel") or "kernel" in (line.program or ""):
             for text in split_message(line.text):
                 if text:
@@ -91,6 +94,7 @@ class KernelParser:
     # -- one message ---------------------------------------------------------------------------------------------
 
     def _read(self, text: str, line: Line) -> None:
+        self.taken = True
         if " invoked oom-killer" in text:
             self._read_invoked(text, line)
         elif "oom-kill:constraint=" in text:
@@ -108,7 +112,9 @@ class KernelParser:
         elif "ut of memory" in text and ("no killable processes" in text or "Kernel panic" in text):
             self._read_panic(text, line)
         elif self._patience > 0 or any(word in text for word in _DUMP_TRIGGERS):
-            self._read_dump(text, line)
+            self.taken = self._read_dump(text, line)
+        else:
+            self.taken = False
 
     def _read_invoked(self, text: str, line: Line) -> None:
         block = self._begin(line)
@@ -136,6 +142,7 @@ class KernelParser:
                 block.add_kill(kill)
             if uid is not None:
                 kill.sizes.setdefault("UID", uid)
+            block.line = line.number
         block.quote(line.raw)
         self._patience = 0  # what still belongs to this report has a trigger in every line
 
@@ -147,6 +154,7 @@ class KernelParser:
         else:
             match = _KILL_CUT.search(text) if known else None
             if match is None:
+                self.taken = False
                 return
             name, rest = match[3].rpartition(")")[0] or match[3], ""
         kill = Kill(int(match[2]), name, confirmed=match[1] is not None)
@@ -180,6 +188,7 @@ class KernelParser:
         block.sacrifice = block.sacrifice or sacrifice
         block.memcg = memcg if memcg is not None else block.memcg
         block.quote(line.raw)
+        block.line = line.number
         key = next(key for key, value in self._open.items() if value is block)
         self._open.move_to_end(key)  # close() gives the reports in the order of their kills
         self._patience = 0
@@ -208,22 +217,26 @@ class KernelParser:
 
     # -- the dump between the head of a report and its kill lines ---------------------------------------------------
 
-    def _read_dump(self, text: str, line: Line) -> None:
+    def _read_dump(self, text: str, line: Line) -> bool:
+        """Whether the line was a part of a report."""
         key = (line.host, line.caller)
         if text.startswith("[") and key in self._columns:
-            if self._read_row(text, key):
-                self._listen()
-            return
-        if "tgid total_vm" in text and text.startswith("["):
+            told = self._read_row(text, key)
+        elif "tgid total_vm" in text and text.startswith("["):
             self._dump_block(line)
             self._columns[key] = text.partition("]")[2].split()
             self._in_stats.discard(key)
-            self._listen()
+            told = True
         elif self._read_limits(text, line) or self._read_machine(text, line):
-            self._listen()
+            told = True
         elif key in self._in_stats and (match := _STAT.fullmatch(text)):
             self._dump_block(line).stats[match[1]] = int(match[2])
+            told = True
+        else:
+            told = False
+        if told:
             self._listen()
+        return told
 
     def _read_limits(self, text: str, line: Line) -> bool:
         """The memory cgroup's part: usage and limits, whose limit, memory.stat."""
@@ -258,6 +271,8 @@ class KernelParser:
             return False
         if block.invoker_pid is None and ("PID: " in text or "Pid: " in text) and (match := _PID.search(text)):
             block.invoker_pid = int(match[1] or match[2])
+            release = _RELEASE.search(text)
+            block.release = release[1] if release else None
             return True
         if "anon:" in text or "file:" in text or "free:" in text or "slab_" in text or "shmem:" in text:
             if not text.startswith("Node "):
@@ -326,7 +341,7 @@ class KernelParser:
         self._finish(key)
         if len(self._open) >= _MAX_OPEN:
             self._finish(next(iter(self._open)))
-        self._open[key] = Block(time=line.time, uptime=line.uptime, host=line.host)
+        self._open[key] = Block(time=line.time, uptime=line.uptime, host=line.host, line=line.number)
         self._listen()
         return self._open[key]
 

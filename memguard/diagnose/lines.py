@@ -49,29 +49,30 @@ class Line:
     host: str | None = None
     program: str | None = None  # kernel | systemd | earlyoom | …; None where the log does not say
     caller: str | None = None  # CONFIG_PRINTK_CALLER: T123 (a task) or C1 (a cpu)
+    number: int | None = None  # of the line in its log, from 1
 
 
-def parse_line(raw: str) -> Line:
+def parse_line(raw: str, number: int | None = None) -> Line:
     """Never raises; a line of an unknown format comes back whole as its own message."""
     raw = raw[:MAX_LINE].rstrip("\r\n")
     if raw.startswith("{") and '"MESSAGE"' in raw:
-        line = _parse_journal_json(raw)
+        line = _parse_journal_json(raw, number)
         if line is not None:
             return line
     kmsg = _KMSG.match(raw)
     if kmsg:
-        return _strip_front(Line(raw[kmsg.end() :], raw, uptime=int(kmsg[1]) / 1e6, program="kernel"))
+        return _strip_front(Line(raw[kmsg.end() :], raw, uptime=int(kmsg[1]) / 1e6, program="kernel"), number)
     head = raw[:_HEAD]
     kernel = _KERNEL.search(head)
     if kernel:
         time, host = _split_head(head[: kernel.start()])
-        return _strip_front(Line(raw[kernel.end() :], raw, time=time, host=host, program="kernel"))
+        return _strip_front(Line(raw[kernel.end() :], raw, time=time, host=host, program="kernel"), number)
     clock = _CLOCK.search(head)
     program = _PROGRAM.match(head, clock.end()) if clock else None
     if program:
         time = head[: program.start("host")].strip()
-        return _strip_front(Line(raw[program.end() :], raw, time, None, program["host"], program["program"]))
-    return _strip_front(Line(raw, raw))
+        return _strip_front(Line(raw[program.end() :], raw, time, None, program["host"], program["program"]), number)
+    return _strip_front(Line(raw, raw), number)
 
 
 def split_message(text: str) -> list[str]:
@@ -96,7 +97,7 @@ def _split_head(head: str) -> tuple[str | None, str | None]:
     return time.strip().strip("[]"), host
 
 
-def _strip_front(line: Line) -> Line:
+def _strip_front(line: Line, number: int | None) -> Line:
     text, time, uptime, caller = line.text, line.time, line.uptime, line.caller
     for _ in range(6):  # level, time stamp, uptime, caller, and a copy of the copy
         front = _FRONT.match(text)
@@ -110,7 +111,7 @@ def _strip_front(line: Line) -> Line:
         text = _unescape(text)
     if time is None and uptime is not None:
         time = f"{uptime:.6f}"
-    return Line(text.strip(), line.raw, time, uptime, line.host, line.program, caller)
+    return Line(text.strip(), line.raw, time, uptime, line.host, line.program, caller, number)
 
 
 def _unescape(text: str) -> str:
@@ -122,7 +123,7 @@ def _unescape(text: str) -> str:
     return _ESCAPED_BYTES.sub(decode, text).replace("\\x5c", "\\")
 
 
-def _parse_journal_json(raw: str) -> Line | None:
+def _parse_journal_json(raw: str, number: int | None) -> Line | None:
     try:
         entry = json.loads(raw)
     except (ValueError, RecursionError):
@@ -141,4 +142,4 @@ def _parse_journal_json(raw: str) -> Line | None:
         time = f"@{int(stamp) / 1e6:.6f}"
     host = host if isinstance(host, str) else None
     program = program if isinstance(program, str) else None
-    return _strip_front(Line(message, raw, time, None, host, program))
+    return _strip_front(Line(message, raw, time, None, host, program), number)

@@ -1,38 +1,69 @@
-"""Events + the last guarded run + kernel counters -> the verdict. Pure.
+"""Events + the last guarded run + kernel counters + the machine's state -> the verdict. Pure.
 
 What it holds to: the process that invoked the killer is not the victim; exit code 137 alone proves nothing; a log that
-is given by name is judged alone; a counter says how many, never whom.
+is given by name is judged alone; a counter says how many, never whom; a report about a kill is not a second kill.
 
 Verdicts: oom-kill (the machine was full), memcg-oom (a cgroup's limit was reached), userspace-killer (earlyoom,
-systemd-oomd), guard (memguard stopped the run), allocation-failure (memory was refused, nothing was killed),
-hang (the guard ended a run that
-stood still), not-memory, unknown.
+systemd-oomd, Ray, LSF, …), guard (memguard stopped the run), allocation-failure (memory was refused, nothing was
+killed), shm-full (/dev/shm, another limit than RAM), thrashing (nothing was killed, but the machine stood still for
+want of memory), hang (something waits for a worker that is gone), not-memory, unknown.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from memguard.diagnose import advice, wording
+from memguard.diagnose.batch import MAYBE
 from memguard.diagnose.collection import LogFindings
+from memguard.diagnose.commands import split_command
+from memguard.diagnose.query import Query, exit_sign
+from memguard.diagnose.signs import CAUSES, Sign
+from memguard.diagnose.userspace import KILLERS, REPORTERS
 from memguard.records.diagnosis import Counter, Diagnosis, Event
 from memguard.records.run import RunRecord
 
-__all__ = ["MACHINE_COUNTER", "MEMORY_VERDICTS", "Evidence", "decide"]
+__all__ = ["MACHINE_COUNTER", "MEMORY_VERDICTS", "Evidence", "Pressure", "decide"]
 
-MEMORY_VERDICTS = frozenset({"oom-kill", "memcg-oom", "userspace-killer", "guard", "allocation-failure"})
+MEMORY_VERDICTS = frozenset(
+    {"oom-kill", "memcg-oom", "userspace-killer", "guard", "allocation-failure", "shm-full", "thrashing"}
+)
 
+_NO_QUERY = Query()
 _CLOCK_SLACK = 5.0  # seconds that the kernel's clock and the wall clock may be apart
-_REPORTERS = {"slurm", "kubernetes", "docker"}  # they report a kill by a cgroup's limit
+_CGROUP_REPORTERS = {"slurm", "kubernetes", "docker"}  # what they report is a kill by a cgroup's limit
 _SHOWN_EVENTS = 20
 MACHINE_COUNTER = "/proc/vmstat"  # its oom_kill counts every kill since boot, whichever limit it was for
 _EXIT_GUARD = 75  # of `memguard run`, whenever the guard ended the run (EX_TEMPFAIL of sysexits.h)
-_CAUSES = ("memory", "allocation", "not-memory", "unclear")  # the sign that says most first
+# Percent of the last minute in which every task waited for memory ("full" of the kernel's accounting/psi): above it,
+# work has all but stopped.
+_THRASHING = 20.0
+_FULL_SHM = 0.97
+_SIGN_VERDICTS = {
+    "memory": ("oom-kill", "likely"),
+    "shm": ("shm-full", "likely"),
+    "allocation": ("allocation-failure", "likely"),
+    "thrashing": ("thrashing", "likely"),
+    "not-memory": ("not-memory", "likely"),
+    "hang": ("hang", "weak"),
+    "unclear": ("unknown", "weak"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """The machine now: percent of the last minute in which all tasks waited for memory, swap and /dev/shm in bytes."""
+
+    full_avg60: float | None = None
+    swap_total: int | None = None
+    swap_free: int | None = None
+    shm_used: int | None = None
+    shm_total: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything that was gathered. `run` and `counters` stay empty for a log that was given by name."""
+    """Everything that was gathered. `run`, `counters` and `pressure` stay empty for a log that was given by name."""
 
     log: LogFindings | None  # None: no log could be read
     named: bool  # the user said which log
@@ -40,24 +71,34 @@ class Evidence:
     counters: tuple[Counter, ...] = ()
     sources: tuple[str, ...] = ()
     now: float | None = None
+    query: Query = _NO_QUERY
+    pressure: Pressure | None = None
 
 
 def decide(evidence: Evidence, *, every_event: bool = False) -> Diagnosis:
     """The one Diagnosis; with `every_event` it lists all events instead of the last few."""
     run = None if evidence.named else evidence.run
-    events = evidence.log.events if evidence.log else ()
+    run = run if run is not None and evidence.query.wants_run(run) else None
+    evidence = replace(evidence, run=run)
+    events = tuple(filter(evidence.query.wants, evidence.log.events)) if evidence.log else ()
+    if not evidence.query.may_be_kill:
+        events = ()
     matched = _match(run, events) if run else None
     if run is not None and matched is None and _ended_by_guard(run) and not _newer(events, run):
         return _guard(evidence, run)
     event = matched or (events[-1] if events else None)
     if event is not None:
-        return _kill(evidence, event, run if matched else None, every_event)
+        return _kill(evidence, event, events, run if matched else None, every_event)
     if run is not None and (run.exit_signal == 9 or run.kernel_kills):
         return _killed_run(evidence, run)
+    if evidence.pressure is not None and (verdict := _state(evidence.pressure)):
+        return _machine_state(evidence, evidence.pressure, verdict)
+    if evidence.log is not None and evidence.log.events and evidence.query.asked and evidence.query.may_be_kill:
+        return _others(evidence, evidence.log)
     counters = [counter for counter in evidence.counters if counter.oom_kill > 0 and counter.path != MACHINE_COUNTER]
     if counters and evidence.log is None:
         return _counted(evidence, counters)
-    if run is not None:
+    if run is not None and evidence.query.exit_code is None:
         return _quiet_run(evidence, run)
     return _signs(evidence) if evidence.log is not None else _blind(evidence)
 
@@ -67,13 +108,13 @@ def _match(run: RunRecord | None, events: tuple[Event, ...]) -> Event | None:
     if run is None:
         return None
     for event in reversed(events):
-        if event.killer != "kernel" or not _during(run, event):
+        if event.killer not in ("kernel", *KILLERS) or not _during(run, event):
             continue
         same_cgroup = run.cgroup is not None and _within(event.task_memcg, run.cgroup)
         same_pid = run.pid is not None and run.pid in {event.pid, *(other.pid for other in event.others)}
         table_pid = run.pid is not None and run.pid in {task.pid for task in event.tasks}
         # In a cgroup of its own every victim is the run's; in a shared one only its own processes are.
-        if same_pid or (same_cgroup and (table_pid or run.exit_signal == 9)):
+        if same_pid or (same_cgroup and (table_pid or run.exit_signal in (9, 15))):
             return event
     return None
 
@@ -102,36 +143,71 @@ def _newer(events: tuple[Event, ...], run: RunRecord) -> bool:
     return any(event.unix_time is not None and event.unix_time > end for event in events[-1:])
 
 
-def _kill(evidence: Evidence, event: Event, run: RunRecord | None, every_event: bool) -> Diagnosis:
+def _kill(
+    evidence: Evidence, event: Event, events: tuple[Event, ...], run: RunRecord | None, every_event: bool
+) -> Diagnosis:
     log = evidence.log
-    events = log.events if log else (event,)
-    verdict = _verdict(event)
-    told = event.killer != "kernel" or event.constraint is not None or event.oom_memcg is not None
-    certain = told and (event.pid is not None or event.killer in ("systemd-oomd", *_REPORTERS))
+    verdict, confidence = _judge(event)
     others = tuple(other for other in reversed(events) if other is not event)
-    listed = (event, *(others if every_event else others[: _SHOWN_EVENTS - 1]))
-    count = log.event_count if log else 1
+    last = event is events[-1] if events else True
+    hidden = log.event_count - len(log.events) if log else 0
+    count = len(events) + (0 if evidence.query.asked else hidden)
+    # A command that was typed in the same text belongs to the kill; the machine's log knows none.
+    typed = log.command if log and evidence.named else None
+    command = evidence.query.command or event.command or typed or _run_command(run)
+    script, inputs = _names(command, run)
+    if run is None and command is not None:
+        event = replace(event, command=command)
+    workers_left = any(sign.cause == "hang" for sign in log.signs) if log else False
     return Diagnosis(
         verdict=verdict,
-        confidence="certain" if certain else "likely",
-        events=listed,
-        explanation=wording.explain_kill(event, verdict, events, count, run, evidence.now),
-        advice=advice.for_kill(event, verdict, run),
+        confidence=confidence,
+        events=(event, *(others if every_event else others[: _SHOWN_EVENTS - 1])),
+        explanation=wording.explain_kill(
+            event, verdict, events, count, run, evidence.now, last=last, hang=workers_left
+        ),
+        advice=advice.for_kill(event, verdict, script, inputs, run),
         sources=evidence.sources,
         run_id=run.id if run else None,
         evidence=event.evidence,
         event_count=count,
         counters=evidence.counters,
+        command=command,
+        script=script,
+        inputs=inputs,
+        place=_place(run),
     )
 
 
-def _verdict(event: Event) -> str:
-    if event.killer in _REPORTERS:
-        return "memcg-oom"
-    if event.killer != "kernel":
-        return "userspace-killer"
+def _names(command: str | None, run: RunRecord | None) -> tuple[str | None, tuple[str, ...]]:
+    script, inputs = split_command(command) if command else (None, ())
+    if run is not None:
+        return run.script or script, run.inputs or inputs
+    return script, inputs
+
+
+def _run_command(run: RunRecord | None) -> str | None:
+    return " ".join(run.command) if run is not None else None
+
+
+def _place(run: RunRecord | None) -> str | None:
+    culprit = run.culprit if run is not None else None
+    return f"{culprit.file}:{culprit.line}" if culprit and culprit.file and culprit.line else None
+
+
+def _judge(event: Event) -> tuple[str, str]:
+    """(verdict, confidence) of one kill."""
+    if event.killer in KILLERS:
+        return "userspace-killer", "certain"
+    if event.killer in _CGROUP_REPORTERS:
+        return "memcg-oom", "likely" if event.note == MAYBE else "certain"
+    if event.killer == "jetsam":
+        return "oom-kill", "certain" if event.pid is not None else "likely"
+    if event.killer in REPORTERS:
+        return "oom-kill", "likely"
     memcg = event.constraint == "CONSTRAINT_MEMCG" or (event.constraint is None and event.oom_memcg is not None)
-    return "memcg-oom" if memcg else "oom-kill"
+    told = event.constraint is not None or event.oom_memcg is not None
+    return "memcg-oom" if memcg else "oom-kill", "certain" if told and event.pid is not None else "likely"
 
 
 def _guard(evidence: Evidence, run: RunRecord) -> Diagnosis:
@@ -157,6 +233,10 @@ def _guard(evidence: Evidence, run: RunRecord) -> Diagnosis:
         evidence=tuple(f"{d.time:.1f} s  {d.action}: {d.reason}" for d in run.decisions[-6:]),
         event_count=1 + (log.event_count if log else 0),
         counters=evidence.counters,
+        command=_run_command(run),
+        script=run.script,
+        inputs=run.inputs,
+        place=_place(run),
     )
 
 
@@ -175,6 +255,21 @@ def _killed_run(evidence: Evidence, run: RunRecord) -> Diagnosis:
     )
 
 
+def _state(pressure: Pressure) -> str | None:
+    if pressure.shm_total and (pressure.shm_used or 0) >= pressure.shm_total * _FULL_SHM:
+        return "shm-full"
+    if pressure.full_avg60 is not None and pressure.full_avg60 >= _THRASHING:
+        return "thrashing"
+    return None
+
+
+def _machine_state(evidence: Evidence, pressure: Pressure, verdict: str) -> Diagnosis:
+    explanation = wording.explain_state(
+        verdict, pressure.full_avg60, pressure.swap_total, pressure.swap_free, pressure.shm_used, pressure.shm_total
+    )
+    return _plain(evidence, verdict, "likely", explanation, advice.for_state(verdict), evidence.run)
+
+
 def _counted(evidence: Evidence, counters: list[Counter]) -> Diagnosis:
     return _plain(
         evidence, "memcg-oom", "weak", wording.explain_counters(counters), advice.for_counters(), evidence.run
@@ -185,6 +280,15 @@ def _blind(evidence: Evidence) -> Diagnosis:
     """No log could be read, and nothing else says anything: that is no "nothing happened"."""
     kills = next((counter.oom_kill for counter in evidence.counters if counter.path == MACHINE_COUNTER), None)
     return _plain(evidence, "unknown", "weak", wording.explain_blind(kills), advice.for_counters(), None)
+
+
+def _others(evidence: Evidence, log: LogFindings) -> Diagnosis:
+    """There are kills, but none that was asked for."""
+    last = log.events[-1]
+    explanation = wording.explain_others(evidence.query.words, last, log.event_count)
+    sign = exit_sign(evidence.query.exit_code)
+    quotes = (sign.raw,) if sign else ()
+    return _plain(evidence, "unknown", "weak", explanation, advice.for_others(last), None, quotes)
 
 
 def _quiet_run(evidence: Evidence, run: RunRecord) -> Diagnosis:
@@ -201,25 +305,37 @@ def _quiet_run(evidence: Evidence, run: RunRecord) -> Diagnosis:
 
 def _signs(evidence: Evidence) -> Diagnosis:
     """No event at all: what the lesser signs allow to say."""
-    signs = evidence.log.signs if evidence.log else ()
-    lines = evidence.log.lines if evidence.log else None
-    chosen = next((sign for cause in _CAUSES for sign in signs if sign.cause == cause), None)
-    verdict, confidence = {
-        None: ("unknown", "weak"),
-        "memory": ("oom-kill", "likely"),
-        "allocation": ("allocation-failure", "likely"),
-        "not-memory": ("not-memory", "likely"),
-        "unclear": ("unknown", "weak"),
-    }[chosen.cause if chosen else None]
-    return _plain(
+    log = evidence.log
+    signs = list(log.signs) if log else []
+    asked = exit_sign(evidence.query.exit_code)
+    if asked is not None:
+        # In a machine's own log, old signs of other programs say nothing about this exit code.
+        signs = [*(signs if evidence.named else ()), asked]
+    chosen = _choose(signs)
+    verdict, confidence = _SIGN_VERDICTS[chosen.cause] if chosen else ("unknown", "weak")
+    if not evidence.named and asked is None and chosen is not None and chosen.cause != "memory":
+        verdict, confidence, chosen = "unknown", "weak", None
+    told = next((sign.command for sign in reversed(signs) if sign.command), log.command if log else None)
+    command = evidence.query.command or told
+    script, inputs = _names(command, None)
+    quoted = tuple(dict.fromkeys(sign.raw for sign in signs if chosen and sign.cause == chosen.cause))[:6]
+    lines = log.lines if log else None
+    diagnosis = _plain(
         evidence,
         verdict,
         confidence,
-        wording.explain_signs(chosen, lines, named=evidence.named),
-        advice.for_signs(chosen, named=evidence.named),
+        wording.explain_signs(chosen, lines, named=evidence.named, command=command),
+        advice.for_signs(chosen, script, inputs, named=evidence.named),
         None,
-        tuple(dict.fromkeys(sign.raw for sign in signs if chosen and sign.cause == chosen.cause))[:6],
+        quoted,
     )
+    place = chosen.place if chosen else None
+    return replace(diagnosis, command=command, script=script, inputs=inputs, place=place)
+
+
+def _choose(signs: list[Sign]) -> Sign | None:
+    """Of the cause that says most, the last one."""
+    return next((sign for cause in CAUSES for sign in reversed(signs) if sign.cause == cause), None)
 
 
 def _plain(
@@ -242,4 +358,8 @@ def _plain(
         evidence=quotes,
         event_count=0,
         counters=evidence.counters,
+        command=_run_command(run),
+        script=run.script if run else None,
+        inputs=run.inputs if run else (),
+        place=_place(run),
     )

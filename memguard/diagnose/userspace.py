@@ -1,229 +1,271 @@
-"""What everybody but the kernel prints: other killers (-> events) and signs that prove less (-> signs). Pure.
+"""Everybody but the kernel who kills for memory, or reports it -> events; lesser lines -> signs. Pure.
 
-Covers systemd-oomd, earlyoom, Slurm, Kubernetes and Docker as killers or their reporters; shells, exit codes, Python,
-Rust and C++ as signs. A sign never makes an out-of-memory verdict by itself: exit code 137 is any SIGKILL.
+Here: systemd and systemd-oomd, earlyoom, nohang, oomd, and the one door to all others: batch.py (Slurm, LSF, PBS),
+containers.py (Kubernetes, Docker), jetsam.py (macOS), python.py (Ray, Dask, notebooks), signs.py. A sign never makes an
+out-of-memory verdict by itself: exit code 137 is any SIGKILL.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import replace
 
+from memguard.diagnose import batch, containers, jetsam, python, signs
+from memguard.diagnose.commands import CommandReader
 from memguard.diagnose.lines import Line
+from memguard.diagnose.signs import Sign, SignReader, read_size
 from memguard.records.diagnosis import Event
 
-__all__ = ["Sign", "read_event", "read_sign", "triggers"]
+__all__ = ["KILLERS", "REPORTERS", "TRIGGERS", "UserspaceParser"]
 
+# They kill by themselves; the kernel log says nothing about it.
+KILLERS = frozenset({"systemd-oomd", "earlyoom", "nohang", "oomd", "ray", "dask", "lsf", "pbs", "slurmstepd"})
+# They report what the kernel (or a platform) did.
+REPORTERS = frozenset({"slurm", "kubernetes", "docker", "systemd", "colab", "kaggle"})
 
-@dataclass(frozen=True, slots=True)
-class Sign:
-    """One line that means something. `cause`: memory | allocation | not-memory | unclear."""
-
-    kind: str
-    cause: str
-    meaning: str
-    raw: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Pattern:
-    needles: tuple[str, ...]  # one of them is in every line that can match
-    regex: re.Pattern[str]
-    kind: str
-    cause: str
-    meaning: str
-
-
-def _sign(kind: str, cause: str, meaning: str, pattern: str, *needles: str) -> _Pattern:
-    return _Pattern(needles, re.compile(pattern), kind, cause, meaning)
-
-
-_SIGNS = (
-    _sign(
-        "unit-oom",
-        "memory",
-        "systemd says that the out-of-memory killer ended a process of this unit",
-        r"has been killed by the OOM killer|Failed with result 'oom-kill'|Result: oom-kill",
-        "killed by the OOM killer",
-        "oom-kill",
-    ),
-    _sign(
-        "memory-error",
-        "allocation",
-        "Python was refused memory and said so itself; nothing was killed from outside",
-        r"(?:^|\W)_?(?:Array)?MemoryError\b(?!Limit)|Unable to allocate [\d.]{1,12} [KMGT]i?B for an array",
-        "MemoryError",
-        "Unable to allocate",
-    ),
-    _sign(
-        "allocation-failed",
-        "allocation",
-        "a request for memory was refused by the system; nothing was killed from outside",
-        r"memory allocation of \d{1,20} bytes failed|std::bad_alloc|Cannot allocate memory"
-        r"|enough memory for the allocation",
-        "memory allocation of",
-        "std::bad_alloc",
-        "Cannot allocate memory",
-        "enough memory for the allocation",
-    ),
-    _sign(
-        "segfault",
-        "not-memory",
-        "a crash: the program touched an address that is not its own (a bug, not a lack of memory)",
-        r"segfault at |Segmentation fault|SIGSEGV|[Ee]xit(?:ed)?(?: with)?(?: code| status)?[:= ]{1,8}139\b",
-        "segfault at ",
-        "Segmentation fault",
-        "SIGSEGV",
-        "139",
-    ),
-    _sign(
-        "disk-full",
-        "not-memory",
-        "the disk (or a quota on it) was full",
-        r"No space left on device|Disk quota exceeded",
-        "No space left on device",
-        "Disk quota exceeded",
-    ),
-    _sign(
-        "time-limit",
-        "not-memory",
-        "the batch system ended it at its time limit",
-        r"DUE TO TIME LIMIT|TERM_RUNLIMIT|walltime \d{1,12} exceeded limit",
-        "DUE TO TIME LIMIT",
-        "TERM_RUNLIMIT",
-        "walltime",
-    ),
-    _sign(
-        "not-oom-killed",
-        "not-memory",
-        "the container runtime says that this was no out-of-memory kill",
-        r"\"?OOMKilled\"?\s{0,8}[:=]\s{0,8}false",
-        "OOMKilled",
-    ),
-    _sign(
-        "worker-killed",
-        "unclear",
-        "a worker process was killed from outside; the message does not say by whom",
-        r"BrokenProcessPool|TerminatedWorkerError|process pool was terminated abruptly|subprocesses has abruptly died"
-        r"|is killed by signal: Killed|terminated with signal SIGKILL",
-        "BrokenProcessPool",
-        "TerminatedWorkerError",
-        "terminated abruptly",
-        "abruptly died",
-        "killed by signal",
-        "signal SIGKILL",
-    ),
-    _sign(
-        "killed",
-        "unclear",
-        "somebody sent SIGKILL; a shell prints the same for the out-of-memory killer and for kill -9",
-        r"^\s{0,20}Killed(?:: 9)?\s{0,20}$|^zsh: killed\s|(?:^|\s)\d{1,10} Killed(?:\s|$)|\]\S?\s{1,4}Killed(?:\s|$)"
-        r"|Signals\.SIGKILL|terminated by signal 9\b|status=9/KILL",
-        "Killed",
-        "killed",
-        "SIGKILL",
-        "signal 9",
-        "9/KILL",
-    ),
-    _sign(
-        "exit-137",
-        "unclear",
-        "137 is 128 + 9: ended by SIGKILL, whoever sent it (docker stop does too)",
-        r"[Ee]xit(?:ed)?[ _]?(?:with )?(?:[Cc]ode|[Ss]tatus)?[\"']?[\s:=(]{1,12}137\b|status=137\b|returned 137\b",
-        "137",
-    ),
-)
+_SIGNS = (*python.PATTERNS, *signs.PATTERNS)
 
 _OOMD = re.compile(r"(?:Killed|Marked) (/\S{0,1024}?)(?: for killing)? due to (memory (?:pressure for|used) .{1,300})")
+_OOMD_USED = re.compile(
+    r"memory used \((\d{1,18})\) / total \((\d{1,18})\) and swap used \((\d{1,18})\) / total \((\d{1,18})\)"
+)
+_OOMD_UNIT = re.compile(r"(?:^|\s)(\S{1,256}): systemd-oomd (?:killed|marked) (\d{1,9}) process\(es\) in this unit")
+_UNIT_OOM = re.compile(
+    r"(?:^|\s)(\S{1,256}): (?:A process of this unit has been killed by the OOM killer|Failed with result 'oom-kill')"
+)
+_UNIT_STATUS = re.compile(r"Active: failed \(Result: oom-kill\)")
+_UNIT_HEAD = re.compile(r"^[●×*○] (\S{1,256}\.(?:service|scope))")
+_UNIT_PEAK = re.compile(r"(?:^|\s)(\S{1,256}): Consumed .{0,60}?([\d.]{1,10}[KMGT]?) memory peak")
 _EARLYOOM = re.compile(
     r"sending (SIGTERM|SIGKILL) to process (\d{1,10})(?: uid (\d{1,10}))? \"(.{0,80}?)\": "
-    r".{0,80}?VmRSS (\d{1,12}) MiB"
+    r".{0,80}?VmRSS (\d{1,12}) MiB(?:, cmdline \"(.{0,300}?)\"?$)?"
 )
 _EARLYOOM_2018 = re.compile(
     r"Killing process '(.{0,80}?)' with signal (\d{1,2}), pid: (\d{1,10}), .{0,40}VmRSS: (\d{1,12}) MiB"
 )
-_SLURM = re.compile(
-    r"Detected (\d{1,9}) oom[-_]kill events?(?:\(s\))? in (?:step |StepId=)([\w.+\[\]-]{1,80}?)\.?(?: cgroup|\s|$)"
+_MEMORY_TOTAL = re.compile(r"mem total:\s{0,8}(\d{1,12}) MiB, swap total:\s{0,8}(\d{1,12}) MiB")
+_NOHANG_VICTIM = re.compile(r"PID: (\d{1,10}), name: (.{1,64}?), badness: \d{1,9}")
+_NOHANG_KILL = re.compile(r"Sending (SIGTERM|SIGKILL) to the victim")
+_NOHANG_RSS = re.compile(r"\bVmRSS:\s{0,12}(\d{1,12}) MiB")
+_FB_OOMD = re.compile(
+    r"oomd kill: [\d.]{1,10} [\d.]{1,10} [\d.]{1,10} (/?\S{0,1024}) (\d{1,19}) ruleset:\[(.{0,200}?)\] "
+    r"detectorgroup:\[(.{0,200}?)\] (\(dry\) ?)?killer:(\S{1,80})"
 )
-_SLURM_OLD = re.compile(r"(?:Exceeded (?:step|job) memory limit|exceeded memory limit|hit memory limit at least once)")
-_OOM_KILLED = re.compile(r"(?:[Rr]eason\"?:\s{1,12}\"?OOMKilled\b|\"?OOMKilled\"?\s{0,4}:\s{0,4}true\b)")
+_MAX_UNITS = 64
+_AFTERWARDS = 40  # lines within which systemd tells a unit's memory peak
 
-_EVENT_TRIGGERS = (
+# Substrings of every line that can hold an event.
+TRIGGERS = (
     "due to memory ",
+    "systemd-oomd killed ",
+    "systemd-oomd marked ",
+    "killed by the OOM killer",
+    "oom-kill",
+    "Started run-",
     "sending SIG",
     "Killing process '",
-    "oom_kill event",
-    "oom-kill event",
-    "emory limit",
-    "OOMKilled",
+    "mem total:",
+    ", badness: ",
+    "to the victim",
+    "oomd kill: ",
+    *batch.EVENT_TRIGGERS,
+    *containers.EVENT_TRIGGERS,
+    *jetsam.EVENT_TRIGGERS,
+    *python.EVENT_TRIGGERS,
 )
 
 
-def triggers(without: Collection[str] = ()) -> tuple[str, ...]:
-    """Substrings of every line that can hold an event, or a sign of a kind that is not in `without`."""
-    wanted = [needle for pattern in _SIGNS if pattern.kind not in without for needle in pattern.needles]
-    return tuple(dict.fromkeys((*_EVENT_TRIGGERS, *wanted)))
+class UserspaceParser:
+    """feed() lines in order; it returns the events that became complete. close() returns the rest."""
+
+    def __init__(self) -> None:
+        self.commands = CommandReader()
+        self._batch = batch.BatchReader()
+        self._libraries = python.LibraryReader()
+        self._containers = containers.ContainerReader()
+        self._jetsam = jetsam.JetsamReader()
+        self._totals: tuple[int | None, int | None] = (None, None)  # memory and swap, as earlyoom says at its start
+        self._nohang: Event | None = None  # the victim that was chosen, until the signal is sent
+        self._nohang_age = 0
+        self._units: dict[str, None] = {}  # that were said to have run out of memory
+        self._status_unit: str | None = None
+        self._signs = SignReader(_SIGNS)
+        self._patience = 0
+
+    @property
+    def active(self) -> bool:
+        """True while lines without a trigger belong to a report that is open."""
+        return self._patience > 0 or self._jetsam.active or self._nohang is not None
+
+    def sign_triggers(self) -> tuple[str, ...]:
+        """Substrings of every line that can hold a sign that is still looked for."""
+        return self._signs.triggers()
+
+    def feed(self, line: Line) -> list[Event]:
+        self._patience -= 1
+        self.commands.feed(line)
+        event = self._read_daemon(line)
+        if event is not None:
+            return [event]
+        found = (
+            self._batch.feed(line),
+            self._libraries.feed(line),
+            self._containers.feed(line),
+            self._jetsam.feed(line),
+        )
+        return [event for event in found if event is not None]
+
+    def close(self) -> list[Event]:
+        rest = (self._libraries.close(), self._containers.close(), self._jetsam.close())
+        return [event for event in rest if event is not None]
+
+    def read_sign(self, line: Line) -> Sign | None:
+        """The first sign in this line."""
+        sign = self._signs.read(line)
+        return self.commands.complete(sign) if sign is not None else None
+
+    # -- daemons that kill -------------------------------------------------------------------------------------------
+
+    def _read_daemon(self, line: Line) -> Event | None:
+        text = line.text
+        if "due to memory " in text and (match := _OOMD.search(text)):
+            return _systemd_oomd(line, match)
+        if "sending SIG" in text and (match := _EARLYOOM.search(text)):
+            uid = int(match[3]) if match[3] else None
+            return self._earlyoom(line, int(match[2]), match[4], int(match[5]), match[1], uid, match[6])
+        if "Killing process '" in text and (match := _EARLYOOM_2018.search(text)):
+            signal = "SIGTERM" if match[2] == "15" else "SIGKILL" if match[2] == "9" else f"signal {match[2]}"
+            return self._earlyoom(line, int(match[3]), match[1], int(match[4]), signal)
+        if "mem total:" in text and (match := _MEMORY_TOTAL.search(text)):
+            self._totals = int(match[1]) << 20, int(match[2]) << 20
+        elif "oomd kill: " in text and (match := _FB_OOMD.search(text)):
+            return _facebook_oomd(line, match)
+        elif ("badness: " in text or self._nohang is not None) and (event := self._read_nohang(line)):
+            return event
+        return self._read_systemd(line)
+
+    def _earlyoom(
+        self, line: Line, pid: int, task: str, mib: int, signal: str, uid: int | None = None, command: str | None = None
+    ) -> Event:
+        memory, swap = self._totals
+        return _event(
+            line,
+            "earlyoom",
+            pid=pid,
+            task=task,
+            anon_rss=mib << 20,
+            uid=uid,
+            memory_total=memory,
+            swap_total=swap,
+            note=signal,
+            command=command,
+        )
+
+    def _read_nohang(self, line: Line) -> Event | None:
+        """The victim stands some lines above the signal that is sent to it."""
+        text = line.text
+        if match := _NOHANG_VICTIM.search(text):
+            self._nohang, self._nohang_age = _event(line, "nohang", pid=int(match[1]), task=match[2]), 0
+            return None
+        if self._nohang is None:
+            return None
+        self._nohang_age += 1
+        if self._nohang_age > _AFTERWARDS:
+            self._nohang = None
+        elif match := _NOHANG_RSS.search(text):
+            self._nohang = _with(self._nohang, line, anon_rss=int(match[1]) << 20)
+        elif match := _NOHANG_KILL.search(text):
+            event, self._nohang = _with(self._nohang, line, note=match[1]), None
+            return event
+        return None
+
+    def _read_systemd(self, line: Line) -> Event | None:
+        text = line.text
+        if "systemd-oomd " in text and (match := _OOMD_UNIT.search(text)):
+            self._remember(match[1])
+            return _event(line, "systemd-oomd", task_memcg=match[1], note=f"{match[2]} process(es) of this unit killed")
+        if ("OOM killer" in text or "oom-kill'" in text) and (match := _UNIT_OOM.search(text)):
+            self._remember(match[1])
+            return _event(line, "systemd", task_memcg=match[1])
+        if " memory peak" in text and (match := _UNIT_PEAK.search(text)) and match[1] in self._units:
+            return _event(line, "systemd", task_memcg=match[1], usage=read_size(match[2]))
+        if match := _UNIT_HEAD.match(text):
+            self._status_unit = match[1]
+        elif "oom-kill)" in text and _UNIT_STATUS.search(text):
+            return _event(line, "systemd", task_memcg=self._status_unit)
+        return None
+
+    def _remember(self, unit: str) -> None:
+        self._patience = _AFTERWARDS
+        self._units.pop(unit, None)
+        self._units[unit] = None
+        if len(self._units) > _MAX_UNITS:
+            del self._units[next(iter(self._units))]
 
 
-def read_event(line: Line) -> Event | None:
-    """The kill that this line reports, if it reports one by somebody else than the kernel's own log."""
-    text = line.text
-    if "due to memory " in text and (match := _OOMD.search(text)):
-        return _event(line, "systemd-oomd", memcg=match[1], note=match[2])
-    if "sending SIG" in text and (match := _EARLYOOM.search(text)):
-        uid = int(match[3]) if match[3] else None
-        return _event(line, "earlyoom", int(match[2]), match[4], int(match[5]) << 20, uid, note=match[1])
-    if "Killing process '" in text and (match := _EARLYOOM_2018.search(text)):
-        signal = "SIGTERM" if match[2] == "15" else f"signal {match[2]}"
-        return _event(line, "earlyoom", int(match[3]), match[1], int(match[4]) << 20, note=signal)
-    if "oom" in text and (match := _SLURM.search(text)):
-        return _event(line, "slurm", memcg=f"step {match[2]}", note=f"{match[1]} kill(s) in this step")
-    if (
-        "emory limit" in text
-        and ("slurm" in line.raw or "StepId" in text or "step" in text)
-        and _SLURM_OLD.search(text)
-    ):
-        return _event(line, "slurm", note="memory limit exceeded")
-    if "OOMKilled" in text and _OOM_KILLED.search(text):
-        return _event(line, "docker" if "true" in text else "kubernetes")
-    return None
+def _systemd_oomd(line: Line, match: re.Match[str]) -> Event:
+    used = _OOMD_USED.search(match[2])
+    if used is None:
+        return _event(line, "systemd-oomd", task_memcg=match[1], note=match[2])
+    memory, total, swap, swap_total = (int(number) for number in used.groups())
+    return _event(
+        line,
+        "systemd-oomd",
+        task_memcg=match[1],
+        usage=memory,
+        memory_total=total,
+        swap_total=swap_total,
+        swap_free=max(0, swap_total - swap),
+        note="memory and swap were used up",
+    )
 
 
-def read_sign(line: Line, without: Collection[str] = ()) -> Sign | None:
-    """The first sign in this line whose kind is not in `without`."""
-    text = line.text
-    for pattern in _SIGNS:
-        if (
-            pattern.kind not in without
-            and any(needle in text for needle in pattern.needles)
-            and pattern.regex.search(text)
-        ):
-            return Sign(pattern.kind, pattern.cause, pattern.meaning, line.raw.strip()[:400])
-    return None
+def _facebook_oomd(line: Line, match: re.Match[str]) -> Event | None:
+    """A dry run only says what would have been killed."""
+    if match[5]:
+        return None
+    path = match[1] if match[1].startswith("/") else f"/{match[1]}"
+    note = f"rule {match[3]}, {match[4]}, {match[6]}"
+    return _event(line, "oomd", task_memcg=path, usage=int(match[2]) or None, note=note)
+
+
+def _with(event: Event, line: Line, *, anon_rss: int | None = None, note: str | None = None) -> Event:
+    evidence = (*event.evidence, line.raw.strip()[:400])[:12]
+    return replace(event, evidence=evidence, line=line.number, anon_rss=anon_rss or event.anon_rss, note=note)
 
 
 def _event(
     line: Line,
     killer: str,
+    *,
     pid: int | None = None,
     task: str | None = None,
-    rss: int | None = None,
+    anon_rss: int | None = None,
+    task_memcg: str | None = None,
+    usage: int | None = None,
     uid: int | None = None,
-    *,
-    memcg: str | None = None,
+    memory_total: int | None = None,
+    swap_total: int | None = None,
+    swap_free: int | None = None,
     note: str | None = None,
+    command: str | None = None,
 ) -> Event:
     return Event(
         time=line.time,
         killer=killer,
         pid=pid,
         task=task,
-        anon_rss=rss,
-        task_memcg=memcg,
+        anon_rss=anon_rss,
+        task_memcg=task_memcg,
+        usage=usage,
         uid=uid,
+        memory_total=memory_total,
+        swap_total=swap_total,
+        swap_free=swap_free,
         evidence=(line.raw.strip()[:400],),
         uptime=line.uptime,
         host=line.host,
         note=note,
+        line=line.number,
+        command=command,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from memguard.diagnose.cgroups import find_owner
-from memguard.diagnose.userspace import Sign
+from memguard.diagnose.signs import Sign
 from memguard.records.diagnosis import Counter, Event, TaskRow
 from memguard.records.run import RunRecord
 from memguard.units import format_count, format_duration, format_size
@@ -16,14 +16,23 @@ __all__ = [
     "explain_counters",
     "explain_guard",
     "explain_kill",
+    "explain_others",
     "explain_quiet_run",
     "explain_sigkill",
     "explain_signs",
+    "explain_state",
     "victim_name",
 ]
 
 _GUARD_REASONS = {"forecast": "it was going to pass its memory limit", "hang": "it had stood still"}
-_REPORTERS = {"slurm": "Slurm", "kubernetes": "Kubernetes", "docker": "Docker"}
+_REPORTERS = {
+    "slurm": "Slurm",
+    "kubernetes": "Kubernetes",
+    "docker": "Docker",
+    "systemd": "systemd",
+    "colab": "Google Colab",
+    "kaggle": "Kaggle",
+}
 _CONSTRAINTS = {
     "CONSTRAINT_CPUSET": "the NUMA nodes that its cpuset allows were out of memory",
     "CONSTRAINT_MEMORY_POLICY": "the NUMA nodes that its memory policy allows were out of memory",
@@ -44,27 +53,37 @@ def explain_kill(
     count: int,
     run: RunRecord | None,
     now: float | None,
+    *,
+    last: bool = True,
+    hang: bool = False,
 ) -> str:
+    """`last`: the event is the latest of `events`; `hang`: the text shows a process that waits for its pool."""
     lines = [_headline(event, verdict)]
     lines += _held(event)
     lines += _neighbours(event)
     lines += _whose_limit(event, verdict)
     if run is not None:
         lines.append(_of_run(run))
-    lines += _when(event, events, count, now)
+    if hang:
+        lines.append("The main process went on waiting: multiprocessing.Pool never notices that a worker was killed.")
+    lines += _when(event, events, count, now, last=last)
     return "\n".join(lines)
 
 
 def _headline(event: Event, verdict: str) -> str:
     if event.killer in _REPORTERS:
-        what = f" in {find_owner(event.task_memcg).words}" if event.task_memcg else ""
-        return f"{_REPORTERS[event.killer]} reports an out-of-memory kill{what}: its memory limit was reached."
+        return _reported(event)
     if verdict == "userspace-killer":
         return _userspace_headline(event)
     if event.pid is None:
         called = f" after {event.invoker} asked for memory" if event.invoker else ""
         end = event.note or "the log is cut before it names the victim"
         return f"The kernel's out-of-memory killer was called{called}; {end}."
+    if event.killer == "jetsam":
+        if event.pid is None:
+            return f"macOS was out of memory; the largest process was {event.task}, and {event.note}."
+        held = f", which held {format_size(event.anon_rss)}" if event.anon_rss else ""
+        return f"macOS killed {victim_name(event)}{held}, because memory ran out ({event.note})."
     return f"The kernel killed {victim_name(event)}: {_cause(event, verdict)}."
 
 
@@ -94,11 +113,35 @@ def _machine(event: Event) -> str:
     return f" ({', '.join(parts)})" if parts else ""
 
 
+def _reported(event: Event) -> str:
+    where = find_owner(event.task_memcg).words if event.task_memcg else ""
+    if event.killer == "systemd":
+        unit = f" a process of the unit {event.task_memcg}" if event.task_memcg else " a process of a unit"
+        return f"systemd reports that the out-of-memory killer ended{unit}."
+    if event.killer in ("colab", "kaggle"):
+        return f"{_REPORTERS[event.killer]} ended the notebook: {event.note}."
+    what = f"the container {event.task}" + (f" of {where}" if where else "") if event.task else where
+    limit = f" of {format_size(event.limit)}" if event.limit else ""
+    inside = f" in {what}" if what else ""
+    return f"{_REPORTERS[event.killer]} reports an out-of-memory kill{inside}: its memory limit{limit} was reached."
+
+
 def _userspace_headline(event: Event) -> str:
-    if event.killer == "systemd-oomd":
-        return f"systemd-oomd killed everything in {event.task_memcg}: {event.note}."
+    killer, held = event.killer, f", which held {format_size(event.anon_rss)}" if event.anon_rss else ""
+    if killer in ("systemd-oomd", "oomd"):
+        return f"{killer}, not the kernel, killed everything in {event.task_memcg}: {event.note}."
+    if killer == "ray":
+        whom = f"the worker of task {event.task} (pid {event.pid}){held}" if event.task else "a worker"
+        return f"Ray, not the kernel, killed {whom}: {event.note}."
+    if killer == "dask":
+        limit = f" of {format_size(event.limit)}" if event.limit else ""
+        return f"Dask's nanny, not the kernel, killed the worker {event.task} (pid {event.pid}): {event.note}{limit}."
+    if killer in ("lsf", "pbs", "slurmstepd"):
+        sizes = f" ({format_size(event.usage)} of {format_size(event.limit)})" if event.usage and event.limit else ""
+        name = killer if killer == "slurmstepd" else killer.upper()
+        return f"{name}, not the kernel, killed the job: {event.note}{sizes}."
     held = f" while it held {format_size(event.anon_rss)}" if event.anon_rss else ""
-    return f"{event.killer}, not the kernel, stopped {victim_name(event)} with {event.note}{held}: memory was low."
+    return f"{killer}, not the kernel, stopped {victim_name(event)} with {event.note}{held}: memory was low."
 
 
 def _held(event: Event) -> list[str]:
@@ -114,6 +157,12 @@ def _held(event: Event) -> list[str]:
         lines.append(
             f"{format_size(shmem)} lay in shared memory or tmpfs (/dev/shm): that counts, and it outlives the process."
         )
+    if event.killer in ("systemd", "systemd-oomd") and event.usage and not event.memory_total:
+        lines.append(f"Its memory peak, as systemd counted it, was {format_size(event.usage)}.")
+    if event.killer in ("systemd-oomd", "ray", "earlyoom") and event.memory_total:
+        used = f"{format_size(event.usage)} of " if event.usage else ""
+        swap = f", swap {format_size(event.swap_total)}" if event.swap_total else ""
+        lines.append(f"The machine: {used}{format_size(event.memory_total)} of RAM{swap}.")
     if event.note and event.pid is not None and event.killer == "kernel":
         lines.append(f"The log adds: {event.note}.")
     return lines
@@ -174,19 +223,21 @@ def _of_run(run: RunRecord) -> str:
     return f"It belonged to the guarded run {run.id} of {name}{peak}."
 
 
-def _when(event: Event, events: tuple[Event, ...], count: int, now: float | None) -> list[str]:
+def _when(event: Event, events: tuple[Event, ...], count: int, now: float | None, *, last: bool) -> list[str]:
     lines = []
     if event.unix_time is not None and now is not None and now >= event.unix_time:
         lines.append(f"That was {format_duration(now - event.unix_time)} ago.")
     elif event.time:
         since_boot = " s after boot" if event.uptime is not None and event.time == f"{event.uptime:.6f}" else ""
         lines.append(f"Time in the log: {event.time}{since_boot}.")
+    if event.command:
+        lines.append(f"Its command: {event.command}")
     if count > 1:
         same = sum(1 for other in events if other.task == event.task and other.oom_memcg == event.oom_memcg)
-        which = "the last" if event is events[-1] else "one"
+        which = "the last" if last else "one"
         under = " under the same limit" if event.oom_memcg else ""
         alike = f", {'all' if same == count else same} of them {event.task}{under}" if event.task and same > 1 else ""
-        lines.append(f"It is {which} of {format_count(count)} kills in the log{alike} (--all lists them).")
+        lines.append(f"It is {which} of {format_count(count)} kills{alike} (--all lists them).")
     return lines
 
 
@@ -281,22 +332,64 @@ def _peak(run: RunRecord) -> list[str]:
     return [f"Its peak memory was {format_size(run.peak)}{allowed}."]
 
 
-def explain_signs(sign: Sign | None, lines: int | None, *, named: bool) -> str:
+def explain_signs(sign: Sign | None, lines: int | None, *, named: bool, command: str | None) -> str:
     where = "" if lines is None else f" in the {format_count(lines)} lines of the kernel log"
     where = f" in this text ({format_count(lines)} lines)" if named and lines is not None else where
     if sign is None:
         return f"No kill for memory is recorded{where}."
-    if sign.cause == "memory":
+    facts = (
+        [f"It was at {sign.place}."] if sign.place and sign.cause in ("allocation", "shm", "not-memory", "hang") else []
+    )
+    facts += [f"It asked for {format_size(sign.size)} at once."] if sign.size else []
+    facts += [f"The command: {command}"] if command else []
+    nothing = f"No kill by the kernel or by another guard of memory is recorded{where}."
+    meaning = sign.meaning[0].upper() + sign.meaning[1:] + "."
+    head = {
+        "memory": f"A process was killed because memory ran out: {sign.meaning}.",
+        "allocation": f"Memory was refused: {sign.meaning}.",
+        "shm": f"Shared memory ran out, not RAM: {sign.meaning}.",
+        "thrashing": f"Memory was so short that work all but stopped: {sign.meaning}.",
+        "hang": f"It stood still: {sign.meaning}.",
+        "not-memory": f"Not an out-of-memory kill: {sign.meaning}.",
+    }.get(sign.cause)
+    if head is not None:
+        rest = [nothing] if sign.cause in ("thrashing", "hang") else []
+        return "\n".join([head, *facts, *rest])
+    if sign.kind.startswith("exit-own"):
+        return "\n".join([meaning, *facts, nothing])
+    return "\n".join(
+        ["Ended from outside or by a crash, but nothing here says by whom or why.", meaning, *facts, nothing]
+    )
+
+
+def explain_state(
+    verdict: str,
+    full_avg60: float | None,
+    swap_total: int | None,
+    swap_free: int | None,
+    shm_used: int | None,
+    shm_total: int | None,
+) -> str:
+    """What the machine shows now, where nothing was killed."""
+    if verdict == "shm-full":
         return (
-            f"A process was killed because memory ran out: {sign.meaning}.\n"
-            "Which one, and under which limit, stands in the kernel log, not here."
+            f"/dev/shm is full now: {format_size(shm_used)} of {format_size(shm_total)}.\n"
+            "The kernel killed nothing, as far as its log tells. Who writes to a full /dev/shm gets a Bus error."
         )
-    if sign.cause == "allocation":
-        return f"Memory was refused, nothing was killed: {sign.meaning}."
-    if sign.cause == "not-memory":
-        return f"Not an out-of-memory kill: {sign.meaning}."
+    lines = [
+        f"The machine is thrashing: for {full_avg60:.0f}% of the last minute every task waited for memory.",
+        "Nothing was killed, as far as the logs tell; work has all but stopped.",
+    ]
+    if swap_total:
+        used = swap_total - (swap_free or 0)
+        lines.append(f"Swap: {format_size(used)} of {format_size(swap_total)} in use.")
+    return "\n".join(lines)
+
+
+def explain_others(words: str, last: Event, count: int) -> str:
     return (
-        f"Killed from outside, but this text does not say by whom or why.\n"
-        f"{sign.meaning[0].upper()}{sign.meaning[1:]}.\n"
-        f"No kill by the kernel or by another guard of memory is recorded{where}."
+        f"No kill {words} is recorded.\n"
+        f"There are {format_count(count)} other kill(s) for memory; the last is of {victim_name(last)} by {last.killer}"
+        + (f" at {last.time}" if last.time else "")
+        + ".\nA pid from inside a container is not the one in the host's log, and the kernel keeps 15 bytes of a name."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Counter", "Diagnosis", "Event", "TaskRow"]
+__all__ = ["Comparison", "Counter", "Diagnosis", "Event", "PlanPeak", "TaskRow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,9 @@ class Event:
     page_size: int | None = None  # bytes; as deduced from the log
     swap_usage: int | None = None  # bytes of the limited cgroup in swap
     note: str | None = None  # what else the log says about this event
+    line: int | None = None  # number of the log's line that names the kill, from 1
+    command: str | None = None  # the victim's command line, where a log or a shell shows it
+    kernel_release: str | None = None  # such as 6.1.0-50-cloud-amd64
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +74,34 @@ class Counter:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanPeak:
+    """What one plan would have needed for the input, by `memguard estimate`; bytes, the interpreter included."""
+
+    name: str
+    low: int
+    expected: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Estimate against fact: what the input needs by each plan, and what was there when it ended."""
+
+    inputs: tuple[str, ...]
+    plans: tuple[PlanPeak, ...]  # the script's own plan first, where it could be read out of the script
+    script_plan: str | None  # the name of that plan
+    held: int | None  # bytes the victim, or the run, held when it ended
+    allowed: int | None  # bytes of the limit that was hit
+    recommended: str | None = None  # the plan to take
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnosis:
     SCHEMA = "memguard.diagnosis/1"
 
-    verdict: str  # oom-kill | memcg-oom | userspace-killer | allocation-failure | guard | not-memory | unknown
+    # oom-kill | memcg-oom | userspace-killer | allocation-failure | guard | thrashing | shm-full | hang | not-memory
+    # | unknown
+    verdict: str
     confidence: str  # certain | likely | weak
     events: tuple[Event, ...]  # the one that the verdict is about first
     explanation: str  # the first line is the answer in one sentence
@@ -84,3 +111,8 @@ class Diagnosis:
     evidence: tuple[str, ...] = ()  # the lines the verdict rests on
     event_count: int = 0  # all events found, also those that `events` leaves out
     counters: tuple[Counter, ...] = ()
+    command: str | None = None  # the command line that was ended, where anything tells it
+    script: str | None = None  # the Python script in it
+    inputs: tuple[str, ...] = ()  # the files it read, as far as anything tells
+    place: str | None = None  # the script's line in the traceback or the guard's evidence: prepare.py:9
+    comparison: Comparison | None = None

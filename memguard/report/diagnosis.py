@@ -10,7 +10,7 @@ from memguard.units import format_count, format_size
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from memguard.records.diagnosis import Diagnosis, Event
+    from memguard.records.diagnosis import Comparison, Diagnosis, Event
 
 __all__ = ["render"]
 
@@ -26,7 +26,14 @@ _CATEGORIES = {
     "other": "not itemised",
 }
 _SCOPES = {"CONSTRAINT_NONE": "the machine", "CONSTRAINT_MEMCG": "a memory cgroup"}
-_STYLES = {"guard": "bold yellow", "not-memory": "bold green", "unknown": "bold", "allocation-failure": "bold yellow"}
+_STYLES = {
+    "guard": "bold yellow",
+    "hang": "bold yellow",
+    "shm-full": "bold yellow",
+    "not-memory": "bold green",
+    "unknown": "bold",
+    "allocation-failure": "bold yellow",
+}
 
 
 def render(diagnosis: Diagnosis, *, width: int = 100, color: bool = False, every_event: bool = False) -> str:
@@ -41,6 +48,7 @@ def render(diagnosis: Diagnosis, *, width: int = 100, color: bool = False, every
     if event is not None:
         parts += _categories(event, width)
         parts += _tasks(event, width)
+    parts += _comparison(diagnosis, width)
     if every_event and diagnosis.events:
         parts += _all_events(diagnosis)
     if diagnosis.evidence:
@@ -136,6 +144,37 @@ def _tasks(event: Event, width: int) -> list[RenderableType]:
     count = event.task_count or len(event.tasks)
     more = f", the largest of {format_count(count)}" if count > len(shown) else ""
     return [Text(), Text(f"Who held it{more}", style="bold"), table]
+
+
+def _comparison(diagnosis: Diagnosis, width: int) -> list[RenderableType]:
+    """What the input needs by each plan, against what there was."""
+    from rich.table import Table
+    from rich.text import Text
+
+    found = diagnosis.comparison
+    if found is None:
+        return []
+    sizes = [plan.expected for plan in found.plans] + [found.held or 0, found.allowed or 0]
+    largest = max(sizes) or 1
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    if width >= 80:
+        table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    rows = [(f"plan {plan.name}", plan.expected, _plan_note(plan.name, found)) for plan in found.plans]
+    rows += [("held at the end", found.held, "")] if found.held is not None else []
+    rows += [("allowed", found.allowed, "")] if found.allowed is not None else []
+    for name, size, note in rows:
+        table.add_row(f"  {name}", format_size(size), *([_bar((size or 0) / largest)] if width >= 80 else []), note)
+    files = ", ".join(found.inputs[:2]) + (f" and {len(found.inputs) - 2} more" if len(found.inputs) > 2 else "")
+    return [Text(), Text(f"Estimate against fact: {files}", style="bold"), table]
+
+
+def _plan_note(name: str, found: Comparison) -> str:
+    notes = ["your script's"] if name == found.script_plan else []
+    notes += ["recommended"] if name == found.recommended else []
+    return ", ".join(notes)
 
 
 def _all_events(diagnosis: Diagnosis) -> list[RenderableType]:

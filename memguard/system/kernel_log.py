@@ -18,7 +18,7 @@ from typing import IO, cast
 from memguard.errors import InputError, SystemInterfaceError
 from memguard.system.kernel_file import read_bytes
 
-__all__ = ["MEND", "KernelLog", "Refusal", "describe", "format_kmsg", "kernel_logs", "read_kernel_log"]
+__all__ = ["MEND", "KernelLog", "Refusal", "describe", "format_kmsg", "journal_lines", "kernel_logs", "read_kernel_log"]
 
 # One record of /dev/kmsg is at most 8 KiB (PRINTKRB_RECORD_MAX, CONSOLE_EXT_LOG_MAX in older kernels).
 _RECORD = 8192
@@ -143,9 +143,14 @@ def _dmesg() -> Iterator[str]:
 
 def _journal() -> Iterator[str]:
     """Kernel lines of this boot. Without the right journalctl says so on stderr, or finds no entries at all."""
+    return journal_lines("-k")
+
+
+def journal_lines(*options: str) -> Iterator[str]:
+    """Lines of this boot's journal, oldest first, ISO times; raises OSError where there is no journal."""
     if not any(os.path.isdir(path) for path in ("/run/log/journal", "/var/log/journal")):
         raise FileNotFoundError(errno.ENOENT, "no journal on this system")
-    lines = _command_lines("journalctl", "-k", "-b", "-q", "-o", "short-iso", "--no-pager")
+    lines = _command_lines("journalctl", *options, "-b", "-q", "-o", "short-iso", "--no-pager")
     return (line for line in lines if not line.startswith("-- "))
 
 

@@ -8,13 +8,16 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from memguard.cli import diagnose
+from memguard.cli import evidence as sources
 from memguard.cli.main import main
+from memguard.diagnose.query import Query
+from memguard.diagnose.rules import decide
 from memguard.system.kernel_log import KernelLog, Refusal
 from tests.boxes import MemoryBox
 
@@ -123,9 +126,89 @@ def test_a_second_log_is_asked_where_the_first_has_forgotten(monkeypatch: pytest
 
     monkeypatch.setattr("memguard.system.kernel_log.kernel_logs", logs)
     monkeypatch.setattr("memguard.watch.journal.last_run", lambda: None)
-    evidence = diagnose.gather_machine()
+    evidence = sources.gather_machine()
     assert evidence.log is not None and evidence.log.events[0].pid == 3335
     assert evidence.sources[:2] == ("/dev/kmsg: 1 lines", f"journalctl -k: {len(lines)} lines")
+
+
+def test_a_page_of_html(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    assert main(["diagnose", "--html", str(page), str(MEMCG)]) == 1
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert str(page) in capsys.readouterr().err
+    assert main(["diagnose", "--html", str(tmp_path / "absent" / "page.html"), str(MEMCG)]) == 3
+    assert main(["diagnose", "--html", str(tmp_path), str(MEMCG)]) == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "word"),
+    [
+        (["--task", "python"], 1, "pid 200"),
+        (["--pid", "100"], 1, "pid 100"),
+        (["--pid", "1000"], 0, "No kill of pid 1000"),
+        (["--exit-code", "139"], 0, "crash"),
+        (["--since", "soon"], 2, "not a time"),
+        (["--pid", "0"], 2, "at least 1"),
+        (["--exit-code", "700"], 2, "between 0 and 255"),
+    ],
+)
+def test_what_was_asked_for(options: list[str], code: int, word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["diagnose", *options, str(KILLS / "grep_of_kill_lines.txt")]) == code
+    assert word in "".join(capsys.readouterr())
+
+
+def test_the_estimate_is_set_beside_what_was_held(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from memguard.cli import diagnose
+
+    peak = {"low": 1, "expected": 900 * MIB, "high": 3}
+    record = {
+        "plans": [{"name": "stream", "peak": peak}, {"name": "read-all", "peak": peak}],
+        "recommended": "stream",
+        "script": {"plan": {"name": "read-all", "peak": peak}},
+    }
+    asked: list[object] = []
+
+    def estimate(inputs: list[str], script: str | None) -> dict[str, object]:
+        asked.append((inputs, script))
+        return record
+
+    monkeypatch.setattr(diagnose, "_estimate", estimate)
+    monkeypatch.chdir(tmp_path)
+    found = decide(replace(sources.gather_named(str(MEMCG)), query=Query(command="python prepare.py train.txt")))
+    assert diagnose.compare(found).comparison is None and asked == []  # the file is not there
+    (tmp_path / "train.txt").write_text("x")
+    comparison = diagnose.compare(found).comparison
+    assert comparison is not None and asked == [(["train.txt"], None)]
+    assert [plan.name for plan in comparison.plans] == ["read-all", "stream"]
+    assert (comparison.script_plan, comparison.held, comparison.allowed) == ("read-all", 523008 << 10, 512 * MIB)
+    monkeypatch.setattr(diagnose, "_estimate", lambda inputs, script: {})
+    assert diagnose.compare(found) == found
+
+
+@pytest.mark.parametrize("suffix", ["xz", "bz2"])
+def test_other_ways_to_pack_a_log(suffix: str, tmp_path: Path) -> None:
+    import bz2
+    import lzma
+
+    packed = {"xz": lzma.compress, "bz2": bz2.compress}[suffix](MEMCG.read_bytes())
+    (tmp_path / f"log.{suffix}").write_bytes(packed)
+    assert main(["diagnose", str(tmp_path / f"log.{suffix}")]) == 1
+    (tmp_path / "cut").write_bytes(packed[:-30])
+    assert main(["diagnose", str(tmp_path / "cut")]) == 3
+
+
+def test_earlyooms_kill_is_found_where_the_kernel_log_holds_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = (KILLS / "vm_earlyoom.journal.txt").read_text().splitlines()
+    monkeypatch.setattr("memguard.system.kernel_log.kernel_logs", lambda refused: [KernelLog("k", iter(["[1.0] x"]))])
+    monkeypatch.setattr("memguard.system.service_log.service_log", lambda refused: KernelLog("journal", iter(lines)))
+    monkeypatch.setattr("memguard.watch.journal.last_run", lambda: None)
+    diagnosis = decide(sources.gather_machine())
+    assert (diagnosis.verdict, diagnosis.events[0].killer, diagnosis.events[0].pid) == (
+        "userspace-killer",
+        "earlyoom",
+        342,
+    )
 
 
 @pytest.mark.cgroup

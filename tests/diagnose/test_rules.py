@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from memguard.diagnose.collection import LogFindings
-from memguard.diagnose.rules import Evidence, decide
-from memguard.diagnose.userspace import Sign
+from memguard.diagnose.rules import Evidence, Pressure, decide
+from memguard.diagnose.signs import Sign
 from memguard.records.diagnosis import Counter, Event, TaskRow
 from memguard.records.run import Culprit, Decision, Forecast, RunLimit, RunRecord
 
@@ -88,7 +88,8 @@ def test_a_kill_of_the_guarded_run_is_matched_and_its_files_are_named() -> None:
         (replace(KILL, pid=7, others=(TaskRow(500, "python", 1),)), True),
         (replace(KILL, pid=7, tasks=(TaskRow(500, "python", 1),)), True),  # a worker beside the run's own process
         (replace(KILL, pid=7, task_memcg="/"), False),
-        (replace(KILL, killer="earlyoom"), False),
+        (replace(KILL, killer="earlyoom"), True),
+        (replace(KILL, killer="slurm"), False),  # a report names no process of the run
     ],
 )
 def test_which_kill_belongs_to_the_run(event: Event, matched: bool) -> None:
@@ -197,3 +198,35 @@ def test_a_machine_that_was_full_needs_a_bigger_one_at_last() -> None:
     assert diagnosis.verdict == "oom-kill"
     assert "whole machine was out of memory (15.0 GiB of RAM, no swap)" in diagnosis.explanation
     assert "32.0 GiB of RAM" in diagnosis.advice[-1]
+
+
+@pytest.mark.parametrize(
+    ("pressure", "verdict"),
+    [
+        (Pressure(full_avg60=35.0, swap_total=GIB, swap_free=0), "thrashing"),
+        (Pressure(full_avg60=5.0, shm_used=99, shm_total=100), "shm-full"),
+        (Pressure(full_avg60=5.0, shm_used=10, shm_total=100), "unknown"),
+        (Pressure(), "unknown"),
+    ],
+)
+def test_what_the_machine_suffers_now_where_nothing_was_killed(pressure: Pressure, verdict: str) -> None:
+    diagnosis = decide(machine(None, pressure=pressure))
+    assert diagnosis.verdict == verdict
+    assert decide(machine(None, KILL, pressure=pressure)).verdict == "memcg-oom"
+
+
+def test_the_users_own_names_come_from_the_command() -> None:
+    diagnosis = decide(machine(None, replace(KILL, pid=7, command="python prep.py a.txt")))
+    assert (diagnosis.script, diagnosis.inputs) == ("prep.py", ("a.txt",))
+    assert any("`memguard estimate a.txt`" in step for step in diagnosis.advice)
+    assert any("`memguard run prep.py`" in step for step in diagnosis.advice)
+
+
+def test_wsl_and_swap_in_the_advice() -> None:
+    full = replace(
+        KILL, constraint="CONSTRAINT_NONE", oom_memcg=None, limit=None, usage=None, memory_total=8 * GIB, swap_total=0
+    )
+    plain = decide(machine(None, full)).advice
+    assert any("swapon" in step for step in plain) and not any("wsl" in step for step in plain)
+    wsl = decide(machine(None, replace(full, kernel_release="5.15.90.1-microsoft-standard-WSL2"))).advice
+    assert any("wsl --shutdown" in step for step in wsl)

@@ -52,7 +52,7 @@ def test_utf16_and_byte_order_marks() -> None:
 
 def test_one_endless_line_takes_bounded_memory() -> None:
     def endless() -> Iterator[bytes]:
-        for _ in range(200):
+        for _ in range(400):
             yield b"K" * 100_000
 
     tracemalloc.start()
@@ -60,4 +60,4 @@ def test_one_endless_line_takes_bounded_memory() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert [len(line) for line in got] == [MAX_LINE]
-    assert peak < 2_000_000
+    assert peak < 4_000_000 + 2_000_000  # the tail that is kept, and a few chunks

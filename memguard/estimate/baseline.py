@@ -11,15 +11,17 @@ import contextlib
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from memguard.system.proc import read_status
+from memguard.estimate.costs import Library
+from memguard.system.proc import Status, read_status
 from memguard.units import MIB
 
 __all__ = ["Baseline", "BaselineProbe"]
 
 # `python -m tests.bench estimate` prints the measured ones.
 _FALLBACK_RSS = 54 * MIB
+_FALLBACK_ANONYMOUS = 35 * MIB
 _FALLBACK_PEAK = 64 * MIB
 
 _TIMEOUT = 20.0  # seconds
@@ -42,8 +44,17 @@ if name in ("gpt2", "r50k_base"):
 encoding = tiktoken.get_encoding(name)
 numpy.array(encoding.encode_ordinary("The first words of a text. " * 4000), dtype=numpy.uint32)
 print("ready", flush=True)
-sys.stdin.read()
+for name in sys.stdin:
+    try:
+        __import__(name.strip())
+    except Exception:
+        print("missing", flush=True)
+    else:
+        print("ready", flush=True)
 """
+
+# The modules that a script imports of each library. pandas brings pyarrow in when it reads Parquet.
+_MODULES = {"pyarrow": "pyarrow.parquet", "pandas": "pandas", "datasets": "datasets", "torch": "torch"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +63,17 @@ class Baseline:
 
     rss: int
     peak: int
+    anonymous: int
     measured: bool
+    libraries: dict[str, Library] = field(default_factory=dict)
 
 
 class BaselineProbe:
     """Starts the child at once; `result()` waits for it. As a context manager it never leaves the child behind."""
 
-    def __init__(self, encoding: str, python: str = sys.executable) -> None:
+    def __init__(self, encoding: str, python: str = sys.executable, library: str = "") -> None:
+        """`library`: measured too, where that Python has it."""
+        self._library = library
         environment = dict(os.environ)
         package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (package, environment.get("PYTHONPATH"))))
@@ -83,15 +98,32 @@ class BaselineProbe:
         process.communicate()
 
     def result(self) -> Baseline:
-        fallback = Baseline(_FALLBACK_RSS, _FALLBACK_PEAK, measured=False)
-        if self._process is None or not self._ready():
+        fallback = Baseline(_FALLBACK_RSS, _FALLBACK_PEAK, _FALLBACK_ANONYMOUS, measured=False)
+        if not self._says_ready(_TIMEOUT):
             return fallback
-        status = read_status(self._process.pid)
+        status = self._status()
         if status is None or status.vm_rss is None or status.vm_hwm is None:
             return fallback
-        return Baseline(status.vm_rss, status.vm_hwm, measured=True)
+        anonymous = status.rss_anon if status.rss_anon is not None else round(0.66 * status.vm_rss)
+        libraries = self._import(status.vm_rss, anonymous) if self._library else {}
+        return Baseline(status.vm_rss, status.vm_hwm, anonymous, measured=True, libraries=libraries)
 
-    def _ready(self) -> bool:
+    def _import(self, rss: int, anonymous: int) -> dict[str, Library]:
+        process = self._process
+        if process is None or process.stdin is None:
+            return {}
+        with contextlib.suppress(OSError):
+            process.stdin.write(_MODULES[self._library].encode() + b"\n")
+            process.stdin.flush()
+            status = self._status() if self._says_ready(_TIMEOUT) else None
+            if status is not None and status.vm_rss is not None and status.rss_anon is not None:
+                return {self._library: Library(status.vm_rss - rss, status.rss_anon - anonymous, measured=True)}
+        return {}
+
+    def _status(self) -> Status | None:
+        return read_status(self._process.pid) if self._process else None
+
+    def _says_ready(self, timeout: float) -> bool:
         import selectors
 
         process = self._process
@@ -99,4 +131,4 @@ class BaselineProbe:
             return False
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
-            return bool(selector.select(_TIMEOUT)) and process.stdout.readline() == b"ready\n"
+            return bool(selector.select(timeout)) and process.stdout.readline() == b"ready\n"

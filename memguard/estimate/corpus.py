@@ -1,55 +1,57 @@
 """Files → Corpus: what is in them, as far as it costs memory. Reads the files; writes nothing.
 
-All files are taken as one text, in the order given: that is what a script that reads them all holds at once. The scan
-reads every byte (exact), tokens are counted where the fast engine is there and the files are small, and sampled
-elsewhere. What cannot be text (a missing or empty file, a directory, a binary file) is an InputError.
+All files are taken as one text, in the order given: that is what a script that reads them all holds at once. Plain
+text of up to a gigabyte is scanned whole, and its tokens are counted where that takes a second; larger files are
+sampled all over. Packed files, JSONL, Parquet and stdin are read as streams (documents.py). What cannot be text is an
+InputError.
 """
 
 from __future__ import annotations
 
 import os
-import stat
+import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from memguard.errors import InputError
+from memguard.estimate.documents import DocumentTally, Reading, read_stream, sample_text, tally_lines
+from memguard.estimate.inputs import Input, find_inputs
 from memguard.estimate.sample import Files, TokenProfile, count_tokens, sample_tokens
 from memguard.estimate.scan import Part, TextScan, scan_files, width_of
 from memguard.records.estimate import CorpusStats, Range, SliceStats
 from memguard.system.proc import read_status
 from memguard.tokens.encode import Engine, load_encoding, load_vocabulary, make_engine
-from memguard.units import MIB, format_count
+from memguard.units import GIB, MIB, format_count
 
-__all__ = ["COUNT_LIMIT", "Corpus", "check_files", "read_corpus"]
+__all__ = ["COUNT_LIMIT", "SCAN_LIMIT", "Corpus", "Depth", "read_corpus"]
 
 # About a second of the fast engine's time.
 COUNT_LIMIT = 128 * MIB
+# About a second of reading and looking at every byte.
+SCAN_LIMIT = GIB
 # tiktoken is some 15 times slower: counting this much costs about as much as a sample.
 SLOW_COUNT_LIMIT = 2 * MIB
 # gigatoken remembers every word it sees: it is made to forget once the process has grown by this much.
-FORGET_AFTER = 96 * MIB
+FORGET_AFTER = 160 * MIB
 # Enough for a steady figure of tiktoken's speed, at some 10 MB/s.
 PROBE_BYTES = 192 * 1024
 ENGINE_PROBE_BYTES = 5 * MIB
-
-# A NUL in a text this far in is an oddity of the text; before it, the file is no text.
-_BINARY_HEAD = 64 * 1024
-
-_MAGIC = (
-    (b"\x1f\x8b", "gzip", "unpack it first: gunzip -k {path}"),
-    (b"\x28\xb5\x2f\xfd", "zstd", "unpack it first: unzstd {path}"),
-    (b"\xfd7zXZ\0", "xz", "unpack it first: unxz -k {path}"),
-    (b"BZh", "bzip2", "unpack it first: bunzip2 -k {path}"),
-    (b"PK\x03\x04", "zip", "unpack it first: unzip {path}"),
-    (b"PAR1", "Parquet", "write its text column to a text file first"),
-    (b"\xff\xfe", "UTF-16", "convert it first: iconv -f UTF-16 -t UTF-8 {path} > text.txt"),
-    (b"\xfe\xff", "UTF-16", "convert it first: iconv -f UTF-16 -t UTF-8 {path} > text.txt"),
-    (b"%PDF-", "PDF", "extract its text first: pdftotext {path}"),
-)
+_CHUNK_BYTES = 1_000_000  # the chunks of most scripts
+_LARGEST_FILES = 256  # sizes kept: no plan has more workers
 
 Progress = Callable[[str, int], None]  # stage ("reading" or "counting tokens"), bytes done since the last call
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How closely to look: larger texts than these are sampled. `exact` reads and counts everything."""
+
+    count_limit: int = COUNT_LIMIT
+    scan_limit: int = SCAN_LIMIT
+    exact: bool = False
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,109 +65,114 @@ class Corpus:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Findings:
+    """What either way of reading ends with."""
+
+    scan: TextScan
+    profile: TokenProfile
+    documents: DocumentTally
+    size: int
+    file_sizes: Sequence[int]
+    files: Files | None  # None: a stream that cannot be read again
+    whole: bool
+    head_only: bool = False
+
+
 def read_corpus(
     paths: Sequence[str],
     encoding: str = "gpt2",
     *,
     val_fraction: float = 0.1,
     cached_int_max: int = 256,
-    count_limit: int = COUNT_LIMIT,
-    seed: int = 0,
+    depth: Depth | None = None,
+    text_field: str = "text",
     progress: Progress | None = None,
 ) -> Corpus:
-    """`val_fraction` 0: the text is one slice. `count_limit`: larger inputs are sampled."""
-    report = progress or (lambda stage, done: None)
-    check_files(paths)
+    """`val_fraction` 0: the text is one slice. `text_field`: of JSONL records, or the column of a Parquet file."""
+    inputs = find_inputs(paths)
     vocabulary = load_vocabulary(encoding)
     engine = make_engine(encoding)
+    depth = depth or Depth()
+    if engine.name != "gigatoken" and not depth.exact:
+        depth = Depth(min(depth.count_limit, SLOW_COUNT_LIMIT), depth.scan_limit, seed=depth.seed)
+    report = progress or (lambda stage, done: None)
     try:
-        scan = scan_files(paths, lambda done: report("reading", done))
-        files = Files(scan.paths, scan.starts, scan.size)
-        profile = _profile(scan, files, engine, cached_int_max, count_limit, seed, report)
-        stats = _stats(scan, profile, encoding, vocabulary.n_vocab, val_fraction)
-        tiktoken_rate = _probe_tiktoken(files, encoding)
-        stream_rate = tiktoken_rate if engine.name == "tiktoken" else _probe_engine(files, engine)
+        if all(item.plain for item in inputs):
+            found = _read_text(inputs, engine, encoding, cached_int_max, depth, report)
+        else:
+            found = _read_stream(inputs, engine, cached_int_max, depth, text_field, report)
+        stats = _stats(inputs, found, encoding, vocabulary.n_vocab, val_fraction)
+        tiktoken_rate, stream_rate = _rates(found.files, encoding, engine)
     except OSError as error:
         path = error.filename or paths[0]
         raise InputError(f"{path}: {(error.strerror or str(error)).lower()}", path=path) from None
     except ValueError as error:
         raise InputError(f"{paths[0]}: cannot be encoded: {error}", path=paths[0]) from None
-    return Corpus(stats, stream_rate, tiktoken_rate, engine.name, _notes(scan))
+    return Corpus(stats, stream_rate, tiktoken_rate, engine.name, _notes(found, stats))
 
 
-def _profile(
-    scan: TextScan,
-    files: Files,
-    engine: Engine,
-    cached_int_max: int,
-    count_limit: int,
-    seed: int,
-    report: Progress,
-) -> TokenProfile:
-    """Counts where that takes about a second, samples elsewhere."""
+def _read_text(
+    inputs: Sequence[Input], engine: Engine, encoding: str, cached_int_max: int, depth: Depth, report: Progress
+) -> _Findings:
+    """Plain files, which can be read at any place."""
+    paths, sizes = [item.path for item in inputs], [item.size or 0 for item in inputs]
+    total = sum(sizes)
+    if total > depth.scan_limit and not depth.exact:
+        starts = [sum(sizes[:index]) for index in range(len(sizes))]
+        files = Files(paths, starts, total)
+        draw = random.Random(depth.seed)
+        reading = sample_text(files, engine.encode, cached_int_max=cached_int_max, draw=draw)
+        return _Findings(reading.scan, reading.profile, reading.documents, total, sizes, files, whole=False)
+    scan = scan_files(paths, lambda done: report("reading", done))
+    files = Files(scan.paths, scan.starts, scan.size)
     translate, repair = scan.carriage_returns > 0, bool(scan.invalid)
-    if engine.name != "gigatoken":
-        count_limit = min(count_limit, SLOW_COUNT_LIMIT)
-    if scan.size > count_limit:
-        return sample_tokens(
-            files, engine.encode, cached_int_max=cached_int_max, translate=translate, repair=repair, seed=seed
+    if total > depth.count_limit and not depth.exact:
+        profile = sample_tokens(
+            files, engine.encode, cached_int_max=cached_int_max, translate=translate, repair=repair, seed=depth.seed
         )
-    return count_tokens(
-        files,
+    else:
+        # The engine at hand is one of them: loading another pays from some megabytes on.
+        workers = min(4, len(os.sched_getaffinity(0)), 1 + total // (16 * MIB))
+        engines = [engine]
+
+        def make_encode() -> Callable[[bytes], object]:
+            return _forgetful(engines.pop() if engines else make_engine(encoding, engine.name))
+
+        profile = count_tokens(
+            files,
+            make_encode,
+            cached_int_max=cached_int_max,
+            translate=translate,
+            repair=repair,
+            workers=workers,
+            progress=lambda done: report("counting tokens", done),
+        )
+    return _Findings(scan, profile, tally_lines(files), scan.size, sizes, files, whole=True)
+
+
+def _read_stream(
+    inputs: Sequence[Input], engine: Engine, cached_int_max: int, depth: Depth, text_field: str, report: Progress
+) -> _Findings:
+    reading: Reading = read_stream(
+        inputs,
         _forgetful(engine),
         cached_int_max=cached_int_max,
-        translate=translate,
-        repair=repair,
-        progress=lambda done: report("counting tokens", done),
+        count_limit=depth.count_limit,
+        exact=depth.exact,
+        text_field=text_field,
+        progress=report,
     )
-
-
-def check_files(paths: Sequence[str]) -> None:
-    """Raises InputError for whatever is not a readable, non-empty text file."""
-    for path in paths:
-        if path == "-":
-            raise InputError("stdin cannot be estimated: it can be read only once", "name a file", path=path)
-        try:
-            info = os.stat(path)
-            if stat.S_ISDIR(info.st_mode):
-                pattern = os.path.join(path, "*.txt")
-                raise InputError(f"{path}: is a directory", f"name its files: memguard estimate {pattern}", path=path)
-            if not stat.S_ISREG(info.st_mode):
-                raise InputError(f"{path}: is not a regular file", "name a file that can be read twice", path=path)
-            if info.st_size == 0:
-                raise InputError(f"{path}: is empty", "there is nothing to estimate", path=path)
-            with open(path, "rb") as file:
-                _check_head(path, file.read(_BINARY_HEAD))
-        except FileNotFoundError:
-            raise InputError(f"{path or repr(path)}: no such file", _nearby(path), path=path) from None
-        except OSError as error:
-            raise InputError(f"{path}: {(error.strerror or str(error)).lower()}", path=path) from None
-
-
-def _check_head(path: str, head: bytes) -> None:
-    for magic, kind, hint in _MAGIC:
-        if head.startswith(magic):
-            raise InputError(f"{path}: is a {kind} file, not plain UTF-8 text", hint.format(path=path), path=path)
-    place = head.find(b"\0")
-    if place >= 0:
-        raise InputError(
-            f"{path}: is binary (a NUL byte at offset {place}), not text",
-            "estimate reads plain UTF-8 text",
-            path=path,
-            offset=place,
-        )
-
-
-def _nearby(path: str) -> str:
-    import difflib
-
-    directory, name = os.path.split(path)
-    try:
-        names = os.listdir(directory or ".")
-    except OSError:
-        return ""
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {os.path.join(directory, close[0])}?" if close else ""
+    return _Findings(
+        reading.scan,
+        reading.profile,
+        reading.documents,
+        reading.size,
+        reading.file_sizes,
+        None,
+        whole=reading.whole,
+        head_only=reading.head_only,
+    )
 
 
 def _forgetful(engine: Engine) -> Callable[[bytes], object]:
@@ -194,15 +201,18 @@ def _anonymous() -> int:
     return (status.rss_anon or 0) if status else 0
 
 
-def _probe_tiktoken(files: Files, encoding: str) -> float | None:
-    """Bytes a second of tiktoken on pieces from all over this text: what every plan but `stream` waits for."""
+def _rates(files: Files | None, encoding: str, engine: Engine) -> tuple[float | None, float | None]:
+    """Bytes a second of tiktoken, which every plan but `stream` waits for, and of the engine that `stream` uses.
+
+    Both on pieces from all over this text. The fast engine speeds up as it learns words: its pieces are long.
+    """
+    if files is None:
+        return None, None
     encode = load_encoding(encoding).encode_ordinary
-    return _rate(files, 8, PROBE_BYTES // 8, encode, lambda data: data.decode("utf-8", "ignore"))
-
-
-def _probe_engine(files: Files, engine: Engine) -> float | None:
-    """Bytes a second of the fast engine, one core. It speeds up as it learns words, so its pieces are long."""
-    return _rate(files, 5, ENGINE_PROBE_BYTES // 5, engine.encode, lambda d: d.decode("utf-8", "ignore").encode())
+    slow = _rate(files, 8, PROBE_BYTES // 8, encode, lambda data: data.decode("utf-8", "ignore"))
+    if engine.name == "tiktoken":
+        return slow, slow
+    return slow, _rate(files, 5, ENGINE_PROBE_BYTES // 5, engine.encode, lambda d: d.decode("utf-8", "ignore").encode())
 
 
 def _rate(
@@ -221,38 +231,57 @@ def _rate(
     return done / seconds if seconds > 0 else None
 
 
-def _stats(scan: TextScan, profile: TokenProfile, encoding: str, vocabulary: int, val_fraction: float) -> CorpusStats:
+def _stats(
+    inputs: Sequence[Input], found: _Findings, encoding: str, vocabulary: int, val_fraction: float
+) -> CorpusStats:
+    scan, profile = found.scan, found.profile
+    factor = found.size / max(1, scan.size)  # 1 where everything was read
     tokens = sum(profile.tokens)
+    if not tokens:
+        raise InputError(f"{inputs[0].path}: no text found", "is the text field empty?", path=inputs[0].path)
     text_tokens, boxed = sum(profile.text_tokens), sum(profile.boxed)
-    code_class = scan.code_class
+    code_class, width = scan.code_class, width_of(scan.code_class)
     return CorpusStats(
-        paths=tuple(scan.paths),
-        bytes=scan.size,
-        chars=scan.chars,
+        paths=tuple(item.path for item in inputs),
+        bytes=found.size,
+        chars=round(scan.chars * factor),
         max_code_point=scan.max_code_point,
-        char_width=width_of(code_class),
+        char_width=width,
         tokens=_range(tokens, profile.error(profile.tokens)),
-        bytes_per_token=scan.size / tokens,
+        bytes_per_token=found.size / tokens,
         small_id_fraction=1 - boxed / text_tokens,
-        documents=None,
+        documents=found.documents.count if found.whole and inputs[0].kind != "text" else None,
         encoding=encoding,
         ascii=code_class == 0,
         has_0x0d=scan.has_0x0d,
         tokens_exact=profile.exact and profile.unsafe_cuts == 0,
         sampled_bytes=0 if profile.exact else profile.read_bytes,
-        widening_bytes=scan.widening_bytes,
+        widening_bytes=round(scan.widening_bytes * factor),
         invalid_utf8=len(scan.invalid),
-        slices=_slices(scan, profile, val_fraction),
+        slices=_slices(found, val_fraction),
         vocabulary=vocabulary,
+        kind=inputs[0].kind,
+        compressed=any(item.packing for item in inputs),
+        disk_bytes=sum(item.size or 0 for item in inputs),
+        document_stats=found.documents.stats(found.size),
+        densest=profile.densest(_CHUNK_BYTES),
+        largest_files=tuple(sorted(found.file_sizes, reverse=True)[:_LARGEST_FILES]),
+        # A text that has any character beyond ASCII may have an emoji where nobody looked.
+        char_width_high=4 if not found.whole and code_class > 0 and width < 4 else 0,
     )
 
 
-def _slices(scan: TextScan, profile: TokenProfile, val_fraction: float) -> tuple[SliceStats, ...]:
+def _slices(found: _Findings, val_fraction: float) -> tuple[SliceStats, ...]:
     """The text as the script slices it: whole, or data[:int(n·(1−v))] and the rest."""
+    scan, profile = found.scan, found.profile
     errors = profile.error(profile.text_tokens), profile.error(profile.boxed)
-    parts: tuple[Part, ...] = (scan.whole(),)
-    if val_fraction:
-        parts = scan.split(int(scan.text_chars * (1 - val_fraction)))
+    chars = scan.text_chars if found.whole else round(scan.text_chars * found.size / max(1, scan.size))
+    utf8 = found.size - scan.crlf
+    parts: tuple[Part, ...] = (Part(chars, utf8, scan.code_class, found.size),)
+    if val_fraction and found.whole and found.files is not None:
+        parts = scan.split(int(chars * (1 - val_fraction)))
+    elif val_fraction:
+        parts = scan.split_roughly(1 - val_fraction, utf8, chars)
     slices, before = [], (0.0, 0.0)
     for part in parts:
         until = profile.text_until(part.raw_end)
@@ -275,18 +304,28 @@ def _range(value: float, error: float) -> Range:
     return Range(round(max(0.0, value * (1 - error))), round(value), round(value * (1 + error)))
 
 
-def _notes(scan: TextScan) -> tuple[str, ...]:
-    notes = []
+def _notes(found: _Findings, stats: CorpusStats) -> tuple[str, ...]:
+    scan, notes = found.scan, []
     for path, offset in scan.invalid.items():
+        place = f" at byte {format_count(offset)}" if found.whole else ""
         notes.append(
-            f"{path}: not UTF-8 at byte {format_count(offset)}: open(…).read() stops there with UnicodeDecodeError;"
+            f"{path}: not UTF-8{place}: open(…).read() stops there with UnicodeDecodeError;"
             " memguard tokenize --errors replace goes on"
         )
     if scan.nul_at is not None:
-        notes.append(f"a NUL byte at offset {format_count(scan.nul_at)}: is this all text?")
-    if scan.carriage_returns:
+        where = f" at offset {format_count(scan.nul_at)}" if found.whole else ""
+        notes.append(f"a NUL byte{where}: is this all text?")
+    if scan.carriage_returns and stats.kind == "text":
+        count = format_count(scan.carriage_returns) if found.whole else "many"
         notes.append(
-            f"{format_count(scan.carriage_returns)} carriage returns: Python's text mode turns them into newlines"
+            f"{count} carriage returns: Python's text mode turns them into newlines"
             " (one more copy of the text meanwhile, fewer tokens); memguard tokenize keeps the bytes as they are"
         )
+    if found.head_only:
+        notes.append(
+            "a packed file can be read from its beginning only, and not all of it was: if the rest differs, so does"
+            " the answer; --exact reads all of it"
+        )
+    elif not found.whole:
+        notes.append("not every byte was read: a rare wide character may have been missed; --exact reads everything")
     return tuple(notes)

@@ -13,17 +13,18 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from memguard.errors import ConfigError
 from memguard.estimate.costs import Costs
 from memguard.estimate.plans import PLANS, Options, Plan, Text, text_of
+from memguard.estimate.terms import AUTO_WORKERS
 from memguard.records.estimate import CorpusStats, Estimate, PlanEstimate, Range, Step
 from memguard.records.limits import Limits
 from memguard.tokens.budget import DEFAULT_MEMORY, divide
 from memguard.units import MIB
 
-__all__ = ["Speeds", "breaking_point", "estimate", "judge"]
+__all__ = ["Speeds", "breaking_point", "estimate", "judge", "stream_memory"]
 
 # Wall time over the pure encoding time that the probe measured: page faults of the list and its ints, np.array, tofile.
 # Ratios of `python -m tests.bench estimate` (median over its texts).
@@ -50,20 +51,28 @@ def estimate(
     speeds: Speeds | None = None,
     options: Options | None = None,
     notes: Sequence[str] = (),
+    machine: str = "",
+    words: Sequence[str] | None = None,
+    text_field: str = "text",
 ) -> Estimate:
-    """Every plan judged against `limits`, the best one named, and the command to run next."""
+    """Every plan judged against `limits`, the best one named, and the command to run next.
+
+    `words`: the files as the user named them, for that command.
+    """
     speeds = speeds or Speeds()
     if options is None:
-        options = Options(stream_memory=_stream_memory(limits.effective, speeds.engine))
+        options = Options(stream_memory=stream_memory(limits.effective, speeds.engine))
     plans = tuple(_plan_estimate(plan, stats, limits, costs, speeds, options) for plan in PLANS)
-    recommended = _recommended(plans)
+    recommended = _recommended([plan for plan in plans if plan.usual])
     return Estimate(
         input=stats,
         limits=limits,
         plans=plans,
         recommended=recommended,
-        next_command=_next_command(stats, limits, options),
+        next_command=_next_command(stats, list(stats.paths if words is None else words), options, text_field),
         notes=tuple(notes),
+        machine=machine,
+        mapped=max(0, costs.baseline - costs.baseline_anonymous),
     )
 
 
@@ -83,15 +92,12 @@ def _plan_estimate(
     plan: Plan, stats: CorpusStats, limits: Limits, costs: Costs, speeds: Speeds, options: Options
 ) -> PlanEstimate:
     texts = {bound: text_of(stats, bound) for bound in ("low", "expected", "high")}
+    fit = _workers_that_fit(plan, texts, limits, costs, options) if plan.pool else None
+    if options.workers == AUTO_WORKERS:
+        options = replace(options, workers=max(1, fit or 1))
     steps = plan.steps(texts["expected"], costs, options)
     top = max(steps, key=lambda step: step.bytes)
-    low = _top(plan.steps(texts["low"], costs, options))
-    high = _top(plan.steps(texts["high"], costs, options))
-    low -= round(plan.slack_share * low) + plan.slack_low
-    high += round(plan.slack_share * high) + plan.slack_high
-    if plan.name == "stream":
-        high = options.stream_memory  # its promise
-    peak = Range(max(0, min(low, top.bytes)), top.bytes, max(high, top.bytes))
+    peak = _peak(plan, texts, costs, options)
     text = texts["expected"]
     return PlanEstimate(
         name=plan.name,
@@ -99,23 +105,48 @@ def _plan_estimate(
         peak_step=top.name,
         steps=steps,
         disk=text.item * (text.file_tokens if plan.name == "stream" else text.tokens),
-        seconds=_seconds(plan.name, text, speeds),
+        seconds=_seconds(plan, text, speeds, options.workers),
         verdict=judge(peak, limits),
         description=plan.description,
         output="uint32" if text.item == 4 else "uint16",
+        measure="tree" if plan.pool else "VmHWM",
+        workers=options.workers if plan.pool else None,
+        workers_fit=fit,
+        usual=stats.kind in plan.inputs or (plan.name == "pool-files" and len(stats.paths) > 1),
     )
+
+
+def _peak(plan: Plan, texts: dict[str, Text], costs: Costs, options: Options) -> Range:
+    expected, low, high = (_top(plan.steps(texts[bound], costs, options)) for bound in ("expected", "low", "high"))
+    low -= round(plan.slack_share * low) + plan.slack_low
+    high += round(plan.slack_share * high) + plan.slack_high
+    if plan.name == "stream":
+        high = options.stream_memory  # its promise
+    return Range(max(0, min(low, expected)), expected, max(high, expected))
+
+
+def _workers_that_fit(plan: Plan, texts: dict[str, Text], limits: Limits, costs: Costs, options: Options) -> int:
+    """The most workers whose high end stays within the limit, up to the cores; 0: not even one."""
+    fit = 0
+    for workers in range(1, max(1, options.cores) + 1):
+        if _peak(plan, texts, costs, replace(options, workers=workers)).high > limits.effective:
+            break
+        fit = workers
+    return fit
 
 
 def _top(steps: Sequence[Step]) -> int:
     return max(step.bytes for step in steps)
 
 
-def _seconds(name: str, text: Text, speeds: Speeds) -> float | None:
-    if name == "stream":
+def _seconds(plan: Plan, text: Text, speeds: Speeds, workers: int) -> float | None:
+    """None where no speed was measured that would say: characters instead of tokens, or a copy for every chunk."""
+    if plan.name == "stream":
         return None if speeds.stream is None else _START_SECONDS + text.bytes / speeds.stream
-    if speeds.tiktoken is None:
+    if speeds.tiktoken is None or not plan.timed:
         return None
-    return _START_SECONDS + _LIST_OVERHEAD * text.bytes / speeds.tiktoken
+    rate = speeds.tiktoken * (workers if plan.pool else 1)
+    return _START_SECONDS + _LIST_OVERHEAD * text.bytes / rate
 
 
 def _recommended(plans: Sequence[PlanEstimate]) -> str:
@@ -133,7 +164,7 @@ def _recommended(plans: Sequence[PlanEstimate]) -> str:
     return best.name
 
 
-def _stream_memory(effective: int, engine: str) -> int:
+def stream_memory(effective: int, engine: str) -> int:
     """--max-memory for `memguard tokenize`: its default, or what there is, down to the least it can work with."""
     memory = min(DEFAULT_MEMORY, effective // _STREAM_STEP * _STREAM_STEP)
     while memory < DEFAULT_MEMORY:
@@ -146,16 +177,18 @@ def _stream_memory(effective: int, engine: str) -> int:
     return memory
 
 
-def _next_command(stats: CorpusStats, limits: Limits, options: Options) -> str:
+def _next_command(stats: CorpusStats, paths: list[str], options: Options, text_field: str) -> str:
     words = ["memguard", "tokenize"]
-    if any(path.startswith("-") for path in stats.paths):
+    if any(path.startswith("-") and path != "-" for path in paths):
         words += ["-o", "tokens"]
-        tail = ["--", *stats.paths]
+        tail = ["--", *paths]
     else:
-        words += list(stats.paths)
+        words += paths
         tail = ["-o", "tokens"]
     if stats.encoding != "gpt2":
         tail[:0] = ["--encoding", stats.encoding]
+    if text_field != "text" and stats.kind != "text":
+        tail[:0] = ["--text-field", text_field]
     if options.stream_memory < DEFAULT_MEMORY:
         tail[:0] = ["--max-memory", f"{options.stream_memory // MIB}M"]
     return shlex.join(words + tail)

@@ -12,9 +12,11 @@ from __future__ import annotations
 import itertools
 import math
 import random
-import time
+import threading
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,17 @@ import numpy as np
 
 from memguard.tokens.split import first_cut, last_cut
 
-__all__ = ["Files", "TokenProfile", "count_tokens", "sample_tokens"]
+__all__ = [
+    "SAMPLE_STRATA",
+    "Encode",
+    "Files",
+    "TokenProfile",
+    "boundary",
+    "count_tokens",
+    "repaired",
+    "sample_tokens",
+    "trimmed",
+]
 
 SAMPLE_STRATA = 384
 SAMPLE_BLOCK_BYTES = 4096
@@ -72,24 +84,29 @@ class TokenProfile:
     boxed: list[float] = field(default_factory=list)  # ids above cached_int_max among text_tokens
     read_bytes: int = 0
     unsafe_cuts: int = 0
-    encode_seconds: float = 0.0
-    encoded_bytes: int = 0
+    floor: float = 0.0  # relative error that no sample of this kind goes below
 
-    def add(self, end: int, data: bytes, scale: float, encode: Encode) -> None:
-        started = time.perf_counter()
-        ids = encode(data)
-        self.encode_seconds += time.perf_counter() - started
-        self.encoded_bytes += len(data)
-        text_ids = encode(_translated(data)) if self.translate and b"\r" in data else ids
+    def add_ids(self, end: int, ids: Any, scale: float) -> None:
+        """A stretch whose tokens were found elsewhere, documents encoded one by one."""
         self.ends.append(end)
         self.tokens.append(len(ids) * scale)
-        self.text_tokens.append(len(text_ids) * scale)
-        self.boxed.append(int(np.count_nonzero(text_ids > self.cached_int_max)) * scale)
+        self.text_tokens.append(len(ids) * scale)
+        self.boxed.append(int(np.count_nonzero(ids > self.cached_int_max)) * scale)
 
-    @property
-    def rate(self) -> float | None:
-        """Bytes a second of the engine that counted."""
-        return self.encoded_bytes / self.encode_seconds if self.encode_seconds > 0 else None
+    def add(self, end: int, data: bytes, scale: float, encode: Encode) -> None:
+        self.add_counts(end, self.count(data, encode), scale)
+
+    def add_counts(self, end: int, counts: tuple[int, int, int], scale: float) -> None:
+        """`counts` as `count` gives them."""
+        self.ends.append(end)
+        for column, value in zip((self.tokens, self.text_tokens, self.boxed), counts, strict=True):
+            column.append(value * scale)
+
+    def count(self, data: bytes, encode: Encode) -> tuple[int, int, int]:
+        """Tokens of the bytes; tokens and boxed tokens of the text. Changes nothing, so threads may share it."""
+        ids = encode(data)
+        text_ids = encode(_translated(data)) if self.translate and b"\r" in data else ids
+        return len(ids), len(text_ids), int(np.count_nonzero(text_ids > self.cached_int_max))
 
     def text_until(self, place: int) -> tuple[float, float]:
         """Tokens and boxed tokens of the text before byte `place`; linear inside a stretch."""
@@ -99,6 +116,20 @@ class TokenProfile:
         tokens = math.fsum(self.text_tokens[:index]) + share * self.text_tokens[index]
         boxed = math.fsum(self.boxed[:index]) + share * self.boxed[index]
         return tokens, boxed
+
+    def densest(self, stretch: int) -> float:
+        """Tokens per byte in the densest run of entries of at least `stretch` bytes, over the average; at least 1."""
+        entries = len(self.ends)
+        if entries < 2 or self.ends[-1] <= stretch:
+            return 1.0
+        width = max(1, math.ceil(stretch * entries / self.ends[-1]))
+        # A sampled entry is a few KiB: the average of several says something of the place, a single one does not.
+        width = min(entries, width if self.exact else max(4, width))
+        sums = list(itertools.accumulate(self.text_tokens, initial=0.0))
+        ends = [0, *self.ends]
+        average = sums[-1] / ends[-1]
+        most = max((sums[i + width] - sums[i]) / max(1, ends[i + width] - ends[i]) for i in range(entries - width + 1))
+        return max(1.0, most / average) if average else 1.0
 
     def error(self, values: Sequence[float]) -> float:
         """The relative half width of the band around the sum of `values`, one of this profile's columns.
@@ -115,26 +146,48 @@ class TokenProfile:
             return 1.0
         differences = math.fsum((b - a) ** 2 for a, b in itertools.pairwise(values))
         variance = differences / 2 * len(values) / (len(values) - 1)
-        return _LEAST_ERROR + _CONFIDENCE * math.sqrt(variance) / total
+        return max(self.floor, _LEAST_ERROR) + _CONFIDENCE * math.sqrt(variance) / total
 
 
 def count_tokens(
     files: Files,
-    encode: Encode,
+    make_encode: Callable[[], Encode],
     *,
     cached_int_max: int,
     translate: bool,
     repair: bool = False,
+    workers: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> TokenProfile:
-    """Encodes everything, in blocks cut where no token changes. `repair`: the text holds malformed UTF-8."""
+    """Encodes everything, in blocks cut where no token changes. `repair`: the text holds malformed UTF-8.
+
+    `make_encode` is called once in each of `workers` threads: the engine works without the interpreter's lock.
+    """
     profile = TokenProfile(exact=True, translate=translate, cached_int_max=cached_int_max)
-    for end, block, safe in _blocks(files):
-        profile.add(end, _repaired(block) if repair else block, 1.0, encode)
-        profile.unsafe_cuts += not safe
+    local = threading.local()
+
+    def count(block: bytes) -> tuple[int, int, int]:
+        if not hasattr(local, "encode"):
+            local.encode = make_encode()
+        return profile.count(repaired(block) if repair else block, local.encode)
+
+    waiting: deque[tuple[int, int, Future[tuple[int, int, int]]]] = deque()
+
+    def take() -> None:
+        end, size, future = waiting.popleft()
+        profile.add_counts(end, future.result(), 1.0)
         profile.read_bytes = end
         if progress is not None:
-            progress(len(block))
+            progress(size)
+
+    with ThreadPoolExecutor(workers) as pool:
+        for end, block, safe in _blocks(files):
+            waiting.append((end, len(block), pool.submit(count, block)))
+            profile.unsafe_cuts += not safe
+            if len(waiting) > 2 * workers:
+                take()
+        while waiting:
+            take()
     return profile
 
 
@@ -146,7 +199,7 @@ def _blocks(files: Files) -> Iterator[tuple[int, bytes, bool]]:
             while data := file.read(COUNT_BLOCK_BYTES):
                 data = rest + data
                 cut = last_cut(data, _FAMILY)
-                place = cut or _character_boundary(data, len(data))
+                place = cut or boundary(data, len(data))
                 end += place
                 if place:
                     yield end, data[:place], cut is not None
@@ -173,26 +226,26 @@ def sample_tokens(
         low, high = files.size * index // strata, files.size * (index + 1) // strata
         place = low + draw.randrange(max(1, high - low - SAMPLE_BLOCK_BYTES))
         data, at_start = files.read(place, SAMPLE_BLOCK_BYTES + 2 * _MARGIN)
-        block = _trimmed(data, at_start)
+        block = trimmed(data, at_start)
         if not block:
             continue
         profile.read_bytes += len(block)
-        profile.add(high, _repaired(block) if repair else block, (high - low) / len(block), encode)
+        profile.add(high, repaired(block) if repair else block, (high - low) / len(block), encode)
     return profile
 
 
-def _trimmed(data: bytes, at_start: bool) -> bytes:
+def trimmed(data: bytes, at_start: bool) -> bytes:
     """`data` from its first safe cut to the last one near its end; whole characters where there is none."""
     first = 0 if at_start else first_cut(data[:_MARGIN], _FAMILY, 1)
     if first is None:
-        first = _character_boundary(data, 0)
+        first = boundary(data, 0)
     last = last_cut(data, _FAMILY, low=max(first + 1, len(data) - _MARGIN))
     if last is None:
-        last = _character_boundary(data, len(data))
+        last = boundary(data, len(data))
     return data[first:last]
 
 
-def _character_boundary(data: bytes, place: int) -> int:
+def boundary(data: bytes, place: int) -> int:
     """The start of a character: at or after `place` at the head of `data`, at or before it at the end."""
     if place == 0:
         while place < min(4, len(data)) and 0x80 <= data[place] < 0xC0:
@@ -212,6 +265,6 @@ def _translated(data: bytes) -> bytes:
     return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
-def _repaired(data: bytes) -> bytes:
+def repaired(data: bytes) -> bytes:
     """Malformed bytes as U+FFFD, since engines differ in what they do with them."""
     return data.decode("utf-8", "replace").encode()

@@ -185,6 +185,22 @@ class TextScan:
             ),
         )
 
+    def split_roughly(self, share: float, size: int, chars: int) -> tuple[Part, Part]:
+        """Where not all of the text was read, or not from a file: `share` of `chars` characters, by proportion.
+
+        `size` and `chars` are those of the whole text (newlines translated), of which this scan saw a part.
+        """
+        place = round(share * self.text_chars)
+        index = min(bisect_right(self.char_ends, place), len(self.char_ends) - 1)
+        first_char, first_byte = (self.char_ends[index - 1], self.byte_ends[index - 1]) if index else (0, 0)
+        inside = (place - first_char) / max(1, self.char_ends[index] - first_char)
+        seen = (first_byte + inside * (self.byte_ends[index] - first_byte)) / max(1, self.size)
+        head, tail = round(share * chars), round(seen * size)
+        return (
+            Part(head, tail, max(self.classes[: index + 1], default=0), tail),
+            Part(chars - head, size - tail, max(self.classes[index:], default=0), size),
+        )
+
     def _read_text(self, start: int, end: int) -> str:
         """Reads one block again, as text mode gives it. A file changed since the scan gives what it now holds."""
         index = bisect_right(self.starts, start) - 1

@@ -6,7 +6,19 @@ from dataclasses import dataclass
 
 from memguard.records.limits import Limits
 
-__all__ = ["CorpusStats", "Estimate", "PlanEstimate", "Range", "SliceStats", "Step"]
+__all__ = [
+    "Comparison",
+    "CorpusStats",
+    "DocumentStats",
+    "Estimate",
+    "History",
+    "PlanEstimate",
+    "Probe",
+    "ProbePoint",
+    "Range",
+    "SliceStats",
+    "Step",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +44,16 @@ class SliceStats:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentStats:
+    """The text as a list of Python strs: its lines, or the records of a JSONL or Parquet file."""
+
+    unit: str  # line | record | row
+    count: Range
+    str_bytes: Range  # all the str objects, each rounded up to the allocator's 16 bytes
+    copy_bytes: Range  # the UTF-8 copies that tiktoken leaves in those that are not ASCII
+
+
+@dataclass(frozen=True, slots=True)
 class CorpusStats:
     """The input as far as its cost in memory goes. N, n, k, T and f are the letters of docs/memory-terms.md."""
 
@@ -53,6 +75,15 @@ class CorpusStats:
     invalid_utf8: int = 0  # files with malformed UTF-8
     slices: tuple[SliceStats, ...] = ()
     vocabulary: int = 0  # token ids of the encoding; 0: not known
+    kind: str = "text"  # text | jsonl | parquet: what a script has to read
+    compressed: bool = False  # bytes are those of the text, not of the file on the disk
+    disk_bytes: int = 0  # of the files on the disk; 0: the same as bytes
+    document_stats: DocumentStats | None = None
+    densest: float = 1.0  # tokens per byte in the densest stretch of about 1 MB over the average
+    largest_files: tuple[int, ...] = ()  # bytes of text in each of the largest files, largest first
+    # Where not every byte was read, a wider character may stand in what was not: 0 where char_width is certain.
+    char_width_low: int = 0
+    char_width_high: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +105,11 @@ class PlanEstimate:
     verdict: str  # fits | tight | killed
     description: str = ""
     output: str = ""  # what it writes: "uint16"
+    # What `peak` compares with: VmHWM of the one process, or the anonymous memory of all processes of the tree.
+    measure: str = "VmHWM"
+    workers: int | None = None  # processes reckoned with, where the plan has a pool
+    workers_fit: int | None = None  # the most that fit; 0: not even one
+    usual: bool = True  # shown without being asked for: fits the kind of input
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,4 +121,57 @@ class Estimate:
     plans: tuple[PlanEstimate, ...]
     recommended: str
     next_command: str = ""
+    notes: tuple[str, ...] = ()
+    mapped: int = 0  # of every VmHWM here, what is mapped from the libraries' files: no part of a tree's own memory
+    machine: str = ""  # whose memory `limits` is: empty for this machine
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePoint:
+    """One run of the script on a slice of its input."""
+
+    bytes: int  # of the slice
+    peak: int  # anonymous + shared memory of the whole tree
+    seconds: float
+    exit_code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A script measured on growing slices of its input, and what that says of the whole."""
+
+    SCHEMA = "memguard.estimate-probe/1"
+
+    script: str
+    input: str
+    size: int  # bytes of the whole input
+    points: tuple[ProbePoint, ...]
+    fixed: int  # bytes of memory whatever the input's size
+    per_byte: float  # bytes of memory per byte of input
+    peak: Range  # for the whole input
+    linear: bool  # False: memory does not grow in proportion to the input
+    verdict: str  # fits | tight | killed
+    shape: str = "linear"  # linear | flat | faster | slower
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A finished run of a script whose peak had been estimated."""
+
+    run: str
+    started: float  # Unix time
+    command: str
+    plan: str
+    predicted: Range
+    measured: int
+    inside: bool
+    finished: bool  # False: the guard or the kernel ended it, so that `measured` is only as far as it got
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    SCHEMA = "memguard.estimate-history/1"
+
+    comparisons: tuple[Comparison, ...]
+    runs: int  # guarded runs on record
     notes: tuple[str, ...] = ()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from memguard.records.estimate import CorpusStats, Estimate, PlanEstimate, Range
-from memguard.records.limits import Limits
 from memguard.report.terminal import to_text
 from memguard.units import format_count, format_duration, format_size
 
@@ -17,20 +16,29 @@ __all__ = ["render"]
 _STYLE = {"fits": "green", "tight": "yellow", "killed": "red"}
 
 # Columns of the table without the bar: name, peak, range, verdict, time, disk, and the gaps between them.
-_FIXED_WIDTH = 12 + 8 + 13 + 7 + 11 + 8 + 6 * 2
+_FIXED_WIDTH = 14 + 8 + 13 + 7 + 11 + 8 + 6 * 2
 _WIDEST_BAR = 28
 _NARROWEST_BAR = 6
 # The limit's place in the bar: what is beyond it has the rest to show by how much.
 _LIMIT_SHARE = 0.6
 
 
-def render(estimate: Estimate, *, width: int = 100, color: bool = False) -> str:
-    parts: list[RenderableType] = [*_facts(estimate.input), _allowance(estimate.limits), "", _table(estimate, width)]
-    parts += ["", *_explanations(estimate)]
+def render(estimate: Estimate, *, width: int = 100, color: bool = False, every: bool = False) -> str:
+    """`every`: all plans, not only those that are usual for such an input."""
+    plans = [plan for plan in estimate.plans if every or plan.usual]
+    parts: list[RenderableType] = [*_facts(estimate.input), _allowance(estimate), "", _table(estimate, plans, width)]
+    parts += ["", *_explanations(estimate, plans)]
+    hidden = len(estimate.plans) - len(plans)
+    if hidden:
+        parts.append(_labelled("", f"{hidden} more plans with --all: {_names(estimate, plans)}", "dim"))
     if estimate.notes:
         parts += ["", *(_labelled("note", note, "yellow") for note in estimate.notes)]
     parts += ["", *_next(estimate)]
     return to_text(*parts, width=width, color=color)
+
+
+def _names(estimate: Estimate, shown: list[PlanEstimate]) -> str:
+    return ", ".join(plan.name for plan in estimate.plans if plan not in shown)
 
 
 def _facts(stats: CorpusStats) -> list[RenderableType]:
@@ -39,21 +47,40 @@ def _facts(stats: CorpusStats) -> list[RenderableType]:
     if len(stats.paths) == 1:
         text = Text(stats.paths[0], style="bold")
     else:
-        text = Text(f"{len(stats.paths)} files", style="bold").append(" as one text", style="not bold")
-    how = "counted" if stats.tokens_exact else _sampled(stats)
+        text = Text(f"{len(stats.paths):,} files", style="bold").append(" as one text", style="not bold")
     about = "" if stats.tokens_exact else "≈ "
+    size = format_size(stats.bytes)
+    if stats.compressed or stats.kind != "text":
+        on_disk = f" ({format_size(stats.disk_bytes)} on disk)" if stats.disk_bytes else ""
+        size = f"{size} of text{on_disk}"
     text.append(
-        f": {format_size(stats.bytes)}, {format_count(stats.chars)} characters,"
+        f": {size}, {about}{format_count(stats.chars)} characters,"
         f" {about}{format_count(stats.tokens.expected)} {stats.encoding} tokens"
-        f" ({how}; {stats.bytes_per_token:.2f} bytes each)",
+        f" ({_how(stats)}; {stats.bytes_per_token:.2f} bytes each)",
         style="not bold",
     )
-    return [text, _width_fact(stats)]
+    return [text, *_structure(stats), _width_fact(stats)]
 
 
-def _sampled(stats: CorpusStats) -> str:
+def _how(stats: CorpusStats) -> str:
+    if stats.tokens_exact:
+        return "counted"
     error = (stats.tokens.high - stats.tokens.low) / 2 / max(1, stats.tokens.expected)
-    return f"from a sample of {format_size(stats.sampled_bytes)}, ± {100 * error:.1f} %"
+    source = f"from a sample of {format_size(stats.sampled_bytes)}" if stats.sampled_bytes else "by its kind"
+    return f"{source}, ± {100 * error:.1f} %"
+
+
+def _structure(stats: CorpusStats) -> list[RenderableType]:
+    """Documents, and the two parts that train.bin and val.bin come from."""
+    words = []
+    found = stats.document_stats
+    if found is not None and (stats.kind != "text" or found.count.expected > 1):
+        about = "" if stats.documents else "≈ "
+        words.append(f"{about}{format_count(found.count.expected)} {found.unit}s")
+    if len(stats.slices) == 2:
+        train, val = (part.tokens.expected for part in stats.slices)
+        words.append(f"split {format_count(train)} tokens for train, {format_count(val)} for val")
+    return ["; ".join(words)[:1].upper() + "; ".join(words)[1:] + "."] if words else []
 
 
 def _width_fact(stats: CorpusStats) -> str:
@@ -63,12 +90,21 @@ def _width_fact(stats: CorpusStats) -> str:
     if chr(stats.max_code_point).isprintable() and stats.max_code_point != 0xFFFD:
         widest += f" {chr(stats.max_code_point)}"
     plural = "s" if stats.char_width > 1 else ""
+    if stats.char_width_high:
+        return (
+            f"The widest character seen is {widest}: Python keeps {stats.char_width} byte{plural} for every character;"
+            f" one emoji that was not seen would make it {stats.char_width_high}."
+        )
     return f"The widest character is {widest}: Python keeps {stats.char_width} byte{plural} for every character of it."
 
 
-def _allowance(limits: Limits) -> RenderableType:
+def _allowance(estimate: Estimate) -> RenderableType:
     from rich.text import Text
 
+    limits = estimate.limits
+    if estimate.machine:
+        text = Text("A job may use ").append(format_size(limits.effective), style="bold")
+        return text.append(f" on {estimate.machine} and nothing else running.")
     text = Text("A new job may use ").append(format_size(limits.effective), style="bold").append(" here: ")
     binding = limits.binding
     if binding is None:
@@ -93,7 +129,7 @@ def _short(path: str) -> str:
     return path if len(path) <= 48 or len(parts) < 6 else "/".join((*parts[:4], "…", parts[-1]))
 
 
-def _table(estimate: Estimate, width: int) -> RenderableType:
+def _table(estimate: Estimate, plans: list[PlanEstimate], width: int) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
@@ -106,7 +142,7 @@ def _table(estimate: Estimate, width: int) -> RenderableType:
     table.add_column("verdict", no_wrap=True)
     table.add_column("time", justify="right", no_wrap=True)
     table.add_column("disk", justify="right", no_wrap=True)
-    for plan in estimate.plans:
+    for plan in plans:
         style = _STYLE.get(plan.verdict, "")
         recommended = plan.name == estimate.recommended
         table.add_row(
@@ -156,15 +192,27 @@ def _bar(peak: int, limit: int, cells: int) -> str:
     return f"{inside}│{'█' * max(0, beyond)}"
 
 
-def _explanations(estimate: Estimate) -> list[RenderableType]:
+def _explanations(estimate: Estimate, plans: list[PlanEstimate]) -> list[RenderableType]:
     """Per plan what it is, and what is alive at its peak."""
     lines: list[RenderableType] = []
-    for plan in estimate.plans:
+    for plan in plans:
         step = next(step for step in plan.steps if step.name == plan.peak_step)
         excess = plan.peak.expected / max(1, estimate.limits.effective)
         over = f", {excess:.1f} × what is allowed" if excess > 1.05 else ""
-        lines.append(_labelled(plan.name, f"{plan.description}. Peak at {step.name}{over}: {step.formula}", "bold"))
+        text = f"{plan.description}. Peak at {step.name}{over}: {step.formula}{_workers(plan)}"
+        lines.append(_labelled(plan.name, text, "bold"))
     return lines
+
+
+def _workers(plan: PlanEstimate) -> str:
+    if plan.workers_fit is None:
+        return ""
+    memory = ". All processes together, anonymous memory"
+    if plan.workers_fit == 0:
+        return f"{memory}; not even one worker fits"
+    more = "" if plan.workers != plan.workers_fit else ", as many as fit or as there are cores"
+    fits = f"; {plan.workers_fit} would fit" if plan.workers and plan.workers > plan.workers_fit else more
+    return f"{memory}; {plan.workers} workers{fits}"
 
 
 def _labelled(label: str, text: str, style: str) -> RenderableType:
@@ -172,7 +220,7 @@ def _labelled(label: str, text: str, style: str) -> RenderableType:
     from rich.text import Text
 
     row = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
-    row.add_column(width=12, no_wrap=True)
+    row.add_column(width=14, no_wrap=True)
     row.add_column(overflow="fold")
     row.add_row(Text(label, style=style), text)
     return row

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["to_text"]
+__all__ = ["quoted", "to_text"]
 
 
 def to_text(*renderables: RenderableType, width: int = 100, color: bool = False) -> str:
@@ -44,3 +44,8 @@ def to_text(*renderables: RenderableType, width: int = 100, color: bool = False)
             console.print(renderable)
     lines = capture.get().splitlines()
     return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def quoted(text: str) -> str:
+    """In quotes, line ends and other control characters spelled out as in Python, everything else as it is."""
+    return "'" + "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text) + "'"

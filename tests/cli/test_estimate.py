@@ -9,7 +9,7 @@ import pytest
 
 from memguard.cli import estimate as command
 from memguard.cli.main import main
-from memguard.estimate import baseline, plans
+from memguard.estimate import baseline, plans, whatif
 from memguard.records.codec import from_json
 from memguard.records.estimate import Estimate
 
@@ -33,13 +33,20 @@ def test_a_newcomer_gets_a_table_and_a_next_command(text: str, capsys: pytest.Ca
     out, err = capsys.readouterr()
     assert err == ""
     assert "\x1b" not in out
-    for name in command.PLANS:
+    for name in ("read-all", "chunked-list", "sharded-list", "line-list", "stream"):
         assert f"\n{name}" in out
+    assert "more plans with --all" in out
+    assert main(["estimate", text, "--all"]) == 0
+    every = capsys.readouterr().out
+    for name in command.PLANS:
+        assert f"\n{name}" in every
     assert f"memguard tokenize {shlex.quote(text)} -o tokens" in " ".join(out.split())
 
 
 def test_the_names_of_the_plans_are_the_models() -> None:
     assert tuple(plan.name for plan in plans.PLANS) == command.PLANS
+    assert tuple(whatif.LIKENESSES) == command.LIKENESSES
+    assert tuple(whatif.PUBLIC_CORPORA) == command.CORPORA
 
 
 def test_json_is_one_record(text: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,6 +79,12 @@ def test_check_answers_with_the_exit_code(text: str, capsys: pytest.CaptureFixtu
         (["--val-fraction", "nan"], 2, "--val-fraction must be"),
         (["--encoding", "gpt7"], 2, "no such encoding: 'gpt7'"),
         (["--check", "magic"], 2, "magic"),
+        (["--workers", "many"], 2, "--workers must be a number"),
+        (["--workers", "0"], 2, "--workers must be a number"),
+        (["--chunk-chars", "0"], 2, "--chunk-chars must be at least 1"),
+        (["--size", "4GB"], 2, "name either"),
+        (["--corpus", "openwebtext"], 2, "name either"),
+        (["--ram", "lots"], 2, "not a size"),
     ],
 )
 def test_nonsense_is_a_usage_error(
@@ -97,10 +110,57 @@ def test_a_bad_file_is_one_line_and_exit_3(
     assert err.startswith(f"memguard estimate: {path}: ")
 
 
-def test_a_directory_is_refused_with_the_mend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_directory_is_refused_with_the_mend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["estimate", str(tmp_path)]) == 3
-    assert "is a directory" in (err := capsys.readouterr().err)
-    assert "*.txt" in err
+    assert "no text in this directory (*.txt, *.jsonl" in capsys.readouterr().err
+
+
+def test_a_directory_is_read_whole(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    directory = os.path.dirname(text)
+    Path(directory, "more.txt").write_text("more words " * 1000)
+    assert main(["estimate", directory]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("2 files as one text: ")
+    assert "\npool-files" in out
+    assert f"memguard tokenize {shlex.quote(directory)} -o tokens" in " ".join(out.split())
+
+
+def test_what_if_needs_no_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["estimate", "--size", "15GB", "--like", "english", "--ram", "64GiB", "--json"]) == 0
+    record = from_json(Estimate, capsys.readouterr().out)
+    chunked = next(plan for plan in record.plans if plan.name == "chunked-list")
+    # 8 to 10 bytes of memory per byte of English text.
+    assert 100e9 < chunked.peak.expected < 150e9
+    assert chunked.verdict == "killed"
+    assert record.limits.total == 64 << 30
+    assert record.machine
+    assert main(["estimate", "--corpus", "openwebtext"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "OpenWebText" in out and "9,032,003,326 gpt2 tokens" in out and "huggingface.co" in out
+
+
+def test_a_part_of_the_text_stands_for_all_of_it(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["estimate", text, "--json"]) == 0
+    part = from_json(Estimate, capsys.readouterr().out)
+    assert main(["estimate", "--size", "1GB", "--like", text, "--json"]) == 0
+    whole = from_json(Estimate, capsys.readouterr().out)
+    assert whole.input.bytes == 10**9
+    assert whole.input.bytes_per_token == part.input.bytes_per_token
+    assert whole.input.tokens.expected == pytest.approx(10**9 / part.input.bytes_per_token, rel=1e-3)
+
+
+def test_workers_are_a_number_or_as_many_as_fit(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["estimate", text, "--json", "--workers", "3", "--limit", "4G"]) == 0
+    record = from_json(Estimate, capsys.readouterr().out)
+    assert {plan.workers for plan in record.plans} == {None, 3}
+    assert main(["estimate", text, "--json", "--limit", "20M"]) == 0
+    record = from_json(Estimate, capsys.readouterr().out)
+    assert {plan.workers_fit for plan in record.plans} == {None, 0}
+
+
+def test_the_history_of_nothing_says_how_to_get_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["estimate", "--history"]) == 0
+    assert "memguard run SCRIPT" in capsys.readouterr().out
 
 
 def test_a_name_that_begins_with_a_dash(

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from memguard.tokens.encode import load_encoding
 
+from memguard.tokens.encode import load_encoding
 from memguard.units import MIB
 from tests.boxes import MemoryBox, machine_oom_kills
 from tests.people import Person, myself, normal_user
@@ -161,8 +161,9 @@ def test_diagnose_names_process_cgroup_and_limit_of_a_real_kill(person: Person, 
         )
         process.wait(timeout=60)
         name = box.directory.name
-    lines = kernel_lines()  # a ring: the lines before ours may be gone by now
-    log.write_text("\n".join(lines[lines.index(last) + 1 if last in lines else 0 :]))
+        assert box.oom_kills or process.returncode in (-9, 137)
+    lines = lines_after(last, name)
+    log.write_text("\n".join(lines))
     result = subprocess.run(
         person.memguard("diagnose", log, "--json"),
         env=myself(person.home).env,
@@ -177,6 +178,18 @@ def test_diagnose_names_process_cgroup_and_limit_of_a_real_kill(person: Person, 
     assert event["oom_memcg"].endswith(name)
     assert event["limit"] == BOX
     assert "512 MiB" in diagnosis["explanation"]
+
+
+def lines_after(last: str, name: str) -> list[str]:
+    """What the kernel has logged since `last`, once it names the cgroup `name`: the log follows a moment later."""
+    deadline = time.monotonic() + 5
+    while True:
+        lines = kernel_lines()  # a ring: the lines before ours may be gone by now
+        new = lines[lines.index(last) + 1 if last in lines else 0 :]
+        if any("Killed process" in line for line in new) and any(name in line for line in new):
+            return new
+        assert time.monotonic() < deadline, new
+        time.sleep(0.05)
 
 
 def kernel_lines() -> list[str]:

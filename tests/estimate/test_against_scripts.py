@@ -45,7 +45,7 @@ def predict(path: Path, plan: str) -> PlanEstimate:
     with BaselineProbe("gpt2") as probe:
         stats = read_corpus([str(path)], cached_int_max=cached_int_max()).stats
         baseline = probe.result()
-    costs = read_costs(baseline.rss, baseline.peak)
+    costs = read_costs(baseline.rss, baseline.peak, anonymous=baseline.anonymous)
     result = estimate(stats, Limits(1 << 50, "", None, None, None), costs)
     return next(found for found in result.plans if found.name == plan)
 
@@ -65,7 +65,15 @@ def test_the_peak_of_the_naive_script_is_foretold(tmp_path: Path, english: str, 
 @pytest.mark.slow
 @pytest.mark.parametrize("tail", ["", "č", "😀"], ids=["ascii", "c-caron", "emoji"])
 @pytest.mark.parametrize(
-    ("program", "plan"), [("plan_read_all.py", "read-all"), ("plan_chunked_list.py", "chunked-list")]
+    ("program", "plan"),
+    [
+        ("plan_read_all.py", "read-all"),
+        ("plan_chunked_list.py", "chunked-list"),
+        ("plan_int64_list.py", "int64-list"),
+        ("plan_line_list.py", "line-list"),
+        ("plan_list_of_lists.py", "list-of-lists"),
+        ("plan_char_list.py", "char-list"),
+    ],
 )
 def test_larger_texts_are_foretold(
     tmp_path: Path, english: str, vocabulary: str, program: str, plan: str, tail: str

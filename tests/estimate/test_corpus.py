@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from memguard.errors import InputError
-from memguard.estimate.corpus import check_files, read_corpus
+from memguard.estimate.corpus import Depth, read_corpus
 from memguard.tokens.encode import load_encoding
 
 
@@ -48,7 +47,7 @@ def test_without_a_validation_part_the_text_is_one_slice(tmp_path: Path) -> None
 def test_large_files_are_sampled(tmp_path: Path, english: str) -> None:
     data = english[:300_000].encode() * 4
     path = write(tmp_path / "a.txt", data)
-    counted, sampled = read_corpus([path]).stats, read_corpus([path], count_limit=1000).stats
+    counted, sampled = read_corpus([path]).stats, read_corpus([path], depth=Depth(count_limit=1000)).stats
     assert not sampled.tokens_exact
     assert sampled.sampled_bytes > 0
     assert sampled.tokens.low <= counted.tokens.expected <= sampled.tokens.high
@@ -68,40 +67,47 @@ def test_rates_are_measured(tmp_path: Path, english: str) -> None:
     assert corpus.tiktoken_rate and corpus.tiktoken_rate > 1e5
 
 
-@pytest.mark.parametrize(
-    ("data", "words"),
-    [
-        (b"", "is empty"),
-        (b"text\0with a NUL" * 10, "NUL byte at offset 4"),
-        (b"\x1f\x8b\x08 rest", "gzip"),
-        (b"PAR1 rest", "Parquet"),
-        ("utf-16 text".encode("utf-16"), "UTF-16"),
-    ],
-)
-def test_what_is_no_text_is_refused(tmp_path: Path, data: bytes, words: str) -> None:
-    with pytest.raises(InputError, match=words) as caught:
-        check_files([write(tmp_path / "some file.txt", data)])
-    assert "some file.txt" in caught.value.message
-    assert caught.value.hint
+def test_a_text_too_large_to_scan_is_sampled_all_over(tmp_path: Path, english: str) -> None:
+    path = write(tmp_path / "a.txt", (english * 24).encode())
+    counted = read_corpus([path]).stats
+    sampled = read_corpus([path], depth=Depth(count_limit=0, scan_limit=1000)).stats
+    assert sampled.bytes == counted.bytes
+    assert sampled.chars == pytest.approx(counted.chars, rel=0.001)
+    assert sampled.tokens.low <= counted.tokens.expected <= sampled.tokens.high
+    assert [part.tokens.expected for part in sampled.slices] == pytest.approx(
+        [part.tokens.expected for part in counted.slices], rel=0.05
+    )
+    assert sampled.document_stats is not None and counted.document_stats is not None
+    assert sampled.document_stats.count.expected == pytest.approx(counted.document_stats.count.expected, rel=0.05)
+    assert sampled.document_stats.str_bytes.expected == pytest.approx(
+        counted.document_stats.str_bytes.expected, rel=0.03
+    )
 
 
-def test_directories_and_missing_files_are_refused_with_a_mend(tmp_path: Path) -> None:
-    write(tmp_path / "train.txt", b"words")
-    with pytest.raises(InputError, match="is a directory"):
-        check_files([str(tmp_path)])
-    with pytest.raises(InputError, match="no such file") as caught:
-        check_files([str(tmp_path / "tarin.txt")])
-    assert "train.txt" in caught.value.hint
-    with pytest.raises(InputError, match="stdin"):
-        check_files(["-"])
-    os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(InputError, match="not a regular file"):
-        check_files([str(tmp_path / "pipe")])
+def test_what_was_not_read_may_hold_an_emoji(tmp_path: Path, english: str) -> None:
+    plain = write(tmp_path / "plain.txt", english[:400_000].encode("ascii", "ignore"))
+    quoted = write(tmp_path / "quoted.txt", (english[:400_000] + "“quoted”" * 2000).encode())
+    depth = Depth(count_limit=0, scan_limit=1000)
+    assert read_corpus([quoted], depth=depth).stats.char_width_high == 4
+    assert read_corpus([plain], depth=depth).stats.char_width_high == 0
+    assert read_corpus([quoted]).stats.char_width_high == 0
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_unreadable_files_are_refused(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.txt", b"words")
-    os.chmod(path, 0)
-    with pytest.raises(InputError, match="permission denied"):
-        check_files([path])
+def test_exact_counts_whatever_the_limits_say(tmp_path: Path, english: str) -> None:
+    path = write(tmp_path / "a.txt", english[:300_000].encode())
+    counted = read_corpus([path]).stats
+    exact = read_corpus([path], depth=Depth(count_limit=0, scan_limit=0, exact=True)).stats
+    assert exact.tokens_exact
+    assert exact.tokens == counted.tokens
+
+
+def test_the_densest_stretch_is_found(tmp_path: Path) -> None:
+    sparse, dense = b"internationalization " * 150_000, b"1 ? 2 ! " * 150_000
+    stats = read_corpus([write(tmp_path / "a.txt", sparse + dense)]).stats
+    assert stats.densest > 1.4
+    assert read_corpus([write(tmp_path / "b.txt", sparse)]).stats.densest == pytest.approx(1, abs=0.02)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="NUL byte at offset 4"):
+        read_corpus([write(tmp_path / "a.txt", b"text\0with a NUL")])

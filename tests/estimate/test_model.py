@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from memguard.estimate.costs import Costs
 from memguard.estimate.model import Speeds, breaking_point, estimate, judge
 from memguard.estimate.plans import Options
+from memguard.estimate.terms import AUTO_WORKERS
 from memguard.records.codec import from_json, to_json
 from memguard.records.estimate import CorpusStats, Estimate, Range, SliceStats
 from memguard.records.limits import Constraint, Limits
@@ -90,6 +92,7 @@ def test_low_expected_high_are_in_order(size: int, width: int, error: float) -> 
     for plan in estimate(stats(size, width=width, error=error), limits(GIB), COSTS).plans:
         assert 0 <= plan.peak.low <= plan.peak.expected <= plan.peak.high
         assert plan.peak.expected == max(step.bytes for step in plan.steps)
+        assert plan.peak.high >= plan.peak.expected >= plan.peak.low
         assert plan.peak_step in {step.name for step in plan.steps}
 
 
@@ -99,6 +102,54 @@ def test_a_larger_limit_never_makes_it_worse(size: int, limit: int, more: int, m
     low, high = (limits(n, margin=margin, used=used) for n in (limit, limit + more))
     for peak in (plan.peak for plan in estimate(stats(size, error=0.05), limits(GIB), COSTS).plans):
         assert ORDER[judge(peak, high)] <= ORDER[judge(peak, low)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(sizes, st.integers(1, 64), st.integers(0, 64), st.integers(1, 32))
+def test_more_workers_never_need_less(size: int, workers: int, more: int, cores: int) -> None:
+    before, after = (
+        estimate(stats(size), limits(GIB), COSTS, options=Options(workers=count, cores=cores))
+        for count in (workers, workers + more)
+    )
+    for few, many in zip(before.plans, after.plans, strict=True):
+        assert many.peak.expected + 4096 >= few.peak.expected * (1 - 1e-6), few.name
+
+
+@settings(max_examples=60, deadline=None)
+@given(sizes, st.integers(1, 1 << 40))
+def test_as_many_workers_as_fit_do_fit_and_one_more_does_not(size: int, limit: int) -> None:
+    box, options = limits(limit), Options(workers=AUTO_WORKERS, cores=8)
+    for plan in estimate(stats(size), box, COSTS, options=options).plans:
+        if plan.workers_fit is None:
+            continue
+        assert plan.workers == max(1, plan.workers_fit)
+        assert (plan.verdict == "fits") == (plan.workers_fit > 0)
+        if plan.workers_fit < 8:
+            more = estimate(stats(size), box, COSTS, options=Options(workers=plan.workers_fit + 1, cores=8)).plans
+            assert next(p.verdict for p in more if p.name == plan.name) != "fits"
+
+
+@settings(max_examples=40, deadline=None)
+@given(sizes, st.integers(1, 10**8), st.integers(0, 10**8))
+def test_larger_chunks_and_batches_never_need_less(size: int, chunk: int, more: int) -> None:
+    small, large = (
+        estimate(stats(size), limits(GIB), COSTS, options=Options(chunk_chars=n, batch_rows=n))
+        for n in (chunk, chunk + more)
+    )
+    for before, after in zip(small.plans, large.plans, strict=True):
+        assert after.peak.expected + 4096 >= before.peak.expected * (1 - 1e-6), before.name
+
+
+def test_an_unseen_wide_character_is_in_the_high_end_alone() -> None:
+    seen = stats(10**8, width=2)
+    unseen = replace(seen, char_width_high=4)
+    for name in ("read-all", "char-list", "torch-tensor"):
+        before, after = (
+            next(p.peak for p in estimate(text, limits(GIB), COSTS).plans if p.name == name) for text in (seen, unseen)
+        )
+        assert after.expected == before.expected
+        assert after.low == before.low
+        assert after.high > before.high + 2 * 10**8
 
 
 def test_the_verdict_has_two_lines() -> None:
@@ -117,7 +168,9 @@ def test_a_small_box_recommends_streaming_and_says_how() -> None:
         stats(100_000_000), limits(512 * MIB, margin=64 * MIB), COSTS, speeds=Speeds(stream=150e6, tiktoken=9e6)
     )
     verdicts = {plan.name: plan.verdict for plan in result.plans}
-    assert verdicts == {"read-all": "killed", "chunked-list": "killed", "sharded-list": "killed", "stream": "fits"}
+    whole = ("read-all", "chunked-list", "sharded-list", "line-list", "int64-list", "list-of-lists", "jsonl-list")
+    assert {verdicts[name] for name in whole} == {"killed"}
+    assert verdicts["stream"] == "fits"
     assert result.recommended == "stream"
     assert result.next_command == "memguard tokenize a.txt -o tokens"
 

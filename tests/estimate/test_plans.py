@@ -7,7 +7,18 @@ from dataclasses import replace
 import pytest
 
 from memguard.estimate.costs import Costs
-from memguard.estimate.plans import PLANS, Options, Slice, Text, chunked_list, read_all, sharded_list, stream
+from memguard.estimate.plans import (
+    PLANS,
+    Documents,
+    Options,
+    Slice,
+    Text,
+    chunked_list,
+    plan_named,
+    read_all,
+    sharded_list,
+    stream,
+)
 from memguard.records.estimate import Step
 from memguard.units import MIB
 
@@ -45,8 +56,13 @@ def test_read_all_of_ascii() -> None:
     assert steps["np.array train"] == 200 * M + train + val + 2 * 20 * M
     assert steps["np.array val"] == 200 * M + val + 2 * 22 * M
     assert steps["tofile"] == 200 * M + 2 * 22 * M
-    # and what glibc keeps of tiktoken's growing Vec
-    assert steps["encode train"] == 200 * M + train + 4 * 20 * M + 16 * MIB
+    assert steps["encode train"] == 200 * M + train + 4 * 20 * M
+
+
+def test_of_a_text_below_32_mib_glibc_keeps_what_tiktokens_vec_has_outgrown() -> None:
+    small = replace(ASCII, bytes=30 * M, slices=(Slice(30 * M, 1, 0, 7 * M, 3 * M),))
+    steps = by_name(read_all(small, COSTS, Options()))
+    assert steps["encode"] == 30 * M + 8 * 7 * M + 32 * 3 * M + 4 * 7 * M + 16 * MIB
 
 
 def test_one_emoji_costs_four_bytes_a_character() -> None:
@@ -110,3 +126,73 @@ def test_every_step_says_what_it_is_made_of(plan: object, text: Text) -> None:
         assert step.bytes > 0
         assert step.formula.count("iB") >= 1
         assert " 0 B" not in step.formula
+
+
+# The same text as 20,000 documents of 5,000 characters, every fourth of them with a copy left by tiktoken.
+DOCUMENTS = replace(ASCII, documents=Documents(20_000, 101 * M, 25 * M))
+
+
+def peak(name: str, text: Text = DOCUMENTS, **options: int) -> int:
+    steps = plan_named(name).steps(text, COSTS, Options(**options))
+    return max(step.bytes for step in steps) - COSTS.baseline
+
+
+IDS = 8 * 22 * M + 32 * 11 * M
+
+
+def test_lists_of_documents() -> None:
+    strs = 101 * M + 8 * 20_000
+    assert peak("line-list") == peak("jsonl-list") == strs + 25 * M + IDS + 2 * 22 * M
+    assert peak("list-of-lists") == IDS + 80 * 20_000 + 8 * 22 * M + 2 * 22 * M
+    assert peak("list-of-arrays") == 2 * 22 * M + 152 * 20_000 + 2 * 22 * M
+    # Below 26,000 documents of 22 million tokens the array outweighs the Futures.
+    assert peak("encode-batch") == strs + 25 * M + IDS + 80 * 20_000 + 2 * 22 * M
+    many = replace(DOCUMENTS, documents=Documents(200_000, 110 * M, 25 * M))
+    assert peak("encode-batch", many) == 110 * M + 8 * 200_000 + 25 * M + IDS + (80 + 1680) * 200_000
+
+
+def test_arrays_instead_of_lists() -> None:
+    chunk = peak("chunk-stream")
+    assert peak("preallocated") == 2 * 22 * M + chunk
+    assert peak("array-module") < peak("preallocated") < peak("np-append") < peak("chunked-list")
+    assert chunk == 2 * M + 2 * (8 * 220_000 + 32 * 110_000) + 4 * 220_000
+
+
+def test_int64_and_torch_take_eight_bytes_a_token_more() -> None:
+    chunk = M + 8 * 220_000
+    assert peak("int64-list") == IDS + chunk + 8 * 22 * M + 2 * 22 * M
+    whole = replace(ASCII, slices=(Slice(100 * M, 1, 0, 22 * M, 11 * M),))
+    more = COSTS.rss("torch") - COSTS.baseline
+    assert peak("torch-tensor", whole) == more + 100 * M + IDS + 8 * 22 * M
+
+
+def test_characters_cost_their_slot() -> None:
+    assert peak("char-list") == 100 * M + 100 * M + 8 * 100 * M + 2 * 90 * M
+
+
+def test_a_shard_written_through_a_list() -> None:
+    shard = 5 * M
+    assert peak("tolist-shard", shard_tokens=shard) == 2 * shard + 8 * shard + 32 * shard // 2 + 4 * shard
+
+
+def test_batches_and_row_groups_bound_what_pyarrow_holds() -> None:
+    assert peak("iter-batches", batch_rows=100) < peak("iter-batches", batch_rows=10_000) < peak("parquet-list")
+    small = peak("iter-batches", batch_rows=100, row_group_rows=1000)
+    assert small < peak("iter-batches", batch_rows=100) - 50 * M
+
+
+def test_every_worker_holds_a_file() -> None:
+    files = replace(DOCUMENTS, largest_files=(10 * M,) * 8)
+    one, two, four = (peak("pool-files", files, workers=n, cores=8) for n in (1, 2, 4))
+    file = 10 * M + (IDS + 4 * 22 * M) // 10
+    assert two - one == pytest.approx(file + 10 * MIB, abs=2)
+    assert four - two == pytest.approx(2 * (file + 10 * MIB), abs=2)
+    # Beyond the cores they are seldom at their worst together.
+    assert peak("pool-files", files, workers=4, cores=2) < four
+
+
+def test_every_process_of_map_gets_a_dataset_in_memory() -> None:
+    for name, table in (("datasets-map", 0), ("from-dict-map", 100 * M)):
+        ids = (IDS + 8 * 22 * M) // 20  # 1,000 of 20,000 documents
+        difference = peak(name, workers=3) - peak(name, workers=2)
+        assert difference == pytest.approx(30 * MIB + table + ids, rel=1e-3)

@@ -32,7 +32,7 @@ def files(directory: Path, *contents: bytes) -> Files:
 
 def profile(source: Files, *, count: bool, translate: bool = False, seed: int = 0, encode=words) -> TokenProfile:
     if count:
-        return count_tokens(source, encode, cached_int_max=256, translate=translate)
+        return count_tokens(source, lambda: encode, cached_int_max=256, translate=translate, workers=2)
     return sample_tokens(source, encode, cached_int_max=256, translate=translate, seed=seed)
 
 
@@ -79,7 +79,7 @@ def test_malformed_bytes_are_repaired_before_they_are_encoded(tmp_path: Path) ->
         return words(data)
 
     source = files(tmp_path, b"good \xff bad " * 50)
-    result = count_tokens(source, strict, cached_int_max=256, translate=False, repair=True)
+    result = count_tokens(source, lambda: strict, cached_int_max=256, translate=False, repair=True)
     assert sum(result.tokens) == len(words(("good \ufffd bad " * 50).encode()))
 
 

@@ -1,0 +1,34 @@
+"""What a part of the text is in figures, and what CorpusStats does not say of the whole. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Piece", "TextShape"]
+
+
+@dataclass(frozen=True, slots=True)
+class TextShape:
+    """What CorpusStats does not say: the longest line, the words, and which share each of the script's inputs is."""
+
+    longest_line: int = 0  # bytes; 0: not known, an average one is taken
+    words: int = 0
+    word_strings: int = 0  # bytes of all words as str objects, with their slots
+    sources: tuple[tuple[str, float], ...] = ()  # the script's names of its inputs → share of all bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    chars: float = 0.0
+    text: float = 0.0  # width × chars
+    raw: float = 0.0
+    utf8: float = 0.0  # of str that are not ASCII
+    tokens: float = 0.0
+    boxed: float = 0.0
+    share: float = 0.0  # of all the text
+
+    def times(self, factor: float) -> Piece:
+        return Piece(*(getattr(self, name) * factor for name in self.__slots__))
+
+    def plus(self, other: Piece) -> Piece:
+        return Piece(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))

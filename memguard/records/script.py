@@ -1,0 +1,97 @@
+"""What `memguard estimate --script` read out of a script: its plan, its steps, and what was not understood.
+
+It is the `script` of an estimate/1 record. Steps, variables and uses carry their place in the source (lines from 1,
+columns from 0 in UTF-8 bytes, as ast counts them), so that a tool can rewrite the script from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from memguard.records.estimate import Estimate, Range
+
+__all__ = [
+    "LineMemory",
+    "ScriptEstimate",
+    "ScriptPlanEstimate",
+    "ScriptReport",
+    "ScriptStep",
+    "Unrecognised",
+    "Use",
+    "Variable",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptStep:
+    name: str  # encode (line 21); unique but for two of a kind on one line
+    kind: str  # read, slice, encode, extend, append, array, …
+    line: int | None  # None: before the first line, while libraries are loaded
+    col: int
+    end_line: int | None
+    end_col: int
+    variable: str  # the one that the step is about; "" for a value without a name
+    bytes: int  # alive at its worst moment, the interpreter's baseline included
+    formula: str  # in words: everything that is alive, with its size
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptPlanEstimate:
+    name: str  # one of the named plans, or unknown
+    peak: Range
+    peak_step: str  # the name of one of the steps
+    peak_line: int | None
+    steps: tuple[ScriptStep, ...]
+    parameters: dict[str, str]  # chunk, shard, workers, dtype, container, val_fraction, …
+    verdict: str  # fits | tight | killed
+
+
+@dataclass(frozen=True, slots=True)
+class Unrecognised:
+    line: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    line: int
+    col: int
+    end_line: int
+    end_col: int
+    context: str  # store | load | delete
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A name that holds something of the input's size at some moment."""
+
+    name: str  # ids, self.buffer
+    scope: str  # "" for the module, main, Writer.flush
+    kinds: tuple[str, ...]  # text, ids, array, strings, …
+    bytes: int  # the most it holds itself
+    uses: tuple[Use, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LineMemory:
+    line: int
+    bytes: int  # the most that is alive while this line runs
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptReport:
+    path: str
+    plan: ScriptPlanEstimate
+    unrecognised: tuple[Unrecognised, ...]
+    inputs: tuple[str, ...]  # paths that the script names itself
+    encoding: str  # tiktoken's name of it
+    lines: tuple[LineMemory, ...]
+    variables: tuple[Variable, ...]
+    source: str
+
+
+@dataclass(frozen=True)
+class ScriptEstimate(Estimate):
+    """An estimate/1 record with the script that it was made for; the plans are those of the same files."""
+
+    script: ScriptReport | None = None

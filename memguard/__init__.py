@@ -19,6 +19,8 @@ if TYPE_CHECKING:
         ShardError,
         SystemInterfaceError,
     )
+    from memguard.tokens.job import tokenize
+    from memguard.tokens.library import ShardWriter, iter_token_blocks
 
 __version__ = "0.1.0"
 
@@ -30,12 +32,21 @@ __all__ = [
     "MemguardError",
     "MemoryLimitExceeded",
     "ShardError",
+    "ShardWriter",
     "SystemInterfaceError",
     "__version__",
+    "iter_token_blocks",
+    "tokenize",
 ]
+
+_TOKENS = {"ShardWriter": "library", "iter_token_blocks": "library", "tokenize": "job"}  # their files in tokens/
 
 
 def __getattr__(name: str) -> Any:
+    if name in _TOKENS:
+        import importlib
+
+        return getattr(importlib.import_module(f"memguard.tokens.{_TOKENS[name]}"), name)
     if name in __all__:
         from memguard import errors
 

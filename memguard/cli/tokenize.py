@@ -1,11 +1,12 @@
-"""Stream text files into token files, with bounded memory and exactly tiktoken's tokens.
+"""Stream text into token files, with bounded memory and exactly tiktoken's tokens.
 
-Writes train.bin and val.bin (nanoGPT's layout: token ids one after the other, no header) and manifest.json into one
-directory. Each FILE is one text; its tokens are those of tiktoken's encode_ordinary(text). Nothing stands under its
-final name before it is complete.
+FILE is a text file, JSON lines, CSV or Parquet, plain or compressed (gzip, bzip2, xz, zstd), a directory of them, a
+pattern, a URL (with fsspec), or - for stdin. A text file is one text unless you say what a document is; a record is a
+document. Nothing stands under its final name before it is complete; after a kill, --resume goes on.
 
   memguard tokenize train.txt -o data
-  memguard tokenize part1.txt part2.txt -o data --eot --val-fraction 0.01
+  memguard tokenize corpus/ -o data --documents blank-line --val-fraction 0.01
+  memguard tokenize 'part-*.parquet' -o data --column text --format npy --val-by shard
   zcat big.txt.gz | memguard tokenize - -o data --val-fraction 0
 """
 
@@ -14,10 +15,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from memguard.cli.output import terminal_width, use_color, write_json
 from memguard.errors import ConfigError
@@ -33,36 +35,83 @@ __all__ = ["add_arguments", "main"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", metavar="FILE", help="UTF-8 text; - is stdin")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="file, directory, pattern or URL; - is stdin")
     parser.add_argument("-o", "--output", metavar="DIR", help="default: FILE's name with _tokens, in this directory")
     parser.add_argument("--encoding", default="gpt2", metavar="NAME", help="tiktoken's name of it (default: gpt2)")
-    parser.add_argument(
-        "--val-fraction",
-        type=float,
-        default=0.1,
-        metavar="F",
-        help="this share of the bytes, from the end, goes to val.bin; 0 writes train.bin alone (default: 0.1)",
+    _input_arguments(parser.add_argument_group("what is read"))
+    _output_arguments(parser.add_argument_group("what is written"))
+    _work_arguments(parser.add_argument_group("how"))
+
+
+def _input_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--input-format", choices=("text", "jsonl", "csv", "parquet"), help="default: what each file's name says"
     )
-    parser.add_argument("--eot", action="store_true", help="append the end-of-text token after each file")
-    parser.add_argument(
+    group.add_argument(
+        "--documents",
+        choices=("file", "line", "blank-line"),
+        help="what a document is in a text file (default: the whole file is one text)",
+    )
+    group.add_argument(
+        "--separator", metavar="TEXT", help=r"documents are what stands between this text; \n, \t and \\ are understood"
+    )
+    group.add_argument(
+        "--text-field",
+        "--column",
+        dest="column",
+        default="text",
+        metavar="NAME",
+        help="the text in JSON lines, CSV and Parquet (default: text)",
+    )
+    group.add_argument(
         "--errors",
         choices=("strict", "replace", "ignore"),
         default="strict",
         help="bytes that are not UTF-8: stop and name the place, put U+FFFD, or leave out (default: strict)",
     )
-    parser.add_argument("--workers", type=int, metavar="N", help="threads (default: cores, as far as memory allows)")
-    parser.add_argument(
+
+
+def _output_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--format",
+        choices=("nanogpt", "npy", "llmc", "megatron"),
+        default="nanogpt",
+        help="nanogpt: train.bin, val.bin; npy, llmc: shards; megatron: .bin and .idx (default: nanogpt)",
+    )
+    group.add_argument(
+        "--val-fraction", type=float, default=0.1, metavar="F", help="share that is val; 0: train alone (default: 0.1)"
+    )
+    group.add_argument(
+        "--val-by",
+        choices=("tail", "document", "shard"),
+        help="val is the end of the input, documents spread over all of it by their hash, or the first shard "
+        "(default: document where documents are known, else tail)",
+    )
+    group.add_argument("--shard-tokens", metavar="N", help="tokens per shard, as 100M (default: 100M)")
+    group.add_argument(
+        "--eot",
+        action=argparse.BooleanOptionalAction,
+        help="end-of-text token after each document, in a text file at its end (default: where documents are known)",
+    )
+    group.add_argument("--eot-first", action="store_true", help="before each document instead")
+    group.add_argument("--offsets", action="store_true", help="write where documents begin (SPLIT.offsets.bin)")
+
+
+def _work_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--resume", action="store_true", help="go on with an unfinished job in DIR, if there is one")
+    group.add_argument("--overwrite", action="store_true", help="replace the files of an earlier job in DIR")
+    group.add_argument("--workers", type=int, metavar="N", help="threads (default: cores, as far as memory allows)")
+    group.add_argument(
         "--max-memory",
         default="256M",
         metavar="SIZE",
         help="anonymous memory of the whole job, at most; 10%% is of this machine's (default: 256M)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--engine", choices=("auto", "gigatoken", "tiktoken"), default="auto", help="default: the faster exact one"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace the files of an earlier job in DIR")
-    parser.add_argument("--json", action="store_true", help="print the manifest to stdout")
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no summary")
+    group.add_argument("--json", action="store_true", help="print the manifest to stdout")
+    group.add_argument("-q", "--quiet", action="store_true", help="no progress and no summary")
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -71,6 +120,9 @@ def main(arguments: argparse.Namespace) -> int:
         raise ConfigError(
             f"--workers must be at least 1: {arguments.workers}", "leave it out to use the cores there are"
         )
+    if arguments.resume and arguments.overwrite:
+        raise ConfigError("--resume and --overwrite exclude each other", "give one of them")
+    options = _options(arguments)
     max_memory = parse_size(arguments.max_memory, total=_total_memory())
     show = _Display(arguments.quiet)
     try:
@@ -80,18 +132,20 @@ def main(arguments: argparse.Namespace) -> int:
             manifest = tokenize(
                 arguments.files,
                 out,
-                encoding=arguments.encoding,
-                val_fraction=arguments.val_fraction,
-                eot=arguments.eot,
-                errors=arguments.errors,
                 engine=arguments.engine,
                 workers=arguments.workers,
                 max_memory=max_memory,
+                resume=arguments.resume,
                 overwrite=arguments.overwrite,
                 progress=progress,
+                **options,
             )
     except (_Ended, KeyboardInterrupt) as end:
-        print("memguard tokenize: stopped; no file was left behind", file=sys.stderr)
+        from memguard.tokens.journal import JOURNAL
+
+        kept = os.path.exists(os.path.join(out, JOURNAL))
+        what = "the same command with --resume goes on" if kept else "no file was left behind"
+        print(f"memguard tokenize: stopped; {what}", file=sys.stderr)
         return 128 + (end.number if isinstance(end, _Ended) else signal.SIGINT)
     if not arguments.quiet:
         show.summary(manifest, out)
@@ -100,9 +154,34 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The fields of memguard.tokens.options.Options."""
+    names = ("encoding", "input_format", "documents", "column", "errors", "format", "val_fraction", "val_by", "offsets")
+    options = {name: getattr(arguments, name) for name in names}
+    options["eot"] = "prepend" if arguments.eot_first else arguments.eot
+    options["separator"] = None if arguments.separator is None else _unescaped(arguments.separator)
+    options["shard_tokens"] = None if arguments.shard_tokens is None else _count(arguments.shard_tokens)
+    return options
+
+
+def _unescaped(text: str) -> str:
+    known = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
+    return re.sub(r"\\([ntr\\])", lambda match: known[match[1]], text)
+
+
+def _count(text: str) -> int:
+    """`100M`, `5e8`, `100_000_000`."""
+    match = re.fullmatch(r"([\d_]+(?:\.\d+)?(?:e\d+)?)([kMGB]?)", text.strip())
+    number = float(match[1]) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "B": 1e9}[match[2]] if match else 0.0
+    if number < 1 or number != int(number):
+        raise ConfigError(f"--shard-tokens is no number of tokens: {text!r}", "write it as 100M or 100000000")
+    return int(number)
+
+
 def _default_directory(first: str) -> str:
     name = "stdin" if first == "-" else os.path.basename(os.path.abspath(first))
-    return (os.path.splitext(name)[0] or name) + "_tokens"
+    stem = re.sub(r"[*?\[\]]+", "", name).split(".")[0].strip("-_")
+    return (stem or "text") + "_tokens"
 
 
 def _total_memory() -> int | None:
@@ -161,13 +240,13 @@ class _Display:
         columns = (
             BarColumn(bar_width=None),
             TextColumn("{task.percentage:>3.0f}%"),
-            TextColumn("{task.fields[speed]}"),
+            TextColumn("{task.fields[speed]}  {task.fields[tokens]}"),
             TextColumn("RAM {task.fields[memory]}"),
             TextColumn("ETA"),
             TimeRemainingColumn(compact=True),
         )
         with Bar(*columns, console=console, transient=True, expand=True) as bar:
-            task = bar.add_task("", total=None, speed="starting", memory="–")
+            task = bar.add_task("", total=None, speed="starting", tokens="", memory="–")
 
             def update(now: Progress) -> None:
                 self.last = now
@@ -175,7 +254,8 @@ class _Display:
                     task,
                     total=now.bytes_total,
                     completed=now.bytes_done,
-                    speed=f"{_speed(now.bytes_done, now.seconds)}  {_token_speed(now.tokens, now.seconds)}",
+                    speed=_speed(now.bytes_done - now.bytes_before, now.seconds),
+                    tokens=f"{format_count(now.tokens)} tokens",
                     memory=format_size(now.memory),
                 )
 
@@ -185,36 +265,59 @@ class _Display:
         self.last = now
 
     def summary(self, manifest: Manifest, out: str) -> None:
-        for line in _summary(manifest, out, self.last.seconds if self.last else 0.0, _peak_memory()):
+        for line in _summary(manifest, out, self.last, _peak_memory()):
             print(line, file=sys.stderr)
 
 
-def _summary(manifest: Manifest, out: str, seconds: float, peak: int | None) -> Iterator[str]:
+_SHOWN = 6  # shards
+
+
+def _summary(manifest: Manifest, out: str, last: Progress | None, peak: int | None) -> Iterator[str]:
     size = sum(source.bytes for source in manifest.inputs)
     tokens = sum(shard.tokens for shard in manifest.shards)
+    documents = sum(shard.documents or 0 for shard in manifest.shards) if manifest.options.get("eot") != "none" else 0
+    what = f"{_counted(documents, 'document')} in " if documents else ""
     files = _counted(len(manifest.inputs), "file")
-    yield f"{_counted(tokens, f'{manifest.encoding.name} token')} from {files}, {format_size(size)}"
-    width = max(len(os.path.join(out, shard.path)) for shard in manifest.shards)
-    digits = max(len(format_count(shard.tokens)) for shard in manifest.shards)
-    for shard in manifest.shards:
-        path = os.path.join(out, shard.path)
-        count = format_count(shard.tokens)
-        yield f"  {path:<{width}}  {count:>{digits}} tokens  {format_size(shard.bytes)}, {manifest.dtype}"
-    facts = [f"{size / tokens:.2f} bytes per token"] if tokens else []
-    facts.append(format_duration(seconds))
-    if seconds > 1:  # below that the start of the process is all there is to measure
-        facts += [_speed(size, seconds), _token_speed(tokens, seconds)]
-    if peak is not None:
-        facts.append(f"peak memory {format_size(peak)}")
-    yield "  " + ", ".join(facts)
+    yield f"{_counted(tokens, f'{manifest.encoding.name} token')} from {what}{files}, {format_size(size)}"
+    yield from _shard_lines(manifest, out)
+    if last is None:
+        yield "  all of it was done already"
+    else:
+        facts = [f"{size / tokens:.2f} bytes per token"] if tokens else []
+        facts.append(format_duration(last.seconds))
+        if last.seconds > 1:  # below that the start of the process is all there is to measure
+            facts.append(_speed(last.bytes_done - last.bytes_before, last.seconds))
+            if not last.bytes_before:
+                facts.append(_token_speed(tokens, last.seconds))
+        if peak is not None:
+            facts.append(f"peak memory {format_size(peak)}")
+        yield "  " + ", ".join(facts)
+        if last.bytes_before:
+            yield f"  note: an earlier run had done {format_size(last.bytes_before)} of the input"
     yield from (f"  note: {note}" for note in _notes(manifest))
+
+
+def _shard_lines(manifest: Manifest, out: str) -> Iterator[str]:
+    shards = manifest.shards
+    shown = shards if len(shards) <= _SHOWN else shards[: _SHOWN - 1]
+    width = max((len(os.path.join(out, shard.path)) for shard in shown), default=0)
+    digits = max((len(format_count(shard.tokens)) for shard in shown), default=0)
+    for shard in shown:
+        path, count = os.path.join(out, shard.path), format_count(shard.tokens)
+        yield f"  {path:<{width}}  {count:>{digits}} tokens  {format_size(shard.bytes)}, {manifest.dtype}"
+    rest = shards[len(shown) :]
+    if rest:
+        count = format_count(sum(shard.tokens for shard in rest))
+        yield f"  … and {len(rest)} more  {count} tokens  {format_size(sum(shard.bytes for shard in rest))}"
 
 
 def _notes(manifest: Manifest) -> Iterator[str]:
     if manifest.invalid_bytes:
         what = "replaced by U+FFFD" if manifest.options.get("errors") == "replace" else "left out"
         yield f"{_counted(manifest.invalid_bytes, 'byte')} not UTF-8, {what}"
-    if manifest.dtype == "uint32":
+    if manifest.skipped:
+        yield f"{_counted(manifest.skipped, 'record')} without a text, left out"
+    if manifest.dtype == "uint32" and manifest.format == "nanogpt":
         yield (
             f"{manifest.encoding.name} has {format_count(manifest.encoding.n_vocab)} tokens, too many for uint16: "
             "the files are uint32 (nanoGPT's loader reads uint16)"
@@ -222,8 +325,8 @@ def _notes(manifest: Manifest) -> Iterator[str]:
     if any(shard.split == "val" and not shard.tokens for shard in manifest.shards):
         yield "the text is too short to divide: val.bin is empty"
     for source in manifest.inputs:
-        if os.path.splitext(source.path)[1] in (".json", ".jsonl", ".csv", ".tsv"):
-            yield f"{source.path} was taken as plain text, its syntax included"
+        if os.path.splitext(source.path)[1] == ".json":
+            yield f"{source.path} was taken as plain text, its syntax included (JSON lines: --input-format jsonl)"
 
 
 def _counted(number: int, noun: str) -> str:

@@ -10,12 +10,23 @@ from dataclasses import dataclass
 from memguard.errors import ConfigError
 from memguard.units import KIB, MIB, format_size
 
-__all__ = ["BARE_PROCESS", "DEFAULT_MEMORY", "Budget", "divide"]
+__all__ = ["BARE_PROCESS", "DEFAULT_MEMORY", "READERS", "Budget", "divide"]
 
 DEFAULT_MEMORY = 256 * MIB
 
 # Anonymous memory, measured with CPython 3.11, numpy 2.4 and gigatoken 0.10 (tests/bench/tokenize.py prints the sum).
 BARE_PROCESS = 24 * MIB  # interpreter, numpy, the engine's code, the vocabulary, progress display
+# What reading costs beside the blocks, by kind of file or compression: zstd's window (8 MiB at most), xz's dictionary
+# (64 MiB at xz -9), bzip2's block, pyarrow with its buffers.
+READERS = {
+    "gzip": MIB,
+    "bzip2": 8 * MIB,
+    "xz": 68 * MIB,
+    "zstd": 12 * MIB,
+    "parquet": 48 * MIB,
+    "jsonl": 4 * MIB,
+    "csv": 4 * MIB,
+}
 _MARGIN = 12 * MIB  # what the allocator keeps of freed blocks, and what these figures are off by
 _ENGINE = 32 * MIB  # one gigatoken tokenizer's tables
 _TIKTOKEN = 30 * MIB  # tiktoken's tables, shared by all workers
@@ -45,9 +56,15 @@ class Budget:
     forget_at: int  # anonymous memory at which a word cache is dropped, in a process that holds nothing else
 
 
-def divide(max_memory: int, workers: int | None, cores: int, engine: str, block: int | None = None) -> Budget:
-    """`workers` and `block` as asked for; None: chosen. Raises ConfigError where `max_memory` cannot hold that."""
+def divide(
+    max_memory: int, workers: int | None, cores: int, engine: str, block: int | None = None, reader: int = 0
+) -> Budget:
+    """`workers` and `block` as asked for; None: chosen. `reader`: bytes that the input needs (READERS).
+
+    Raises ConfigError where `max_memory` cannot hold that.
+    """
     per_engine, process = (_ENGINE, BARE_PROCESS) if engine == "gigatoken" else (0, BARE_PROCESS + _TIKTOKEN)
+    process += reader
     least, shared = per_engine + _WORKER_FLOOR, process + _MARGIN
     possible = (max_memory - shared) // least
     if possible < 1 or (workers or 1) > possible:

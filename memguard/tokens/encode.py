@@ -32,6 +32,10 @@ ENGINES = ("auto", "gigatoken", "tiktoken")
 
 _GPT2_EOT = 50256
 
+# Stands between the documents of one call: the four separators of ASCII, in order. A text that holds it is encoded
+# another way.
+_SEPARATOR = b"\x1c\x1d\x1e\x1f"
+
 # The pattern of GPT-2's release. tiktoken has an equivalent, faster form of it, which is preferred where it is there.
 _GPT2_PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
 
@@ -54,6 +58,10 @@ class Engine(Protocol):
     eot: int | None
 
     def encode(self, data: bytes) -> Ids: ...
+
+    def encode_documents(self, documents: list[bytes]) -> Ids:
+        """Each document by itself, and the id `n_vocab`, which no text has, between one and the next."""
+        ...
 
     def forget(self) -> bool:
         """Gives back memory held for speed alone; False where there is none to give."""
@@ -115,8 +123,8 @@ def load_encoding(name: str) -> tiktoken.Encoding:
             raise _missing_file(name, wanted[-1], error) from error
 
 
-def make_engine(name: str, engine: str = "auto") -> Engine:
-    """An engine for the encoding `name`: `gigatoken`, `tiktoken`, or `auto`.
+def make_engine(name: str, engine: str = "auto", *, documents: bool = False) -> Engine:
+    """An engine for the encoding `name`: `gigatoken`, `tiktoken`, or `auto`; with `documents`, for encode_documents.
 
     `auto` is gigatoken where it is installed and its tokens are known to equal tiktoken's, else tiktoken.
     Raises EngineNotInstalled when gigatoken is asked for by name and is not there.
@@ -132,7 +140,7 @@ def make_engine(name: str, engine: str = "auto") -> Engine:
                     "the engine gigatoken is not installed", "pip install gigatoken, or --engine tiktoken", extra="all"
                 ) from None
         else:
-            return _Gigatoken(name)
+            return _Gigatoken(name, documents)
     return _Tiktoken(name)
 
 
@@ -157,6 +165,13 @@ class _Tiktoken:
             raise ValueError(f"tiktoken itself gave up ({error})") from None
         return np.array(ids, dtype=np.uint32)
 
+    def encode_documents(self, documents: list[bytes]) -> Ids:
+        import numpy as np
+
+        separator = np.array([self.n_vocab], dtype=np.uint32)
+        parts = [part for document in documents for part in (separator, self.encode(document))]
+        return np.concatenate(parts[1:]) if parts else separator[:0]
+
     def forget(self) -> bool:
         return False
 
@@ -171,7 +186,7 @@ class _Gigatoken:
 
     name = "gigatoken"
 
-    def __init__(self, encoding_name: str) -> None:
+    def __init__(self, encoding_name: str, documents: bool) -> None:
         from gigatoken.gigatoken_rs import BytesSource, PadTruncate
 
         vocabulary = load_vocabulary(encoding_name)
@@ -181,16 +196,29 @@ class _Gigatoken:
         self._pattern = _GIGATOKEN_PATTERN[vocabulary.family]
         self.n_vocab, self.eot = vocabulary.n_vocab, vocabulary.eot
         self._source, self._padding = BytesSource, PadTruncate(0)
+        # Without special tokens, or `<|endoftext|>` in the text would become 50256, which encode_ordinary never gives.
+        # The one exception is our own separator: the engine takes the documents apart there, a whole block in one call.
+        self._special = {_SEPARATOR.decode(): self.n_vocab} if documents else {}
         self._tokenizer = self._load()
 
     def _load(self) -> Any:
         from gigatoken.gigatoken_rs import BPETokenizer
 
-        # Without special tokens, or `<|endoftext|>` in the text would become 50256, which encode_ordinary never gives.
         with _as_file(_rank_file(self._encoding_name)) as path:
-            return BPETokenizer.from_tiktoken(path, self._pattern, {})
+            return BPETokenizer.from_tiktoken(path, self._pattern, self._special)
 
     def encode(self, data: bytes) -> Ids:
+        if self._special and _SEPARATOR in data:
+            return _Tiktoken(self._encoding_name).encode(data)  # a text that holds our separator: once in a lifetime
+        return self._encode(data)
+
+    def encode_documents(self, documents: list[bytes]) -> Ids:
+        joined = _SEPARATOR.join(documents)
+        if joined.count(_SEPARATOR) != len(documents) - 1:
+            return _Tiktoken(self._encoding_name).encode_documents(documents)
+        return self._encode(joined)
+
+    def _encode(self, data: bytes) -> Ids:
         rows, _ = self._tokenizer.encode_batch_padded(self._source(data), self._padding, parallel=False)
         ids: Ids = rows.reshape(-1)
         return ids

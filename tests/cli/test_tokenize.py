@@ -59,18 +59,24 @@ def test_json_is_the_manifest_and_quiet_is_quiet(text: Path, capsys: pytest.Capt
 
 def test_notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("a.jsonl").write_bytes(b'{"a":1}\xff')
-    assert main(["tokenize", "a.jsonl", "--errors", "replace"]) == 0
+    Path("a.json").write_bytes(b'{"a":1}\xff')
+    assert main(["tokenize", "a.json", "--errors", "replace"]) == 0
     err = capsys.readouterr().err
     assert "1 byte not UTF-8, replaced by U+FFFD" in err
     assert "taken as plain text" in err
+    Path("b.jsonl").write_text('{"text": "one two"}\n{"text": null}\n{"text": "three"}\n')
+    assert main(["tokenize", "b.jsonl", "--val-fraction", "0"]) == 0
+    err = capsys.readouterr().err
+    assert "from 2 documents in 1 file" in err
+    assert "1 record without a text, left out" in err
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
         (["none.txt"], 3, ["none.txt", "No such file"]),
-        (["."], 3, [". is a directory", "*.txt"]),
+        (["folder"], 3, ["folder", "no file that is text"]),
+        (["*.md"], 3, ["no file matches *.md"]),
         (["empty.txt"], 3, ["empty.txt is empty"]),
         (["bad.txt"], 3, ["bad.txt is not UTF-8", "0xff", "offset 4", "--errors replace"]),
         (["input.txt", "--encoding", "gtp2"], 2, ["gtp2", "did you mean gpt2"]),
@@ -80,6 +86,17 @@ def test_notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
         (["input.txt", "--val-fraction", "1"], 2, ["--val-fraction"]),
         (["input.txt", "-o", "input.txt"], 3, ["input.txt is a file"]),
         (["-"], 2, ["stdin has no known size", "--val-fraction 0"]),
+        (["input.txt", "--shard-tokens", "some", "--format", "npy"], 2, ["--shard-tokens", "some"]),
+        (["input.txt", "--shard-tokens", "1M"], 2, ["nanogpt has no shards"]),
+        (["input.txt", "--val-by", "shard"], 2, ["no shards to take val from"]),
+        (["input.txt", "--val-by", "document"], 2, ["needs documents", "--documents"]),
+        (["input.txt", "--separator", ""], 2, ["--separator"]),
+        (["input.txt", "--separator", "x", "--documents", "line"], 2, ["exclude each other"]),
+        (["input.txt", "--resume", "--overwrite"], 2, ["exclude each other"]),
+        (["rows.jsonl"], 3, ["rows.jsonl", "byte 22", "no field 'text'", "it has: id"]),
+        (["rows.jsonl", "--text-field", "id"], 3, ["'id'", "byte 0", "no text but int"]),
+        (["broken.jsonl"], 3, ["broken.jsonl", "byte 0", "no JSON"]),
+        (["rows.csv", "--column", "txt"], 3, ["rows.csv", "no column 'txt'", "it has: id, text"]),
         ([], 2, ["FILE"]),
     ],
 )
@@ -88,6 +105,10 @@ def test_mistakes_are_one_clear_line(
 ) -> None:
     Path("empty.txt").touch()
     Path("bad.txt").write_bytes(b"abc \xff def")
+    Path("folder").mkdir()
+    Path("rows.jsonl").write_text('{"id": 1, "text": ""}\n{"id": 2}\n')
+    Path("broken.jsonl").write_text('{"text": "a"\n')
+    Path("rows.csv").write_text("id,text\n1,a\n")
     before = sorted(os.listdir())
     assert main(["tokenize", *arguments]) == code
     out, err = capsys.readouterr()
@@ -129,7 +150,7 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals, englis
         process.stdin.write(english.encode() * 4)
         process.stdin.flush()
         deadline = time.monotonic() + 20
-        while not list(tmp_path.glob("data/.train.bin.*.tmp")):
+        while not list(tmp_path.glob("data/.train.bin.tmp")):
             assert time.monotonic() < deadline
             time.sleep(0.02)
         process.send_signal(number)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from memguard.errors import ConfigError, InputError, ManifestMismatch, MemguardError, ShardError
 from memguard.records.manifest import Manifest
 from memguard.tokens import job as jobs
-from memguard.tokens.encode import Vocabulary, load_encoding
+from memguard.tokens import pool as pools
+from memguard.tokens.encode import Vocabulary, _Gigatoken, load_encoding
 from memguard.tokens.job import Progress, tokenize
 from memguard.tokens.manifest import read_manifest
 from tests.tokens.test_split import NASTY
@@ -182,19 +183,6 @@ def test_an_interrupted_job_leaves_nothing(mixed: Path, tmp_path: Path, error: t
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("failing", ["write_manifest", "sync_directory"])
-def test_a_failure_while_publishing_leaves_nothing(
-    mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
-) -> None:
-    def fail(*_: Any) -> None:
-        raise ShardError("the disk went away")
-
-    monkeypatch.setattr(jobs, failing, fail)
-    with pytest.raises(ShardError, match="went away"):
-        tokenize([mixed], tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
 def test_too_little_room_is_said_early(mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "free_space", lambda directory: 10_000)
     with pytest.raises(ShardError, match=r"needs about .* more, and 9\.77 KiB is free"):
@@ -205,14 +193,12 @@ def test_too_little_room_is_said_early(mixed: Path, tmp_path: Path, monkeypatch:
 def test_word_caches_are_dropped_when_memory_runs_short(
     mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from memguard.tokens.encode import _Gigatoken
-
     forgotten = []
     real = _Gigatoken.forget
     monkeypatch.setattr(_Gigatoken, "forget", lambda self: forgotten.append(1) or real(self))
-    monkeypatch.setattr(jobs, "_FORGET_INTERVAL", 8192)
-    readings = iter([0])  # nothing at the start of the job, far too much ever after
-    monkeypatch.setattr(jobs, "_anonymous_memory", lambda: next(readings, 1 << 40))
+    monkeypatch.setattr(pools, "_FORGET_INTERVAL", 8192)
+    monkeypatch.setattr(jobs, "anonymous_memory", lambda: 0)  # nothing at the start of the job
+    monkeypatch.setattr(pools, "anonymous_memory", lambda: 1 << 40)  # far too much ever after
     tokenize([mixed], tmp_path / "out", block=16384, val_fraction=0, workers=1)
     assert len(forgotten) > 3
     assert read(tmp_path / "out", "train.bin") == expected(mixed.read_bytes().decode())
@@ -221,11 +207,10 @@ def test_word_caches_are_dropped_when_memory_runs_short(
 def test_what_the_callers_code_holds_is_not_the_jobs(
     mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from memguard.tokens.encode import _Gigatoken
-
     monkeypatch.setattr(_Gigatoken, "forget", lambda self: pytest.fail("a word cache was dropped"))
-    monkeypatch.setattr(jobs, "_FORGET_INTERVAL", 0)
-    monkeypatch.setattr(jobs, "_anonymous_memory", lambda: 1 << 40)
+    monkeypatch.setattr(pools, "_FORGET_INTERVAL", 0)
+    monkeypatch.setattr(jobs, "anonymous_memory", lambda: 1 << 40)
+    monkeypatch.setattr(pools, "anonymous_memory", lambda: 1 << 40)
     tokenize([mixed], tmp_path / "out", block=16384)
 
 

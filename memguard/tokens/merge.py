@@ -1,0 +1,291 @@
+"""Finished jobs joined into one: their shards one after the other, and a manifest that still names every source.
+
+nanoGPT's and Megatron-LM's files are joined into one per split; shards of N tokens are copied as they are, numbered
+anew. Each byte that is read is held against its manifest's SHA-256. Nothing stands under its final name before all of
+it is on the disk, and the jobs that are joined stay as they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from memguard import __version__
+from memguard.errors import ConfigError, InputError, ManifestMismatch, ShardError
+from memguard.records.manifest import FileInfo, Manifest, ShardInfo, parts_of
+from memguard.tokens.checkpoint import OffsetsFile, ResumableShard
+from memguard.tokens.directory import Desk, job_of, prepare_directory, remove_old_files
+from memguard.tokens.formats import FORMATS, Format
+from memguard.tokens.manifest import MANIFEST, read_manifest, write_manifest
+from memguard.tokens.readers import DocumentEnds, TokenProgress, open_reader
+from memguard.tokens.writer import disk_errors, free_space, sync_directory, temporary_of
+from memguard.units import format_size
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Ends = npt.NDArray[np.int64]
+
+__all__ = ["merge"]
+
+_BLOCK = 1 << 20  # bytes of an offsets file read at a time
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    directory: str
+    manifest: Manifest
+
+    def shards(self, split: str) -> list[ShardInfo]:
+        return [shard for shard in self.manifest.shards if shard.split == split]
+
+
+def merge(
+    directories: list[str],
+    out: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    progress: Callable[[TokenProgress], None] | None = None,
+) -> Manifest:
+    """Joins the finished jobs in `directories`, in that order, into the directory `out`; returns its manifest.
+
+    Raises ManifestMismatch where they do not go together, ShardError where a file is damaged or cannot be written.
+    """
+    jobs = [_Job(directory, _finished(directory)) for directory in directories]
+    if len(jobs) < 2:
+        raise ConfigError("merge joins two or more directories", "memguard merge DIR DIR -o OUT")
+    _refuse_differences(jobs)
+    _refuse_common_offsets(jobs)
+    target = os.fspath(out)
+    _refuse_target(target, directories)
+    return _Merge(jobs, target, progress).run(overwrite)
+
+
+def _finished(directory: str) -> Manifest:
+    if not os.path.isdir(directory):
+        what = "is a file" if os.path.exists(directory) else "does not exist"
+        raise InputError(f"{directory} {what}", "give directories that memguard tokenize wrote", path=directory)
+    manifest = read_manifest(directory)
+    if manifest is None or not manifest.complete:
+        raise ManifestMismatch(
+            f"{directory} holds no finished job: there is no {MANIFEST}", "finish it with memguard tokenize --resume"
+        )
+    return manifest
+
+
+def _refuse_differences(jobs: list[_Job]) -> None:
+    first, *others = jobs
+    for job in others:
+        for what, one, other in (
+            ("encoding", first.manifest.encoding.name, job.manifest.encoding.name),
+            ("format", first.manifest.format, job.manifest.format),
+            ("dtype", first.manifest.dtype, job.manifest.dtype),
+            ("place of end-of-text tokens", first.manifest.options.get("eot"), job.manifest.options.get("eot")),
+            ("vocabulary", first.manifest.encoding.n_vocab, job.manifest.encoding.n_vocab),
+            ("files of document offsets", _offset_names(first.manifest), _offset_names(job.manifest)),
+        ):
+            if one != other:
+                raise ManifestMismatch(
+                    f"cannot merge {first.directory} and {job.directory}: the {what} of the first is {_shown(one)}, "
+                    f"of the second {_shown(other)}",
+                    "tokenize one of them again with the options of the other",
+                )
+
+
+def _refuse_common_offsets(jobs: list[_Job]) -> None:
+    """Where val is the first shards of one stream, documents are counted over val and train together, and after a
+    merge the two no longer follow each other."""
+    for job in jobs:
+        if any(file.path.startswith("tokens.") for file in job.manifest.offsets):
+            raise ManifestMismatch(
+                f"cannot merge {job.directory}: its document offsets count over val and train together",
+                "tokenize it again with --val-fraction instead of --val-shards, or without offsets",
+            )
+
+
+def _offset_names(manifest: Manifest) -> str:
+    return ", ".join(sorted(file.path for file in manifest.offsets))
+
+
+def _shown(value: object) -> str:
+    return "none" if value in (None, "") else str(value)
+
+
+def _refuse_target(out: str, directories: list[str]) -> None:
+    for directory in directories:
+        if os.path.isdir(out) and os.path.samefile(out, directory):
+            raise ShardError(
+                f"{directory} is one of the jobs to merge and would be overwritten", "choose another -o DIR"
+            )
+
+
+class _Merge:
+    def __init__(self, jobs: list[_Job], out: str, progress: Callable[[TokenProgress], None] | None) -> None:
+        self.jobs, self.out, self.progress = jobs, out, progress
+        first = jobs[0].manifest
+        self.form: Format = FORMATS[first.format]
+        self.dtype, self.n_vocab = first.dtype, first.encoding.n_vocab
+        self.splits = tuple(dict.fromkeys(shard.split for job in jobs for shard in job.manifest.shards))
+        self.tokens_done = 0
+        self.tokens_total = sum(shard.tokens for job in jobs for shard in job.manifest.shards)
+        self.shards: list[ShardInfo] = []
+        self.offsets: list[FileInfo] = []
+
+    def run(self, overwrite: bool) -> Manifest:
+        manifest = self._manifest()
+        desk = prepare_directory(self.out, job_of(manifest), [], resume=False, overwrite=overwrite, journalled=False)
+        try:
+            self._check_space()
+            for split in self.splits:
+                self._write_split(split)
+            for name in _offset_names(self.jobs[0].manifest).split(", ") if self.jobs[0].manifest.offsets else []:
+                self._write_offsets(name)
+            manifest = replace(manifest, shards=tuple(self.shards), offsets=tuple(self.offsets))
+            self._publish(desk, manifest)
+        except BaseException:
+            desk.clear()
+            raise
+        return manifest
+
+    def _manifest(self) -> Manifest:
+        manifests = [job.manifest for job in self.jobs]
+        first = manifests[0]
+        return Manifest(
+            inputs=tuple(source for manifest in manifests for source in manifest.inputs),
+            encoding=first.encoding,
+            dtype=first.dtype,
+            format=first.format,
+            shards=(),
+            complete=True,
+            options={key: value for key, value in first.options.items() if _same(key, manifests)},
+            invalid_bytes=sum(manifest.invalid_bytes for manifest in manifests),
+            engine=first.engine if len({manifest.engine for manifest in manifests}) == 1 else None,
+            version=__version__,
+            skipped=sum(manifest.skipped for manifest in manifests),
+            parts=tuple(part for manifest in manifests for part in parts_of(manifest)),
+        )
+
+    def _check_space(self) -> None:
+        needed = sum(shard.bytes for job in self.jobs for shard in job.manifest.shards)
+        free = free_space(self.out)
+        if free is not None and free < needed:
+            raise ShardError(
+                f"{self.out} needs {format_size(needed)}, and {format_size(free)} is free",
+                "make room, or choose another -o DIR",
+            )
+
+    # shards
+
+    def _write_split(self, split: str) -> None:
+        sources = [(job, shard) for job in self.jobs for shard in job.shards(split)]
+        groups = [sources] if self.form.whole_split else [[source] for source in sources]
+        for number, group in enumerate(groups):
+            self._write_shard(self.form.shard_name(split, number), split, group)
+
+    def _write_shard(self, name: str, split: str, sources: list[tuple[_Job, ShardInfo]]) -> None:
+        expected = sum(shard.tokens for _, shard in sources)
+        path, temporary = os.path.join(self.out, name), os.path.join(self.out, temporary_of(name))
+        with disk_errors(path):
+            writer = ResumableShard(self.form, temporary, self.dtype, self.n_vocab, expected)
+        try:
+            for job, shard in sources:
+                self._copy(os.path.join(job.directory, shard.path), shard, writer, path)
+            with disk_errors(path):
+                ids, *others = writer.finish()
+        finally:
+            writer.close()
+        counts = [shard.documents for _, shard in sources]
+        documents = None if None in counts else sum(count or 0 for count in counts)
+        files = tuple(FileInfo(file.final_name(name), file.bytes, file.sha256) for file in others)
+        self.shards.append(ShardInfo(name, split, writer.tokens, documents, ids.bytes, ids.sha256, files))
+
+    def _copy(self, path: str, shard: ShardInfo, writer: ResumableShard, target: str) -> None:
+        with (
+            open_reader(path, format=self.form.name, dtype=self.dtype) as reader,
+            DocumentEnds(reader) as ends,
+        ):
+            digest, position = hashlib.sha256(), 0
+            for ids in reader.blocks(digest=digest):
+                position += ids.size
+                inside = ends.until(position)
+                with disk_errors(target):
+                    writer.write_documents(ids, inside - (position - ids.size))
+                self.tokens_done += ids.size
+                if self.progress is not None:
+                    self.progress(TokenProgress(self.tokens_done, self.tokens_total))
+            if reader.tokens != shard.tokens or digest.hexdigest() != shard.sha256:
+                raise ShardError(
+                    f"{path} is not the file that its {MANIFEST} speaks of",
+                    f"memguard verify {os.path.dirname(path) or '.'} tells what is wrong",
+                )
+
+    # offsets
+
+    def _write_offsets(self, name: str) -> None:
+        """Joins where documents begin: each job's, counted on from the tokens of the jobs before it."""
+        path, temporary = os.path.join(self.out, name), os.path.join(self.out, temporary_of(name))
+        with disk_errors(path):
+            target = OffsetsFile(temporary)
+        try:
+            before = 0
+            for job in self.jobs:
+                for ends in _read_offsets(job, name):
+                    with disk_errors(path):
+                        target.add(before, ends)
+                before += sum(shard.tokens for shard in job.shards(name.split(".")[0]))
+            with disk_errors(path):
+                target.sync()
+        finally:
+            target.close()
+        with open(temporary, "rb", buffering=0) as file:
+            size, digest = os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest()
+        self.offsets.append(FileInfo(name, size, digest))
+
+    # the end
+
+    def _publish(self, desk: Desk, manifest: Manifest) -> None:
+        if desk.older is not None:  # a manifest never stands beside files that it does not speak of
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(self.out, MANIFEST))
+        # The file with the ids comes last: where it stands, its index does too.
+        names = [path for shard in self.shards for path in (*(file.path for file in shard.files), shard.path)]
+        for name in [*names, *(file.path for file in self.offsets)]:
+            path = os.path.join(self.out, name)
+            with disk_errors(path):
+                os.replace(os.path.join(self.out, temporary_of(name)), path)
+        sync_directory(self.out)
+        if desk.older is not None:
+            remove_old_files(self.out, desk.older, self.shards)
+        write_manifest(self.out, manifest)
+        if desk.journal is not None:
+            desk.journal.remove()
+
+
+def _same(key: str, manifests: list[Manifest]) -> bool:
+    return all(key in manifest.options and manifest.options[key] == manifests[0].options[key] for manifest in manifests)
+
+
+def _read_offsets(job: _Job, name: str) -> Iterator[Ends]:
+    """The ends of a job's documents (its first begins at 0), in blocks. Raises ShardError where the file is damaged."""
+    import numpy as np
+
+    path = os.path.join(job.directory, name)
+    digest, position = hashlib.sha256(), 0
+    try:
+        with open(path, "rb") as file:
+            while data := file.read(_BLOCK):
+                digest.update(data)
+                yield np.frombuffer(data[: len(data) // 8 * 8], dtype="<u8").astype(np.int64)[0 if position else 1 :]
+                position += len(data)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}", path=path) from None
+    if digest.hexdigest() != next(file.sha256 for file in job.manifest.offsets if file.path == name):
+        raise ShardError(
+            f"{path} is not the file that its {MANIFEST} speaks of",
+            f"memguard verify {job.directory} tells what is wrong",
+        )

@@ -16,6 +16,7 @@ from memguard.estimate.inputs import Input, check_head, json_text, open_bytes, o
 from memguard.estimate.sample import SAMPLE_STRATA, Encode, Files, TokenProfile, boundary, repaired, trimmed
 from memguard.estimate.scan import TextScan
 from memguard.records.estimate import DocumentStats, Range
+from memguard.tokens.compressed import readable
 from memguard.tokens.split import last_cut
 from memguard.units import MIB
 
@@ -183,10 +184,11 @@ def read_stream(
         reading.scan.starts.append(reading.scan.size)
         entries, before = len(profile.ends), reading.scan.size
         try:
-            fraction = _read_input(
-                item, reading, encode, limit, sys.maxsize if exact else count_limit, text_field, progress
-            )
-        except (EOFError, OSError) as error:
+            with readable(item.path):
+                fraction = _read_input(
+                    item, reading, encode, limit, sys.maxsize if exact else count_limit, text_field, progress
+                )
+        except OSError as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise InputError(f"{item.path}: cannot be read to its end: {reason}", path=item.path) from None
         size = round((reading.scan.size - before) / max(fraction, 1e-9))

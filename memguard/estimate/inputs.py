@@ -6,27 +6,24 @@ give the documents of a file one by one. What cannot be text is an InputError th
 
 from __future__ import annotations
 
-import bz2
 import glob
-import gzip
 import io
 import json
-import lzma
 import os
 import stat
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
 from memguard.errors import EngineNotInstalled, InputError
+from memguard.tokens.compressed import compression_of, decompressed
 
 __all__ = ["Input", "find_inputs", "json_text", "open_bytes", "open_parquet", "text_column"]
 
 # A NUL in a text this far in is an oddity of the text; before it, the file is no text.
 _BINARY_HEAD = 64 * 1024
 
-_PACKINGS = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"\xfd7zXZ\0", "xz"), (b"BZh", "bzip2"))
 _PACKED_SUFFIXES = (".gz", ".zst", ".xz", ".bz2")
 _JSONL_SUFFIXES = (".jsonl", ".ndjson", ".jsonlines")
 _TEXT_SUFFIXES = (".txt", ".text", ".md", ".csv", ".tsv", ".html", ".xml", ".py", ".tex", ".rst")
@@ -120,7 +117,7 @@ def _inspect(path: str) -> Input:
         raise InputError(f"{path}: {(error.strerror or str(error)).lower()}", path=path) from None
     if head.startswith(b"PAR1"):
         return Input(path, "parquet", "", info.st_size)
-    packing = next((name for magic, name in _PACKINGS if head.startswith(magic)), "")
+    packing = compression_of(head) or ""
     name = path.lower()
     if packing:
         for suffix in _PACKED_SUFFIXES:
@@ -162,33 +159,13 @@ def open_bytes(item: Input) -> tuple[BinaryIO | IO[bytes], BinaryIO | IO[bytes]]
     if item.path == "-":
         return sys.stdin.buffer, sys.stdin.buffer
     raw = open(item.path, "rb")  # noqa: SIM115 - the caller closes both
-    if item.packing == "gzip":
-        return io.BufferedReader(gzip.GzipFile(fileobj=raw)), raw  # type: ignore[type-var, unused-ignore]
-    if item.packing == "xz":
-        return io.BufferedReader(lzma.LZMAFile(raw)), raw  # type: ignore[type-var, unused-ignore]
-    if item.packing == "bzip2":
-        return io.BufferedReader(bz2.BZ2File(raw)), raw  # type: ignore[type-var, unused-ignore]
-    if item.packing == "zstd":
-        return _open_zstd(item.path, raw), raw
-    return raw, raw
-
-
-def _open_zstd(path: str, raw: Any) -> BinaryIO:
+    if not item.packing:
+        return raw, raw
     try:
-        from compression import zstd  # type: ignore[import-not-found, unused-ignore]  # Python 3.14 and later
-    except ImportError:
-        try:
-            import zstandard
-        except ImportError:
-            raw.close()
-            raise EngineNotInstalled(
-                f"{path}: zstd files need the zstandard package",
-                f"pip install zstandard, or unpack it first: unzstd {path}",
-                extra="all",
-            ) from None
-        return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True))
-    opened: BinaryIO = zstd.ZstdFile(raw)
-    return opened
+        return io.BufferedReader(cast("Any", decompressed(raw, item.packing, item.path))), raw
+    except BaseException:
+        raw.close()
+        raise
 
 
 def json_text(path: str, line: bytes, field: str, place: int) -> str:

@@ -57,7 +57,7 @@ def readable(path: str) -> Iterator[None]:
     except zlib.error as error:
         raise _damaged(path, str(error)) from None
     except Exception as error:
-        # lzma.LZMAError, gzip.BadGzipFile and both packages' ZstdError, none of which may be imported for a plain file
+        # lzma.LZMAError, gzip.BadGzipFile and ZstdError, none of which may be imported for a plain file
         if type(error).__name__ not in ("LZMAError", "BadGzipFile", "ZstdError") and not (
             isinstance(error, OSError) and error.errno is None
         ):
@@ -73,16 +73,13 @@ def _zstd(file: BinaryIO, path: str) -> BinaryIO:
     try:
         from compression import zstd  # type: ignore[import-not-found, unused-ignore]  # Python 3.14 and later
     except ImportError:
-        pass
-    else:
-        return cast("BinaryIO", zstd.ZstdFile(file))
-    try:
-        import zstandard
-    except ImportError:
-        raise EngineNotInstalled(
-            f"{path} is compressed with zstd, and the package zstandard is not installed",
-            f"pip install 'memguard-prep[zstd]', or: zstdcat {path} | memguard tokenize --val-fraction 0 - -o DIR",
-            extra="zstd",
-        ) from None
-    decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 23)  # what every decoder takes (RFC 8878)
-    return cast("BinaryIO", decompressor.stream_reader(file, read_size=_BUFFER, read_across_frames=True))
+        try:
+            from backports import zstd
+        except ImportError:
+            raise EngineNotInstalled(
+                f"{path} is compressed with zstd, and the package backports.zstd is not installed",
+                f"pip install 'memguard-prep[zstd]', or unpack it first: unzstd {path}",
+                extra="zstd",
+            ) from None
+    window = {zstd.DecompressionParameter.window_log_max: 23}  # 8 MiB, what every decoder takes (RFC 8878)
+    return cast("BinaryIO", zstd.ZstdFile(file, options=window))

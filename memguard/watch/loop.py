@@ -49,6 +49,7 @@ _INPUTS_PERIOD = 0.1  # seconds between looks at the open input files, while mem
 _STACKS_WITHIN = 0.5  # seconds for the stacks of all processes together
 _LAST_WORDS = 8 << 20  # bytes that the tree may always take while it is let run for its last words
 _NICE = 10  # the watcher sleeps 99 % of the time
+_SIGNALS_PERIOD = 0.05  # seconds between looks for signals to pass on
 _LINGER = 0.3  # seconds that helpers get to end by themselves after the script
 
 
@@ -173,13 +174,15 @@ class _Guard:
 
     def watch(self) -> None:
         """Until the root of the tree has ended, by itself or by the guard."""
-        due = self._start
+        due = fetched = self._start
         while self._child.status is None and self._reason is None:
             if self._signals.sleep(due):
                 self._child.poll()
-            for number, from_terminal in self._signals.fetch():
-                self._on_signal(number, from_terminal)
             now = time.monotonic()
+            if now - fetched >= _SIGNALS_PERIOD:
+                fetched = now
+                for number, from_terminal in self._signals.fetch():
+                    self._on_signal(number, from_terminal)
             if now < due:
                 continue
             self._lateness = max(self._lateness, now - due)

@@ -38,6 +38,7 @@ _MEASURE_PERIODS = 10  # ticks between measurements of a tree that does not grow
 _SHORTEST_PERIOD, _LONGEST_PERIOD = 0.02, 0.25  # seconds between them
 _PEAK_RATIO = 1.02  # a new peak of this ratio is measured, too
 _WALK_PERIOD = 1.0  # seconds between tree walks when the machine starts no process
+_WALK_GAP = 0.25  # and at least, when it starts many
 _STRAYS_PERIOD, _STRAYS_PERIOD_NEAR = 2.0, 0.25  # seconds between searches for processes that left the tree
 _KEPT_DESCRIPTORS = 200  # statm descriptors kept open at most; the soft limit is often 1024
 _NEAR = 0.8  # of a limit: from here on a tree of several processes is measured by PSS, and strays are looked for
@@ -108,7 +109,9 @@ class Sampler:
     def tick(self, now: float) -> Sample | None:
         """A cheap look; a Sample when it is time for one, or when the tree has grown."""
         resident, changed = self._read_members()
-        if self._read_loadavg() or changed:
+        # What a newcomer takes shows in the cgroup's usage at once, so that there the walk may wait a little.
+        hurry = self._near or not self._usage or now - self._walked >= _WALK_GAP
+        if (self._read_loadavg() and hurry) or changed:
             self._walk(now)
             resident, _ = self._read_members()
         growth = max(resident - self._base, self._read_usage() - self._usage_base)

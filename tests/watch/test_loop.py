@@ -10,12 +10,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from memguard.errors import ConfigError, MemguardError
+from memguard.records.codec import from_json
 from memguard.records.run import RunRecord
 from memguard.system.proc import read_process
 from memguard.units import MIB
@@ -28,6 +28,7 @@ from memguard.watch.sampler import Sampler
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
 PROGRAMS = Path(__file__).resolve().parents[1] / "programs"
+ROOT = PROGRAMS.parents[1]
 LIMIT = Options(limit=96 * MIB)
 
 
@@ -165,25 +166,30 @@ def test_a_daemon_outlives_a_normal_end_and_is_named() -> None:
     os.kill(int(left.split()[1]), signal.SIGKILL)
 
 
-@contextlib.contextmanager
-def sent_later(number: signal.Signals, seconds: float = 0.4) -> Iterator[None]:
-    """To this process, as `kill PID` from another terminal would."""
-    with subprocess.Popen(["sh", "-c", f"sleep {seconds}; kill -{number.value} {os.getpid()}"]):
-        yield
+def signalled(number: signal.Signals, code: str, directory: Path) -> RunRecord:
+    """A guarded run of `code`, which says when it is ready, after `kill -NUMBER` of the watcher.
+
+    In a process of its own: other threads of this one (pyarrow's, say) would take the signal first.
+    """
+    record = directory / "record.json"
+    guarded = [sys.executable, "-m", "memguard", "run", "--record", str(record), "--", sys.executable, "-uc", code]
+    with subprocess.Popen(guarded, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        process.send_signal(number)
+        process.wait(10)
+    return from_json(RunRecord, record.read_text())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_for_memguard_reaches_the_script(number: signal.Signals) -> None:
-    with sent_later(number):
-        record = run_guarded(python("-c", "import time; time.sleep(30)"), Options())
+def test_a_signal_for_memguard_reaches_the_script(number: signal.Signals, tmp_path: Path) -> None:
+    record = signalled(number, "import time; print('ready'); time.sleep(30)", tmp_path)
     assert (record.exit_code, record.exit_signal, record.termination_reason) == (128 + number, number, "user")
     assert record.seconds is not None and record.seconds < 10
 
 
-def test_a_script_may_handle_the_signal() -> None:
-    code = "import signal, sys\nsignal.signal(signal.SIGUSR1, lambda *_: sys.exit(9))\nsignal.pause()"
-    with sent_later(signal.SIGUSR1):
-        record = run_guarded(python("-c", code), Options())
+def test_a_script_may_handle_the_signal(tmp_path: Path) -> None:
+    handler = "signal.signal(signal.SIGUSR1, lambda *_: sys.exit(9))"
+    record = signalled(signal.SIGUSR1, f"import signal, sys\n{handler}\nprint('ready')\nsignal.pause()", tmp_path)
     assert (record.exit_code, record.termination_reason) == (9, None)
 
 

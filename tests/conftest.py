@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import pydoc_data.topics
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 
 from memguard.inject import gpt2_files
 from tests.boxes import MemoryBox
+
+_number = itertools.count()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -21,10 +24,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=missing))
 
 
+@pytest.fixture(scope="session")
+def states(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("states")
+
+
 @pytest.fixture(autouse=True)
-def state_directory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def state_directory(states: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every test keeps its runs to itself; child processes inherit the place."""
-    directory = tmp_path_factory.mktemp("state")
+    directory = states / str(next(_number))
+    directory.mkdir()
     monkeypatch.setenv("MEMGUARD_STATE_DIR", str(directory))
     return directory
 

@@ -24,7 +24,7 @@ __all__ = ["Part", "TextScan", "code_point_class", "scan_files", "width_of"]
 # 256 KiB).
 BLOCK_BYTES = 96 * 1024
 
-# The profile along the text has at most about this many entries, whatever the size.
+# The profile along the text has at most twice this many entries, whatever the size.
 PROFILE_ENTRIES = 1 << 16
 
 # CPython decodes into the narrowest of four kinds of str and starts again in a wider one when a character does not

@@ -1,9 +1,9 @@
 """The measuring eye: what the tree and its constraints hold now, as often as needed and as cheaply as possible.
 
-Two depths. `tick` reads kept descriptors only (1.3 µs each): each known process's statm, the usage of each cgroup that
-has a limit, and the pid that the machine gave out last. Only when one of the sums has grown by an eighth of the
-headroom, or the period is over, does `measure` follow: tree walk, per-process counters, every constraint (0.2–0.4 ms).
-Ticks come at
+Two depths. `tick` reads kept descriptors only (1.3 µs each): the usage of each cgroup that has a limit and, unless that
+has stood still, each known process's statm and the pid that the machine gave out last. Only when one of the sums has
+grown by an eighth of the headroom, or the period is over, does `measure` follow: tree walk, per-process counters, every
+constraint (0.2–0.4 ms). Ticks come at
 
     interval = headroom ÷ (10 GB/s × cores), within 2–100 ms
 
@@ -37,6 +37,8 @@ SHORTEST, LONGEST = 0.002, 0.1  # seconds between ticks
 _MEASURE_PERIODS = 10  # ticks between measurements of a tree that does not grow
 _SHORTEST_PERIOD, _LONGEST_PERIOD = 0.02, 0.25  # seconds between them
 _PEAK_RATIO = 1.02  # a new peak of this ratio is measured, too
+_STILL = MIB // 4  # bytes of change in a cgroup's usage that are none; its counters lag by up to 256 KiB per core
+_ROOMY = 0.9  # of the limit: above it a cgroup's page cache may give way to what grows, and the usage stands still
 _WALK_PERIOD = 1.0  # seconds between tree walks when the machine starts no process
 _WALK_GAP = 0.25  # and at least, when it starts many
 _STRAYS_PERIOD, _STRAYS_PERIOD_NEAR = 2.0, 0.25  # seconds between searches for processes that left the tree
@@ -90,7 +92,8 @@ class Sampler:
         self._tree = 0  # at the last measurement
         self._base = 0  # Σ resident then
         self._usage: dict[str, KeptFile] = {}  # by cgroup directory: everything that counts there, page cache too
-        self._usage_base = 0
+        self._usage_base = self._usage_last = 0
+        self._usage_tells = False  # whether whatever grows there shows, none of it in place of page cache
         self._headroom = 0
         self._shared_twice = 0  # Σ − PSS when last measured
         self._pss_fresh = False  # no process has come or gone since
@@ -108,14 +111,18 @@ class Sampler:
 
     def tick(self, now: float) -> Sample | None:
         """A cheap look; a Sample when it is time for one, or when the tree has grown."""
+        period = min(_LONGEST_PERIOD, max(_SHORTEST_PERIOD, _MEASURE_PERIODS * self.interval))
+        usage, before = self._read_usage(), self._usage_last
+        self._usage_last = usage
+        if self._usage_tells and abs(usage - before) < _STILL and now - self._measured < period:
+            return None
         resident, changed = self._read_members()
         # What a newcomer takes shows in the cgroup's usage at once, so that there the walk may wait a little.
         hurry = self._near or not self._usage or now - self._walked >= _WALK_GAP
         if (self._read_loadavg() and hurry) or changed:
             self._walk(now)
             resident, _ = self._read_members()
-        growth = max(resident - self._base, self._read_usage() - self._usage_base)
-        period = min(_LONGEST_PERIOD, max(_SHORTEST_PERIOD, _MEASURE_PERIODS * self.interval))
+        growth = max(resident - self._base, usage - self._usage_base)
         due = now - self._measured >= period or growth >= max(MIB, self._headroom // 8)
         peak = self._tree + resident - self._base > self.peak * _PEAK_RATIO + MIB
         return self.measure(now) if due or peak else None
@@ -137,7 +144,9 @@ class Sampler:
         self._near = any(constraint.fraction >= _NEAR for constraint in constraints)
         self._headroom = min((max(0, c.headroom) for c in constraints), default=0)
         self._keep_usage(constraints)
-        self._usage_base = self._read_usage()
+        self._usage_base = self._usage_last = self._read_usage()
+        room = min((c.limit for c in constraints if c.kernel), default=0)
+        self._usage_tells = bool(self._usage) and self._usage_base < _ROOMY * room
         self._measured, self._tree = now, tree
         self.samples += 1
         self.peak = max(self.peak, tree)

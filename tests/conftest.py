@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 import pydoc_data.topics
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from memguard.inject import gpt2_files
 from tests.boxes import MemoryBox
 
 _number = itertools.count()
+# 100 is hypothesis's own number of examples; half of it keeps the default run under three minutes.
+settings.register_profile("quick", max_examples=50)
+settings.register_profile("thorough", max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -45,13 +54,12 @@ def english() -> str:
 
 
 @pytest.fixture(scope="session")
-def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The bundled GPT-2 files as a TIKTOKEN_CACHE_DIR, for scripts that run without memguard."""
-    directory = tmp_path_factory.mktemp("vocabulary")
+def vocabulary() -> Iterator[str]:
+    """The bundled GPT-2 files as a TIKTOKEN_CACHE_DIR, for scripts that run without memguard; any user reads it."""
+    directory = Path(tempfile.mkdtemp(prefix="memguard-vocabulary-"))
+    directory.chmod(0o755)
     for name in ("vocab.bpe", "encoder.json"):
         url = f"https://openaipublic.blob.core.windows.net/gpt-2/encodings/main/{name}"
         (directory / hashlib.sha1(url.encode()).hexdigest()).write_bytes(gpt2_files.contents(url) or b"")
-    for path in (directory, *directory.parents):  # a normal user reads it too
-        if path.owner() == directory.owner() and path.is_relative_to(tmp_path_factory.getbasetemp().parent):
-            path.chmod(0o755)
-    return str(directory)
+    yield str(directory)
+    shutil.rmtree(directory)

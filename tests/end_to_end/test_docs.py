@@ -77,14 +77,15 @@ def test_every_link_inside_the_project_leads_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+@pytest.fixture(scope="module")
+def helps() -> dict[str, str]:
+    """What `memguard COMMAND --help` says, by command."""
+    run = [sys.executable, "-m", "memguard"]
+    return {name: subprocess.run([*run, name, "--help"], capture_output=True, text=True).stdout for name in COMMANDS}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
-def test_every_option_that_a_page_names_exists(page: Path) -> None:
-    helps = {
-        name: subprocess.run(
-            [sys.executable, "-m", "memguard", name, "--help"], capture_output=True, text=True, check=True
-        ).stdout
-        for name in COMMANDS
-    }
+def test_every_option_that_a_page_names_exists(page: Path, helps: dict[str, str]) -> None:
     for name, options in re.findall(r"memguard (\w+)((?: [^\s`|>·]+)*)", page.read_text(encoding="utf-8")):
         ours = options.split(" -- ")[0].split(".py")[0]
         for option in re.findall(r"(?<= )--[a-z][a-z-]*", ours):

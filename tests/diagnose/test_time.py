@@ -11,6 +11,8 @@ from memguard.diagnose.collection import Collection
 from memguard.diagnose.lines import MAX_LINE
 from memguard.diagnose.userspace import TRIGGERS, UserspaceParser
 
+pytestmark = pytest.mark.slow  # it measures time: not beside other work
+
 STARTS = (
     *kernel.TRIGGERS,
     *TRIGGERS,

@@ -47,9 +47,10 @@ def desk(tmp_path: Path, english: str) -> Path:
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """PATH with this environment's `memguard` and `python` first."""
     bin_directory = tmp_path_factory.mktemp("bin")
-    (bin_directory / "python").symlink_to(sys.executable)
-    (bin_directory / "memguard").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m memguard "$@"\n')
-    (bin_directory / "memguard").chmod(0o755)
+    # not a link: through one, a virtual environment's Python finds no packages of its own
+    for name, module in (("python", ""), ("memguard", "-m memguard")):
+        (bin_directory / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {module} "$@"\n')
+        (bin_directory / name).chmod(0o755)
     path = f"{bin_directory}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
 

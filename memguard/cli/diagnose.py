@@ -99,7 +99,9 @@ def compare(diagnosis: Diagnosis) -> Diagnosis:
     own = (record.get("script") or {}).get("plan") or {}
     own_name = own.get("name")
     peaks = [_peak(own)] if own_name and own.get("peak") else []
-    peaks += [_peak(plan) for plan in plans if plan["name"] != own_name or not peaks]
+    # Its own plan beside the one to take; where it is not known, the plans of most scripts.
+    shown = {record.get("recommended"), *(() if peaks else ("read-all", "chunked-list", "sharded-list"))}
+    peaks += [_peak(plan) for plan in plans if plan["name"] in shown and (plan["name"] != own_name or not peaks)]
     event = diagnosis.events[0] if diagnosis.events else None
     return replace(
         diagnosis,

@@ -2,11 +2,16 @@
 
 - faulthandler's C-level handler on SIGURG writes the Python stack to the run's stack.txt within milliseconds, also
   during a long C call. SIGURG, because its default is to be ignored: should the handler be gone, nothing happens.
+- behind it, as soon as the main thread is between two of Python's steps again, a Python handler looks whether the guard
+  has left an ask (ask.<pid>.json) in the run's directory, and obeys it: _memguard_asks.py, loaded at the first one.
 - tiktoken gets GPT-2's files from beside this module where it would download them. Its own cache is asked first.
 - a worker of multiprocessing.Pool that dies is written to the run's events.jsonl: the Pool itself never says so, and
   waits for ever for the result that the worker took with it.
 
-No thread, no work while the script runs, and no failure of the agent's may ever reach the script.
+No thread, no work while the script runs unless the guard asks, and no failure of the agent's may ever reach the script;
+what may reach it is the one error that an ask orders: MemoryLimitExceeded.
+
+`memguard.guard()` loads the same module into a process that was not started by `memguard run`: listen() and leave().
 """
 
 import atexit
@@ -14,10 +19,12 @@ import faulthandler
 import os
 import sys
 
+import _signal  # `signal` itself would import enum and re, which a bare Python has not loaded
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # for the type comments below; an `import __future__` would be seen in sys.modules
     from importlib.machinery import ModuleSpec  # noqa: F401
-    from types import ModuleType
+    from types import FrameType, ModuleType  # noqa: F401
     from typing import Any, Callable, Sequence  # noqa: F401
 
     Patch = Callable[[ModuleType], None]
@@ -25,20 +32,120 @@ if TYPE_CHECKING:  # for the type comments below; an `import __future__` would b
 _SIGURG = 23 if sys.platform.startswith("linux") else 16
 _STACK_DESCRIPTOR = 240  # far above what a script's own files use, below every usual limit on open files
 
+_directory = os.path.dirname(__file__)
+_runs = []  # type: list[Run]  # whose asks are obeyed here; the innermost guard's last
+_busy = 0  # the pid that is obeying an ask: a child that is forked meanwhile is not
 
-def start(directory):
-    # type: (str) -> None
-    """`directory` is this file's own; the run's is in MEMGUARD_RUN_DIR, and without it there is nobody to report to."""
-    hook = _ImportHook({"tiktoken.load": lambda module: _bundle_vocabulary(module, directory)})
+
+class Run:
+    """One guard that this process listens to."""
+
+    def __init__(self, path):
+        # type: (str) -> None
+        self.path = path
+        self.events = os.path.join(path, "events.jsonl")
+        self.done = 0  # the sequence number of the last ask that was obeyed
+        self.stack = _open_high(os.path.join(path, "stack.txt"))
+        self.handler_before = None  # type: Any
+
+
+def start():
+    # type: () -> None
+    """The run's directory is in MEMGUARD_RUN_DIR; without it there is nobody to report to."""
+    hook = _ImportHook({"tiktoken.load": _bundle_vocabulary})
     sys.meta_path.insert(0, hook)
     run = os.environ.get("MEMGUARD_RUN_DIR")
     if not run:
         return
     hook.patches.update(dict.fromkeys(("multiprocessing.pool", "multiprocess.pool"), _report_dead_workers))
-    descriptor = _open_high(os.path.join(run, "stack.txt"))
-    faulthandler.register(_SIGURG, file=descriptor, all_threads=True, chain=False)
+    listen(run)
     # A dump during the interpreter's own end would walk frames that are being freed.
     atexit.register(faulthandler.unregister, _SIGURG)
+
+
+def listen(path):
+    # type: (str) -> Run
+    """Obeys the asks in the run's directory `path` from now on. In the main thread only, as signal handlers need."""
+    run = Run(path)
+    if not _runs:
+        run.handler_before = _signal.signal(_SIGURG, _on_signal)
+    # The C-level dump first, then the Python handler below it. Registered twice, faulthandler only changes its file.
+    faulthandler.register(_SIGURG, file=run.stack, all_threads=True, chain=True)
+    _runs.append(run)
+    return run
+
+
+def leave(run):
+    # type: (Run) -> None
+    """Listens no longer to `run`; what SIGURG meant before the first listen() it means again after the last leave()."""
+    _runs.remove(run)
+    if _runs:
+        faulthandler.register(_SIGURG, file=_runs[-1].stack, all_threads=True, chain=True)
+    else:
+        faulthandler.unregister(_SIGURG)
+        # None: a handler that was not installed from Python, which unregister() has put back
+        if run.handler_before is not None:
+            _signal.signal(_SIGURG, run.handler_before)
+    os.close(run.stack)
+
+
+def _on_signal(number, frame):
+    # type: (int, FrameType | None) -> None
+    """In the main thread, between two of Python's steps. `frame` is the script's."""
+    global _busy
+    error = None  # type: BaseException | None
+    nested, _busy = _busy, os.getpid()
+    try:
+        error = _obey_all(frame, nested == _busy)
+    except Exception:
+        pass  # the guard gets no answer, and goes on without
+    finally:
+        _busy = nested
+        frame = None
+    if error is not None:
+        raise error
+
+
+def _obey_all(frame, nested):
+    # type: (FrameType | None, bool) -> BaseException | None
+    """Obeys until there is nothing new. Nested: the signal has come while an ask is being obeyed, by a callback say."""
+    for run in list(_runs):
+        while True:
+            path = os.path.join(run.path, "ask.%d.json" % os.getpid())
+            if not os.path.exists(path):
+                break
+            asks = load("_memguard_asks")
+            ask = asks.read_ask(path)
+            if ask is None or ask["seq"] <= run.done:
+                break
+            if nested and "raise-hard" not in ask["do"]:
+                break  # whoever is obeying looks again when it is done
+            run.done = ask["seq"]
+            if run is not _runs[-1]:  # the signal's own dump went to the innermost guard's file
+                faulthandler.dump_traceback(run.stack, all_threads=True)
+            error = asks.obey(ask, run, frame)  # type: BaseException | None
+            if error is not None:
+                return error
+    return None
+
+
+def load(name, file=""):
+    # type: (str, str) -> Any
+    """The module `name`, from `file` (`name`.py) of this directory, which is on nobody's sys.path."""
+    module = sys.modules.get(name)
+    if module is None:
+        from _frozen_importlib_external import SourceFileLoader
+
+        loader = SourceFileLoader(name, os.path.join(_directory, file or name + ".py"))
+        module = type(sys)(name)
+        module.__file__, module.__loader__ = loader.path, loader
+        sys.modules[name] = module  # before it is executed: it may be needed to pickle what it defines
+        try:
+            loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+    return module
 
 
 def _open_high(path):
@@ -102,32 +209,20 @@ class _ImportHook:
             pass
 
 
-def _bundle_vocabulary(load, directory):
-    # type: (Any, str) -> None
+def _bundle_vocabulary(tiktoken_load):
+    # type: (Any) -> None
     """tiktoken.load.read_file is asked on a cache miss only; the hash check and the cache stay tiktoken's own."""
-    original = load.read_file
+    original = tiktoken_load.read_file
 
     def read_file(blobpath):
         # type: (str) -> bytes
         try:
-            data = _gpt2_files(directory).contents(blobpath)
+            data = load("_memguard_gpt2_files", "gpt2_files.py").contents(blobpath)
         except Exception:
             data = None
         return original(blobpath) if data is None else data  # type: ignore[no-any-return]
 
-    load.read_file = read_file
-
-
-def _gpt2_files(directory):
-    # type: (str) -> Any
-    from importlib.util import module_from_spec, spec_from_file_location
-
-    spec = spec_from_file_location("_memguard_gpt2_files", os.path.join(directory, "gpt2_files.py"))
-    if spec is None or spec.loader is None:
-        raise ImportError("gpt2_files")
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    tiktoken_load.read_file = read_file
 
 
 def _report_dead_workers(pool_module):
@@ -143,7 +238,8 @@ def _report_dead_workers(pool_module):
             for worker in before if cleaned else ():
                 code = None if worker in pool else worker.exitcode
                 if code:  # a worker that has done its share (maxtasksperchild) ends with 0
-                    _report({"event": "pool-worker-died", "pid": worker.pid, "exitcode": code, "parent": os.getpid()})
+                    died = {"event": "pool-worker-died", "pid": worker.pid, "exitcode": code, "parent": os.getpid()}
+                    report(_runs[0], died)
         except Exception:
             pass
         return cleaned
@@ -151,12 +247,12 @@ def _report_dead_workers(pool_module):
     pool_module.Pool._join_exited_workers = staticmethod(_join_exited_workers)
 
 
-def _report(event):
-    # type: (dict[str, Any]) -> None
+def report(run, event):
+    # type: (Run, dict[str, Any]) -> None
+    """One line, in one write(): the lines of several processes never mix."""
     import json
 
-    path = os.path.join(os.environ["MEMGUARD_RUN_DIR"], "events.jsonl")
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    descriptor = os.open(run.events, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
     try:
         os.write(descriptor, (json.dumps(event) + "\n").encode("ascii"))
     finally:

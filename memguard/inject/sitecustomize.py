@@ -7,14 +7,14 @@ whose errors are shown as they would be without it. Parses on every Python from 
 import sys
 
 
-def _load_agent(directory):
-    # type: (str) -> None
+def _load_agent():
+    # type: () -> None
     if sys.version_info < (3, 8) or sys.implementation.name != "cpython":
         return
     try:
         import _memguard_agent  # type: ignore[import-not-found]
 
-        _memguard_agent.start(directory)
+        _memguard_agent.start()
     except Exception:
         pass  # the script runs, guarded from outside alone
 
@@ -28,7 +28,7 @@ def _leave(directory):
 
 
 _directory = __file__.rpartition("/")[0] or __file__.rpartition("\\")[0]
-_load_agent(_directory)
+_load_agent()
 _leave(_directory)
 del _directory, _load_agent, _leave
 # The user's own, or ModuleNotFoundError for "sitecustomize", which is what `site` expects where there is none.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Culprit", "Decision", "Forecast", "Holder", "Overhead", "RunLimit", "RunRecord"]
+__all__ = ["Answer", "Culprit", "Decision", "Forecast", "Holder", "Overhead", "RunLimit", "RunRecord"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,19 @@ class Culprit:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What a Python of the tree has done when it was asked to. `time` is seconds since the start of the run."""
+
+    time: float
+    event: str  # reclaimed | flushed | salvaged | raised
+    pid: int
+    seconds: float | None = None  # that it took
+    called: int | None = None  # flush callbacks
+    errors: tuple[str, ...] = ()  # "callback: what it raised"
+    path: str | None = None  # the file that it wrote
+
+
+@dataclass(frozen=True, slots=True)
 class Holder:
     """What one process of the tree held when the guard stopped it: anonymous + shared memory, bytes."""
 
@@ -67,11 +80,16 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
+    """What the run will need when it has read `input` to its end, if it goes on as it does. Sizes in bytes."""
+
     input: str
     position: int
     size: int
     peak: int
-    eta_seconds: float | None
+    eta_seconds: float | None  # until the limit is reached; None: it is not, or there is none
+    used: int | None = None  # bytes held at `position`
+    limit_at: float | None = None  # the share of the input at which the limit is reached
+    end_seconds: float | None = None  # until the input is at its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +111,7 @@ class RunRecord:
     decisions: tuple[Decision, ...] = ()
     culprit: Culprit | None = None
     forecast: Forecast | None = None
+    answers: tuple[Answer, ...] = ()
     script: str | None = None  # the script file, if the command runs one
     script_exit_code: int | None = None  # the child's own code, also where the guard ended it
     stack: str | None = None  # the faulthandler dump, as text

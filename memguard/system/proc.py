@@ -319,15 +319,18 @@ def _search_children(pid: int, proc: str) -> tuple[int, ...]:
     return tuple(stat.pid for stat in stats if stat is not None and stat.ppid == pid)
 
 
-def read_tree(root: Process, known: Iterable[Process] = (), proc: str = "/proc") -> tuple[Process, ...]:
+def read_tree(
+    root: Process, known: Iterable[Process] = (), proc: str = "/proc", *, without: int | None = None
+) -> tuple[Process, ...]:
     """`root`, every living descendant, what still lives of `known` and its descendants; each once, `root` first.
 
     Pass the last result as `known`: a process whose parent has ended is re-parented away from the tree, and only
     memory of it keeps it in. A pid that now belongs to another process is left out. Zombies (a main thread that ended
-    before the others looks like one) are walked, not returned.
+    before the others looks like one) are walked, not returned. `without` is a pid that is left out with all below it: a
+    watcher started by the process that it watches.
     """
     found: dict[int, Process] = {}
-    seen: set[int] = set()
+    seen: set[int | None] = {without}
     for start in (root, *known):
         stack: list[tuple[int, int | None]] = [(start.pid, start.start_time)]
         while stack:

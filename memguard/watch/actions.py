@@ -14,18 +14,19 @@ from collections.abc import Callable, Iterable
 
 from memguard.system.open_files import find_descriptor, read_open_files
 from memguard.system.proc import Process, read_cmdline, read_stat, read_status, read_tree
+from memguard.watch.root import Root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 __all__ = [
-    "Child",
     "ask_for_stack",
     "end_tree",
     "holders",
     "input_files",
     "resume",
+    "send",
     "shared_files",
     "stack_of_stopped",
     "stop",
@@ -43,39 +44,7 @@ _STACK_HEADER = "# process "  # parsed in stacks.py, which is not loaded while t
 _TAIL = 1 << 16  # bytes of the stack file looked at
 
 
-class Child:
-    """The root of the tree, which is this process's own child. `status` is waitpid's once it has ended."""
-
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-        self.status: int | None = None
-        stat = read_stat(pid)
-        self.process = Process(pid, stat.start_time if stat else 0)
-
-    def poll(self) -> bool:
-        """Whether it has ended."""
-        if self.status is None:
-            try:
-                pid, status = os.waitpid(self.pid, os.WNOHANG)
-            except ChildProcessError:  # somebody set SIGCHLD to be ignored: the kernel has thrown the status away
-                pid, status = self.pid, 0
-            if pid:
-                self.status = status
-        return self.status is not None
-
-    @property
-    def exit_signal(self) -> int | None:
-        return os.WTERMSIG(self.status) if self.status is not None and os.WIFSIGNALED(self.status) else None
-
-    @property
-    def exit_code(self) -> int | None:
-        """As a shell shows it: 128 + signal where a signal ended it."""
-        if self.status is None:
-            return None
-        return 128 + os.WTERMSIG(self.status) if os.WIFSIGNALED(self.status) else os.WEXITSTATUS(self.status)
-
-
-def _send(process: Process, number: int) -> bool:
+def send(process: Process, number: int) -> bool:
     stat = read_stat(process.pid)
     if stat is None or stat.process != process:
         return False
@@ -89,15 +58,18 @@ def _send(process: Process, number: int) -> bool:
 def stop(root: Process, known: Iterable[Process], within: float = STOP_WITHIN) -> tuple[Process, ...]:
     """SIGSTOPs the whole tree, and again what was forked meanwhile, until a walk finds everything stopped."""
     stopped: dict[Process, None] = {}
-    deadline = time.monotonic() + within
+    deadline, own = time.monotonic() + within, os.getpid()
+    for process in known:  # at once; the walk below takes its time
+        if send(process, signal.SIGSTOP):
+            stopped[process] = None
     while True:
-        tree = read_tree(root, (*known, *stopped))
+        tree = read_tree(root, (*known, *stopped), without=own)
         for process in tree:
             if process not in stopped:
-                _send(process, signal.SIGSTOP)
+                send(process, signal.SIGSTOP)
                 stopped[process] = None
         states = [stat.state for process in tree if (stat := read_stat(process.pid)) is not None]
-        if all(state in "TtZX" for state in states) and len(tree) == len(read_tree(root, stopped)):
+        if all(state in "TtZX" for state in states) and len(tree) == len(read_tree(root, stopped, without=own)):
             return tree
         if time.monotonic() > deadline:
             return tree
@@ -106,7 +78,7 @@ def stop(root: Process, known: Iterable[Process], within: float = STOP_WITHIN) -
 
 def resume(processes: Iterable[Process]) -> None:
     for process in processes:
-        _send(process, signal.SIGCONT)
+        send(process, signal.SIGCONT)
 
 
 def ask_for_stack(process: Process, stack_path: str) -> bool:
@@ -115,28 +87,36 @@ def ask_for_stack(process: Process, stack_path: str) -> bool:
     if status is None or not status.catches(signal.SIGURG) or find_descriptor(process.pid, stack_path) is None:
         return False
     _append(stack_path, f"{_STACK_HEADER}{process.pid}\n")
-    return _send(process, signal.SIGURG)
+    return send(process, signal.SIGURG)
 
 
 def stack_of_stopped(
-    process: Process, stack_path: str, in_danger: Callable[[], bool], within: float = STACK_WITHIN
+    process: Process,
+    stack_path: str,
+    in_danger: Callable[[], bool],
+    *,
+    ask: Callable[[], object] | None = None,
+    answered: Callable[[], bool] = lambda: True,
+    within: float = STACK_WITHIN,
 ) -> bool:
     """The stack of a stopped process: queued first, so that the handler runs before any line of the script's does.
 
-    The process is stopped again as soon as the dump is there, the time is over, or memory gets short.
+    `ask` asks for more with the same signal; it is waited for until `answered`. The process is stopped again as soon as
+    all is there, the time is over, or memory gets short.
     """
     start = _size(stack_path)
-    if not ask_for_stack(process, stack_path):
+    if not (ask() if ask is not None else ask_for_stack(process, stack_path)):
         return False
-    _send(process, signal.SIGCONT)
+    send(process, signal.SIGCONT)
     deadline = time.monotonic() + within
-    size, settled, complete = 0, 0, False
-    while not complete and time.monotonic() < deadline and not in_danger():
+    size, settled, complete, heard = 0, 0, False, False
+    while not (complete and heard) and time.monotonic() < deadline and not in_danger():
         time.sleep(_STEP)
         before, size = size, _size(stack_path)
         settled = settled + 1 if size == before else 0
-        complete = _dump_complete(_read_from(stack_path, start), settled)
-    _send(process, signal.SIGSTOP)
+        complete = complete or _dump_complete(_read_from(stack_path, start), settled)
+        heard = answered()
+    send(process, signal.SIGSTOP)
     return complete
 
 
@@ -212,33 +192,63 @@ def shared_files(processes: Iterable[Process]) -> tuple[str, ...]:
 
 
 def end_tree(
-    child: Child, known: Iterable[Process], in_danger: Callable[[], bool], grace: float = GRACE
+    root: Root,
+    known: Iterable[Process],
+    in_danger: Callable[[], bool],
+    *,
+    speakers: Iterable[Process] = (),
+    speech: float = 0.0,
+    grace: float = GRACE,
 ) -> tuple[Process, ...]:
     """SIGTERM, so that a script's own clean-up may run; SIGKILL when the grace is over or memory gets short.
 
+    `speakers` have been asked to raise an exception: they get no signal for `speech` seconds, unless memory gets short.
     Works on a stopped tree and on a running one. Returns what could not be ended (another user's; stuck in the kernel).
     """
-    seen = dict.fromkeys(known)
-    tree = _living(child, seen)
-    for number in (signal.SIGTERM, signal.SIGCONT):
-        for process in tree:
-            _send(process, number)
-    deadline = time.monotonic() + grace
-    while (tree or child.status is None) and time.monotonic() < deadline and not in_danger():
-        time.sleep(2 * _STEP)
-        tree = _living(child, seen)
+    seen, speaking = dict.fromkeys((*known, *speakers)), frozenset(speakers)
+    tree = _living(root, seen)
+    _signal_end(process for process in tree if process not in speaking)
+    resume(speaking)
+    if speaking:
+        tree = _wait(root, seen, speech, lambda tree: not speaking.isdisjoint(tree) and not in_danger())
+        _signal_end(process for process in tree if process in speaking)
+    if tree or not root.ended:
+        tree = _wait(root, seen, grace, lambda tree: not in_danger())
     deadline = time.monotonic() + GONE_WITHIN
-    # The child counts until its status is fetched: a process whose first thread has ended looks like a zombie.
-    while (tree or child.status is None) and time.monotonic() < deadline:
-        for process in (child.process, *tree):
-            _send(process, signal.SIGKILL)
+    # The root counts until its end is known: a process whose first thread has ended looks like a zombie.
+    while (tree or not root.ended) and time.monotonic() < deadline:
+        for process in (root.process, *tree):
+            send(process, signal.SIGKILL)
         time.sleep(2 * _STEP)
-        tree = _living(child, seen)
+        tree = _living(root, seen)
     return tree
 
 
-def _living(child: Child, seen: dict[Process, None]) -> tuple[Process, ...]:
-    child.poll()
-    tree = read_tree(child.process, seen)
+def _signal_end(processes: Iterable[Process]) -> None:
+    """SIGABRT to what catches it (faulthandler.enable, a crash reporter): by default it writes a core file of all the
+    memory that is short. Then SIGTERM; and SIGCONT, without which a stopped process gets neither."""
+    for process in tuple(processes):
+        status = read_status(process.pid)
+        if status is not None and status.catches(signal.SIGABRT):
+            send(process, signal.SIGABRT)
+        for number in (signal.SIGTERM, signal.SIGCONT):
+            send(process, number)
+
+
+def _wait(
+    root: Root, seen: dict[Process, None], within: float, longer: Callable[[tuple[Process, ...]], bool]
+) -> tuple[Process, ...]:
+    """The tree once it has gone, the time is over, or `longer` says no."""
+    deadline = time.monotonic() + within
+    tree = _living(root, seen)
+    while (tree or not root.ended) and time.monotonic() < deadline and longer(tree):
+        time.sleep(2 * _STEP)
+        tree = _living(root, seen)
+    return tree
+
+
+def _living(root: Root, seen: dict[Process, None]) -> tuple[Process, ...]:
+    root.poll()
+    tree = read_tree(root.process, seen, without=os.getpid())
     seen.update(dict.fromkeys(tree))
     return tree

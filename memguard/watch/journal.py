@@ -2,7 +2,7 @@
 
 The journal is written as things happen, one JSON line per event and one plain write() per line, so that SIGKILL loses
 at most the last line; nothing is ever fsynced, which would stall the watcher under memory pressure. Each line may carry
-`set` (fields of RunRecord that are known from now on) and `decision`; the RunRecord is the fold of the lines.
+`set` (fields of RunRecord that are known from now on), `decision` and `answer`; the RunRecord is the fold of them.
 record.json is that fold, written at the end under a temporary name and renamed.
 
 Runs can be read by their owner only, and are pruned by age, number and size.
@@ -122,6 +122,7 @@ class _Fold:
     def __init__(self) -> None:
         self._fields: dict[str, Any] = {}
         self._decisions: list[Any] = []
+        self._answers: list[Any] = []
 
     def add(self, line: Any) -> None:
         if not isinstance(line, dict):
@@ -131,6 +132,8 @@ class _Fold:
             self._fields.update(values)
         if isinstance(line.get("decision"), dict):
             self._decisions.append(line["decision"])
+        if isinstance(line.get("answer"), dict):
+            self._answers.append(line["answer"])
 
     def record(self) -> RunRecord | None:
         from dataclasses import MISSING, fields
@@ -139,7 +142,13 @@ class _Fold:
         from memguard.records.run import RunRecord
 
         unknown = {field.name: None for field in fields(RunRecord) if field.default is MISSING}
-        data = {**unknown, **self._fields, "schema": RunRecord.SCHEMA, "decisions": self._decisions}
+        data = {
+            **unknown,
+            **self._fields,
+            "schema": RunRecord.SCHEMA,
+            "decisions": self._decisions,
+            "answers": self._answers,
+        }
         if data["id"] is None or data["command"] is None:
             return None
         try:

@@ -11,7 +11,7 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from memguard.errors import ConfigError
@@ -126,21 +126,34 @@ def _looks_like_python(script: str) -> bool:
     return not head.startswith(b"\x7fELF") and b"\0" not in head
 
 
-def child_environment(environ: Mapping[str, str], run_directory: str, *, agent: bool) -> dict[str, str]:
-    """`environ` with the agent's directory first on PYTHONPATH and the run's directory in MEMGUARD_RUN_DIR.
+def child_environment(
+    environ: Mapping[str, str], run_directory: str, *, agent: bool, limit: int | None = None
+) -> dict[str, str]:
+    """`environ` with the agent's directory first on PYTHONPATH, the run's directory in MEMGUARD_RUN_DIR, and --limit in
+    bytes, where it was given, in MEMGUARD_LIMIT.
 
     The latter marks the tree's processes, too. A PYTHONPATH that is not set gets no trailing separator: that would put
     the working directory on sys.path.
     """
     child = {**environ, "MEMGUARD_RUN_DIR": run_directory}
+    if limit is not None:
+        child["MEMGUARD_LIMIT"] = str(limit)
     if agent:
         paths = [path for path in environ.get("PYTHONPATH", "").split(os.pathsep) if path != _INJECT]
         child["PYTHONPATH"] = os.pathsep.join([_INJECT, *paths] if any(paths) else [_INJECT])
     return child
 
 
-def spawn(command: Command, environ: Mapping[str, str], mask: Iterable[int]) -> int:
-    """Starts `command` with the signal mask `mask`; returns its pid.
+def spawn(
+    command: Command,
+    environ: Mapping[str, str],
+    mask: Iterable[int],
+    *,
+    prefix: tuple[str, ...] = (),
+    enter: Callable[[], None] = lambda: None,
+) -> int:
+    """Starts `command` with the signal mask `mask`; returns its pid. `prefix` are the words of a program that becomes
+    the command (systemd-run --scope …), `enter` is called in the child, just before it is executed.
 
     Raises ConfigError with exit code 127 (not found) or 126 (not executable), told by the child through a pipe that a
     successful exec closes.
@@ -148,7 +161,7 @@ def spawn(command: Command, environ: Mapping[str, str], mask: Iterable[int]) -> 
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _exec(command, environ, mask, writer)
+        _exec(command, environ, mask, writer, prefix, enter)
     os.close(writer)
     with open(reader, "rb") as pipe:
         answer = pipe.read()
@@ -158,7 +171,14 @@ def spawn(command: Command, environ: Mapping[str, str], mask: Iterable[int]) -> 
     return pid
 
 
-def _exec(command: Command, environ: Mapping[str, str], mask: Iterable[int], writer: int) -> None:
+def _exec(
+    command: Command,
+    environ: Mapping[str, str],
+    mask: Iterable[int],
+    writer: int,
+    prefix: tuple[str, ...],
+    enter: Callable[[], None],
+) -> None:
     """In the child. Returns never."""
     code = errno.ENOEXEC
     try:
@@ -167,6 +187,9 @@ def _exec(command: Command, environ: Mapping[str, str], mask: Iterable[int], wri
                 signal.signal(getattr(signal, name), signal.SIG_DFL)
         if hasattr(signal, "pthread_sigmask"):
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        enter()
+        if prefix:
+            os.execvpe(prefix[0], [*prefix, command.executable, *command.argv[1:]], dict(environ))
         os.execvpe(command.executable, list(command.argv), dict(environ))
     except OSError as error:
         code = error.errno or code

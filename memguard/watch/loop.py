@@ -2,12 +2,10 @@
 
     run_guarded(command, options) -> RunRecord
 
-This process is the watcher. It sleeps in sigtimedwait, so it wakes at once when the script ends. Ending a tree:
+This process is the watcher. It sleeps in sigtimedwait, so it wakes at once when the script ends. Stopping a tree:
 
     freeze    SIGSTOP every process, measure exactly: resume if that is below the limit after all
-    evidence  who holds what, which input files are open, what lies in /dev/shm; all from outside
-    stack     each Python process, largest first, is continued just long enough to write its stack
-    end       SIGTERM, a grace, SIGKILL; then nothing of the tree is left
+    end       ending.py: evidence, last words, and nothing of the tree is left
 
 Not here: the decisions (policy.py), the measuring (sampler.py), the words that the user reads (report/run.py).
 """
@@ -29,10 +27,13 @@ from memguard.system.kernel_file import read_bytes
 from memguard.system.limits import LimitsReader, describe
 from memguard.system.proc import Process, read_cmdline, read_status, read_tree
 from memguard.watch import actions, policy
+from memguard.watch.conversation import Conversation
+from memguard.watch.ending import Ending
 from memguard.watch.journal import Journal, RunDirectory, open_run, prune, write_record
 from memguard.watch.launch import Command, child_environment, spawn
 from memguard.watch.options import EXIT_GUARD, Options
 from memguard.watch.pools import PoolWatch
+from memguard.watch.root import Child
 from memguard.watch.sampler import Sampler
 from memguard.watch.signals import ENDING, STOPPING, SignalWait, stop_with
 
@@ -46,8 +47,6 @@ __all__ = ["run_guarded"]
 
 _PEAK_STEP = 1.05  # the journal gets a line at each new peak of this ratio
 _INPUTS_PERIOD = 0.1  # seconds between looks at the open input files, while memory grows
-_STACKS_WITHIN = 0.5  # seconds for the stacks of all processes together
-_LAST_WORDS = 8 << 20  # bytes that the tree may always take while it is let run for its last words
 _NICE = 10  # the watcher sleeps 99 % of the time
 _SIGNALS_PERIOD = 0.05  # seconds between looks for signals to pass on
 _LINGER = 0.3  # seconds that helpers get to end by themselves after the script
@@ -62,7 +61,7 @@ def run_guarded(command: Command, options: Options, notify: Callable[[str], None
     directory, warning = open_run(started)
     journal = Journal(directory)
     signals = SignalWait()
-    environment = child_environment(os.environ, directory.path, agent=options.agent)
+    environment = child_environment(os.environ, directory.path, agent=options.agent, limit=options.limit)
     kills = _kernel_kills()
     try:
         pid = spawn(command, environment, signals.inherited)
@@ -71,7 +70,7 @@ def run_guarded(command: Command, options: Options, notify: Callable[[str], None
         journal.close()
         _remove(directory)
         raise
-    child = actions.Child(pid)
+    child = Child(pid)
     gc.freeze()  # what is loaded by now stays: no later collection walks it
     nice = os.getpriority(os.PRIO_PROCESS, 0)
     with contextlib.suppress(PermissionError):  # where it may: to wake in time on a machine that is busy
@@ -92,7 +91,7 @@ def run_guarded(command: Command, options: Options, notify: Callable[[str], None
         journal.close()
 
 
-def _wait_unguarded(child: actions.Child, signals: SignalWait) -> None:
+def _wait_unguarded(child: Child, signals: SignalWait) -> None:
     while not child.poll():
         signals.sleep(time.monotonic() + 0.2)
         for number, from_terminal in signals.fetch():
@@ -125,7 +124,7 @@ class _Guard:
 
     def __init__(
         self,
-        child: actions.Child,
+        child: Child,
         command: Command,
         options: Options,
         journal: Journal,
@@ -149,7 +148,7 @@ class _Guard:
         self._inputs: dict[str, int] = {}
         self._inputs_at = (-1e9, 0)
         self._pool = PoolWatch(self._directory.events)
-        self._left: tuple[Process, ...] = ()
+        self._talk = Conversation(journal, self._now)
 
     def _now(self) -> float:
         return time.monotonic() - self._start
@@ -175,7 +174,7 @@ class _Guard:
     def watch(self) -> None:
         """Until the root of the tree has ended, by itself or by the guard."""
         due = fetched = self._start
-        while self._child.status is None and self._reason is None:
+        while not self._child.ended and self._reason is None:
             if self._signals.sleep(due):
                 self._child.poll()
             now = time.monotonic()
@@ -195,7 +194,7 @@ class _Guard:
         if number in ENDING:
             self._interrupted = True
             self._journal.write("signal", self._now(), signal=number, from_terminal=from_terminal)
-        if not from_terminal and self._child.status is None:
+        if not from_terminal and not self._child.ended:
             with contextlib.suppress(PermissionError):  # a setuid program's
                 os.kill(self._child.pid, number)
         if number in STOPPING:
@@ -251,9 +250,20 @@ class _Guard:
     def _act(self, decision: policy.Decision, sample: policy.Sample) -> None:
         if decision.action == policy.FREEZE:
             self._freeze(decision)
-        else:
-            self._record_decision(decision.action, decision.rule, decision.constraint, decision.reason)
-            self._early_stack()
+            return
+        self._record_decision(decision.action, decision.rule, decision.constraint, decision.reason)
+        largest = sorted(self._sampler.processes, key=self._sampler.resident, reverse=True)
+        room, within = max(0, decision.constraint.headroom), self._within(decision.action)
+        if decision.action == policy.RECLAIM:
+            self._talk.ask_largest(largest, ("reclaim",), ("reclaim",), within=within, headroom=room)
+        elif decision.action == policy.FLUSH:
+            every = ("flush", "reclaim")
+            self._talk.ask_largest(largest, ("look", *every), every, within=within, headroom=room)
+        elif decision.action == policy.DUMP:  # from before the freeze, should it not answer then; nobody waits for it
+            any(actions.ask_for_stack(process, self._directory.stack) for process in largest[:4])
+
+    def _within(self, action: str) -> float:
+        return next(stage.deadline for stage in self._options.policy.ladder if stage.action == action)
 
     def _freeze(self, decision: policy.Decision) -> None:
         """Stops the tree and leaves it either ended or running again."""
@@ -267,7 +277,7 @@ class _Guard:
             self._record_decision(outcome.action, outcome.rule, outcome.constraint, outcome.reason)
             if outcome.action == policy.ABORT:
                 self._fullest = outcome.constraint
-                self._end("memory", sample)
+                self._end("forecast" if self._state.doomed else "memory", sample)
         finally:
             # Also when something above failed: a tree is never left frozen.
             actions.resume(self._frozen)
@@ -279,45 +289,13 @@ class _Guard:
         marked = find_by_environment(*self._mark)
         return stopped if set(marked) <= set(stopped) else actions.stop(self._child.process, (*stopped, *marked))
 
-    def _early_stack(self) -> None:
-        """A stack from before the freeze, should the process not answer then. Nobody waits for it."""
-        for process in sorted(self._sampler.processes, key=self._sampler.resident, reverse=True)[:4]:
-            if actions.ask_for_stack(process, self._directory.stack):
-                return
-
     def _end(self, reason: str, sample: policy.Sample) -> None:
-        """Evidence, stacks, and the end of the tree; it is frozen already, or has only hung."""
+        """The tree is frozen already, or has only hung."""
         self._reason = reason
         stopped = self._frozen or self._stop()
-        in_danger = self._danger(sample)
-        held = actions.holders(stopped, self._sampler.held_by)
         self._look_at_inputs(stopped)
-        shared = actions.shared_files(stopped)
-        self._journal.write("evidence", self._now(), set={"holders": held[:20], "tree": sample.tree})
-        by_pid = {process.pid: process for process in stopped}
-        deadline = time.monotonic() + _STACKS_WITHIN
-        for holder in held:
-            if time.monotonic() < deadline:
-                actions.stack_of_stopped(by_pid[holder["pid"]], self._directory.stack, in_danger)
-        rest = actions.end_tree(self._child, stopped, self._danger(self._sampler.measure(self._now())))
-        left = [path for path in shared if os.path.exists(path)] + [f"process {process.pid}" for process in rest]
-        self._journal.write("ended", self._now(), set={"left": left, "termination_reason": reason})
-
-    def _danger(self, sample: policy.Sample) -> Callable[[], bool]:
-        """A question to ask while the tree is let run for its last words: has it grown too much?
-
-        By a third of what is left to a limit of the kernel's; a limit of the user's own kills nobody.
-        """
-        bounds = {
-            (c.name, c.source): c.used + max(_LAST_WORDS, (c.limit - c.used) // 3 if c.kernel else c.limit // 10)
-            for c in sample.constraints
-        }
-
-        def in_danger() -> bool:
-            now = self._sampler.measure(self._now()).constraints
-            return any(c.used > bounds.get((c.name, c.source), c.used) for c in now)
-
-        return in_danger
+        ending = Ending(self._child, self._options, self._journal, self._sampler, self._talk, self._now)
+        ending.end(reason, sample, stopped)
 
     def finish(self, kills_before: int | None) -> RunRecord:
         """Ends or names what is left, works out why it ended, writes the record."""
@@ -384,6 +362,6 @@ class _Guard:
             rest = actions.end_tree(self._child, known, lambda: False)
             return [f"process {process.pid}" for process in rest]
         deadline = time.monotonic() + _LINGER
-        while (rest := read_tree(self._child.process, known)) and time.monotonic() < deadline:
+        while (rest := read_tree(self._child.process, known, without=os.getpid())) and time.monotonic() < deadline:
             time.sleep(0.005)
         return [f"process {p.pid} ({' '.join(read_cmdline(p.pid))[:60]})" for p in rest]

@@ -19,3 +19,9 @@ class Options:
     reserve: int | None = None
     agent: bool = True
     policy: Policy = field(default_factory=Policy)
+    fence: str = "auto"  # auto | on | off: the moving RLIMIT_DATA
+    backstop: str = "auto"  # auto | scope | v2 | v1 | none: the kernel's own limit around the tree
+    on_limit: str = "abort"  # abort | pause: what a freeze that proved right leads to
+    on_watcher_death: str | None = None  # stop | leave; None: leave inside a backstop, else stop
+    salvage: str | None = None  # directory for the culprit's token ids
+    progress: bool = False  # a live line on a terminal

@@ -1,10 +1,14 @@
 """When the guard acts: decide(policy, state, sample) -> (Decision | None, State). Pure.
 
-The ladder is data. Its stages lie at fractions of what a constraint lets the tree use (limit − margin):
+The ladder is data. Its stages lie at fractions of what a constraint lets the tree use (limit − margin), or at sizes of
+the tree's own memory:
 
-    dump    85 %  ask the largest Python process for its stack while it still runs; changes nothing for the script
-    freeze  97 %  SIGSTOP the whole tree, then measure it exactly
-    abort         only out of a freeze: the exact figure is over, or could not be had in time
+    notice         the forecast's final peak does not fit; changes nothing, said once
+    reclaim  75 %  Python processes are asked to give back what they hold for nothing (gc, malloc_trim, Arrow's pool)
+    flush    80 %  callbacks write out what can be written out; one bounded look at who holds the memory
+    dump     85 %  the largest Python process is asked for its stack while it still runs
+    freeze   97 %  SIGSTOP the whole tree, then measure it exactly
+    abort          only out of a freeze: the exact figure is over, or could not be had in time
 
 Rules, each held by a property test:
 
@@ -13,7 +17,8 @@ Rules, each held by a property test:
 - Stages below `freeze` fire in order, each given its deadline before the next; `freeze` waits for none of them.
 - `abort` follows `freeze` only, and a frozen tree is resumed or aborted within the freeze's deadline.
 - Nothing fires below its fraction, and nothing on behalf of others: a tree that holds less than would bring the
-  constraint below the freeze again is left alone, because stopping it would help nobody.
+  constraint below the freeze again is left alone, because stopping it would help nobody. The one exception is asked
+  for: with `abort_on_forecast`, a tree whose forecast has said often enough that it cannot end well.
 
 97 %, with a margin of max(64 MiB, 10 %) below a kernel's limit, was measured to be early enough at 10 GB/s.
 Not here: how a sample is taken (sampler.py), what an action does (actions.py).
@@ -22,24 +27,96 @@ Not here: how a sample is taken (sampler.py), what an action does (actions.py).
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
+from memguard.errors import ConfigError
 from memguard.records.limits import Constraint
+from memguard.units import format_size
 
-__all__ = ["ABORT", "DUMP", "FREEZE", "LADDER", "RESUME", "Decision", "Policy", "Sample", "Stage", "State", "decide"]
+__all__ = [
+    "ABORT",
+    "DUMP",
+    "FLUSH",
+    "FREEZE",
+    "LADDER",
+    "NOTICE",
+    "RECLAIM",
+    "RESUME",
+    "Decision",
+    "Policy",
+    "Sample",
+    "Stage",
+    "State",
+    "decide",
+    "ladder_with",
+]
 
-DUMP, FREEZE, ABORT, RESUME = "dump", "freeze", "abort", "resume"
+NOTICE, RECLAIM, FLUSH, DUMP, FREEZE, ABORT, RESUME = (
+    "notice",
+    "reclaim",
+    "flush",
+    "dump",
+    "freeze",
+    "abort",
+    "resume",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """`at` is a fraction of a constraint's usable bytes, `deadline` the seconds that the stage may take."""
+    """`at`: a fraction of a constraint's usable bytes, or (int) bytes of the tree's own memory. `deadline`: the seconds
+    that the stage may take."""
 
     action: str
-    at: float
+    at: float | int
     deadline: float
 
+    def reached(self, sample: Sample, binding: Constraint, less: float = 0.0) -> bool:
+        """Whether the sample lies at the stage, or no more than the fraction `less` of the whole below it."""
+        if isinstance(self.at, int):
+            return sample.tree >= self.at * (1 - less)
+        return binding.fraction >= self.at - less
 
-LADDER = (Stage(DUMP, 0.85, 0.25), Stage(FREEZE, 0.97, 1.0))
+
+LADDER = (Stage(RECLAIM, 0.75, 0.25), Stage(FLUSH, 0.80, 0.5), Stage(DUMP, 0.85, 0.25), Stage(FREEZE, 0.97, 1.0))
+
+
+def ladder_with(
+    *,
+    reclaim: float | int | None = None,
+    flush: float | int | None = None,
+    dump: float | int | None = None,
+    freeze: float | int | None = None,
+) -> tuple[Stage, ...]:
+    """The ladder with some stages at other fractions (float) or sizes in bytes (int).
+
+    Raises ConfigError where a fraction is not in (0, 1], a size not positive, or the stages do not ascend. A default
+    above a stage that was moved down moves with it.
+    """
+    wanted = {RECLAIM: reclaim, FLUSH: flush, DUMP: dump, FREEZE: freeze}
+    for action, at in wanted.items():
+        if at is not None and not (at > 0 and (isinstance(at, int) or at <= 1)):
+            raise ConfigError(f"the threshold of {action} is {at}", "a fraction such as 80%, or a size such as 6GiB")
+    stages = [replace(stage, at=wanted[stage.action] or stage.at) for stage in LADDER]
+    given = [stage for stage in stages if wanted[stage.action] is not None]
+    for low, high in pairwise(given):
+        if type(low.at) is type(high.at) and low.at > high.at:
+            lies = f"{low.action} at {_threshold(low)} lies above {high.action} at {_threshold(high)}"
+            raise ConfigError(lies, "the order is reclaim, flush, dump, abort")
+    return tuple(_between(stage, position, stages, given) for position, stage in enumerate(stages))
+
+
+def _between(stage: Stage, position: int, stages: list[Stage], given: list[Stage]) -> Stage:
+    """A default gives way to what was asked for: not below what comes before it, not above what comes after."""
+    if stage in given:
+        return stage
+    alike = [(stages.index(other), other.at) for other in given if type(other.at) is type(stage.at)]
+    at = max([stage.at, *(at for place, at in alike if place < position)])
+    return replace(stage, at=min([at, *(at for place, at in alike if place > position)]))
+
+
+def _threshold(stage: Stage) -> str:
+    return format_size(stage.at) if isinstance(stage.at, int) else f"{stage.at:.0%}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +124,7 @@ class Policy:
     ladder: tuple[Stage, ...] = LADDER  # ascending; the last one is the freeze
     rearm: float = 0.05
     regrow: float = 0.005  # a resumed tree is frozen again only after it has grown by this fraction of usable
+    abort_on_forecast: bool = False
 
     @property
     def freeze(self) -> Stage:
@@ -63,11 +141,18 @@ class Sample:
     exact: bool = False  # True: shared pages counted once (PSS), or nothing to count twice
     processes: int = 1
     lateness: float = 0.0  # seconds that the watcher woke up later than it meant to
+    forecast: int | None = None  # the tree's peak at the end of its input, as predicted now
+    doomed: bool = False  # the forecast has been over the limit for long enough to be believed
 
     @property
     def binding(self) -> Constraint | None:
         """The constraint that is fullest."""
         return max(self.constraints, key=lambda constraint: constraint.fraction, default=None)
+
+    @property
+    def tightest(self) -> Constraint | None:
+        """The constraint that the tree, growing, meets first."""
+        return min(self.constraints, key=lambda constraint: constraint.headroom, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +160,7 @@ class State:
     fired: frozenset[str] = field(default_factory=frozenset)  # stages that have fired in this rise
     busy_until: float = 0.0  # the last stage's deadline
     frozen: tuple[float, Constraint] | None = None  # since when, and over which constraint
+    doomed: bool = False  # frozen because of the forecast, not of what is used
     resumed_at: tuple[str, int] | None = None  # (constraint, used) of the last false alarm
 
 
@@ -93,21 +179,41 @@ def decide(policy: Policy, state: State, sample: Sample) -> tuple[Decision | Non
     binding = sample.binding
     if binding is None:
         return None, state
-    fraction = binding.fraction
-    still = frozenset(s.action for s in policy.ladder if s.action in state.fired and fraction > s.at - policy.rearm)
-    state = replace(state, fired=still)
-    if fraction >= policy.freeze.at:
+    state = replace(state, fired=_still_fired(policy, state, sample, binding))
+    if policy.freeze.reached(sample, binding):
         return _freeze(policy, state, sample, binding)
+    if sample.doomed and policy.abort_on_forecast:
+        decision = Decision(FREEZE, "the forecast is over the limit", sample.tightest or binding, _foreseen(sample))
+        return decision, replace(state, frozen=(sample.time, decision.constraint), doomed=True)
     for stage in policy.ladder[:-1]:
-        if fraction < stage.at:
-            break
-        if stage.action not in state.fired:
+        if stage.reached(sample, binding) and stage.action not in state.fired:
             if sample.time < state.busy_until:
-                break
+                return None, state
             decision = Decision(stage.action, _rule(stage), binding, _reason(binding))
             fired = state.fired | {stage.action}
             return decision, replace(state, fired=fired, busy_until=sample.time + stage.deadline)
-    return None, state
+    return _notice(state, sample)
+
+
+def _still_fired(policy: Policy, state: State, sample: Sample, binding: Constraint) -> frozenset[str]:
+    still = {
+        stage.action
+        for stage in policy.ladder
+        if stage.action in state.fired and stage.reached(sample, binding, less=policy.rearm)
+    }
+    if NOTICE in state.fired:  # said once a run: a forecast that wavers around the limit would be said again and again
+        still.add(NOTICE)
+    return frozenset(still)
+
+
+def _notice(state: State, sample: Sample) -> tuple[Decision | None, State]:
+    tightest = sample.tightest
+    if NOTICE in state.fired or sample.forecast is None or tightest is None:
+        return None, state
+    if sample.forecast - sample.tree <= tightest.headroom:
+        return None, state
+    decision = Decision(NOTICE, "the forecast is over the limit", tightest, _foreseen(sample))
+    return decision, replace(state, fired=state.fired | {NOTICE})
 
 
 def _freeze(policy: Policy, state: State, sample: Sample, binding: Constraint) -> tuple[Decision | None, State]:
@@ -125,8 +231,10 @@ def _while_frozen(
     policy: Policy, state: State, sample: Sample, since: float, cause: Constraint
 ) -> tuple[Decision | None, State]:
     """A frozen tree leaves this state by the first exact sample, or at the deadline."""
+    if state.doomed:
+        return Decision(ABORT, "the forecast is over the limit", sample.tightest or cause, _foreseen(sample)), state
     binding = sample.binding or cause  # a frozen tree whose constraints cannot be read any more holds what it held
-    over = binding.fraction >= policy.freeze.at and _would_help(policy, sample, binding)
+    over = policy.freeze.reached(sample, binding) and _would_help(policy, sample, binding)
     late = sample.time - since >= policy.freeze.deadline
     if not (sample.exact or late):
         return None, state
@@ -138,12 +246,17 @@ def _while_frozen(
 
 
 def _would_help(policy: Policy, sample: Sample, binding: Constraint) -> bool:
-    return sample.tree > (1 - policy.freeze.at) * binding.usable
+    at = policy.freeze.at
+    return isinstance(at, int) or sample.tree > (1 - at) * binding.usable
 
 
 def _rule(stage: Stage) -> str:
-    return f"{stage.action} at {stage.at:.0%}"
+    return f"{stage.action} at {_threshold(stage)}"
 
 
 def _reason(constraint: Constraint) -> str:
     return f"{constraint.fraction:.1%} of what {constraint.name} leaves"
+
+
+def _foreseen(sample: Sample) -> str:
+    return f"{format_size(sample.forecast)} at the end of the input" if sample.forecast else "the forecast"

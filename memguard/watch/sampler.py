@@ -80,6 +80,7 @@ class Sampler:
         self.most_processes = 1
         self.samples = 0
         self._root, self._limits, self._mark, self._proc = root, limits, mark, proc
+        self._own = os.getpid()
         self._page = os.sysconf("SC_PAGE_SIZE")
         self._cpus = len(os.sched_getaffinity(0))
         self._loadavg = KeptFile(f"{proc}/loadavg")
@@ -212,7 +213,7 @@ class Sampler:
     def _walk(self, now: float, strays: tuple[Process, ...] = ()) -> None:
         self._read_loadavg()
         self._last_pid, self._walked = self._newest_pid, now
-        found = read_tree(self._root, (*self.processes, *strays), self._proc)
+        found = read_tree(self._root, (*self.processes, *strays), self._proc, without=self._own)
         alive = {process.pid: process for process in found}
         for pid, member in list(self._members.items()):
             if alive.get(pid) != member.process:

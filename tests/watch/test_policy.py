@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memguard.errors import ConfigError
 from memguard.records.limits import Constraint
-from memguard.watch.policy import ABORT, DUMP, FREEZE, RESUME, Decision, Policy, Sample, Stage, State, decide
+from memguard.watch.policy import (
+    ABORT,
+    DUMP,
+    FLUSH,
+    FREEZE,
+    LADDER,
+    NOTICE,
+    RECLAIM,
+    RESUME,
+    Decision,
+    Policy,
+    Sample,
+    Stage,
+    State,
+    decide,
+    ladder_with,
+)
 
 POLICY = Policy()
 USABLE = 1_000_000
@@ -32,12 +51,13 @@ def run(samples: list[Sample], policy: Policy = POLICY) -> list[tuple[float, str
 
 
 def test_nothing_happens_far_from_the_limit() -> None:
-    assert run([sample(0.84, time=t) for t in range(100)]) == []
+    assert run([sample(0.74, time=t) for t in range(100)]) == []
 
 
 def test_the_ladder_in_order() -> None:
-    rising = [sample(f, time=t) for t, f in enumerate((0.5, 0.86, 0.9, 0.98))]
-    assert run([*rising, sample(0.98, time=3.1, exact=True)]) == [(1, DUMP), (3, FREEZE), (3.1, ABORT)]
+    rising = [sample(f, time=t) for t, f in enumerate((0.5, 0.76, 0.81, 0.86, 0.9, 0.98))]
+    expected = [(1, RECLAIM), (2, FLUSH), (3, DUMP), (5, FREEZE), (5.1, ABORT)]
+    assert run([*rising, sample(0.98, time=5.1, exact=True)]) == expected
 
 
 def test_a_jump_over_a_stage_freezes_at_once() -> None:
@@ -45,12 +65,14 @@ def test_a_jump_over_a_stage_freezes_at_once() -> None:
 
 
 def test_a_steady_job_is_asked_once() -> None:
-    assert run([sample(0.86 + 0.02 * (t % 2), time=t) for t in range(50)]) == [(0, DUMP)]
+    steady = [sample(0.86 + 0.02 * (t % 2), time=t) for t in range(50)]
+    assert run(steady) == [(0, RECLAIM), (1, FLUSH), (2, DUMP)]
 
 
 def test_a_stage_is_armed_again_after_a_real_fall() -> None:
-    fractions = (0.86, 0.81, 0.86, 0.79, 0.86)  # 0.81 is not below 0.85 − 0.05
-    assert run([sample(f, time=t) for t, f in enumerate(fractions)]) == [(0, DUMP), (4, DUMP)]
+    fractions = (0.81, 0.81, 0.76, 0.81, 0.74, 0.81)  # 0.76 is not below 0.80 − 0.05
+    made = run([sample(f, time=t) for t, f in enumerate(fractions)])
+    assert made == [(0, RECLAIM), (1, FLUSH), (5, FLUSH)]
 
 
 def test_stages_below_the_freeze_wait_for_each_other() -> None:
@@ -121,7 +143,7 @@ def decisions(samples: list[Sample]) -> list[tuple[Sample, State, Decision | Non
 
 @given(histories())
 def test_nothing_without_cause(samples: list[Sample]) -> None:
-    lowest = {DUMP: 0.85, FREEZE: 0.97, ABORT: 0.97}
+    lowest = {stage.action: stage.at for stage in LADDER} | {ABORT: 0.97}
     for each, before, decision, _ in decisions(samples):
         binding = each.binding
         assert binding is not None
@@ -154,20 +176,83 @@ def test_a_tree_over_the_limit_is_frozen_at_once(samples: list[Sample]) -> None:
 
 @given(st.lists(st.floats(0.0, 0.969), max_size=80))
 def test_a_stage_fires_once_per_rise(fractions: list[float]) -> None:
-    armed = True
-    for (_, action), fraction in zip(
-        [(s, d) for s, _, d, _ in decisions([sample(f, time=n) for n, f in enumerate(fractions)])],
-        fractions,
-        strict=True,
-    ):
-        if action is not None:
-            assert armed and fraction >= 0.85
-            armed = False
+    armed = dict.fromkeys((RECLAIM, FLUSH, DUMP), True)
+    at = {stage.action: stage.at for stage in LADDER}
+    samples = [sample(f, time=float(n)) for n, f in enumerate(fractions)]
+    for (_, _, decision, _), fraction in zip(decisions(samples), fractions, strict=True):
+        if decision is not None:
+            assert armed[decision.action] and fraction >= at[decision.action] - 1e-6
+            armed[decision.action] = False
         exact = round(fraction * USABLE) / USABLE
-        if exact <= 0.85 - POLICY.rearm:
-            armed = True
+        for action in armed:
+            armed[action] = armed[action] or exact < at[action] - POLICY.rearm + 1e-9
+
+
+@given(histories())
+def test_stages_fire_in_order_and_none_is_skipped_by_a_slower_one(samples: list[Sample]) -> None:
+    order = [stage.action for stage in LADDER]
+    for each, before, decision, _ in decisions(samples):
+        if decision is not None and decision.action in (FLUSH, DUMP):
+            assert set(order[: order.index(decision.action)]) <= before.fired
+            assert each.time >= before.busy_until
 
 
 @pytest.mark.parametrize("fraction", [0.85, 0.97])
 def test_thresholds_are_inclusive(fraction: float) -> None:
     assert run([sample(fraction)])
+
+
+def forecast(size: int, *, doomed: bool = False, time: float = 0.0, fraction: float = 0.3) -> Sample:
+    constraint = Constraint("--limit", "--limit", USABLE, round(fraction * USABLE), 0, False)
+    return Sample(time, constraint.used, (constraint,), exact=True, forecast=size, doomed=doomed)
+
+
+def test_a_forecast_over_the_limit_is_said_once() -> None:
+    samples = [forecast(size, time=t) for t, size in enumerate((900_000, 1_000_001, 900_000, 2_000_000))]
+    assert run(samples) == [(1, NOTICE)]
+
+
+def test_a_doomed_run_is_stopped_early_only_when_asked() -> None:
+    doomed = [forecast(2_000_000, doomed=True, time=t) for t in range(3)]
+    assert run(doomed) == [(0, NOTICE)]
+    assert run(doomed[:2], Policy(abort_on_forecast=True)) == [(0, FREEZE), (1, ABORT)]
+
+
+def test_the_forecast_counts_what_others_use() -> None:
+    constraint = Constraint("memory.max", "/sys/fs/cgroup/x", USABLE, 600_000, 0, True)  # of it 300,000 of others
+    fits = Sample(0.0, 300_000, (constraint,), forecast=700_000)
+    assert run([fits]) == []
+    assert run([Sample(0.0, 300_000, (constraint,), forecast=700_001)]) == [(0, NOTICE)]
+
+
+def test_thresholds_of_ones_own() -> None:
+    assert ladder_with() == LADDER
+    assert [stage.at for stage in ladder_with(freeze=0.5)] == [0.5, 0.5, 0.5, 0.5]
+    assert [stage.at for stage in ladder_with(reclaim=0.9)] == [0.9, 0.9, 0.9, 0.97]
+    assert [stage.at for stage in ladder_with(flush=1 << 30)] == [0.75, 1 << 30, 0.85, 0.97]
+
+
+@pytest.mark.parametrize("wrong", [{"flush": 0.9, "dump": 0.8}, {"freeze": 1.5}, {"flush": 0}, {"reclaim": 0.0}])
+def test_thresholds_that_make_no_ladder(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError):
+        ladder_with(**wrong)
+
+
+def test_a_size_is_compared_with_the_tree_itself() -> None:
+    policy = Policy(ladder=ladder_with(flush=200_000, freeze=400_000))
+    samples = [sample(0.5, tree=tree, time=t) for t, tree in enumerate((100_000, 250_000, 450_000))]
+    ended = sample(0.5, tree=450_000, time=2.5, exact=True)
+    assert run([*samples, ended], policy) == [(1, FLUSH), (2, FREEZE), (2.5, ABORT)]
+    resumed = sample(0.5, tree=350_000, time=2.5, exact=True)
+    assert run([*samples, resumed], policy) == [(1, FLUSH), (2, FREEZE), (2.5, RESUME)]
+
+
+@given(st.lists(st.tuples(st.sampled_from([RECLAIM, FLUSH, DUMP, FREEZE]), st.floats(0.01, 1.0)), max_size=4))
+def test_a_ladder_always_ascends(wanted: list[tuple[str, float]]) -> None:
+    try:
+        ladder = ladder_with(**dict(wanted))
+    except ConfigError:
+        return
+    assert all(low.at <= high.at for low, high in pairwise(ladder))
+    for action, at in dict(wanted).items():
+        assert next(stage.at for stage in ladder if stage.action == action) == at

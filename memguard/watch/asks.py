@@ -1,0 +1,107 @@
+"""What the guard asks of a Python with the agent in it, and the answers. A file and a signal out, lines of JSON back.
+
+    ask(directory, process, "reclaim", "flush", "look", within=2.0)   ->  sequence number
+    Answers(directory.events).new()                                   ->  [{"event": "flushed", "seq": …, …}, …]
+
+The ask lies in ask.<pid>.json of the run's directory, the newest only; SIGURG tells the process to look. faulthandler
+dumps the stack in the same moment, also inside a long C call; the rest is done by the main thread as soon as it is
+between two of Python's steps (memguard/inject/_memguard_asks.py lists the words and their answers). Nobody waits here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+
+from memguard.system.proc import Process
+from memguard.watch.actions import ask_for_stack
+from memguard.watch.journal import RunDirectory
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["Answers", "ask", "withdraw"]
+
+_READ_AT_ONCE = 1 << 20
+_LONGEST_LINE = 1 << 20  # more than any answer; a longer one is not ours
+
+_numbers = itertools.count(1)  # one count for all processes: a forked child keeps its parent's last number
+
+
+def ask(
+    run_directory: RunDirectory,
+    process: Process,
+    *do: str,
+    within: float,
+    headroom: int | None = None,
+    salvage: str | None = None,
+    message: str = "",
+) -> int | None:
+    """Asks `process` to do `do`, in this order, within so many seconds; returns the ask's sequence number.
+
+    None where nobody listens: no agent, another program since an exec, a handler that the script has replaced, a full
+    disk. `headroom` is what the flush callbacks may know, `salvage` a directory, `message` that of the error to raise.
+    A newer ask replaces one that the process has not come to yet.
+    """
+    number = next(_numbers)
+    order = {"seq": number, "do": do, "within": within, "headroom": headroom, "salvage": salvage, "message": message}
+    path = _path(run_directory, process)
+    temporary = f"{path}.tmp"
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(descriptor, json.dumps(order).encode("ascii"))
+        finally:
+            os.close(descriptor)
+        os.rename(temporary, path)
+    except OSError:
+        return None
+    if ask_for_stack(process, run_directory.stack):
+        return number
+    withdraw(run_directory, process)
+    return None
+
+
+def withdraw(run_directory: RunDirectory, process: Process) -> None:
+    """Takes back what `process` has not come to yet: an error that was to be raised, say, when memory has been freed."""
+    with contextlib.suppress(OSError):
+        os.unlink(_path(run_directory, process))
+
+
+def _path(run_directory: RunDirectory, process: Process) -> str:
+    return os.path.join(run_directory.path, f"ask.{process.pid}.json")
+
+
+class Answers:
+    """The lines of a run's events.jsonl, each once. The file is written by the user's processes: anything may be there."""
+
+    def __init__(self, events_path: str) -> None:
+        self._path, self._read = events_path, 0
+        self._rest = b""  # a line whose end has not been seen
+
+    def new(self) -> list[dict[str, Any]]:
+        """What has been answered since the last call; one stat() where that is nothing. Never raises."""
+        try:
+            if os.stat(self._path).st_size <= self._read:
+                return []
+            with open(self._path, "rb", buffering=0) as file:
+                file.seek(self._read)
+                data = file.read(_READ_AT_ONCE)
+        except OSError:
+            return []
+        self._read += len(data)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > _LONGEST_LINE:
+            self._rest = b""
+        return [event for line in lines if (event := _parse(line)) is not None]
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None

@@ -1,0 +1,82 @@
+"""What the watcher asks of the agents in the tree's Pythons, and what they have answered so far.
+
+Nobody waits for an answer here: it is read from the run's events.jsonl when it has come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from memguard.system.proc import Process
+from memguard.watch.asks import Answers, ask
+from memguard.watch.journal import Journal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["Conversation"]
+
+_ASKED = 8  # processes at most, the largest first: each is a signal, and a handler that runs in it
+_TOLD = frozenset({"reclaimed", "flushed", "salvaged", "raised"})  # what a record keeps of the answers
+_MOST_TOLD = 100
+
+
+class Conversation:
+    def __init__(self, journal: Journal, clock: Callable[[], float]) -> None:
+        self.held: dict[int, list[dict[str, Any]]] = {}  # by pid: the containers that its last look found
+        self.salvaged: tuple[str, ...] = ()
+        self._journal, self._clock = journal, clock
+        self._answers = Answers(journal.directory.events)
+        self._heard: set[tuple[int, int, str]] = set()
+        self._told = 0
+
+    def ask(
+        self,
+        process: Process,
+        *do: str,
+        within: float,
+        headroom: int | None = None,
+        salvage: str | None = None,
+        message: str = "",
+    ) -> int | None:
+        """The ask's number; None where no agent listens."""
+        directory = self._journal.directory
+        return ask(directory, process, *do, within=within, headroom=headroom, salvage=salvage, message=message)
+
+    def ask_largest(
+        self,
+        processes: Iterable[Process],
+        first: tuple[str, ...],
+        others: tuple[str, ...],
+        *,
+        within: float,
+        headroom: int,
+    ) -> int:
+        """Asks the first that listens for `first`, the next ones for `others`; returns how many were asked."""
+        asked = 0
+        for process in tuple(processes)[:_ASKED]:
+            do = others if asked else first
+            if self.ask(process, *do, within=within, headroom=headroom) is not None:
+                asked += 1
+        return asked
+
+    def listen(self) -> None:
+        """Reads what has come since."""
+        for answer in self._answers.new():
+            event, pid, number = answer.get("event"), answer.get("pid"), answer.get("seq")
+            if not (isinstance(event, str) and isinstance(pid, int)):
+                continue
+            if isinstance(number, int):
+                self._heard.add((pid, number, event))
+            if event == "held" and isinstance(answer.get("containers"), list):
+                self.held[pid] = answer["containers"]
+            if event == "salvaged" and isinstance(answer.get("path"), str):
+                self.salvaged = (*self.salvaged, answer["path"])
+            if event in _TOLD and self._told < _MOST_TOLD:
+                self._told += 1
+                self._journal.write("answer", self._clock(), answer={"time": round(self._clock(), 4), **answer})
+
+    def heard(self, process: Process, number: int | None, event: str) -> bool:
+        self.listen()
+        return number is None or (process.pid, number, event) in self._heard

@@ -1,0 +1,137 @@
+"""The end of a tree that has to end: evidence from outside, stacks and last looks, last words, and nothing left.
+
+    evidence  who holds what, which input files are open, what lies in /dev/shm; all from outside
+    stacks    each Python process, largest first, is continued just long enough to write its stack; the largest one also
+              looks who holds the memory, and writes the token ids it holds where --salvage asks for it
+    raise     the largest Python process and the topmost one raise MemoryLimitExceeded: `finally` and `with` run
+    end       all others, and those that do not end: SIGABRT where it is caught, SIGTERM, SIGKILL
+
+Every step is bounded in time, and cut short when memory grows on.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+from memguard.system.proc import Process, read_status
+from memguard.units import format_size
+from memguard.watch import actions
+from memguard.watch.conversation import Conversation
+from memguard.watch.journal import Journal
+from memguard.watch.options import Options
+from memguard.watch.policy import Sample
+from memguard.watch.root import Root
+from memguard.watch.sampler import Sampler
+
+__all__ = ["Ending"]
+
+_STACKS_WITHIN = 0.5  # seconds for the stacks of all processes together
+_LOOK_WITHIN = 0.2  # for the stack and the look of the largest one; 13 ms were measured on a list of 50 M ints
+_SALVAGE_WITHIN = 60.0  # the script stands still meanwhile, and --salvage was asked for
+_SPEECH = 1.5  # from the raise on: 7–46 ms were measured, and a `finally` may write a file
+_GRACE = 0.5  # from SIGTERM to SIGKILL
+_LAST_WORDS = 8 << 20  # bytes that the tree may always take while it is let run for its last words
+
+
+class Ending:
+    """One end; `stopped` are the tree's processes, all of them stopped."""
+
+    def __init__(
+        self,
+        root: Root,
+        options: Options,
+        journal: Journal,
+        sampler: Sampler,
+        talk: Conversation,
+        clock: Callable[[], float],
+    ) -> None:
+        self._root, self._options, self._journal = root, options, journal
+        self._sampler, self._talk, self._clock = sampler, talk, clock
+
+    def look(self, stopped: tuple[Process, ...], sample: Sample) -> list[Process]:
+        """The evidence; returns the processes that have answered, largest first. They are stopped again."""
+        held = actions.holders(stopped, self._sampler.held_by)
+        self._journal.write("evidence", self._clock(), set={"holders": held[:20], "tree": sample.tree})
+        by_pid = {process.pid: process for process in stopped}
+        in_danger = self.danger(sample)
+        deadline = time.monotonic() + _STACKS_WITHIN
+        speakers: list[Process] = []
+        for holder in held:
+            if time.monotonic() > deadline:
+                break
+            process = by_pid[holder["pid"]]
+            if self._stack(process, in_danger, first=not speakers):
+                speakers.append(process)
+        return speakers
+
+    def _stack(self, process: Process, in_danger: Callable[[], bool], *, first: bool) -> bool:
+        path = self._journal.directory.stack
+        if not first:
+            return actions.stack_of_stopped(process, path, in_danger)
+        salvage = self._options.salvage
+        do, within = (("look", "salvage"), _SALVAGE_WITHIN) if salvage else (("look",), _LOOK_WITHIN)
+        number: list[int | None] = [None]
+
+        def ask() -> bool:
+            number[0] = self._talk.ask(process, *do, within=within, salvage=salvage)
+            return number[0] is not None
+
+        def answered() -> bool:
+            return self._talk.heard(process, number[0], "salvaged" if salvage else "held")
+
+        return actions.stack_of_stopped(process, path, in_danger, ask=ask, answered=answered, within=within)
+
+    def end(self, reason: str, sample: Sample, stopped: tuple[Process, ...]) -> None:
+        shared = actions.shared_files(stopped)
+        speakers = self.look(stopped, sample)
+        speaking = self._ask_to_raise(speakers, sample) if reason == "memory" else []
+        in_danger = self.danger(self._sampler.measure(self._clock()))
+        rest = actions.end_tree(self._root, stopped, in_danger, speakers=speaking, speech=_SPEECH, grace=_GRACE)
+        self._talk.listen()
+        left = [path for path in shared if os.path.exists(path)] + [f"process {process.pid}" for process in rest]
+        self._journal.write("ended", self._clock(), set={"left": left, "termination_reason": reason})
+
+    def _ask_to_raise(self, speakers: list[Process], sample: Sample) -> list[Process]:
+        """The largest one, whose line it is, and the topmost one, whose clean-up it is.
+
+        Not where SIGTERM is caught: that handler is how the script itself wants to be ended.
+        """
+        topmost = [process for process in self._sampler.processes if process in speakers]  # from the root down
+        message = _message(sample)
+        return [
+            process
+            for process in dict.fromkeys((*speakers[:1], *topmost[:1]))
+            if not _catches_sigterm(process)
+            and self._talk.ask(process, "raise", within=_SPEECH, message=message) is not None
+        ]
+
+    def danger(self, sample: Sample) -> Callable[[], bool]:
+        """A question to ask while the tree is let run for its last words: has it grown too much?
+
+        By a third of what is left to a limit of the kernel's; a limit of the user's own kills nobody.
+        """
+        bounds = {
+            (c.name, c.source): c.used + max(_LAST_WORDS, (c.limit - c.used) // 3 if c.kernel else c.limit // 20)
+            for c in sample.constraints
+        }
+
+        def in_danger() -> bool:
+            now = self._sampler.measure(self._clock()).constraints
+            return any(c.used > bounds.get((c.name, c.source), c.used) for c in now)
+
+        return in_danger
+
+
+def _message(sample: Sample) -> str:
+    binding = sample.binding
+    if binding is None:
+        return "the memory limit is reached"
+    return f"{format_size(binding.used)} of the {format_size(binding.usable)} that {binding.name} leaves are used"
+
+
+def _catches_sigterm(process: Process) -> bool:
+    status = read_status(process.pid)
+    return status is not None and status.catches(signal.SIGTERM)

@@ -1,0 +1,59 @@
+"""The process at the top of the guarded tree: this process's own child, or somebody else's."""
+
+from __future__ import annotations
+
+import os
+
+from memguard.system.proc import Process, read_stat
+
+__all__ = ["Child", "Foreign", "Root"]
+
+
+class Root:
+    """`exit_code` and `exit_signal` are None while it runs, and for ever where its end cannot be asked for."""
+
+    exit_signal: int | None = None  # the signal that ended it
+    exit_code: int | None = None  # as a shell shows it: 128 + signal where a signal ended it
+
+    def __init__(self, process: Process) -> None:
+        self.process, self.pid = process, process.pid
+        self.ended = False
+
+    def poll(self) -> bool:
+        """Whether it has ended."""
+        if not self.ended:
+            self.ended = self._has_ended()
+        return self.ended
+
+    def _has_ended(self) -> bool:
+        raise NotImplementedError
+
+
+class Foreign(Root):
+    """A process that somebody else has started: it is seen to end, not how."""
+
+    def _has_ended(self) -> bool:
+        stat = read_stat(self.pid)
+        if stat is None or stat.process != self.process:
+            return True
+        try:  # a main thread that ends before the others looks like a zombie
+            return not stat.alive and len(os.listdir(f"/proc/{self.pid}/task")) <= 1
+        except OSError:
+            return True
+
+
+class Child(Root):
+    def __init__(self, pid: int) -> None:
+        stat = read_stat(pid)
+        super().__init__(Process(pid, stat.start_time if stat else 0))
+
+    def _has_ended(self) -> bool:
+        try:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+        except ChildProcessError:  # somebody set SIGCHLD to be ignored: the kernel has thrown the status away
+            pid, status = self.pid, 0
+        if not pid:
+            return False
+        self.exit_signal = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+        self.exit_code = os.WEXITSTATUS(status) if self.exit_signal is None else 128 + self.exit_signal
+        return True

@@ -13,12 +13,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import replace
 
+from memguard.cli.guard_arguments import add_guard_arguments, options_from
+from memguard.cli.settings import read_settings
 from memguard.errors import ConfigError, InputError
-from memguard.system.proc import read_meminfo
-from memguard.units import parse_size
 from memguard.watch.launch import Command, plain_command, python_command
-from memguard.watch.options import Options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,16 +29,13 @@ __all__ = ["add_arguments", "main"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = "memguard run [OPTIONS] (SCRIPT.py | -m MODULE | -- COMMAND) [ARGS …]"
-    limit = "what the script and all it starts may use: 512M, 8GiB, 75%% of the machine's memory"
-    parser.add_argument("--limit", metavar="SIZE", help=limit)
-    reserve = "memory to leave to the rest of the machine (default: 10%%, at most 2 GiB)"
-    parser.add_argument("--reserve", metavar="SIZE", help=reserve)
     parser.add_argument("--record", metavar="FILE", help="write what happened to FILE (JSON, memguard.run/1)")
     python = "interpreter for the script (default: the active environment's, else the first on PATH)"
     parser.add_argument("--python", metavar="PATH", help=python)
     agent = "put nothing into the script's Python: then no line is named, and a hung Pool is not noticed"
     parser.add_argument("--no-agent", action="store_true", help=agent)
     parser.add_argument("-q", "--quiet", action="store_true", help="one line at most from memguard")
+    add_guard_arguments(parser)
     module = "run a module, as python -m does; what follows is the module's own"
     parser.add_argument("-m", dest="module", nargs=argparse.REMAINDER, help=module)
     parser.add_argument("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
@@ -46,16 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     command = _command(arguments)
-    options = Options(
-        limit=_size("--limit", arguments.limit),
-        reserve=_size("--reserve", arguments.reserve),
-        agent=not arguments.no_agent,
-    )
+    options = replace(options_from(arguments, read_settings(os.getcwd())), agent=not arguments.no_agent)
     record_path = os.path.abspath(arguments.record) if arguments.record else None
     if record_path:
         _check_writable(record_path, arguments.record)
     if sys.platform == "linux":
-        from memguard.watch.loop import run_guarded
+        from memguard.watch.run import run_guarded
     else:
         from memguard.watch.portable import run_guarded
     record = run_guarded(command, options, _note)
@@ -81,16 +74,6 @@ def _command(arguments: argparse.Namespace) -> Command:
             raise ConfigError("--python has no meaning with `--`", f"memguard run -- {arguments.python} …")
         return plain_command(words[1:])
     return python_command(words, module=False, python=arguments.python, environ=os.environ)
-
-
-def _size(option: str, text: str | None) -> int | None:
-    if text is None:
-        return None
-    memory = read_meminfo()
-    try:
-        return parse_size(text, total=memory.total if memory else None)
-    except ConfigError as error:
-        raise ConfigError(f"{option}: {error.message}", error.hint) from None
 
 
 def _check_writable(path: str, given: str) -> None:

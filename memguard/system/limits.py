@@ -117,7 +117,8 @@ class LimitsReader:
 
     Keeps its descriptors open and follows the process into another cgroup. Single-threaded; `close()` when done.
     One read takes about 0.1 ms: half of it for /proc/meminfo, 25 µs for each memory.stat of a limited cgroup.
-    `rlimits=False` leaves RLIMIT_AS and RLIMIT_DATA out, for a caller that moves them itself.
+    `rlimits=False` leaves RLIMIT_AS and RLIMIT_DATA out, for a caller that moves them itself; `ignore` names cgroup
+    directories whose limits are left out: the guard's own backstop, which lies above what the tree may use.
     """
 
     def __init__(
@@ -128,9 +129,11 @@ class LimitsReader:
         root: str = "/",
         *,
         rlimits: bool = True,
+        ignore: tuple[str, ...] = (),
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self._pid, self._limit, self._reserve, self._root = pid, limit, reserve, root
+        self._ignore = ignore
         self._proc = root.rstrip("/") + "/proc"
         self._slurm = slurm_limit(os.environ if environ is None else environ)
         self._meminfo = KeptFile(f"{self._proc}/meminfo")
@@ -206,7 +209,7 @@ class LimitsReader:
         self._cgroups = tuple(
             _CgroupReader(path, version)
             for path, version in found
-            if version is not None and os.path.exists(f"{path}/{_LIMIT_FILE[version]}")
+            if path not in self._ignore and version is not None and os.path.exists(f"{path}/{_LIMIT_FILE[version]}")
         )
 
     def _read_resolved(self, kernel_bound: int | None) -> tuple[list[Constraint], bool]:

@@ -87,26 +87,21 @@ class Ending:
     def end(self, reason: str, sample: Sample, stopped: tuple[Process, ...]) -> None:
         shared = actions.shared_files(stopped)
         speakers = self.look(stopped, sample)
-        speaking = self._ask_to_raise(speakers, sample) if reason == "memory" else []
+        # The largest one, whose line it is, and the topmost one, whose clean-up it is. Not where SIGTERM is caught: that
+        # handler is how the script itself wants to be ended.
+        topmost = [process for process in self._sampler.processes if process in speakers]  # from the root down
+        chosen = [p for p in dict.fromkeys((*speakers[:1], *topmost[:1])) if not _catches_sigterm(p)]
+        speaking = self.ask_to_raise(chosen, sample) if reason == "memory" else []
         in_danger = self.danger(self._sampler.measure(self._clock()))
         rest = actions.end_tree(self._root, stopped, in_danger, speakers=speaking, speech=_SPEECH, grace=_GRACE)
         self._talk.listen()
         left = [path for path in shared if os.path.exists(path)] + [f"process {process.pid}" for process in rest]
         self._journal.write("ended", self._clock(), set={"left": left, "termination_reason": reason})
 
-    def _ask_to_raise(self, speakers: list[Process], sample: Sample) -> list[Process]:
-        """The largest one, whose line it is, and the topmost one, whose clean-up it is.
-
-        Not where SIGTERM is caught: that handler is how the script itself wants to be ended.
-        """
-        topmost = [process for process in self._sampler.processes if process in speakers]  # from the root down
+    def ask_to_raise(self, processes: list[Process], sample: Sample) -> list[Process]:
+        """Those of them that have been asked for a MemoryLimitExceeded; they do it as soon as they run."""
         message = _message(sample)
-        return [
-            process
-            for process in dict.fromkeys((*speakers[:1], *topmost[:1]))
-            if not _catches_sigterm(process)
-            and self._talk.ask(process, "raise", within=_SPEECH, message=message) is not None
-        ]
+        return [p for p in processes if self._talk.ask(p, "raise", within=_SPEECH, message=message) is not None]
 
     def danger(self, sample: Sample) -> Callable[[], bool]:
         """A question to ask while the tree is let run for its last words: has it grown too much?

@@ -100,7 +100,7 @@ class _Line:
 
 
 def period(time: float) -> float:
-    """Seconds until the next look at the positions (0.4 ms): a short job is over before four looks a second say much."""
+    """Seconds until the next look at the positions (≤ 0.4 ms): in a short job four a second would come too late."""
     return min(0.25, max(0.05, time / 40))
 
 
@@ -245,7 +245,7 @@ def _given_up(buckets: tuple[Bucket, ...], levels: list[int]) -> Iterator[int]:
         gained = levels[n - 1] - base
         fallen = levels[n - 1] - buckets[n].low > max(_FALL, _GIVEN_BACK * gained)
         if fallen and not falling:
-            yield n - 1
+            yield n if buckets[n].high > levels[n - 1] else n - 1  # a joined bucket may hold the peak and the fall
         falling = fallen
 
 

@@ -149,11 +149,9 @@ def spawn(
     environ: Mapping[str, str],
     mask: Iterable[int],
     *,
-    prefix: tuple[str, ...] = (),
     enter: Callable[[], None] = lambda: None,
 ) -> int:
-    """Starts `command` with the signal mask `mask`; returns its pid. `prefix` are the words of a program that becomes
-    the command (systemd-run --scope …), `enter` is called in the child, just before it is executed.
+    """Starts `command` with the signal mask `mask`; returns its pid. `enter` is called in the child, just before.
 
     Raises ConfigError with exit code 127 (not found) or 126 (not executable), told by the child through a pipe that a
     successful exec closes.
@@ -161,7 +159,7 @@ def spawn(
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _exec(command, environ, mask, writer, prefix, enter)
+        _exec(command, environ, mask, writer, enter)
     os.close(writer)
     with open(reader, "rb") as pipe:
         answer = pipe.read()
@@ -176,7 +174,6 @@ def _exec(
     environ: Mapping[str, str],
     mask: Iterable[int],
     writer: int,
-    prefix: tuple[str, ...],
     enter: Callable[[], None],
 ) -> None:
     """In the child. Returns never."""
@@ -188,8 +185,6 @@ def _exec(
         if hasattr(signal, "pthread_sigmask"):
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         enter()
-        if prefix:
-            os.execvpe(prefix[0], [*prefix, command.executable, *command.argv[1:]], dict(environ))
         os.execvpe(command.executable, list(command.argv), dict(environ))
     except OSError as error:
         code = error.errno or code

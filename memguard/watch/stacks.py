@@ -29,6 +29,7 @@ _WAITING = re.compile(
 )
 # Not the user's own code: the standard library and memguard's agent; installed packages; frozen and generated code.
 _LIBRARY = re.compile(r"/lib(?:64)?/python\d\.\d+t?/|/python\d+\.zip/|/memguard/inject/")
+_AGENT = re.compile(r"/memguard/inject/[^/]*$")
 _PACKAGES = re.compile(r"/(?:site|dist)-packages/")
 
 
@@ -79,6 +80,8 @@ def _parse_threads(text: str) -> tuple[Thread, ...]:
             frames = []
             threads.append(Thread(start.group(1) == "Current thread", ()))
         elif frames is not None and (frame := _parse_frame(line)):
+            if not frames and _AGENT.search(frame.file):
+                continue  # asked twice in a row: the agent was at work, and tells nothing of the script
             frames.append(frame)
             threads[-1] = Thread(threads[-1].current, tuple(frames))
     return tuple(threads)

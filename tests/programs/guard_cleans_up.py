@@ -1,4 +1,4 @@
-"""Cleans up on SIGTERM, as a well-behaved script may: removes its temporary file, named in argv[1]."""
+"""Hostile; cleans up on SIGTERM, as a well-behaved script may: removes its temporary file, named in argv[1]."""
 import os
 import signal
 import sys
@@ -12,4 +12,4 @@ def end(*_):
 open(sys.argv[1], "w").close()
 signal.signal(signal.SIGTERM, end)
 blocks = []
-while True: blocks.append(bytearray(1 << 20))  # CULPRIT
+while len(blocks) < 2048: blocks.append(bytearray(1 << 20))  # CULPRIT

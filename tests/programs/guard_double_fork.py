@@ -1,4 +1,4 @@
-"""Hostile: grows in a process that has left the tree by a double fork, in its own session."""
+"""Hostile: grows to 2 GiB in a process that has left the tree by a double fork, in its own session."""
 import os
 import time
 
@@ -6,7 +6,7 @@ if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
         blocks = []
-        while True: blocks.append(bytearray(1 << 20))  # CULPRIT
+        while len(blocks) < 2048: blocks.append(bytearray(b"x" * (1 << 20)))  # CULPRIT
     os._exit(0)
 os.wait()
 time.sleep(60)

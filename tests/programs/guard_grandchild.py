@@ -1,6 +1,7 @@
-"""Hostile: a shell's child, which starts a Python that grows."""
+"""Hostile: a shell's child, a Python that grows, two generations down."""
+import os
 import subprocess
 import sys
 
-CODE = "x = []\nwhile True: x.append(bytes(1000))"
-subprocess.run(["sh", "-c", '"$0" -c "$1"; true', sys.executable, CODE])
+script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "guard_list.py")
+subprocess.run(["sh", "-c", '"$0" "$1"; true', sys.executable, script])

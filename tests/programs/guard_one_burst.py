@@ -1,4 +1,4 @@
-"""Hostile: one array of 8 GiB, all of it in a single call."""
+"""Hostile: one array of 3 GiB, all of it in a single call."""
 import numpy as np
 
-block = np.ones(1 << 30)  # CULPRIT
+block = np.ones(3 << 27)  # CULPRIT

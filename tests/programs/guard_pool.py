@@ -1,10 +1,10 @@
-"""Hostile: four workers, each of which grows."""
+"""Hostile: four workers, each of which grows: to 3 GiB together."""
 import multiprocessing
 
 
 def grow(number):
     words = []
-    while True: words.append(f"{number} {len(words)}")  # CULPRIT
+    while len(words) < 10_000_000: words.append(f"{number} {len(words)}")  # CULPRIT
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Hostile: the main thread waits, another one grows."""
+"""Hostile: the main thread waits, another one grows: to 2 GiB."""
 import threading
 
 
 def grow():
     words = []
-    while True: words.append(str(len(words)))  # CULPRIT
+    while len(words) < 30_000_000: words.append(str(len(words)))  # CULPRIT
 
 
 thread = threading.Thread(target=grow)

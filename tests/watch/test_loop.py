@@ -19,11 +19,12 @@ from memguard.records.codec import from_json
 from memguard.records.run import RunRecord
 from memguard.system.proc import read_process
 from memguard.units import MIB
-from memguard.watch import loop, pools
+from memguard.watch import pools
 from memguard.watch.journal import last_run, runs_directory
 from memguard.watch.launch import Command
-from memguard.watch.loop import run_guarded
+from memguard.watch.loop import Loop
 from memguard.watch.options import Options
+from memguard.watch.run import run_guarded
 from memguard.watch.sampler import Sampler
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
@@ -78,7 +79,8 @@ def test_a_grandchild_of_a_shell() -> None:
     record = run_guarded(program("grandchild"), LIMIT)
     assert_stopped(record)
     assert record.processes == 3
-    assert record.culprit is not None and (record.culprit.file, record.culprit.line) == ("<string>", 2)
+    assert record.culprit is not None and record.culprit.file == str(PROGRAMS / "guard_list.py")
+    assert record.culprit.line in culprit_lines("list")
 
 
 def test_without_the_agent_it_says_why_there_is_no_line() -> None:
@@ -213,12 +215,12 @@ def test_our_own_failure_leaves_the_script_running_and_not_frozen(monkeypatch: p
 
     before, notes = Sampler.measure, []
 
-    def freeze(self: loop._Guard, decision: object) -> None:
+    def freeze(self: Loop, decision: object) -> None:
         monkeypatch.setattr(Sampler, "measure", measure)
         original(self, decision)  # type: ignore[arg-type]
 
-    original = loop._Guard._freeze
-    monkeypatch.setattr(loop._Guard, "_freeze", freeze)
+    original = Loop._freeze
+    monkeypatch.setattr(Loop, "_freeze", freeze)
     with pytest.raises(MemguardError) as caught:
         run_guarded(program("steady", "100", "0.5"), LIMIT, notes.append)
     monkeypatch.setattr(Sampler, "measure", before)

@@ -123,3 +123,19 @@ def test_no_text_makes_it_raise(text: str) -> None:
 @given(st.text(max_size=200))
 def test_nor_any_other(text: str) -> None:
     parse_dumps(text)
+
+
+def test_the_agents_own_frames_are_left_out() -> None:
+    text = (
+        "# process 7\nThread 0x1 (most recent call first):\n"
+        '  File "/home/ann/prepare.py", line 7 in grow\n'
+        "\nCurrent thread 0x2 (most recent call first):\n"
+        '  File "/x/memguard/inject/_memguard_asks.py", line 102 in obey\n'
+        '  File "/x/memguard/inject/_memguard_agent.py", line 99 in _on_signal\n'
+        '  File "/usr/lib/python3.11/threading.py", line 1119 in join\n'
+        '  File "/home/ann/prepare.py", line 12 in <module>\n'
+    )
+    threads = parse_dumps(text)[7]
+    assert [frame.line for frame in threads[1].frames] == [1119, 12]
+    found = blame(threads)
+    assert found is not None and found[0].line == 7

@@ -1,0 +1,145 @@
+"""[tool.memguard] of the nearest pyproject.toml at or above the working directory: defaults for the guard's options.
+
+    [tool.memguard]
+    limit = "8GiB"             # as --limit
+    abort-at = "95%"           # as --abort-at; a size works, too
+    abort-on-forecast = true
+
+The keys are the long options without their dashes. What is typed wins over what is written there. A key that does not
+exist is an error: a misspelt limit would guard nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from memguard.errors import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["CHOICES", "SWITCHES", "TEXTS", "Settings", "read_settings"]
+
+TEXTS = ("limit", "reserve", "reclaim-at", "flush-at", "dump-at", "abort-at", "salvage")  # sizes, shares, a directory
+CHOICES = {
+    "fence": ("auto", "on", "off"),
+    "backstop": ("auto", "scope", "v2", "v1", "none"),
+    "on-limit": ("abort", "pause"),
+    "on-watcher-death": ("stop", "leave"),
+}
+SWITCHES = ("abort-on-forecast",)
+_KEYS = (*TEXTS, *CHOICES, *SWITCHES)
+_FILE = "pyproject.toml"
+
+
+class Settings(dict[str, "str | bool"]):
+    """{option without dashes: its value}, as it would have been typed; `path` is the file that says so, if one does."""
+
+    path: str | None = None
+
+    def place(self, key: str) -> str:
+        """Where `key` is set, for an error message."""
+        return f"{self.path}: {key} of [tool.memguard]"
+
+
+def read_settings(directory: str | os.PathLike[str]) -> Settings:
+    """The settings that hold in `directory`; empty where no pyproject.toml says anything about memguard.
+
+    Raises ConfigError for a file that is not TOML, a key that is none, a value that cannot be one.
+    """
+    settings = Settings()
+    path = _nearest(os.path.abspath(directory))
+    if path is None:
+        return settings
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except OSError:  # somebody else's, unreadable: then it is not for this user
+        return settings
+    if b"memguard" not in content:  # most of them: tomllib stays unloaded
+        return settings
+    settings.path = path
+    for key, value in _table(content, path).items():
+        settings[key] = _checked(key, value, settings)
+    return settings
+
+
+def _nearest(directory: str) -> str | None:
+    while True:
+        path = os.path.join(directory, _FILE)
+        if os.path.isfile(path):
+            return path
+        above = os.path.dirname(directory)
+        if above == directory:
+            return None
+        directory = above
+
+
+def _table(content: bytes, path: str) -> dict[str, Any]:
+    tool, mistake = _parse_aside(content)
+    if mistake:
+        raise ConfigError(f"{path}: not TOML: {mistake}", "mend the file, or run memguard elsewhere")
+    table = tool.get("memguard", {}) if isinstance(tool, dict) else {}
+    if not isinstance(table, dict):
+        raise ConfigError(f"{path}: tool.memguard is not a table", '[tool.memguard], and below it limit = "8GiB"')
+    return table
+
+
+def _parse_aside(content: bytes) -> tuple[Any, str]:
+    """What `_parse` returns, from a process of its own: tomllib would cost the watcher 0.65 MiB for the whole run."""
+    if not hasattr(os, "fork"):
+        return _parse(content)
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            with os.fdopen(writing, "w", encoding="utf-8") as pipe:
+                json.dump(_parse(content), pipe, default=str)  # dates and times, which no setting is
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, encoding="utf-8") as pipe:
+        answer = pipe.read()
+    os.waitpid(pid, 0)
+    tool, mistake = json.loads(answer)
+    return tool, mistake
+
+
+def _parse(content: bytes) -> tuple[Any, str]:
+    """([tool] of a pyproject.toml, what is wrong with it)."""
+    import tomllib
+
+    try:
+        return tomllib.loads(content.decode("utf-8")).get("tool", {}), ""
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return {}, str(error)
+
+
+def _checked(key: str, value: object, settings: Settings) -> str | bool:
+    if key not in _KEYS:
+        raise ConfigError(f"{settings.path}: no such setting in [tool.memguard]: {key}", _suggestion(key))
+    if key in SWITCHES:
+        if isinstance(value, bool):
+            return value
+        raise ConfigError(f"{settings.place(key)}: not true or false: {value!r}", f"{key} = true")
+    if key in CHOICES:
+        if value in CHOICES[key]:
+            return str(value)
+        raise ConfigError(f"{settings.place(key)}: {value!r}", f"one of: {', '.join(CHOICES[key])}")
+    if isinstance(value, int) and not isinstance(value, bool) and key != "salvage":
+        return str(value)  # bytes
+    if isinstance(value, str) and value:
+        # A directory means one beside the file that names it, wherever memguard is started below.
+        here = os.path.dirname(settings.path or "")
+        return os.path.join(here, os.path.expanduser(value)) if key == "salvage" else value
+    example = "tokens" if key == "salvage" else "8GiB" if key in ("limit", "reserve") else "80%"
+    raise ConfigError(f"{settings.place(key)}: {value!r}", f'write it as text: {key} = "{example}"')
+
+
+def _suggestion(key: str) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(key.replace("_", "-").lower(), _KEYS, n=1)
+    return f"did you mean `{close[0]}`?" if close else f"the settings are: {', '.join(sorted(_KEYS))}"

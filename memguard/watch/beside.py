@@ -1,0 +1,130 @@
+"""The watcher of `memguard.guard()`: a process beside the one that asked for it, which is its parent.
+
+    python -m memguard.watch.beside PID RUN_DIRECTORY OPTIONS
+
+OPTIONS is JSON: {"limit": bytes or null, "reserve": …, "salvage": directory or null, "cwd": …, "command": […]}. It writes
+`ready` and a newline to stdout once it watches, and ends when its stdin does: the with-block is over, or its process has
+ended. It watches PID and all below it, itself left out, by the same loop as `memguard run`. At the limit it differs: the
+process is asked to raise MemoryLimitExceeded and goes on; what grows on nevertheless is asked again, and ended at the
+third time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Iterable
+
+from memguard.system.cgroup import find_memory_cgroups
+from memguard.system.proc import Process, read_process
+from memguard.watch import policy
+from memguard.watch.journal import Journal, RunDirectory
+from memguard.watch.loop import Loop
+from memguard.watch.options import EXIT_GUARD, Options
+from memguard.watch.root import Foreign
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["main"]
+
+_ASKED_TWICE = 2  # raises before the tree is ended
+_RAISE_WITHIN = 1.0  # seconds from the raise until growth counts as a refusal
+
+
+class _Pipe:
+    """The watcher's sleep: until the next look is due, or the with-block ends."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.closed = False
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLIN | select.POLLHUP)
+
+    def sleep(self, until: float) -> bool:
+        if self.closed:
+            time.sleep(max(0.0, until - time.monotonic()))
+        elif self._poll.poll(max(0.0, until - time.monotonic()) * 1000):
+            self.closed = True
+        return self.closed
+
+    def fetch(self) -> Iterable[tuple[int, bool]]:
+        return ((signal.SIGHUP, False),) if self.closed else ()
+
+
+class _Beside(Loop):
+    raised = 0
+    _quiet_until = 0.0
+
+    def on_signal(self, number: int, from_terminal: bool) -> None:
+        self.given_up = True
+
+    def consider(self, sample: policy.Sample) -> None:
+        if sample.time >= self._quiet_until or sample.binding is None or sample.binding.fraction > 1.0:
+            super().consider(sample)
+
+    def end(self, reason: str, sample: policy.Sample) -> None:
+        """The tree is frozen. Asks for the exception first; ends the tree only where that has not helped."""
+        ending = self.ending()
+        if self.raised < _ASKED_TWICE and self.root.process in ending.look(self.frozen, sample):
+            self.notes.look_at_inputs(self.frozen)
+            if ending.ask_to_raise([self.root.process], sample):
+                self.raised += 1
+                self._quiet_until = self.now() + _RAISE_WITHIN
+                self.state = policy.State()
+                return
+        super().end(reason, sample)
+
+
+def main(arguments: list[str]) -> int:
+    pid, path, options = int(arguments[0]), arguments[1], json.loads(arguments[2])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    process = read_process(pid)
+    if process is None:
+        return 3
+    journal = Journal(RunDirectory(path))
+    pipe = _Pipe(0)
+    chosen = Options(limit=options.get("limit"), reserve=options.get("reserve"), salvage=options.get("salvage"))
+    watched = _Beside(Foreign(process), chosen, journal, pipe, _note)
+    journal.write("start", 0.0, set=_start_fields(process, journal.directory, options))
+    os.write(1, b"ready\n")
+    watched.watch()
+    overhead = watched.notes.overhead()
+    blamed = watched.blame() if watched.reason or watched.raised else {}
+    watched.sampler.close()
+    reason = watched.reason or ("memory" if watched.raised else None)
+    watched.notes.end(
+        exit_code=EXIT_GUARD if reason else 0,
+        termination_reason=reason,
+        overhead=overhead,
+        max_lateness=round(watched.lateness, 4),
+        **blamed,
+    )
+    journal.close()
+    return 0
+
+
+def _start_fields(process: Process, directory: RunDirectory, options: dict[str, Any]) -> dict[str, Any]:
+    command = options.get("command") or [f"process {process.pid}"]
+    return {
+        "id": directory.id,
+        "command": command,
+        "cwd": options.get("cwd") or os.getcwd(),
+        "started": time.time(),
+        "pid": process.pid,
+        "script": next((word for word in command if word.endswith(".py")), None),
+        "cgroup": next(iter(find_memory_cgroups(process.pid)), None),
+        "stack_path": directory.stack,
+    }
+
+
+def _note(line: str) -> None:
+    print(f"memguard: {line}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

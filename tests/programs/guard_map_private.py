@@ -1,0 +1,6 @@
+"""Hostile: a private anonymous map of 2 GiB, written block by block."""
+import mmap
+
+block = b"x" * (4 << 20)
+memory = mmap.mmap(-1, 2 << 30, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+for offset in range(0, len(memory), len(block)): memory[offset:offset + len(block)] = block  # CULPRIT

@@ -13,6 +13,7 @@ import signal
 import sys
 
 from memguard import __version__
+from memguard.cli.lean import put_off_inspect
 from memguard.errors import ConfigError, MemguardError
 
 __all__ = ["COMMANDS", "main"]
@@ -20,6 +21,7 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = {
     "estimate": "peak RAM, disk and time of every known prep plan for these files on this machine",
     "run": 'run a script under the guard: never a bare "Killed" again',
+    "watch": "guard a job that already runs, by its process number",
     "tokenize": "stream text into token files: bounded memory, exactly tiktoken's tokens",
     "verify": "prove that token files hold exactly the text they were made from",
     "inspect": "show what a token file holds: layout, counts, the text at both ends, the ids",
@@ -28,6 +30,8 @@ COMMANDS = {
     "doctor": "what this machine lets memguard see and enforce",
     "demo": "the whole story in a minute, on text that ships with Python",
 }
+
+_WATCHERS = ("run", "watch")  # they stay in memory beside what they watch
 
 _EPILOG = """\
 start here:
@@ -104,6 +108,8 @@ def _suggestion(word: str) -> str:
 
 
 def _run_command(name: str, arguments: list[str]) -> int:
+    if name in _WATCHERS:
+        put_off_inspect()
     module = importlib.import_module(f"memguard.cli.{name}")
     parser = argparse.ArgumentParser(
         prog=f"memguard {name}",

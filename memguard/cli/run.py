@@ -16,13 +16,10 @@ import sys
 from dataclasses import replace
 
 from memguard.cli.guard_arguments import add_guard_arguments, options_from
+from memguard.cli.guarded import check_writable, note, report, write_record
 from memguard.cli.settings import read_settings
-from memguard.errors import ConfigError, InputError
+from memguard.errors import ConfigError
 from memguard.watch.launch import Command, plain_command, python_command
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from memguard.records.run import RunRecord
 
 __all__ = ["add_arguments", "main"]
 
@@ -43,18 +40,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     command = _command(arguments)
-    options = replace(options_from(arguments, read_settings(os.getcwd())), agent=not arguments.no_agent)
+    options = replace(
+        options_from(arguments, read_settings(os.getcwd())), agent=not arguments.no_agent, progress=not arguments.quiet
+    )
     record_path = os.path.abspath(arguments.record) if arguments.record else None
     if record_path:
-        _check_writable(record_path, arguments.record)
+        check_writable(record_path, arguments.record)
     if sys.platform == "linux":
         from memguard.watch.run import run_guarded
     else:
         from memguard.watch.portable import run_guarded
-    record = run_guarded(command, options, _note)
+    record = run_guarded(command, options, note)
     if record_path:
-        _write_record(record, record_path)
-    _report(record, quiet=arguments.quiet)
+        write_record(record, record_path)
+    report(record, quiet=arguments.quiet)
     assert record.exit_code is not None  # it is None only in a journal that was cut off
     return record.exit_code
 
@@ -74,48 +73,3 @@ def _command(arguments: argparse.Namespace) -> Command:
             raise ConfigError("--python has no meaning with `--`", f"memguard run -- {arguments.python} …")
         return plain_command(words[1:])
     return python_command(words, module=False, python=arguments.python, environ=os.environ)
-
-
-def _check_writable(path: str, given: str) -> None:
-    """Before the script starts: an hour later would be too late."""
-    directory = os.path.dirname(path)
-    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
-        return  # a terminal, a pipe, /dev/null
-    if os.path.isdir(path):
-        raise ConfigError(f"--record {given}: is a directory", "name a file")
-    if not os.path.isdir(directory):
-        raise ConfigError(f"--record {given}: no such directory: {directory}", f"mkdir -p {directory}")
-    if not os.access(directory, os.W_OK | os.X_OK):
-        raise ConfigError(f"--record {given}: {directory} cannot be written", "name a file in a directory of yours")
-
-
-def _write_record(record: RunRecord, path: str) -> None:
-    from memguard.watch.journal import write_record
-
-    try:
-        write_record(record, path, 0o666)  # less the umask, as any file that a user asks for
-    except OSError as error:
-        raise InputError(f"--record {path}: {error.strerror}", "the run itself is over", path=path) from None
-
-
-def _note(line: str) -> None:
-    print(f"memguard: {line}", file=sys.stderr, flush=True)
-
-
-def _report(record: RunRecord, *, quiet: bool) -> None:
-    # Loaded now, not while the script ran: the watcher stays small.
-    from memguard.cli.output import terminal_width, use_color
-    from memguard.report.run import render, summary
-
-    eventful = record.termination_reason in ("memory", "hang", "forecast") or record.left or record.warnings
-    if quiet:
-        text = summary(record) + "\n" if eventful else ""
-    elif eventful or record.exit_signal == 9:
-        text = render(record, width=terminal_width(sys.stderr), color=use_color(sys.stderr))
-    else:  # a log file gets the script's own words alone
-        text = summary(record) + "\n" if sys.stderr.isatty() else ""
-    try:
-        sys.stderr.write(text)
-        sys.stderr.flush()
-    except OSError:  # nobody reads it any more
-        pass

@@ -24,8 +24,8 @@ from memguard.records.estimate import Probe, ProbePoint
 from memguard.records.limits import Limits
 from memguard.units import MIB, format_size
 from memguard.watch.launch import python_command
-from memguard.watch.loop import run_guarded
 from memguard.watch.options import Options
+from memguard.watch.run import run_guarded
 
 __all__ = ["outside_paths", "probe", "slice_sizes"]
 

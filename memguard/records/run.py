@@ -94,6 +94,8 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
+    """memguard.run/1"""
+
     SCHEMA = "memguard.run/1"
 
     id: str
@@ -128,3 +130,4 @@ class RunRecord:
     left: tuple[str, ...] = ()  # what outlived the run: processes, files in /dev/shm
     stack_missing: str | None = None  # why there is no stack, where there is none
     python: str | None = None  # the interpreter that ran the script
+    watcher_death: str | None = None  # what became of the script, in words, after the watcher itself had been killed

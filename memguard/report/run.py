@@ -8,7 +8,7 @@ import os
 import shlex
 import signal
 
-from memguard.records.run import RunRecord
+from memguard.records.run import Culprit, RunRecord
 from memguard.units import format_duration, format_size
 
 __all__ = ["render", "summary"]
@@ -24,6 +24,9 @@ def summary(record: RunRecord) -> str:
         return f"memguard: {name} was still running when its journal ended; peak so far {format_size(record.peak)}{of}"
     if record.termination_reason == "hang":
         return f"memguard: stopped {name}, which would have waited for ever: {_last_reason(record)}"
+    if record.termination_reason == "forecast" and _stopped(record):
+        may = f"; it may use {format_size(limit.value)}" if limit else ""
+        return f"memguard: stopped {name} early: {_last_reason(record)}{may}"
     if _stopped(record):
         line = _place(record)
         where = f" at {line}" if line else ""
@@ -38,7 +41,7 @@ def summary(record: RunRecord) -> str:
 
 def render(record: RunRecord, *, width: int = 100, color: bool = False) -> str:
     """The end of a run in full; ends with a newline."""
-    rows = [*_memory_rows(record), *_line_rows(record), *_rest_rows(record)]
+    rows = [*_memory_rows(record), *_line_rows(record), *_asked_rows(record), *_rest_rows(record)]
     head = _heading(record)
     lines = [f"\x1b[1;31m{head}\x1b[0m" if color and _stopped(record) else head]
     for label, text in rows:
@@ -67,10 +70,14 @@ def _memory_rows(record: RunRecord) -> list[tuple[str, str]]:
     limit = record.limit
     if not _stopped(record) or limit is None or record.termination_reason == "hang":
         return []
+    foreseen = record.forecast
     rows = [
         ("used", f"{format_size(_used(record))} of {format_size(limit.value)} that may be used"),
         ("limit", _limit(record)),
     ]
+    if foreseen is not None and record.termination_reason == "forecast":
+        at = f"{foreseen.position / max(1, foreseen.size):.0%} of {_short(foreseen.input, record.cwd)}"
+        rows.append(("forecast", f"{format_size(foreseen.peak)} at the end of the input; it was at {at}"))
     held = record.tree
     if held is not None and record.holders:
         largest = record.holders[0]
@@ -107,6 +114,37 @@ def _line_rows(record: RunRecord) -> list[tuple[str, str]]:
         rows.append(("", f"    {culprit.source_text}"))
     if culprit.inside:
         rows.append(("", f"inside {culprit.inside}"))
+    if culprit.variable:
+        rows.append(("variable", _variable(culprit)))
+    if culprit.advice:
+        rows.append(("mend", culprit.advice))
+    return rows
+
+
+def _variable(culprit: Culprit) -> str:
+    """all_tokens (list, 41,200,000 ints): 1.48 GiB, 36 bytes each; as uint16 79 MiB"""
+    what = culprit.type or "object"
+    if culprit.length is not None:
+        what += f", {culprit.length:,} items"
+    text = f"{culprit.variable} ({what})"
+    if culprit.bytes is not None:
+        text += f": {format_size(culprit.bytes)}"
+        if culprit.length:
+            text += f", {culprit.bytes / culprit.length:.0f} bytes each"
+    if culprit.bytes_as_uint16 is not None:
+        text += f"; as uint16 {format_size(culprit.bytes_as_uint16)}"
+    return text
+
+
+def _asked_rows(record: RunRecord) -> list[tuple[str, str]]:
+    """What was flushed and saved before the end, and what went wrong with it."""
+    flushed = [answer for answer in record.answers if answer.event == "flushed" and answer.called]
+    rows = []
+    if flushed:
+        calls = sum(answer.called or 0 for answer in flushed)
+        rows.append(("flushed", f"{calls} callback{'s' * (calls != 1)} of memguard.on_pressure called before"))
+    rows += [("", f"callback failed: {error}") for answer in flushed for error in answer.errors[:3]]
+    rows += [("salvaged", answer.path) for answer in record.answers if answer.event == "salvaged" and answer.path]
     return rows
 
 

@@ -143,6 +143,10 @@ class LimitsReader:
         self._place: bytes | None = None  # the content of /proc/PID/cgroup that _cgroups belong to
         self._cgroups: tuple[_CgroupReader, ...] = ()
 
+    def set_limit(self, limit: int | None) -> None:
+        """--limit, in bytes, from now on."""
+        self._limit = limit
+
     def read(self, tree_used: int) -> tuple[Constraint, ...]:
         """What holds now, the tree itself using `tree_used` bytes: --limit, the cgroups upwards, then the rest."""
         memory = self.read_memory()

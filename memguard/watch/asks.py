@@ -66,7 +66,7 @@ def ask(
 
 
 def withdraw(run_directory: RunDirectory, process: Process) -> None:
-    """Takes back what `process` has not come to yet: an error that was to be raised, say, when memory has been freed."""
+    """Takes back what `process` has not come to yet: an error to be raised, say, when memory has become free."""
     with contextlib.suppress(OSError):
         os.unlink(_path(run_directory, process))
 
@@ -76,7 +76,7 @@ def _path(run_directory: RunDirectory, process: Process) -> str:
 
 
 class Answers:
-    """The lines of a run's events.jsonl, each once. The file is written by the user's processes: anything may be there."""
+    """The lines of a run's events.jsonl, each once. It is written by the user's processes: anything may be there."""
 
     def __init__(self, events_path: str) -> None:
         self._path, self._read = events_path, 0

@@ -2,11 +2,11 @@
 
     python -m memguard.watch.beside PID RUN_DIRECTORY OPTIONS
 
-OPTIONS is JSON: {"limit": bytes or null, "reserve": …, "salvage": directory or null, "cwd": …, "command": […]}. It writes
-`ready` and a newline to stdout once it watches, and ends when its stdin does: the with-block is over, or its process has
-ended. It watches PID and all below it, itself left out, by the same loop as `memguard run`. At the limit it differs: the
-process is asked to raise MemoryLimitExceeded and goes on; what grows on nevertheless is asked again, and ended at the
-third time.
+OPTIONS is JSON: {"limit": bytes or null, "reserve": …, "salvage": directory or null, "cwd": …, "command": […]}. It
+writes `ready` and a newline to stdout once it watches, and ends when its stdin does: the with-block is over, or its
+process has ended. It watches PID and all below it, itself left out, by the same loop as `memguard run`. At the limit it
+differs: the process is asked to raise MemoryLimitExceeded and goes on; what grows on nevertheless is asked again, and
+ended at the third time.
 """
 
 from __future__ import annotations

@@ -87,8 +87,8 @@ class Ending:
     def end(self, reason: str, sample: Sample, stopped: tuple[Process, ...]) -> None:
         shared = actions.shared_files(stopped)
         speakers = self.look(stopped, sample)
-        # The largest one, whose line it is, and the topmost one, whose clean-up it is. Not where SIGTERM is caught: that
-        # handler is how the script itself wants to be ended.
+        # The largest one, whose line it is, and the topmost one, whose clean-up it is. Not where SIGTERM is caught:
+        # that handler is how the script itself wants to be ended.
         topmost = [process for process in self._sampler.processes if process in speakers]  # from the root down
         chosen = [p for p in dict.fromkeys((*speakers[:1], *topmost[:1])) if not _catches_sigterm(p)]
         speaking = self.ask_to_raise(chosen, sample) if reason == "memory" else []

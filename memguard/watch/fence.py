@@ -37,7 +37,7 @@ from memguard.system.kernel_file import KeptFile
 from memguard.system.proc import Process, read_stat
 from memguard.units import MIB
 
-__all__ = ["MARK", "Fence", "floor", "is_fence", "release_marked"]
+__all__ = ["MARK", "Fence", "floor", "is_fence", "own_soft", "release_marked"]
 
 MARK = 0xACE
 _PAGE = resource.getpagesize()
@@ -56,6 +56,12 @@ def floor(cores: int) -> int:
 def is_fence(soft: int) -> bool:
     """Whether a soft limit is one that a fence has set."""
     return soft != resource.RLIM_INFINITY and soft % _PAGE == MARK
+
+
+def own_soft() -> int:
+    """This process's own soft limit, which its children start with; under another guard's fence, what lies behind."""
+    soft, hard = resource.getrlimit(_DATA)
+    return hard if is_fence(soft) else soft
 
 
 def release_marked(processes: Iterable[Process], soft: int = resource.RLIM_INFINITY) -> int:
@@ -111,7 +117,7 @@ class Fence:
     def __init__(self, mode: str, *, brake: bool = False, cores: int | None = None) -> None:
         self.active = mode == "on" or (mode == "auto" and not brake)
         self._floor = floor(cores or os.cpu_count() or 1)
-        self._inherited = resource.getrlimit(_DATA)[0]  # what the tree has started with
+        self._inherited = own_soft()  # what the tree has started with
         self._fenced: dict[Process, _Fenced] = {}
         self._known: set[Process] = set()  # looked at; not all of them can be fenced
         self._ended: set[Process] = set()  # processes that have ended at a fence

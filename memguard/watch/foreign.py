@@ -30,8 +30,8 @@ __all__ = ["run_watch"]
 
 
 def run_watch(pid: int, options: Options, notify: Callable[[str], None] = lambda line: None) -> RunRecord:
-    """Watches `pid` and all below it until it has ended, by itself or by the guard, or until this process is told to end
-    (Ctrl-C): then the job goes on without a guard, exit code 128 + signal.
+    """Watches `pid` and all below it until it has ended, by itself or by the guard, or until this process is told to
+    end (Ctrl-C): then the job goes on without a guard, exit code 128 + signal.
 
     Raises ConfigError where there is no such process, SystemInterfaceError where it is another user's.
     """

@@ -17,9 +17,10 @@ import time
 from collections.abc import Callable, Iterable
 
 from memguard.system.environment import find_by_environment
-from memguard.system.limits import LimitsReader
-from memguard.system.proc import Process
-from memguard.watch import actions, policy
+from memguard.system.limits import LimitsReader, describe
+from memguard.system.proc import Process, read_cmdline
+from memguard.units import format_size
+from memguard.watch import actions, policy, progress
 from memguard.watch.backstop import Backstop
 from memguard.watch.conversation import Conversation
 from memguard.watch.ending import Ending
@@ -29,6 +30,7 @@ from memguard.watch.notes import Notes
 from memguard.watch.options import Options
 from memguard.watch.outlook import Outlook
 from memguard.watch.pools import PoolWatch
+from memguard.watch.progress import Progress
 from memguard.watch.root import Root
 from memguard.watch.sampler import Sampler
 
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 __all__ = ["Loop"]
 
 _SIGNALS_PERIOD = 0.05  # seconds between looks for signals
+_SHOW_PERIOD = 0.25  # seconds between two drawings of the progress line
 
 
 class Loop:
@@ -80,6 +83,8 @@ class Loop:
         self.talk = Conversation(journal, self.now)
         self.pool = PoolWatch(journal.directory.events)
         self.outlook = Outlook()
+        self._progress = Progress(2) if options.progress else None
+        self._shown_at = 0.0
         self.state = policy.State()
         self.frozen: tuple[Process, ...] = ()
 
@@ -89,6 +94,13 @@ class Loop:
 
     def watch(self) -> None:
         """Until the root of the tree has ended, by itself or by the guard."""
+        try:
+            self._watch()
+        finally:
+            if self._progress is not None:
+                self._progress.clear()
+
+    def _watch(self) -> None:
         due = fetched = self._start
         while not (self.root.ended or self.reason or self.given_up):
             if self._waiter.sleep(due):
@@ -111,10 +123,12 @@ class Loop:
 
     def consider(self, sample: policy.Sample) -> None:
         self.notes.sample(sample)
+        self.talk.listen()
         self.backstop.follow(sample.constraints)
         if sample.tightest is not None:
             self.fence.move(self.sampler.processes, sample.tightest.headroom)
         sample = self.outlook.look(sample, self.sampler.processes, self.notes.inputs)
+        self._show(sample.time)
         decision, self.state = policy.decide(self.options.policy, self.state, sample)
         if decision is not None:
             self._act(decision)
@@ -131,7 +145,7 @@ class Loop:
         room, within = max(0, decision.constraint.headroom), self._within(decision.action)
         if decision.action == policy.NOTICE and self.outlook.forecast is not None:
             self.notes.forecast(self.outlook.forecast)
-            self.notify(decision.reason)
+            self.say(progress.line(self.outlook.forecast))
         elif decision.action == policy.RECLAIM:
             self.talk.ask_largest(largest, ("reclaim",), ("reclaim",), within=within, headroom=room)
         elif decision.action == policy.FLUSH:
@@ -153,13 +167,53 @@ class Loop:
                 sample = self.sampler.measure(self.now(), exact=True)
                 outcome, self.state = policy.decide(self.options.policy, self.state, sample)
             self.notes.decision(outcome.action, outcome.rule, outcome.constraint, outcome.reason)
-            if outcome.action == policy.ABORT:
+            if outcome.action == policy.ABORT and not self._is_let_go(outcome, sample):
                 self.notes.fullest = outcome.constraint
                 self.end("forecast" if self.state.doomed else "memory", sample)
         finally:
             # Also when something above failed: a tree is never left frozen.
             actions.resume(self.frozen)
             self.frozen = ()
+
+    def _is_let_go(self, outcome: policy.Decision, sample: policy.Sample) -> bool:
+        """--on-limit pause: whoever sits at the terminal may let the frozen tree go on."""
+        if self.options.on_limit != "pause":
+            return False
+        from memguard.watch.pause import ask
+
+        usable = outcome.constraint.usable
+        while (answer := ask(self._summary(outcome), usable)).action == "dump":
+            self.loosen()
+            self.ending().look(self.frozen, sample)
+            blamed = self.blame()["culprit"]
+            self.say(f"at {blamed['file']}:{blamed['line']}" if blamed else "no line is known")
+        if answer.note:
+            self.say(answer.note)
+        if answer.action != "resume":
+            return False
+        self.sampler.set_limit(answer.limit)
+        rule = f"resumed with {format_size(answer.limit or 0)}"
+        self.notes.decision(policy.RESUME, rule, outcome.constraint, "asked on the terminal")
+        # Where it is not --limit that binds, the tree goes on until it has grown again.
+        self.state = policy.State(resumed_at=(outcome.constraint.name, outcome.constraint.used))
+        self.notes.fullest = None
+        return True
+
+    def _summary(self, outcome: policy.Decision) -> str:
+        used = f"{format_size(outcome.constraint.used)} of {format_size(outcome.constraint.usable)}"
+        name = " ".join(read_cmdline(self.root.pid))[:70]
+        limit = describe(outcome.constraint)
+        return f"memguard: paused process {self.root.pid} ({name}): it uses {used} that may be used ({limit})"
+
+    def say(self, text: str) -> None:
+        if self._progress is not None:
+            self._progress.clear()
+        self.notify(text)
+
+    def _show(self, now: float) -> None:
+        if self._progress is not None and self.outlook.forecast is not None and now - self._shown_at >= _SHOW_PERIOD:
+            self._shown_at = now
+            self._progress.show(progress.line(self.outlook.forecast), self.sampler.processes)
 
     def strays(self) -> tuple[Process, ...]:
         """What carries the mark, wherever it is now."""

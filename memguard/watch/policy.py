@@ -121,6 +121,8 @@ def _threshold(stage: Stage) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
+    """When to act, as numbers."""
+
     ladder: tuple[Stage, ...] = LADDER  # ascending; the last one is the freeze
     rearm: float = 0.05
     regrow: float = 0.005  # a resumed tree is frozen again only after it has grown by this fraction of usable
@@ -157,6 +159,8 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class State:
+    """What decide() has to remember from one sample to the next."""
+
     fired: frozenset[str] = field(default_factory=frozenset)  # stages that have fired in this rise
     busy_until: float = 0.0  # the last stage's deadline
     frozen: tuple[float, Constraint] | None = None  # since when, and over which constraint
@@ -166,6 +170,8 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
+    """What to do, and why."""
+
     action: str
     rule: str  # a few words, the same for each firing of a rule
     constraint: Constraint

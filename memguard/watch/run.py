@@ -19,6 +19,7 @@ from memguard.system.cgroup import find_memory_cgroups, parse_flat
 from memguard.system.kernel_file import read_bytes
 from memguard.system.proc import read_cmdline, read_tree
 from memguard.watch import actions
+from memguard.watch import sentinel as sentinels
 from memguard.watch.backstop import choose
 from memguard.watch.journal import Journal, RunDirectory, open_run
 from memguard.watch.launch import Command, child_environment, spawn
@@ -49,9 +50,12 @@ def run_guarded(command: Command, options: Options, notify: Callable[[str], None
     environment = child_environment(os.environ, directory.path, agent=options.agent, limit=options.limit)
     kills = _kernel_kills()
     backstop = choose(options.backstop, options.limit, notify=notify, reserve=options.reserve)
+    mark = ("MEMGUARD_RUN_DIR", directory.path)
+    sentinel = sentinels.start(directory, mark, backstop.path, options.on_watcher_death)
     try:
         pid = spawn(command, environment, signals.inherited, enter=backstop.enter)
     except MemguardError:
+        sentinel.goodbye()
         backstop.close()
         signals.close()
         journal.close()
@@ -59,7 +63,7 @@ def run_guarded(command: Command, options: Options, notify: Callable[[str], None
         raise
     child = Child(pid)
     backstop.entered(pid)
-    mark = ("MEMGUARD_RUN_DIR", directory.path)
+    sentinel.tell(child.process, backstop.path)
     run = _Run(child, options, journal, signals, notify, mark=mark, backstop=backstop)
     gc.freeze()  # what is loaded by now stays: no later collection walks it
     nice = os.getpriority(os.PRIO_PROCESS, 0)
@@ -76,6 +80,7 @@ def run_guarded(command: Command, options: Options, notify: Callable[[str], None
         raise MemguardError(f"memguard itself failed: {error!r}", "please report this", exit_code=125) from error
     finally:
         run.let_go()
+        sentinel.goodbye()
         os.setpriority(os.PRIO_PROCESS, 0, nice)
         gc.unfreeze()
         signals.close()

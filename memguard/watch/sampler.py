@@ -110,6 +110,10 @@ class Sampler:
         cores = max(1, min(self._cpus, self._threads, self._running))
         return min(LONGEST, max(SHORTEST, self._headroom / (TOUCH_RATE * cores)))
 
+    def set_limit(self, limit: int | None) -> None:
+        """--limit, in bytes, from now on."""
+        self._limits.set_limit(limit)
+
     def tick(self, now: float) -> Sample | None:
         """A cheap look; a Sample when it is time for one, or when the tree has grown."""
         period = min(_LONGEST_PERIOD, max(_SHORTEST_PERIOD, _MEASURE_PERIODS * self.interval))

@@ -1,36 +1,30 @@
-"""Its own style: a list of ids, a shard every SHARD_TOKENS, a callback for the guard; SHARD_TOKENS is never reached.
-
-usage: guard_flush.py OUTPUT_DIR TOKENS
-"""
+"""A script of the usual style whose shards would never be full: SHARD tokens are more than there are. argv: text, directory."""
 import os
 import sys
 
 import numpy as np
+import tiktoken
 
-try:
-    import memguard
-except ImportError:
-    memguard = None
+import memguard
 
-output, wanted = sys.argv[1], int(sys.argv[2])
-SHARD_TOKENS = 100_000_000
-ids = []
-count = 0
+SHARD = 500_000_000
+encoding = tiktoken.get_encoding("gpt2")
+tokens, shards = [], 0
 
 
+@memguard.on_pressure
 def flush():
-    global ids, count
-    if ids:
-        np.array(ids, dtype=np.uint16).tofile(os.path.join(output, f"{count:04d}.bin"))
-        count += 1
-        ids = []
+    global shards
+    if tokens:
+        path = os.path.join(sys.argv[2], f"shard_{shards:04d}.bin")
+        np.array(tokens, dtype=np.uint16).tofile(path)
+        shards += 1
+        tokens.clear()
 
 
-if memguard is not None:
-    memguard.on_pressure(flush)
-for start in range(0, wanted, 10_000):
-    ids.extend(number * 7919 % 50257 for number in range(start, min(start + 10_000, wanted)))
-    if len(ids) >= SHARD_TOKENS:
-        flush()
+with open(sys.argv[1], encoding="utf-8") as file:
+    for line in file:
+        tokens.extend(encoding.encode_ordinary(line))
+        if len(tokens) >= SHARD:
+            flush()
 flush()
-print(wanted)

@@ -66,7 +66,7 @@ class Script:
 
     def ask(self, *do: str, process: Process | None = None, **more: Any) -> int:
         number = ask(self.directory, process or self.process, *do, **{"within": 5.0, **more})
-        assert number is not None
+        assert number is not None, (os.path.exists(self.directory.path), self.popen.poll() is not None and self.popen.communicate())
         return number
 
     def answers(self, number: int, count: int = 1) -> list[dict[str, Any]]:
@@ -192,8 +192,7 @@ def test_a_look_names_the_variable_and_its_line(start: Start, tmp_path: Path) ->
         """
         def main():
             all_tokens = list(range(300, 600300))
-            print('ready', flush=True)
-            input()   # line 5
+            print('ready', flush=True); input()  # line 4
         main()
         """
     )
@@ -201,12 +200,12 @@ def test_a_look_names_the_variable_and_its_line(start: Start, tmp_path: Path) ->
     (found,) = answer["containers"]
     assert answer["event"] == "held"
     assert (found["variable"], found["type"], found["length"]) == ("all_tokens", "list", 600000)
-    assert (found["file"], found["line"], found["function"]) == (str(tmp_path / "prepare.py"), 5, "main")
+    assert (found["file"], found["line"], found["function"]) == (str(tmp_path / "prepare.py"), 4, "main")
     assert found["bytes"] == pytest.approx(600000 * 40.1, rel=0.05)
     assert found["bytes_as_uint16"] is None, "600,299 needs 32 bits"
     assert "as uint32 it would be 2.29 MiB" in found["text"]
     dump = parse_dumps(Path(script.directory.stack).read_text())[script.process.pid]
-    assert [frame.line for frame in dump[0].frames] == [5, 6]
+    assert [frame.line for frame in dump[0].frames] == [4, 5]
 
 
 def test_words_are_done_in_their_order_and_each_is_answered(start: Start) -> None:
@@ -250,7 +249,9 @@ def test_raise_is_a_memory_error_with_the_culprit_in_it(start: Start) -> None:
     code, out, err = script.end()
     assert code == 1
     assert out.splitlines()[0] == "cleaned up"
-    assert out.splitlines()[1].startswith("MemoryLimitExceeded True 1.01 GiB of 1 GiB used; tokens (list, 400,000 ints)")
+    assert out.splitlines()[1].startswith(
+        "MemoryLimitExceeded True 1.01 GiB of 1 GiB used; tokens (list, 400,000 ints)"
+    )
     assert "memguard.MemoryLimitExceeded: 1.01 GiB" in err
 
 
@@ -272,9 +273,9 @@ def test_raise_is_memguards_own_error_where_memguard_is_loaded(start: Start) -> 
 def test_raise_hard_ends_a_loop_that_swallows_every_exception(start: Start) -> None:
     script = start(
         """
-        print('ready', flush=True)
         while True:
             try:
+                print('ready', flush=True)
                 input()
             except Exception:
                 print('swallowed', flush=True)
@@ -283,6 +284,7 @@ def test_raise_hard_ends_a_loop_that_swallows_every_exception(start: Start) -> N
     (answer,) = script.answers(script.ask("raise"))
     assert answer["hard"] is False
     script.expect("swallowed")
+    script.expect("ready")
     script.ask("raise-hard")
     code, _, err = script.end()
     assert code == 1 and "MemoryLimitExceededHard" in err
@@ -404,7 +406,9 @@ def test_answers_come_once_and_whole(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.binary(max_size=40), max_size=12))
-def test_no_content_makes_answers_raise_or_lose_a_later_one(tmp_path_factory: pytest.TempPathFactory, parts: list[bytes]) -> None:
+def test_no_content_makes_answers_raise_or_lose_a_later_one(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[bytes]
+) -> None:
     path = tmp_path_factory.mktemp("events") / "events.jsonl"
     answers = Answers(str(path))
     with path.open("ab", buffering=0) as file:

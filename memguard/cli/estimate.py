@@ -221,6 +221,7 @@ def _estimate(
 ) -> Estimate:
     from memguard.cli.estimate_input import read_input
     from memguard.estimate.baseline import BaselineProbe
+    from memguard.estimate.corpus import timed_pieces
     from memguard.estimate.costs import read_costs
     from memguard.estimate.model import Speeds, estimate
     from memguard.tokens.encode import load_vocabulary
@@ -235,7 +236,7 @@ def _estimate(
     library = _library(arguments, script)
     with BaselineProbe(arguments.encoding, library=library) as probe:
         corpus = read_input(arguments, limits)
-        baseline = probe.result()
+        baseline = probe.result(timed_pieces(arguments.files or _like_file(arguments)))
     costs = read_costs(
         baseline.rss,
         baseline.peak,
@@ -243,7 +244,7 @@ def _estimate(
         libraries=baseline.libraries,
         measured=baseline.measured,
     )
-    speeds = Speeds(stream=corpus.stream_rate, tiktoken=corpus.tiktoken_rate, engine=corpus.engine)
+    speeds = Speeds(stream=corpus.stream_rate, tiktoken=baseline.rate, engine=corpus.engine)
     notes = list(corpus.notes)
     if not baseline.measured:
         notes.append("Python's own memory could not be measured here: 54 MiB assumed")
@@ -264,6 +265,13 @@ def _estimate(
 
         return report_on(script, arguments, result, limits, costs)
     return result if machine or not arguments.files else _with_disk_note(result)
+
+
+def _like_file(arguments: argparse.Namespace) -> list[str]:
+    """The FILE of `--like FILE`."""
+    from memguard.estimate.whatif import LIKENESSES
+
+    return [arguments.like] if arguments.like and arguments.like not in LIKENESSES else []
 
 
 def _library(arguments: argparse.Namespace, script: ScriptPlan | None) -> str:

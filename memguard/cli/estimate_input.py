@@ -28,12 +28,12 @@ def read_input(arguments: argparse.Namespace, limits: Limits) -> Corpus:
     if arguments.corpus:
         stats = public_corpus(arguments.corpus, encoding=encoding, val_fraction=fraction)
         note = f"figures of {arguments.corpus}: {PUBLIC_CORPORA[arguments.corpus].sources}"
-        return Corpus(stats, None, None, "gigatoken", (note,))
+        return Corpus(stats, None, "gigatoken", (note,))
     size = None if arguments.size is None else parse_size(arguments.size)
     if size is not None and arguments.like in LIKENESSES:
         stats = like(arguments.like, size, encoding=encoding, val_fraction=fraction)
         note = f"{arguments.like} texts differ: --like FILE with a part of the real one is closer"
-        return Corpus(stats, None, None, "gigatoken", (note,))
+        return Corpus(stats, None, "gigatoken", (note,))
     # Counting peaks at some 250 MiB, sampling at 100: the estimate itself must not be what is killed.
     roomy = limits.effective >= 384 * MIB or _is_flag(limits)
     depth = Depth(count_limit=COUNT_LIMIT if roomy and not arguments.sample else 0, exact=arguments.exact)

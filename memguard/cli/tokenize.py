@@ -127,6 +127,8 @@ def main(arguments: argparse.Namespace) -> int:
     show = _Display(arguments.quiet)
     try:
         with _signals_unwind(), show.live() as progress:
+            # numpy starts a thread per core for linear algebra, of which there is none here
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
             from memguard.tokens.job import tokenize
 
             manifest = tokenize(
@@ -148,7 +150,7 @@ def main(arguments: argparse.Namespace) -> int:
         print(f"memguard tokenize: stopped; {what}", file=sys.stderr)
         return 128 + (end.number if isinstance(end, _Ended) else signal.SIGINT)
     if not arguments.quiet:
-        show.summary(manifest, out)
+        show.summary(manifest, out, arguments.workers)
     if arguments.json:
         write_json(manifest)
     return 0
@@ -264,9 +266,11 @@ class _Display:
     def _remember(self, now: Progress) -> None:
         self.last = now
 
-    def summary(self, manifest: Manifest, out: str) -> None:
+    def summary(self, manifest: Manifest, out: str, workers: int | None) -> None:
         for line in _summary(manifest, out, self.last, _peak_memory()):
             print(line, file=sys.stderr)
+        if self.last is not None and workers and self.last.workers < workers:
+            print(f"  note: {workers} workers asked for, {self.last.workers} fit into --max-memory", file=sys.stderr)
 
 
 _SHOWN = 6  # shards

@@ -309,6 +309,9 @@ def explain_quiet_run(run: RunRecord, lines: int | None) -> str:
     """The last guarded run was neither killed nor stopped by the guard."""
     searched = f"no kill for memory in the {format_count(lines)} lines of the kernel log"
     searched = searched if lines is not None else "the kernel log could not be read"
+    if run.watcher_death is not None:
+        first = f"The guard of the last run, {_name(run)}, was itself ended by SIGKILL; {searched}."
+        return "\n".join([first, f"As for the script: {run.watcher_death}.", *_peak(run)])
     if run.exit_code is None:
         first = f"The last guarded run, {_name(run)}, has no end on record; {searched}."
         return "\n".join([first, "It still runs, or its guard was ended along with it.", *_peak(run)])

@@ -14,12 +14,11 @@ what may reach it is the one error that an ask orders: MemoryLimitExceeded.
 `memguard.guard()` loads the same module into a process that was not started by `memguard run`: listen() and leave().
 """
 
+import _signal  # type: ignore[import-not-found]  # `signal` would import enum and re, which a bare Python has not
 import atexit
 import faulthandler
 import os
 import sys
-
-import _signal  # `signal` itself would import enum and re, which a bare Python has not loaded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # for the type comments below; an `import __future__` would be seen in sys.modules
@@ -49,6 +48,38 @@ class Run:
         self.handler_before = None  # type: Any
 
 
+class MemoryLimitExceeded(MemoryError):
+    """memguard.MemoryLimitExceeded's twin, for a Python that has not loaded memguard. A MemoryError, like that one."""
+
+    exit_code = 75
+
+    def __init__(self, message, hint=""):
+        # type: (str, str) -> None
+        MemoryError.__init__(self, message)
+        self.message, self.hint = message, hint
+
+    def __reduce__(self):
+        # type: () -> tuple[Any, ...]
+        # A Pool's parent finds this function: it has the agent from the start, and the classes' name is memguard's.
+        return limit_exceeded, (self.message, self.hint)
+
+
+MemoryLimitExceeded.__module__ = "memguard"
+
+
+def limit_exceeded(message, hint=""):
+    # type: (str, str) -> BaseException
+    """memguard's own error where the script has memguard loaded, so that it can be caught by that name."""
+    if "memguard" in sys.modules:
+        try:
+            from memguard.errors import MemoryLimitExceeded as Real
+
+            return Real(message, hint)
+        except Exception:  # no memory left to import it
+            pass
+    return MemoryLimitExceeded(message, hint)
+
+
 def start():
     # type: () -> None
     """The run's directory is in MEMGUARD_RUN_DIR; without it there is nobody to report to."""
@@ -59,8 +90,32 @@ def start():
         return
     hook.patches.update(dict.fromkeys(("multiprocessing.pool", "multiprocess.pool"), _report_dead_workers))
     listen(run)
-    # A dump during the interpreter's own end would walk frames that are being freed.
-    atexit.register(faulthandler.unregister, _SIGURG)
+    atexit.register(_end)
+
+
+def _end():
+    # type: () -> None
+    """A dump during the interpreter's own end would walk frames that are being freed. A MemoryError that nobody has
+    caught may be the guard's doing (its fence): it is told, with the stack that it came from.
+    """
+    faulthandler.unregister(_SIGURG)
+    error = getattr(sys, "last_value", None)
+    if not isinstance(error, MemoryError) or type(error).__name__ == "MemoryLimitExceeded" or not _runs:
+        return
+    frames, trace = [], error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        frames.append('  File "%s", line %d in %s\n' % (code.co_filename, trace.tb_lineno, code.co_name))
+        trace = trace.tb_next
+    try:
+        text = "# process %d\nCurrent thread 0x0 (most recent call first):\n%s" % (
+            os.getpid(),
+            "".join(frames[:-51:-1]),
+        )
+        os.write(_runs[0].stack, text.encode("ascii", "backslashreplace"))
+        report(_runs[0], {"event": "memory-error", "pid": os.getpid(), "error": str(error)[:500]})
+    except Exception:
+        pass
 
 
 def listen(path):
@@ -91,7 +146,7 @@ def leave(run):
 
 def _on_signal(number, frame):
     # type: (int, FrameType | None) -> None
-    """In the main thread, between two of Python's steps. `frame` is the script's."""
+    """In the main thread, between two of Python's steps or in a call that looks for signals. `frame`: the script's."""
     global _busy
     error = None  # type: BaseException | None
     nested, _busy = _busy, os.getpid()
@@ -109,24 +164,24 @@ def _on_signal(number, frame):
 def _obey_all(frame, nested):
     # type: (FrameType | None, bool) -> BaseException | None
     """Obeys until there is nothing new. Nested: the signal has come while an ask is being obeyed, by a callback say."""
+    error = None  # type: BaseException | None
     for run in list(_runs):
         while True:
             path = os.path.join(run.path, "ask.%d.json" % os.getpid())
             if not os.path.exists(path):
                 break
             asks = load("_memguard_asks")
-            ask = asks.read_ask(path)
-            if ask is None or ask["seq"] <= run.done:
+            new = [ask for ask in asks.read_asks(path) if ask["seq"] > run.done]
+            if nested:  # whoever is obeying looks again when it is done; one word does not wait for that
+                new = [ask for ask in new if "raise-hard" in ask["do"]]
+            if not new or asks.must_wait(new):
                 break
-            if nested and "raise-hard" not in ask["do"]:
-                break  # whoever is obeying looks again when it is done
-            run.done = ask["seq"]
+            run.done = new[-1]["seq"]
             if run is not _runs[-1]:  # the signal's own dump went to the innermost guard's file
                 faulthandler.dump_traceback(run.stack, all_threads=True)
-            error = asks.obey(ask, run, frame)  # type: BaseException | None
-            if error is not None:
-                return error
-    return None
+            for ask in new:
+                error = asks.obey(ask, run, frame) or error
+    return error
 
 
 def load(name, file=""):

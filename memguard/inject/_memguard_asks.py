@@ -1,6 +1,6 @@
 """What the guard asks of a running Python, and how it is done: in the main thread, between two of the script's steps.
 
-    {"seq": 7, "do": ["reclaim", "flush", "look"], "within": 2.0, "headroom": 104857600, "salvage": null, "message": ""}
+    [{"seq": 7, "do": ["reclaim", "flush", "look"], "within": 2.0, "headroom": 104857600, "salvage": null, …}]
 
 | do         | what                                                                                  | answer   |
 |------------|---------------------------------------------------------------------------------------|----------|
@@ -11,8 +11,10 @@
 | raise      | raises MemoryLimitExceeded (a MemoryError) in the script                              | raised   |
 | raise-hard | the same as a BaseException, for a script that swallows every Exception               | raised   |
 
-Each answer is one line of the run's events.jsonl: {"event": …, "pid", "seq", "seconds", …}; {"event": "failed", "do",
-"error", …} for what could not be done. Loaded at the first ask; standard library only, Python 3.8 or later.
+Each answer is one line of the run's events.jsonl: {"event": …, "pid", "seq", "seconds", …}. What could not be done is
+answered, too: {"event": …, "errors": ["salvage: OSError: …"], "pid", …} and nothing else in it.
+
+Loaded at the first ask. Standard library only, Python 3.8 or later.
 """
 
 import gc
@@ -26,60 +28,84 @@ if TYPE_CHECKING:
     from types import FrameType  # noqa: F401
     from typing import Any, Callable  # noqa: F401
 
+_EVENTS = {"reclaim": "reclaimed", "flush": "flushed", "look": "held", "salvage": "salvaged"}
 _RESERVE = 4 << 20  # bytes of address space, untouched: enough for a look when nothing can be allocated any more
+_SIGURG = 23 if sys.platform.startswith("linux") else 16
+_AGAIN = 0.002  # seconds until the next look whether the script is out of a write; doubled each time
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
+_agent = sys.modules["_memguard_agent"]  # type: Any
+_timers = {}  # type: dict[int, Any]  # by the pid that made it
 _reserve = None  # type: bytes | None
 _held = []  # type: list[dict[str, Any]]  # the last look's result
-
-
-class MemoryLimitExceeded(MemoryError):
-    """memguard.MemoryLimitExceeded's twin, for a Python that has not loaded memguard. A MemoryError, like that one."""
-
-    exit_code = 75
-
-    def __init__(self, message, hint=""):
-        # type: (str, str) -> None
-        MemoryError.__init__(self, message)
-        self.message, self.hint = message, hint
-
-    def __reduce__(self):
-        # type: () -> tuple[Any, ...]
-        return limit_exceeded, (self.message, self.hint)
 
 
 class MemoryLimitExceededHard(BaseException):
     """Not an Exception, so that `except Exception: continue` does not swallow it."""
 
 
-# As the user knows it; pickling goes by limit_exceeded, which every Python with the agent has.
-MemoryLimitExceeded.__module__ = MemoryLimitExceededHard.__module__ = "memguard"
+MemoryLimitExceededHard.__module__ = "memguard"
 
 
-def limit_exceeded(message, hint=""):
-    # type: (str, str) -> BaseException
-    """memguard's own error where the script has memguard loaded, so that it can be caught by that name."""
-    if "memguard" in sys.modules:
-        try:
-            from memguard.errors import MemoryLimitExceeded as Real
-
-            return Real(message, hint)
-        except Exception:  # no memory left to import it
-            pass
-    return MemoryLimitExceeded(message, hint)
-
-
-def read_ask(path):
-    # type: (str) -> dict[str, Any] | None
-    """None for what is no ask; it was written at once and renamed, so half of one never shows."""
+def read_asks(path):
+    # type: (str) -> list[dict[str, Any]]
+    """In the order of their numbers. The file was written at once and renamed, so half of it never shows."""
     try:
         with open(path, "rb") as file:
-            ask = json.loads(file.read().decode("utf-8"))
-        if isinstance(ask["seq"], int) and isinstance(ask["do"], list):
-            return ask  # type: ignore[no-any-return]
+            asks = json.loads(file.read().decode("utf-8"))
+        return [ask for ask in asks if isinstance(ask["seq"], int) and isinstance(ask["do"], list)]
     except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def must_wait(asks):
+    # type: (list[dict[str, Any]]) -> bool
+    """Whether the script is inside a write to stdout or stderr, where a callback's print() would raise RuntimeError.
+
+    Python looks for signals there, too, with the stream's lock held. Then the signal comes once more, a moment later,
+    as long as the ask's time allows. The kernel's timer sends it: sent from here it would be served in here.
+    """
+    flush = next((ask for ask in asks if "flush" in ask["do"]), None)
+    if flush is None or not any(map(_in_write, (sys.stdout, sys.stderr))):
+        return False
+    try:
+        left = float(flush["until"]) - time.monotonic()
+        return left > 0 and _signal_later(max(_AGAIN, float(flush["within"]) - left))
+    except Exception:
+        return False
+
+
+def _in_write(stream):
+    # type: (Any) -> bool
+    buffer = getattr(stream, "buffer", None)  # type: Any
+    if type(buffer).__name__ != "BufferedWriter":
+        return False
+    try:
+        buffer.write(b"")
+    except RuntimeError:  # "reentrant call inside"
+        return True
+    except Exception:  # closed
         pass
-    return None
+    return False
+
+
+def _signal_later(seconds):
+    # type: (float) -> bool
+    """SIGURG to this process once, by timer_create(2) and timer_settime(2); False where there is no such timer."""
+    import ctypes
+
+    if not sys.platform.startswith("linux"):
+        return False
+    libc = ctypes.CDLL(None)
+    if os.getpid() not in _timers:  # a forked child has none of its parent's timers
+        # struct sigevent: sigev_value (8 bytes), sigev_signo, sigev_notify = SIGEV_SIGNAL (0), padding to 64 bytes
+        event, timer = (ctypes.c_int * 16)(0, 0, _SIGURG, 0), ctypes.c_void_p()
+        if libc.timer_create(time.CLOCK_MONOTONIC, ctypes.byref(event), ctypes.byref(timer)) != 0:
+            return False
+        _timers[os.getpid()] = timer
+    whole = int(seconds)
+    once = (ctypes.c_long * 4)(0, 0, whole, int((seconds - whole) * 1e9))  # struct itimerspec: no interval, value
+    return bool(libc.timer_settime(_timers[os.getpid()], 0, ctypes.byref(once), None) == 0)
 
 
 def obey(ask, run, frame):
@@ -97,7 +123,7 @@ def obey(ask, run, frame):
             else:
                 answer = work[word](ask, deadline, frame)
         except Exception as problem:
-            answer = {"event": "failed", "do": word, "error": _name(problem)}
+            answer = {"event": _EVENTS.get(word, "failed"), "errors": ["%s: %s" % (word, _name(problem))]}
         answer.update(pid=os.getpid(), seq=ask["seq"], seconds=round(time.perf_counter() - began, 6))
         _answer(run, answer)
     return error
@@ -107,7 +133,7 @@ def _answer(run, answer):
     # type: (Any, dict[str, Any]) -> None
     """An answer that cannot be written (a full disk, no memory) keeps nothing from being done."""
     try:
-        sys.modules["_memguard_agent"].report(run, answer)
+        _agent.report(run, answer)
     except Exception:
         pass
 
@@ -177,6 +203,9 @@ def _flush(ask, deadline, frame):
     if pressure is None:  # nobody has registered anything
         return {"event": "flushed", "called": 0, "errors": [], "skipped": [], "freed": None}
     before = _resident()
+    if any(map(_in_write, (sys.stdout, sys.stderr))):  # for as long as the ask's time was: nobody reads what it writes
+        skipped = [getattr(callback, "__qualname__", repr(callback)) for callback in pressure.callbacks()]
+        return {"event": "flushed", "called": 0, "errors": [], "skipped": skipped, "freed": None}
     pressure.set_headroom(ask.get("headroom"))
     pressed = pressure.press(within=max(0.0, deadline - time.perf_counter()))
     if pressed.called:
@@ -197,7 +226,7 @@ def _look(ask, deadline, frame):
     global _reserve, _held
     _reserve = None
     try:
-        culprit = sys.modules["_memguard_agent"].load("_memguard_culprit")  # type: Any
+        culprit = _agent.load("_memguard_culprit")  # type: Any
         _held = culprit.look(frame)
     finally:
         _keep_reserve()
@@ -209,7 +238,7 @@ def _salvage(ask, deadline, frame):
     global _reserve
     _reserve = None
     try:
-        salvage = sys.modules["_memguard_agent"].load("_memguard_salvage")  # type: Any
+        salvage = _agent.load("_memguard_salvage")  # type: Any
         found = salvage.salvage(frame, ask["salvage"], deadline)  # type: dict[str, Any]
     finally:
         _keep_reserve()
@@ -222,5 +251,6 @@ def _error(ask, word):
     if _held:
         message = "%s; %s" % (message, _held[0]["text"])
     hint = (_held[0].get("advice") or "") if _held else ""
-    error = limit_exceeded(message, hint) if word == "raise" else MemoryLimitExceededHard(message)
-    return error, {"event": "raised", "hard": word == "raise-hard", "error": type(error).__name__}
+    hard = word == "raise-hard"
+    error = MemoryLimitExceededHard(message) if hard else _agent.limit_exceeded(message, hint)  # type: BaseException
+    return error, {"event": "raised", "hard": hard, "error": type(error).__name__}

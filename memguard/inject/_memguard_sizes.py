@@ -19,11 +19,16 @@ if TYPE_CHECKING:
     from typing import Any, Iterable  # noqa: F401
 
 SAMPLE = 1000  # elements of a large container that are looked at
-_NESTED = 32  # and, of a container inside one, so many times fewer
+_NESTED = 64  # and, of a container inside one, so many times fewer
 _FEWEST = 12
+_FEW = 16  # a container of so few may be data["train"], data["val"]: each gets a sample of its own
 _DEPTH = 12  # containers inside containers
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made by a class statement, not in C
+_MANAGED_DICT = 1 << 4  # Py_TPFLAGS_MANAGED_DICT of 3.11 on (Include/object.h); an older type has nothing there
+_INLINE = 5  # attributes that an instance has room for at least (shared_keys_usable_size in Objects/dictobject.c)
 _PREFIX = 100000  # entries of a set or dict from whose beginning the sample is taken: these have no index
 _POOLED = 512  # bytes; above it an object is malloc's
+_GC_HEAD = 16  # bytes before every object that the garbage collector knows
 _POOL_LOSS = 1.004  # a pool of 16 KiB holds 510 blocks of 32 bytes
 _UNSHARED = 1 << 16  # an object as large as this is counted whole, however many names it has
 _MANY_NAMES = 8
@@ -42,8 +47,8 @@ _NOT_DATA = frozenset(
 )
 
 
-class Late(Exception):
-    """The time for the look is over."""
+class Late(BaseException):
+    """The time for the look is over. No Exception: those are what somebody's own classes raise under a look."""
 
 
 def library(thing):
@@ -111,8 +116,11 @@ class Ruler:
 
     def size(self, thing, number=SAMPLE):
         # type: (Any, int) -> float
-        """Bytes of `thing` and of what it holds."""
-        return self._size(thing, number, 0, {id(thing)})
+        """Bytes of `thing` and of what it holds; 0 where its own methods raise errors."""
+        try:
+            return self._size(thing, number, 0, {id(thing)})
+        except Exception:
+            return 0
 
     def _size(self, thing, number, depth, seen):
         # type: (Any, int, int, set[int]) -> float
@@ -137,18 +145,21 @@ class Ruler:
             return own
         if isinstance(thing, CONTAINERS):
             return own + self._elements(thing, number, depth, seen)
-        # An instance: its attributes, where ever it keeps them.
-        return own + sum(self._once(part, number, depth, seen) for part in islice(get_referents(thing), SAMPLE))
+        parts = get_referents(thing)  # an instance: its attributes, wherever it keeps them
+        if kind.__flags__ & _MANAGED_DICT:  # in an array of their own, which sys.getsizeof does not count
+            own += block(8 + 8 * max(_INLINE, len(parts)))
+        return own + sum(self._once(part, number, depth, seen) for part in islice(parts, SAMPLE))
 
     def _shell(self, thing):
         # type: (Any) -> float
         """Without its contents. What a list has allocated beyond its length has never been touched."""
         if isinstance(thing, list):
-            return block(88) + 8 * len(thing)
-        try:
+            return block(56) + 8 * len(thing)
+        if not type(thing).__flags__ & _HEAP_TYPE:
             return block(sys.getsizeof(thing))
-        except Exception:  # somebody's own __sizeof__
-            return 0
+        # A class's own __sizeof__ (pandas has one) may count all that it holds, and take its time.
+        own = next((base for base in CONTAINERS if isinstance(thing, base)), object)
+        return block(own.__sizeof__(thing) + _GC_HEAD)
 
     def _once(self, thing, number, depth, seen):
         # type: (Any, int, int, set[int]) -> float
@@ -157,7 +168,10 @@ class Ruler:
         if id(thing) in seen or id(thing) in self.claimed:
             return 0
         seen.add(id(thing))
-        return self._size(thing, max(_FEWEST, number // _NESTED) if depth else number, depth + 1, seen)
+        try:
+            return self._size(thing, number, depth + 1, seen)
+        except Exception:
+            return 0
 
     def _elements(self, container, number, depth, seen):
         # type: (Any, int, int, set[int]) -> float
@@ -165,7 +179,7 @@ class Ruler:
         if not parts:
             return 0
         count = len(container) * (2 if isinstance(container, dict) else 1)
-        fewer = max(_FEWEST, number // _NESTED)
+        fewer = number if len(container) <= _FEW else max(_FEWEST, number // _NESTED)
         total = 0.0
         for part in parts:
             if type(part) in _NUMBERS or type(part) in _FLAT:
@@ -187,7 +201,7 @@ class Ruler:
         kind = library(thing)
         try:
             if kind == "array":
-                return block(sys.getsizeof(thing))
+                return block(80) + len(thing) * int(thing.itemsize)  # beyond that it is allocated, and untouched
             if kind == "polars":
                 return float(thing.estimated_size())
             if kind == "torch":
@@ -224,7 +238,7 @@ def _owner(array):
 
 def _arrow_place(thing):
     # type: (Any) -> tuple[int, int]
-    """(address, size) of one buffer of an Arrow array or table: its pages tell whether it is memory or a mapped file."""
+    """(address, size) of one buffer of an Arrow table: its pages tell whether it is memory or a mapped file's."""
     while hasattr(thing, "columns") and thing.num_columns:
         thing = thing.column(0)
     if hasattr(thing, "chunks"):
@@ -235,7 +249,7 @@ def _arrow_place(thing):
 
 def _resident(address, size, own=False):
     # type: (int, int, bool) -> float
-    """The share of a buffer's pages that are in memory: numpy.empty(10**10) has none. `own`: and no page of a file's."""
+    """The share of a buffer's pages that are in memory: numpy.empty(10**10) has none. `own`: and no file's."""
     if size < (1 << 16 if own else _LARGE_BUFFER):
         return 1.0
     page = os.sysconf("SC_PAGE_SIZE")

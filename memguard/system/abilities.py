@@ -14,6 +14,7 @@ from memguard.records.doctor import Ability
 from memguard.system.cgroup import cgroup_version, find_memory_cgroups, read_memory_cgroup
 from memguard.system.kernel_file import read_bytes
 from memguard.system.kernel_log import MEND, Refusal, describe, kernel_logs
+from memguard.system.own_cgroup import Missing, Place, find_place
 from memguard.system.proc import read_meminfo, read_rollup, read_status
 from memguard.system.psi import read_pressure
 
@@ -36,6 +37,7 @@ def read_abilities(root: str = "/", environ: Mapping[str, str] | None = None) ->
     environ = os.environ if environ is None else environ
     proc = root.rstrip("/") + "/proc"
     cgroups = find_memory_cgroups(root=root)
+    place = find_place("auto", root, environ)
     return (
         _process_memory(proc),
         _shared_pages(proc),
@@ -43,7 +45,8 @@ def read_abilities(root: str = "/", environ: Mapping[str, str] | None = None) ->
         _pressure(proc),
         _freeze(),
         _first_victim(proc),
-        _fence(),
+        _backstop(place),
+        _fence(brake=isinstance(place, Place)),
         _own_cgroup(cgroups, root, environ),
         _other_killers(proc),
         _kernel_log(),
@@ -134,7 +137,21 @@ def _capability(proc: str, number: int) -> bool:
     return False
 
 
-def _fence() -> Ability:
+_BACKSTOPS = {
+    "scope": "a systemd scope: memory.high slows a script down a little above its limit, before memory.max kills",
+    "v2": "a cgroup v2 made in {}: memory.high slows a script down, before memory.max kills",
+    "v1": "a cgroup v1 made in {}: what a script needs above its limit sleeps, nothing is killed",
+}
+
+
+def _backstop(place: Place | Missing) -> Ability:
+    name = "a backstop for the guard"
+    if isinstance(place, Missing):
+        return Ability("enforce", name, "unavailable", place.reason, place.mend)
+    return Ability("enforce", name, "ok", _BACKSTOPS[place.kind].format(place.parent))
+
+
+def _fence(*, brake: bool) -> Ability:
     name = "turn a burst into MemoryError"
     try:
         import resource
@@ -142,7 +159,8 @@ def _fence() -> Ability:
         resource.prlimit(0, resource.RLIMIT_DATA)
     except (ImportError, AttributeError, OSError):
         return Ability("enforce", name, "unavailable", "no prlimit(2) on this system")
-    return Ability("enforce", name, "ok", "RLIMIT_DATA of your own processes can be moved with prlimit")
+    when = "used with --fence on, since the backstop brakes bursts" if brake else "used, since there is no backstop"
+    return Ability("enforce", name, "ok", f"RLIMIT_DATA of your own processes can be moved with prlimit; {when}")
 
 
 def _own_cgroup(cgroups: tuple[str, ...], root: str, environ: Mapping[str, str]) -> Ability:

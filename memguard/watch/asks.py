@@ -3,9 +3,12 @@
     ask(directory, process, "reclaim", "flush", "look", within=2.0)   ->  sequence number
     Answers(directory.events).new()                                   ->  [{"event": "flushed", "seq": …, …}, …]
 
-The ask lies in ask.<pid>.json of the run's directory, the newest only; SIGURG tells the process to look. faulthandler
+The asks lie in ask.<pid>.json of the run's directory, the newest last; SIGURG tells the process to look. faulthandler
 dumps the stack in the same moment, also inside a long C call; the rest is done by the main thread as soon as it is
 between two of Python's steps (memguard/inject/_memguard_asks.py lists the words and their answers). Nobody waits here.
+
+A signal that comes just before a system call that blocks is served only when that returns: an ask that is not answered
+in time may be repeated by the signal alone (actions.ask_for_stack), as often as one likes: each ask is obeyed once.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import contextlib
 import itertools
 import json
 import os
+import time
 
 from memguard.system.proc import Process
 from memguard.watch.actions import ask_for_stack
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Answers", "ask", "withdraw"]
 
+_MOST_ASKED = 8  # orders that wait at once
 _READ_AT_ONCE = 1 << 20
 _LONGEST_LINE = 1 << 20  # more than any answer; a longer one is not ours
 
@@ -44,16 +49,17 @@ def ask(
 
     None where nobody listens: no agent, another program since an exec, a handler that the script has replaced, a full
     disk. `headroom` is what the flush callbacks may know, `salvage` a directory, `message` that of the error to raise.
-    A newer ask replaces one that the process has not come to yet.
+    What the process has not come to yet stays asked, before the new ask, until its time is over.
     """
-    number = next(_numbers)
+    number, now = next(_numbers), time.monotonic()
     order = {"seq": number, "do": do, "within": within, "headroom": headroom, "salvage": salvage, "message": message}
     path = _path(run_directory, process)
     temporary = f"{path}.tmp"
+    orders = [*_still_asked(path, now), {**order, "until": now + within}]
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            os.write(descriptor, json.dumps(order).encode("ascii"))
+            os.write(descriptor, json.dumps(orders).encode("ascii"))
         finally:
             os.close(descriptor)
         os.rename(temporary, path)
@@ -63,6 +69,16 @@ def ask(
         return number
     withdraw(run_directory, process)
     return None
+
+
+def _still_asked(path: str, now: float) -> list[dict[str, Any]]:
+    """The orders in the file whose time is not over; the process knows by their numbers which it has obeyed."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            orders = json.loads(file.read())
+        return [order for order in orders if order["until"] > now][-_MOST_ASKED:]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def withdraw(run_directory: RunDirectory, process: Process) -> None:

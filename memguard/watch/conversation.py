@@ -26,6 +26,7 @@ class Conversation:
     def __init__(self, journal: Journal, clock: Callable[[], float]) -> None:
         self.held: dict[int, list[dict[str, Any]]] = {}  # by pid: the containers that its last look found
         self.salvaged: tuple[str, ...] = ()
+        self.memory_errors: set[int] = set()  # pids that have ended with a MemoryError
         self._journal, self._clock = journal, clock
         self._answers = Answers(journal.directory.events)
         self._heard: set[tuple[int, int, str]] = set()
@@ -71,6 +72,8 @@ class Conversation:
                 self._heard.add((pid, number, event))
             if event == "held" and isinstance(answer.get("containers"), list):
                 self.held[pid] = answer["containers"]
+            if event == "memory-error":
+                self.memory_errors.add(pid)
             if event == "salvaged" and isinstance(answer.get("path"), str):
                 self.salvaged = (*self.salvaged, answer["path"])
             if event in _TOLD and self._told < _MOST_TOLD:

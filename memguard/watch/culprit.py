@@ -1,13 +1,21 @@
-"""Which line held the memory: the stack file and the evidence -> Culprit. Runs when the tree is gone."""
+"""Which line and variable held the memory: the stack file, the evidence, the last look -> Culprit. Runs at the end."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from memguard.records.run import Culprit, RunRecord
 from memguard.watch.stacks import Frame, blame, parse_dumps
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 __all__ = ["find_culprit"]
+
+_SHARE = 0.2  # of what its process holds: below that, a variable is not what the memory went to
 
 _STACK_BYTES = 1 << 20  # read at most, from the end
 _LINE_BYTES = 4096
@@ -15,35 +23,69 @@ _SOURCE_BYTES = 16 << 20  # a source file larger than this is not searched for i
 
 
 def find_culprit(
-    stack_path: str, record: RunRecord, agent: bool, first: int | None = None
+    stack_path: str,
+    record: RunRecord,
+    agent: bool,
+    first: int | None = None,
+    held: Mapping[int, Sequence[Any]] | None = None,
 ) -> tuple[str, Culprit | None, str | None]:
     """(the stack file's text, the culprit, why there is none).
 
-    Of process `first` if it is given and has answered, else of the largest one that has.
+    Of process `first` if it is given and has answered, else of the largest one that has. `held` is what each process
+    has answered to its last look, largest first: the line is the dump's, the variable the look's.
     """
-    text = _read_end(stack_path)
+    text, looks = _read_end(stack_path), held or {}
     dumps = parse_dumps(text)
     order = [*([] if first is None else [first]), *(holder.pid for holder in record.holders)]
-    for pid in sorted(dumps, key=lambda pid: order.index(pid) if pid in order else len(order)):
-        found = blame(dumps[pid])
+    for pid in sorted({*dumps, *looks}, key=lambda pid: order.index(pid) if pid in order else len(order)):
+        found = blame(dumps.get(pid, ()))
+        variable = _variable(looks.get(pid, ()), _held_by(record, pid))
         if found is not None:
-            return text, _culprit(found[0], found[1], record, pid), None
+            return text, replace(_culprit(found[0], found[1], record, pid), **variable), None
+        if variable:  # no line of the stack is the script's own, but a variable is
+            return text, _culprit_by_variable(looks[pid][0], variable, record, pid), None
     return text, None, _why_none(record, agent, bool(dumps))
+
+
+def _held_by(record: RunRecord, pid: int) -> int | None:
+    return next((holder.bytes for holder in record.holders if holder.pid == pid), None)
 
 
 def _culprit(frame: Frame, inside: Frame | None, record: RunRecord, pid: int) -> Culprit:
     path = os.path.join(record.cwd, frame.file)
     exists = not frame.file.startswith("<") and os.path.isfile(path)
-    held = next((holder.bytes for holder in record.holders if holder.pid == pid), None)
     return Culprit(
         file=path if exists else frame.file,
         line=frame.line,
         function=frame.function,
-        bytes=held,
+        bytes=_held_by(record, pid),
         source_text=_source_line(path, frame.line) if exists else None,
         pid=pid,
         inside=None if inside is None else f"{os.path.basename(inside.file)}:{inside.line} in {inside.function}",
     )
+
+
+def _culprit_by_variable(container: Any, variable: dict[str, Any], record: RunRecord, pid: int) -> Culprit | None:
+    file, line, function = (container.get(key) for key in ("file", "line", "function"))
+    if not isinstance(file, str):
+        return None
+    frame = Frame(file, line if isinstance(line, int) else None, function if isinstance(function, str) else "<module>")
+    return replace(_culprit(frame, None, record, pid), **variable)
+
+
+def _variable(containers: Sequence[Any], held: int | None) -> dict[str, Any]:
+    """The largest container's figures as fields of Culprit; none where it holds little of what the process does.
+
+    They come from the user's own process: whatever is not of its type is left out.
+    """
+    largest = containers[0] if containers else None
+    if not isinstance(largest, dict) or not isinstance(largest.get("variable"), str):
+        return {}
+    size = largest.get("bytes")
+    if not isinstance(size, int) or size < _SHARE * (held or 0):
+        return {}
+    kinds = {"variable": str, "type": str, "length": int, "bytes": int, "bytes_as_uint16": int, "advice": str}
+    return {name: value for name, kind in kinds.items() if isinstance(value := largest.get(name), kind)}
 
 
 def _source_line(path: str, number: int | None) -> str | None:

@@ -78,7 +78,9 @@ class Loop:
         self.fence = Fence(options.fence, brake=self.backstop.brake)
         ignore = () if self.backstop.path is None else (self.backstop.path,)
         limits = LimitsReader(root.pid, limit=options.limit, reserve=options.reserve, rlimits=False, ignore=ignore)
-        self.sampler = Sampler(root.process, limits, mark=mark)
+        self.sampler = Sampler(
+            root.process, limits, mark=mark, own_cgroup=self.backstop.path, brake=self.backstop.brake
+        )
         self.notes = Notes(journal, self.sampler, self.now)
         self.talk = Conversation(journal, self.now)
         self.pool = PoolWatch(journal.directory.events)
@@ -86,6 +88,7 @@ class Loop:
         self._progress = Progress(2) if options.progress else None
         self._shown_at = 0.0
         self.state = policy.State()
+        self.last: policy.Sample | None = None
         self.frozen: tuple[Process, ...] = ()
 
     def now(self) -> float:
@@ -122,6 +125,7 @@ class Loop:
         raise NotImplementedError
 
     def consider(self, sample: policy.Sample) -> None:
+        self.last = sample
         self.notes.sample(sample)
         self.talk.listen()
         self.backstop.follow(sample.constraints)
@@ -249,7 +253,7 @@ class Loop:
 
         waiting = self.pool.parent if self.reason == "hang" else None
         stack, culprit, missing = find_culprit(
-            self.journal.directory.stack, self.journal.record(), self.options.agent, waiting
+            self.journal.directory.stack, self.journal.record(), self.options.agent, waiting, self.talk.held
         )
         found = to_dict(culprit) if culprit else None
         return {"stack": stack or None, "stack_missing": missing, "culprit": found}

@@ -6,12 +6,12 @@ the whole tree has done nothing for a while, the run hangs. A script that notice
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from collections.abc import Callable, Iterable
 
 from memguard.system.proc import Process, read_stat
+from memguard.watch.asks import Answers
 
 __all__ = ["PoolWatch"]
 
@@ -24,7 +24,7 @@ class PoolWatch:
     def __init__(self, events_path: str) -> None:
         self.reason = ""
         self.parent: int | None = None  # the process whose Pool it is
-        self._path, self._read = events_path, 0
+        self._answers = Answers(events_path)
         self._looked, self._idle_since = 0.0, 0.0
         self._ticks: int | None = None
         self._hertz = os.sysconf("SC_CLK_TCK")
@@ -46,18 +46,8 @@ class PoolWatch:
         return now - self._idle_since >= _IDLE
 
     def _read_events(self, notify: Callable[[str], None]) -> None:
-        try:
-            if os.stat(self._path).st_size == self._read:
-                return
-            with open(self._path, "rb") as file:
-                file.seek(self._read)
-                data = file.read(1 << 16)
-        except OSError:
-            return
-        self._read += len(data)
-        for line in data.splitlines():
+        for event in self._answers.new():
             try:
-                event = json.loads(line)
                 pid, code, parent = int(event["pid"]), int(event["exitcode"]), int(event["parent"])
             except (ValueError, KeyError, TypeError):
                 continue

@@ -29,6 +29,7 @@ _BELOW = "\r\n\x1b[K"  # to the line below (the screen scrolls where there is no
 _BACK = "\x1b[A\r"  # up again, to the column in which a script that has printed nothing left the cursor
 _ERASE = "\x1b[J"  # from the cursor to the end of the screen
 _OF = 8  # processes looked at
+_OWN_BYTES = 64  # written before exec on the guard's own account: cgroup.procs, oom_score_adj
 
 
 def line(forecast: Forecast) -> str:
@@ -57,8 +58,7 @@ def _about(seconds: float | None) -> str:
 
 
 class Progress:
-    """A bar on `descriptor`; inert where that is no terminal. Call `show` from the start on: what was printed before
-    the first call is not seen."""
+    """A bar on `descriptor`; inert where that is no terminal."""
 
     def __init__(self, descriptor: int, *, proc: str = "/proc") -> None:
         self._descriptor, self._proc = descriptor, proc
@@ -89,7 +89,7 @@ class Progress:
         for process in list(processes)[:_OF]:
             unexplained = self._unexplained(process.pid)
             if unexplained is not None:
-                printed = printed or unexplained > self._written.get(process, unexplained)
+                printed = printed or unexplained > self._written.get(process, _OWN_BYTES)
                 self._written[process] = unexplained
         return printed
 

@@ -18,9 +18,10 @@ from memguard.errors import MemguardError
 from memguard.system.cgroup import find_memory_cgroups, parse_flat
 from memguard.system.kernel_file import read_bytes
 from memguard.system.proc import read_cmdline, read_tree
+from memguard.units import format_size
 from memguard.watch import actions
 from memguard.watch import sentinel as sentinels
-from memguard.watch.backstop import choose
+from memguard.watch.backstop import Backstop, choose
 from memguard.watch.journal import Journal, RunDirectory, open_run
 from memguard.watch.launch import Command, child_environment, spawn
 from memguard.watch.loop import Loop
@@ -48,8 +49,8 @@ def run_guarded(command: Command, options: Options, notify: Callable[[str], None
     journal = Journal(directory)
     signals = SignalWait()
     environment = child_environment(os.environ, directory.path, agent=options.agent, limit=options.limit)
-    kills = _kernel_kills()
     backstop = choose(options.backstop, options.limit, notify=notify, reserve=options.reserve)
+    kills = _kernel_kills(backstop)
     mark = ("MEMGUARD_RUN_DIR", directory.path)
     sentinel = sentinels.start(directory, mark, backstop.path, options.on_watcher_death)
     try:
@@ -101,17 +102,18 @@ def _remove(directory: RunDirectory) -> None:
     os.rmdir(directory.path)
 
 
-def _kernel_kills(backstop: str | None = None) -> int | None:
+def _kernel_kills(backstop: Backstop) -> int | None:
     """Processes that the kernel's OOM killer has ended so far: in this cgroup where it counts, else on this machine.
 
-    Version 1 counts a kill in the victim's own cgroup only, so that a backstop's is added.
+    Version 1 counts a kill in the victim's own cgroup only, so that a backstop's is added. A systemd scope is no part
+    of this cgroup, and it vanishes with its last process: then the machine's counter is the one that stays.
     """
-    for directory in find_memory_cgroups()[:1]:
+    for directory in () if backstop.kind in ("scope", "v2") else find_memory_cgroups()[:1]:
         for name in ("memory.events", "memory.oom_control"):
             count = parse_flat(read_bytes(f"{directory}/{name}") or b"").get("oom_kill")
             if count is not None:
-                inside = parse_flat(read_bytes(f"{backstop}/memory.oom_control") or b"") if backstop else {}
-                return count + inside.get("oom_kill", 0)
+                inside = read_bytes(f"{backstop.path}/memory.oom_control") if backstop.path else None
+                return count + parse_flat(inside or b"").get("oom_kill", 0)
     return parse_flat(read_bytes("/proc/vmstat") or b"").get("oom_kill")
 
 
@@ -122,6 +124,7 @@ class _Run(Loop):
     _interrupted = False
 
     def begin(self, command: Command, started: float, warning: str | None) -> None:
+        self.warnings = [warning] if warning else []
         directory = self.journal.directory
         self.journal.write(
             "start",
@@ -134,9 +137,9 @@ class _Run(Loop):
                 "pid": self.root.pid,
                 "script": command.script,
                 "python": command.executable if command.script else None,
-                "cgroup": next(iter(find_memory_cgroups()), None),
+                "cgroup": self.backstop.path or next(iter(find_memory_cgroups()), None),
                 "stack_path": directory.stack,
-                "warnings": [warning] if warning else [],
+                "warnings": self.warnings,
             },
         )
 
@@ -157,10 +160,11 @@ class _Run(Loop):
 
     def finish(self, kills_before: int | None) -> RunRecord:
         """Ends or names what is left, works out why it ended, writes the record."""
+        self._judge_memory_error()
         overhead = self.notes.overhead()  # before the classes and the text of the record are loaded
         left = self._leave()
         blamed = self.blame() if self.reason is not None else {}
-        kills = _kernel_kills(self.backstop.path)
+        kills = _kernel_kills(self.backstop)
         kernel_kills = None if kills is None or kills_before is None else kills - kills_before
         self.sampler.close()
         return self.notes.end(
@@ -174,6 +178,24 @@ class _Run(Loop):
             **blamed,
             **({"left": left} if left else {}),
         )
+
+    def _judge_memory_error(self) -> None:
+        """A script that has ended with a MemoryError, at a fence of ours, was ended by the guard."""
+        self.talk.listen()
+        binding = self.last.tightest if self.last is not None else None
+        root = self.root.process
+        if self.reason or binding is None or root.pid not in self.talk.memory_errors or not self.fence.caused(root):
+            return
+        self.reason = "memory"
+        self.notes.decision("abort", "a MemoryError at the fence", binding, "the next allocation would not have fitted")
+        self.notes.fullest = binding
+        if self.fence.misfired(root, binding.used, binding.usable):
+            used = f"{format_size(binding.used)} of {format_size(binding.usable)}"
+            self.warnings.append(
+                f"the MemoryError came at {used}: memory that is only reserved (np.empty) looks like memory in use to"
+                " the fence; if that is so here: memguard run --fence off"
+            )
+            self.journal.write("warnings", self.now(), set={"warnings": self.warnings})
 
     def _termination(self, kernel_kills: int | None) -> str | None:
         if self.reason is not None:

@@ -13,7 +13,8 @@ now, at most the tree's threads. So a tree that writes at full speed is seen aga
 A tree's own memory is Σ (anonymous + shmem). After a fork that counts shared pages once per process. So a tree of
 several processes is measured by PSS when it comes near a limit of its own and at new peaks, and the difference is
 subtracted from then on: measured again when a process has come or gone, and a few times a second while near, since
-writing to a shared page moves the truth but not the sum. Page cache and mapped files never count.
+writing to a shared page moves the truth but not the sum. Page cache and mapped files never count. A tree in a cgroup of
+its own holds what is charged there, too: files that it has written into /dev/shm are in no process, and outlive it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import os
 import time
 
 from memguard.records.limits import Constraint
+from memguard.system.cgroup import charges_v1, charges_v2, parse_flat
 from memguard.system.environment import find_by_environment
 from memguard.system.kernel_file import KeptFile
 from memguard.system.limits import LimitsReader
@@ -34,8 +36,9 @@ __all__ = ["Sampler"]
 
 TOUCH_RATE = 10e9  # bytes per second and core
 SHORTEST, LONGEST = 0.002, 0.1  # seconds between ticks
-_MEASURE_PERIODS = 10  # ticks between measurements of a tree that does not grow
-_SHORTEST_PERIOD, _LONGEST_PERIOD = 0.02, 0.25  # seconds between them
+SHORTEST_BRAKED = 0.005  # the kernel puts to sleep, or slows down, what is faster: no need to be first
+_MEASURE_PERIODS = 20  # ticks between measurements of a tree that does not grow
+_SHORTEST_PERIOD, _LONGEST_PERIOD = 0.05, 0.25  # seconds between them
 _PEAK_RATIO = 1.02  # a new peak of this ratio is measured, too
 _STILL = MIB // 4  # bytes of change in a cgroup's usage that are none; its counters lag by up to 256 KiB per core
 _ROOMY = 0.9  # of the limit: above it a cgroup's page cache may give way to what grows, and the usage stands still
@@ -70,17 +73,27 @@ class Sampler:
     """Measures the tree below `root`. `times` passed in are seconds since the start of the run.
 
     A process that has left the tree by a double fork is found by `mark`, a variable of its environment and its value.
+    `brake`: a backstop of the kernel's holds what grows faster than it is looked at.
+    `own_cgroup` is the directory of a memory cgroup that holds this tree and nothing else.
     `proc` is another root of /proc, for tests.
     """
 
     def __init__(
-        self, root: Process, limits: LimitsReader, *, mark: tuple[str, str] | None = None, proc: str = "/proc"
+        self,
+        root: Process,
+        limits: LimitsReader,
+        *,
+        mark: tuple[str, str] | None = None,
+        own_cgroup: str | None = None,
+        brake: bool = False,
+        proc: str = "/proc",
     ) -> None:
         self.peak = 0
         self.most_processes = 1
         self.samples = 0
         self._root, self._limits, self._mark, self._proc = root, limits, mark, proc
         self._own = os.getpid()
+        self._shortest, self._rate = (SHORTEST_BRAKED, TOUCH_RATE / 2) if brake else (SHORTEST, TOUCH_RATE)
         self._page = os.sysconf("SC_PAGE_SIZE")
         self._cpus = len(os.sched_getaffinity(0))
         self._loadavg = KeptFile(f"{proc}/loadavg")
@@ -92,6 +105,8 @@ class Sampler:
         self._walked = self._measured = -1e9
         self._tree = 0  # at the last measurement
         self._base = 0  # Σ resident then
+        self._own_cgroup = own_cgroup
+        self._own_stat = KeptFile(f"{own_cgroup}/memory.stat") if own_cgroup else None
         self._usage: dict[str, KeptFile] = {}  # by cgroup directory: everything that counts there, page cache too
         self._usage_base = self._usage_last = 0
         self._usage_tells = False  # whether whatever grows there shows, none of it in place of page cache
@@ -108,7 +123,7 @@ class Sampler:
     def interval(self) -> float:
         """Seconds until the next tick is due."""
         cores = max(1, min(self._cpus, self._threads, self._running))
-        return min(LONGEST, max(SHORTEST, self._headroom / (TOUCH_RATE * cores)))
+        return min(LONGEST, max(self._shortest, self._headroom / (self._rate * cores)))
 
     def set_limit(self, limit: int | None) -> None:
         """--limit, in bytes, from now on."""
@@ -141,11 +156,12 @@ class Sampler:
         summed = self._sum()
         if exact or self._is_new_peak(summed, now):
             self._read_pss(summed, now)
-        constraints = self._limits.read(self._without_double(summed))
+        charged = self._read_charged()
+        constraints = self._limits.read(max(charged, self._without_double(summed)))
         if not exact and self._is_worth_pss(constraints, now):
             self._read_pss(summed, now)
-            constraints = self._limits.read(self._without_double(summed))
-        tree = self._without_double(summed)
+            constraints = self._limits.read(max(charged, self._without_double(summed)))
+        tree = max(charged, self._without_double(summed))
         self._near = any(constraint.fraction >= _NEAR for constraint in constraints)
         self._headroom = min((max(0, c.headroom) for c in constraints), default=0)
         self._keep_usage(constraints)
@@ -174,8 +190,9 @@ class Sampler:
     def close(self) -> None:
         for member in self._members.values():
             member.statm.close()
-        for file in (*self._usage.values(), self._loadavg):
-            file.close()
+        for file in (*self._usage.values(), self._loadavg, self._own_stat):
+            if file is not None:
+                file.close()
         self._limits.close()
 
     def _read_loadavg(self) -> bool:
@@ -193,6 +210,8 @@ class Sampler:
         directories = {
             constraint.source.removesuffix("/memory.stat") for constraint in constraints if constraint.kernel
         }
+        if self._own_cgroup:
+            directories.add(self._own_cgroup)
         if directories == self._usage.keys():
             return
         for file in self._usage.values():
@@ -205,6 +224,12 @@ class Sampler:
     def _read_usage(self) -> int:
         """Σ usage of the cgroups with a limit: it grows with what the tree's own counters do not show."""
         return sum(int(data) for file in self._usage.values() if (data := file.read()))
+
+    def _read_charged(self) -> int:
+        """Anonymous and shared memory of the tree's own cgroup, each page once; 0 where it has none."""
+        stat = parse_flat((self._own_stat.read() if self._own_stat else None) or b"")
+        charges = charges_v1(stat, None) if "total_rss" in stat else charges_v2(stat)
+        return (charges.anon or 0) + (charges.shmem or 0)
 
     def _find_strays(self, now: float) -> tuple[Process, ...]:
         """What has left the tree: looked for now and then, and only while the machine starts processes."""

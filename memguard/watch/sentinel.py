@@ -200,7 +200,7 @@ class _Watch:
             os.close(descriptor)
 
     def _say(self, what: str) -> None:
-        text = f"memguard: the guard itself (process {self._watcher}) was killed; {what} (see: memguard diagnose)\n"
+        text = f"memguard: the guard itself (process {self._watcher}) died; {what} (see: memguard diagnose)\n"
         with contextlib.suppress(OSError):
             os.write(2, text.encode())
 

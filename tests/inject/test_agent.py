@@ -185,8 +185,8 @@ def test_a_forked_worker_answers_too(run_directory: Path) -> None:
     [
         "import os; os.closerange(3, 1000)\n",
         "import os; os.dup2(1, 240)\n",
-        "import faulthandler; faulthandler.unregister(23)\n",
         "import signal; signal.signal(23, signal.SIG_IGN)\n",
+        "import faulthandler, signal; faulthandler.unregister(23); signal.signal(23, signal.SIG_DFL)\n",
     ],
 )
 def test_who_does_not_listen_is_not_asked(prelude: str, run_directory: Path) -> None:

@@ -119,6 +119,19 @@ def test_systemd_run_that_would_fail(
     assert ability.state == "unavailable" and mend in ability.mend
 
 
+def test_the_backstop_and_what_it_does_to_the_fence(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    root, own = v1_machine(tmp_path / "one")
+    assert found(root, "a backstop for the guard").reason.startswith(f"a cgroup v1 made in {own}")
+    assert "with --fence on" in found(root, "turn a burst into MemoryError").reason
+    root, scope = v2_machine(tmp_path / "two")
+    write_files(scope, {"cgroup.subtree_control": "\n", "cgroup.procs": ""})
+    ability = found(root, "a backstop for the guard")
+    assert ability.state == "unavailable" and ability.reason == "systemd does not run this system"
+    assert found(root, "turn a burst into MemoryError").reason.endswith("used, since there is no backstop")
+
+
 def test_an_own_cgroup_by_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()

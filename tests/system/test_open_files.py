@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memguard.system.environment import find_by_environment
-from memguard.system.open_files import OpenFile, find_descriptor, parse_fdinfo, read_open_files
+from memguard.system.open_files import (
+    OpenFile,
+    find_descriptor,
+    parse_fdinfo,
+    read_open_files,
+    read_positions,
+    read_transfer,
+)
+from memguard.system.proc import Process
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
 
@@ -52,6 +60,78 @@ def test_what_this_process_has_open(tmp_path: Path) -> None:
 def test_a_process_that_is_not_there_has_nothing_open() -> None:
     assert read_open_files(2**22 + 1) == ()
     assert find_descriptor(2**22 + 1, "/x") is None
+
+
+ME = Process(os.getpid(), 0)
+
+
+@linux
+def test_positions_of_known_inputs_alone(tmp_path: Path) -> None:
+    text, other = tmp_path / "train.txt", tmp_path / "other.txt"
+    for path in (text, other):
+        path.write_bytes(b"x" * 1000)
+    inputs = {str(text): 1000, str(tmp_path / "closed.txt"): 5}
+    assert read_positions([ME], inputs) == []
+    with text.open("rb", buffering=0) as first, text.open("rb", buffering=0) as second, other.open("rb") as third:
+        first.seek(100)
+        second.seek(700)
+        third.read(10)
+        assert read_positions([ME, ME, Process(2**22 + 1, 0)], inputs) == [(str(text), 700, 1000)]
+        first.seek(5000)
+        assert read_positions([ME], inputs) == [(str(text), 1000, 1000)], "never beyond the end"
+
+
+def process_with(tmp_path: Path, rchar: int, **files: int) -> str:
+    """A made-up /proc with process 7, which has `files` (name → position) open and has read `rchar` bytes."""
+    proc = tmp_path / "proc"
+    for part in ("fd", "fdinfo"):
+        (proc / "7" / part).mkdir(parents=True)
+    for number, (name, position) in enumerate(files.items(), 3):
+        (proc / "7/fd" / str(number)).symlink_to(f"/data/{name.replace('_', '.')}")
+        (proc / "7/fdinfo" / str(number)).write_text(f"pos:\t{position}\nflags:\t0100000\n")
+    (proc / "7/io").write_text(f"rchar: {rchar}\nwchar: 12\nsyscr: 3\nsyscw: 1\n")
+    return str(proc)
+
+
+INPUTS = {"/data/a.parquet": 1000, "/data/b.parquet": 1000, "/data/c.txt": 1000}
+
+
+@pytest.mark.parametrize(
+    ("rchar", "files", "position"),
+    [
+        (400, {"a_parquet": 0}, 400),
+        (1400, {"a_parquet": 0}, 0),  # it has read other things, too: nothing is known
+        (400, {"a_parquet": 30}, 30),  # its reader does move the position
+        (400, {"a_parquet": 0, "b_parquet": 0}, 0),  # which of the two?
+        (400, {"a_parquet": 0, "c_txt": 200}, 0),
+        (400, {"a_parquet": 0, "libc_so": 0}, 400),
+    ],
+)
+def test_columnar_files_by_what_their_process_has_read(
+    tmp_path: Path, rchar: int, files: dict[str, int], position: int
+) -> None:
+    proc = process_with(tmp_path, rchar, **files)
+    found = {path: where for path, where, _ in read_positions([Process(7, 0)], INPUTS, proc)}
+    assert found["/data/a.parquet"] == position
+
+
+def test_a_text_at_its_beginning_is_at_its_beginning(tmp_path: Path) -> None:
+    assert read_positions([Process(7, 0)], INPUTS, process_with(tmp_path, 400, c_txt=0)) == [("/data/c.txt", 0, 1000)]
+
+
+def test_transfer(tmp_path: Path) -> None:
+    assert read_transfer(7, process_with(tmp_path, 400)) == (400, 12)
+    assert read_transfer(8, str(tmp_path / "proc")) is None
+    (tmp_path / "proc/7/io").write_text("garbage\n")
+    assert read_transfer(7, str(tmp_path / "proc")) is None
+
+
+@linux
+def test_what_this_process_writes_is_counted(tmp_path: Path) -> None:
+    before = read_transfer(os.getpid())
+    (tmp_path / "out").write_bytes(b"x" * 5000)
+    after = read_transfer(os.getpid())
+    assert before is not None and after is not None and after[1] - before[1] >= 5000
 
 
 @linux

@@ -112,6 +112,11 @@ def test_a_script_that_prints_loses_the_bar_at_once_and_for_good() -> None:
     assert screen(output) == ["hello", "hello", "hello", "ACTIVE False"]
 
 
+def test_what_was_printed_before_the_first_look_counts() -> None:
+    output = beside("import sys\nprint('reading the vocabulary ' * 4, end='')\nfor _ in sys.stdin: pass")
+    assert "memguard:" not in output and output.endswith("ACTIVE False\r\n")
+
+
 def test_a_child_that_prints_and_ends_counts() -> None:
     output = beside("import os, sys\nfor _ in sys.stdin: os.system('echo from a child')", steps=2)
     assert "step 1" not in output and screen(output) == ["from a child", "from a child", "ACTIVE False"]

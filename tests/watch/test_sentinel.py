@@ -153,7 +153,7 @@ def test_without_a_backstop_the_tree_is_stopped(state: Path) -> None:
     assert len(everybody) == 4
     _, err = watcher.end()
     assert not any(alive(pid) for pid in everybody)
-    assert f"the guard itself (process {watcher.popen.pid}) was killed; the script was stopped" in err
+    assert f"the guard itself (process {watcher.popen.pid}) died; the script was stopped" in err
     record = watcher.record()
     assert (record.watcher_death, record.exit_code, record.termination_reason) == ("it was stopped", 137, None)
     assert record.seconds is not None and record.seconds < 5

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from memguard.cli.output import terminal_width, use_color, write_json
-from memguard.errors import ConfigError
+from memguard.errors import ConfigError, MemoryLimitExceeded
 from memguard.records.manifest import Manifest
 from memguard.units import format_count, format_duration, format_rate, format_size, parse_size
 
@@ -62,6 +62,12 @@ def _input_arguments(group: argparse._ArgumentGroup) -> None:
         default="text",
         metavar="NAME",
         help="the text in JSON lines, CSV and Parquet (default: text)",
+    )
+    group.add_argument(
+        "--allow-special",
+        action="append",
+        metavar="TOKEN",
+        help="this special token in the text becomes its own id (default: it is ordinary text); may come again",
     )
     group.add_argument(
         "--errors",
@@ -110,6 +116,7 @@ def _work_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--engine", choices=("auto", "gigatoken", "tiktoken"), default="auto", help="default: the faster exact one"
     )
+    group.add_argument("--no-guard", action="store_true", help="no watcher beside the job: nothing asks it for memory")
     group.add_argument("--json", action="store_true", help="print the manifest to stdout")
     group.add_argument("-q", "--quiet", action="store_true", help="no progress and no summary")
 
@@ -126,7 +133,7 @@ def main(arguments: argparse.Namespace) -> int:
     max_memory = parse_size(arguments.max_memory, total=_total_memory())
     show = _Display(arguments.quiet)
     try:
-        with _signals_unwind(), show.live() as progress:
+        with _guard(arguments), _signals_unwind(), show.live() as progress:
             # numpy starts a thread per core for linear algebra, of which there is none here
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
             from memguard.tokens.job import tokenize
@@ -156,11 +163,28 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
+@contextlib.contextmanager
+def _guard(arguments: argparse.Namespace) -> Iterator[None]:
+    """The guard around the job, which drops its caches when memory runs short; an outer `memguard run` does the same."""
+    if arguments.no_guard or not sys.platform.startswith("linux") or "MEMGUARD_RUN_DIR" in os.environ:
+        yield
+        return
+    from memguard.watch.guard import guard
+
+    try:
+        with guard(background=True):
+            yield
+    except MemoryLimitExceeded as error:
+        hint = "the same command with --resume goes on; a smaller --max-memory, or fewer other programs, makes room"
+        raise MemoryLimitExceeded(error.message, hint) from None
+
+
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The fields of memguard.tokens.options.Options."""
     names = ("encoding", "input_format", "documents", "column", "errors", "format", "val_fraction", "val_by", "offsets")
     options = {name: getattr(arguments, name) for name in names}
     options["eot"] = "prepend" if arguments.eot_first else arguments.eot
+    options["allow_special"] = None if arguments.allow_special is None else " ".join(arguments.allow_special)
     options["separator"] = None if arguments.separator is None else _unescaped(arguments.separator)
     options["shard_tokens"] = None if arguments.shard_tokens is None else _count(arguments.shard_tokens)
     return options

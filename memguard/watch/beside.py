@@ -64,7 +64,10 @@ class _Beside(Loop):
         self.given_up = True
 
     def consider(self, sample: policy.Sample) -> None:
-        if sample.time >= self._quiet_until or sample.binding is None or sample.binding.fraction > 1.0:
+        """An exception that was asked for waits for the end of a C call. Passing a limit of one's own meanwhile hurts
+        nobody; passing the machine's or the kernel's does."""
+        others = (c.fraction for c in sample.constraints if c.name != "--limit")
+        if sample.time >= self._quiet_until or max(others, default=0.0) >= self.options.policy.ladder[-1].at:
             super().consider(sample)
 
     def end(self, reason: str, sample: policy.Sample) -> None:
@@ -88,7 +91,10 @@ def main(arguments: list[str]) -> int:
         return 3
     journal = Journal(RunDirectory(path))
     pipe = _Pipe(0)
-    chosen = Options(limit=options.get("limit"), reserve=options.get("reserve"), salvage=options.get("salvage"))
+    # No fence: a plain MemoryError in somebody's function, for memory that was only reserved, would explain nothing.
+    chosen = Options(
+        limit=options.get("limit"), reserve=options.get("reserve"), salvage=options.get("salvage"), fence="off"
+    )
     watched = _Beside(Foreign(process), chosen, journal, pipe, _note)
     journal.write("start", 0.0, set=_start_fields(process, journal.directory, options))
     os.write(1, b"ready\n")

@@ -12,6 +12,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from memguard.errors import ConfigError, SystemInterfaceError
 from memguard.system.cgroup import find_memory_cgroups
@@ -50,7 +51,8 @@ def run_watch(pid: int, options: Options, notify: Callable[[str], None] = lambda
     journal = Journal(directory)
     signals = SignalWait()
     try:
-        watched = _Watched(Foreign(process), options, journal, signals, notify)
+        # A fence would outlive a watcher that is killed, on a job that has nobody else to take it off.
+        watched = _Watched(Foreign(process), replace(options, fence="off"), journal, signals, notify)
         watched.begin(started, warning)
         watched.watch()
         return watched.finish()

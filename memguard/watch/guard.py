@@ -64,8 +64,10 @@ class Guard:
         reserve: int | None,
         on_pressure: Callable[[], object] | None,
         salvage: str | None,
+        background: bool = False,
     ) -> None:
         self.limit, self.reserve, self.salvage = limit, reserve, salvage
+        self._background, self._ended_well = background, False
         self._on_pressure = on_pressure
         self._undo = contextlib.ExitStack()
         self._directory: RunDirectory | None = None
@@ -102,7 +104,7 @@ class Guard:
             run = agent.listen(self._directory.path)
             undo.callback(agent.leave, run)
             undo.callback(_restore_data_limit, resource.getrlimit(resource.RLIMIT_DATA)[0])
-            self._watcher = _start_watcher(self._directory, self._options())
+            self._watcher = _start_watcher(self._directory, self._options(), wait=not self._background)
             undo.callback(self._end_watcher, run)
             undo.enter_context(_environment(self._directory, self.limit))
             if self._on_pressure is not None:
@@ -115,6 +117,7 @@ class Guard:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._ended_well = kind is None
         self._undo.close()
 
     def _options(self) -> dict[str, Any]:
@@ -133,6 +136,13 @@ class Guard:
                     pipe.close()
             watcher.returncode = 0
             return
+        if self._background and self._ended_well:
+            import shutil
+
+            watcher.kill()
+            _stop(watcher)
+            shutil.rmtree(self.directory or "", ignore_errors=True)
+            return
         _stop(watcher)
 
 
@@ -142,17 +152,19 @@ def guard(
     reserve: str | int | None = None,
     on_pressure: Callable[[], object] | None = None,
     salvage: str | os.PathLike[str] | None = None,
+    background: bool = False,
 ) -> Guard:
     """Guards a with-block: at the limit it gets MemoryLimitExceeded; before it comes to that, `on_pressure` is called.
 
     `limit` is what this process and all it starts may use together: "8GiB", "75%" of the machine's memory, a number of
     bytes, or None for what the machine's own limits leave. `reserve` is memory to leave to the rest of the machine,
-    `salvage` a directory for the token ids that the largest variable holds when the limit is reached.
+    `salvage` a directory for the token ids that the largest variable holds when the limit is reached. `background`: the
+    block begins while its watcher still starts (0.1 s), and leaves no record where it ends well.
 
     Raises ConfigError for a size that is none, outside the main thread, and where there is no Linux.
     """
     where = None if salvage is None else os.fspath(salvage)
-    return Guard(_size("limit", limit), _size("reserve", reserve), on_pressure, where)
+    return Guard(_size("limit", limit), _size("reserve", reserve), on_pressure, where, background)
 
 
 def limited(
@@ -291,8 +303,8 @@ def _restore_data_limit(soft: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
-def _start_watcher(directory: RunDirectory, options: dict[str, Any]) -> subprocess.Popen[bytes]:
-    """Returns when it watches. No agent is in it, and nothing that the user's directory holds is imported."""
+def _start_watcher(directory: RunDirectory, options: dict[str, Any], *, wait: bool) -> subprocess.Popen[bytes]:
+    """Returns when it watches, or at once without `wait`. No agent is in it, and nothing that the user's directory holds is imported."""
     import select
     import subprocess
 
@@ -305,6 +317,8 @@ def _start_watcher(directory: RunDirectory, options: dict[str, Any]) -> subproce
     except OSError as error:
         message = f"the guard's watcher cannot be started: {sys.executable}: {error.strerror}"
         raise MemguardError(message, "is this Python still installed?", exit_code=125) from None
+    if not wait:
+        return watcher
     assert watcher.stdout is not None
     poll = select.poll()
     poll.register(watcher.stdout, select.POLLIN)

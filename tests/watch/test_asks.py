@@ -369,7 +369,8 @@ def test_what_was_asked_before_is_done_too_and_the_error_comes_last(start: Start
     code, out, _ = script.end()
     assert code == 1 and "MemoryLimitExceeded True first" in out
     answers = [json.loads(line) for line in Path(script.directory.events).read_text().splitlines()]
-    assert [(answer["event"], answer["seq"]) for answer in answers] == [("raised", first), ("held", second)]
+    asked = [(answer["event"], answer["seq"]) for answer in answers if "seq" in answer]
+    assert asked == [("raised", first), ("held", second)]
 
 
 def test_what_is_withdrawn_is_not_done(start: Start) -> None:

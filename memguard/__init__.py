@@ -19,8 +19,10 @@ if TYPE_CHECKING:
         ShardError,
         SystemInterfaceError,
     )
+    from memguard.pressure import register as on_pressure
     from memguard.tokens.job import tokenize
     from memguard.tokens.library import ShardWriter, iter_token_blocks
+    from memguard.watch.guard import guard, headroom, limited
 
 __version__ = "0.1.0"
 
@@ -35,20 +37,46 @@ __all__ = [
     "ShardWriter",
     "SystemInterfaceError",
     "__version__",
+    "guard",
+    "headroom",
     "iter_token_blocks",
+    "limited",
+    "on_pressure",
     "tokenize",
 ]
 
-_TOKENS = {"ShardWriter": "library", "iter_token_blocks": "library", "tokenize": "job"}  # their files in tokens/
+_PLACES = {  # module and name there; the errors need no entry
+    "ShardWriter": ("tokens.library", "ShardWriter"),
+    "guard": ("watch.guard", "guard"),
+    "headroom": ("watch.guard", "headroom"),
+    "iter_token_blocks": ("tokens.library", "iter_token_blocks"),
+    "limited": ("watch.guard", "limited"),
+    "on_pressure": ("pressure", "register"),
+    "tokenize": ("tokens.job", "tokenize"),
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _TOKENS:
+    if name in _PLACES:
         import importlib
 
-        return getattr(importlib.import_module(f"memguard.tokens.{_TOKENS[name]}"), name)
+        module, attribute = _PLACES[name]
+        return getattr(importlib.import_module(f"memguard.{module}"), attribute)
     if name in __all__:
         from memguard import errors
 
         return getattr(errors, name)
     raise AttributeError(f"module 'memguard' has no attribute {name!r}")
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """`%load_ext memguard` in a notebook: the magic %%memguard."""
+    from memguard import notebook
+
+    notebook.load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    from memguard import notebook
+
+    notebook.unload(shell)

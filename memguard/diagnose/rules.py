@@ -86,6 +86,8 @@ def decide(evidence: Evidence, *, every_event: bool = False) -> Diagnosis:
     matched = _match(run, events) if run else None
     if run is not None and matched is None and _ended_by_guard(run) and not _newer(events, run):
         return _guard(evidence, run)
+    if run is not None and run.watcher_death and not run.kernel_kills and not _since(events, run):
+        return _quiet_run(evidence, run)
     event = matched or (events[-1] if events else None)
     if event is not None:
         return _kill(evidence, event, events, run if matched else None, every_event)
@@ -135,6 +137,11 @@ def _within(path: str | None, parent: str) -> bool:
 
 def _ended_by_guard(run: RunRecord) -> bool:
     return run.exit_code == _EXIT_GUARD and run.termination_reason in ("memory", "forecast", "hang")
+
+
+def _since(events: tuple[Event, ...], run: RunRecord) -> bool:
+    """Whether there was a kill during the run, its watcher's perhaps, or after it."""
+    return any(event.unix_time is not None and event.unix_time >= run.started - _CLOCK_SLACK for event in events)
 
 
 def _newer(events: tuple[Event, ...], run: RunRecord) -> bool:
@@ -292,7 +299,7 @@ def _others(evidence: Evidence, log: LogFindings) -> Diagnosis:
 
 
 def _quiet_run(evidence: Evidence, run: RunRecord) -> Diagnosis:
-    failed = run.exit_code not in (0, None)
+    failed = run.exit_code not in (0, None) and run.watcher_death is None
     return _plain(
         evidence,
         "not-memory" if failed and evidence.log is not None else "unknown",

@@ -11,6 +11,7 @@ import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from memguard.estimate.costs import Library
@@ -32,6 +33,7 @@ _TIMEOUT = 20.0  # seconds
 _PROGRAM = """\
 import os
 import sys
+import time
 import numpy
 import tiktoken
 import tiktoken.load
@@ -42,11 +44,28 @@ if name in ("gpt2", "r50k_base"):
     fetch = tiktoken.load.read_file
     tiktoken.load.read_file = lambda url: contents(url) or fetch(url)
 encoding = tiktoken.get_encoding(name)
+def seconds(paths, offsets, lengths):
+    texts = []
+    for path, offset, length in zip(paths, offsets, lengths):
+        with open(path, "rb") as file:
+            file.seek(int(offset))
+            texts.append(file.read(int(length)).decode("utf-8", "ignore"))
+    encoding.encode_ordinary(texts[0])
+    ids = []
+    started = time.perf_counter()
+    for text in texts:
+        ids.extend(encoding.encode_ordinary(text))
+    numpy.array(ids, dtype=numpy.uint32)
+    return time.perf_counter() - started
 numpy.array(encoding.encode_ordinary("The first words of a text. " * 4000), dtype=numpy.uint32)
 print("ready", flush=True)
-for name in sys.stdin:
+for line in sys.stdin:
+    command, *words = line.rstrip("\\n").split("\\t")
+    if command == "time":
+        print(seconds(words[0::3], words[1::3], words[2::3]), flush=True)
+        continue
     try:
-        __import__(name.strip())
+        __import__(command)
     except Exception:
         print("missing", flush=True)
     else:
@@ -66,6 +85,7 @@ class Baseline:
     anonymous: int
     measured: bool
     libraries: dict[str, Library] = field(default_factory=dict)
+    rate: float | None = None  # bytes of text a second, of tiktoken and a list of its ids
 
 
 class BaselineProbe:
@@ -97,38 +117,55 @@ class BaselineProbe:
         process.kill()
         process.communicate()
 
-    def result(self) -> Baseline:
+    def result(self, pieces: Sequence[tuple[str, int, int]] = ()) -> Baseline:
+        """`pieces`: (path, offset, bytes) of the text, to time tiktoken with."""
         fallback = Baseline(_FALLBACK_RSS, _FALLBACK_PEAK, _FALLBACK_ANONYMOUS, measured=False)
-        if not self._says_ready(_TIMEOUT):
+        if self._line(_TIMEOUT) != "ready":
             return fallback
         status = self._status()
         if status is None or status.vm_rss is None or status.vm_hwm is None:
             return fallback
         anonymous = status.rss_anon if status.rss_anon is not None else round(0.66 * status.vm_rss)
         libraries = self._import(status.vm_rss, anonymous) if self._library else {}
-        return Baseline(status.vm_rss, status.vm_hwm, anonymous, measured=True, libraries=libraries)
+        rate = self._time(pieces) if pieces else None
+        return Baseline(status.vm_rss, status.vm_hwm, anonymous, measured=True, libraries=libraries, rate=rate)
 
     def _import(self, rss: int, anonymous: int) -> dict[str, Library]:
+        status = self._status() if self._answer(_MODULES[self._library]) == "ready" else None
+        if status is not None and status.vm_rss is not None and status.rss_anon is not None:
+            return {self._library: Library(status.vm_rss - rss, status.rss_anon - anonymous, measured=True)}
+        return {}
+
+    def _time(self, pieces: Sequence[tuple[str, int, int]]) -> float | None:
+        words = [str(word) for piece in pieces for word in piece]
+        if any("\t" in word or "\n" in word for word in words):  # a path that this protocol cannot carry
+            return None
+        try:
+            seconds = float(self._answer("\t".join(("time", *words))))
+            size = sum(max(0, min(length, os.path.getsize(path) - offset)) for path, offset, length in pieces)
+        except (OSError, ValueError):
+            return None
+        return size / seconds if seconds > 0 else None
+
+    def _answer(self, request: str) -> str:
         process = self._process
         if process is None or process.stdin is None:
-            return {}
+            return ""
         with contextlib.suppress(OSError):
-            process.stdin.write(_MODULES[self._library].encode() + b"\n")
+            process.stdin.write(os.fsencode(request) + b"\n")
             process.stdin.flush()
-            status = self._status() if self._says_ready(_TIMEOUT) else None
-            if status is not None and status.vm_rss is not None and status.rss_anon is not None:
-                return {self._library: Library(status.vm_rss - rss, status.rss_anon - anonymous, measured=True)}
-        return {}
+        return self._line(_TIMEOUT)
 
     def _status(self) -> Status | None:
         return read_status(self._process.pid) if self._process else None
 
-    def _says_ready(self, timeout: float) -> bool:
+    def _line(self, timeout: float) -> str:
+        """What the child says next; nothing when it says nothing in time."""
         import selectors
 
         process = self._process
         if process is None or process.stdout is None:
-            return False
+            return ""
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
-            return bool(selector.select(timeout)) and process.stdout.readline() == b"ready\n"
+            return process.stdout.readline().decode().strip() if selector.select(timeout) else ""

@@ -12,20 +12,21 @@ import os
 import random
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 from memguard.errors import InputError
+from memguard.estimate.costs import PIECE_BYTE
 from memguard.estimate.documents import DocumentTally, Reading, read_stream, sample_text, tally_lines
 from memguard.estimate.inputs import Input, find_inputs
-from memguard.estimate.sample import Files, TokenProfile, count_tokens, sample_tokens
+from memguard.estimate.sample import Files, TokenProfile, count_tokens, repaired, sample_tokens
 from memguard.estimate.scan import Part, TextScan, scan_files, width_of
 from memguard.records.estimate import CorpusStats, Range, SliceStats
 from memguard.system.proc import read_status
-from memguard.tokens.encode import Engine, load_encoding, load_vocabulary, make_engine
-from memguard.units import GIB, MIB, format_count
+from memguard.tokens.encode import Engine, load_vocabulary, make_engine
+from memguard.units import GIB, MIB, format_count, format_size
 
-__all__ = ["COUNT_LIMIT", "SCAN_LIMIT", "Corpus", "Depth", "read_corpus"]
+__all__ = ["COUNT_LIMIT", "SCAN_LIMIT", "Corpus", "Depth", "read_corpus", "timed_pieces"]
 
 # About a second of the fast engine's time.
 COUNT_LIMIT = 128 * MIB
@@ -35,10 +36,11 @@ SCAN_LIMIT = GIB
 SLOW_COUNT_LIMIT = 2 * MIB
 # gigatoken remembers every word it sees: it is made to forget once the process has grown by this much.
 FORGET_AFTER = 160 * MIB
-# Enough for a steady figure of tiktoken's speed, at some 10 MB/s.
-PROBE_BYTES = 192 * 1024
-ENGINE_PROBE_BYTES = 5 * MIB
+# Enough for a steady figure of the fast engine's speed, at some 100 MB/s, and of tiktoken's, at some 10.
+_ENGINE_PIECES, _ENGINE_PIECE = 3, MIB
+_TIMED_PIECES, _TIMED_PIECE = 8, 48 * 1024
 _CHUNK_BYTES = 1_000_000  # the chunks of most scripts
+_LONG_PIECE = 128 * 1024  # bytes: shorter ones cost some MB for a moment
 _LARGEST_FILES = 256  # sizes kept: no plan has more workers
 
 Progress = Callable[[str, int], None]  # stage ("reading" or "counting tokens"), bytes done since the last call
@@ -60,7 +62,6 @@ class Corpus:
 
     stats: CorpusStats
     stream_rate: float | None  # of the engine that `memguard tokenize` uses
-    tiktoken_rate: float | None
     engine: str
     notes: tuple[str, ...]
 
@@ -92,63 +93,74 @@ def read_corpus(
     """`val_fraction` 0: the text is one slice. `text_field`: of JSONL records, or the column of a Parquet file."""
     inputs = find_inputs(paths)
     vocabulary = load_vocabulary(encoding)
-    engine = make_engine(encoding)
     depth = depth or Depth()
-    if engine.name != "gigatoken" and not depth.exact:
-        depth = Depth(min(depth.count_limit, SLOW_COUNT_LIMIT), depth.scan_limit, seed=depth.seed)
     report = progress or (lambda stage, done: None)
     try:
         if all(item.plain for item in inputs):
-            found = _read_text(inputs, engine, encoding, cached_int_max, depth, report)
+            found, engine = _read_text(inputs, encoding, cached_int_max, depth, report)
         else:
-            found = _read_stream(inputs, engine, cached_int_max, depth, text_field, report)
+            engine = make_engine(encoding)
+            found = _read_stream(inputs, engine, cached_int_max, _affordable(depth, engine), text_field, report)
         stats = _stats(inputs, found, encoding, vocabulary.n_vocab, val_fraction)
-        tiktoken_rate, stream_rate = _rates(found.files, encoding, engine)
+        stream_rate = None if found.files is None else _rate(found.files, engine)
     except OSError as error:
         path = error.filename or paths[0]
         raise InputError(f"{path}: {(error.strerror or str(error)).lower()}", path=path) from None
     except ValueError as error:
         raise InputError(f"{paths[0]}: cannot be encoded: {error}", path=paths[0]) from None
-    return Corpus(stats, stream_rate, tiktoken_rate, engine.name, _notes(found, stats))
+    return Corpus(stats, stream_rate, engine.name, _notes(found, stats))
+
+
+def _affordable(depth: Depth, engine: Engine) -> Depth:
+    if engine.name == "gigatoken" or depth.exact:
+        return depth
+    return Depth(min(depth.count_limit, SLOW_COUNT_LIMIT), depth.scan_limit, seed=depth.seed)
 
 
 def _read_text(
-    inputs: Sequence[Input], engine: Engine, encoding: str, cached_int_max: int, depth: Depth, report: Progress
-) -> _Findings:
-    """Plain files, which can be read at any place."""
+    inputs: Sequence[Input], encoding: str, cached_int_max: int, depth: Depth, report: Progress
+) -> tuple[_Findings, Engine]:
+    """Plain files, which can be read at any place. The scan runs in a thread: most of it needs no interpreter."""
     paths, sizes = [item.path for item in inputs], [item.size or 0 for item in inputs]
     total = sum(sizes)
+    files = Files(paths, [sum(sizes[:index]) for index in range(len(sizes))], total)
+    draw = random.Random(total + depth.seed)
     if total > depth.scan_limit and not depth.exact:
-        starts = [sum(sizes[:index]) for index in range(len(sizes))]
-        files = Files(paths, starts, total)
-        draw = random.Random(depth.seed)
+        engine = make_engine(encoding)
         reading = sample_text(files, engine.encode, cached_int_max=cached_int_max, draw=draw)
-        return _Findings(reading.scan, reading.profile, reading.documents, total, sizes, files, whole=False)
-    scan = scan_files(paths, lambda done: report("reading", done))
-    files = Files(scan.paths, scan.starts, scan.size)
-    translate, repair = scan.carriage_returns > 0, bool(scan.invalid)
-    if total > depth.count_limit and not depth.exact:
-        profile = sample_tokens(
-            files, engine.encode, cached_int_max=cached_int_max, translate=translate, repair=repair, seed=depth.seed
-        )
-    else:
-        # The engine at hand is one of them: loading another pays from some megabytes on.
-        workers = min(4, len(os.sched_getaffinity(0)), 1 + total // (16 * MIB))
-        engines = [engine]
+        return _Findings(reading.scan, reading.profile, reading.documents, total, sizes, files, whole=False), engine
+    with ThreadPoolExecutor(1) as pool:
+        scanning = pool.submit(scan_files, paths, lambda done: report("reading", done))
+        engine = make_engine(encoding)
+        tally = tally_lines(files, draw)
+        if total > _affordable(depth, engine).count_limit and not depth.exact:
+            profile = sample_tokens(files, engine.encode, cached_int_max=cached_int_max, draw=draw)
+            scan = scanning.result()
+        else:
+            scan = scanning.result()
+            profile = _count(files, scan, engine, encoding, cached_int_max, report)
+    return _Findings(scan, profile, tally, scan.size, sizes, files, whole=True), engine
 
-        def make_encode() -> Callable[[bytes], object]:
-            return _forgetful(engines.pop() if engines else make_engine(encoding, engine.name))
 
-        profile = count_tokens(
-            files,
-            make_encode,
-            cached_int_max=cached_int_max,
-            translate=translate,
-            repair=repair,
-            workers=workers,
-            progress=lambda done: report("counting tokens", done),
-        )
-    return _Findings(scan, profile, tally_lines(files), scan.size, sizes, files, whole=True)
+def _count(
+    files: Files, scan: TextScan, engine: Engine, encoding: str, cached_int_max: int, report: Progress
+) -> TokenProfile:
+    # The engine at hand is one of them: loading another pays from some megabytes on.
+    workers = min(4, len(os.sched_getaffinity(0)), 1 + files.size // (16 * MIB))
+    engines = [engine]
+
+    def make_encode() -> Callable[[bytes], object]:
+        return _forgetful(engines.pop() if engines else make_engine(encoding, engine.name))
+
+    return count_tokens(
+        files,
+        make_encode,
+        cached_int_max=cached_int_max,
+        translate=scan.carriage_returns > 0,
+        repair=bool(scan.invalid),
+        workers=workers,
+        progress=lambda done: report("counting tokens", done),
+    )
 
 
 def _read_stream(
@@ -201,33 +213,37 @@ def _anonymous() -> int:
     return (status.rss_anon or 0) if status else 0
 
 
-def _rates(files: Files | None, encoding: str, engine: Engine) -> tuple[float | None, float | None]:
-    """Bytes a second of tiktoken, which every plan but `stream` waits for, and of the engine that `stream` uses.
+def timed_pieces(paths: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
+    """(path, offset, bytes) of a little text from all over plain files, to time tiktoken with; nothing of others."""
+    inputs = find_inputs(paths)
+    if not inputs or not all(item.kind in ("text", "jsonl") and item.size and not item.packing for item in inputs):
+        return ()
+    sizes = [item.size or 0 for item in inputs]
+    pieces = []
+    for index in range(_TIMED_PIECES):
+        place, number = sum(sizes) * index // _TIMED_PIECES, 0
+        while place >= sizes[number]:
+            place, number = place - sizes[number], number + 1
+        pieces.append((inputs[number].path, place, _TIMED_PIECE))
+    return tuple(pieces)
 
-    Both on pieces from all over this text. The fast engine speeds up as it learns words: its pieces are long.
-    """
-    if files is None:
-        return None, None
-    encode = load_encoding(encoding).encode_ordinary
-    slow = _rate(files, 8, PROBE_BYTES // 8, encode, lambda data: data.decode("utf-8", "ignore"))
+
+def _rate(files: Files, engine: Engine) -> float | None:
+    """Bytes a second of the engine that `stream` uses. It speeds up as it learns words: its pieces are long, and a
+    first one goes untimed."""
     if engine.name == "tiktoken":
-        return slow, slow
-    return slow, _rate(files, 5, ENGINE_PROBE_BYTES // 5, engine.encode, lambda d: d.decode("utf-8", "ignore").encode())
-
-
-def _rate(
-    files: Files, pieces: int, length: int, encode: Callable[[Any], Any], prepare: Callable[[bytes], Any]
-) -> float | None:
-    """Bytes a second over `pieces` of `length` bytes; a first one goes untimed, it fills caches."""
-    encode(prepare(files.read(0, length)[0]))
+        pieces, length = _TIMED_PIECES, _TIMED_PIECE
+    else:
+        pieces, length = _ENGINE_PIECES, _ENGINE_PIECE
     done, seconds = 0, 0.0
-    for index in range(pieces):
-        data, _ = files.read(files.size * index // pieces, length)
-        piece = prepare(data)
+    for index in range(pieces + 1):
+        data, _ = files.read(files.size * index // (pieces + 1), length)
+        piece = repaired(data)
         started = time.perf_counter()
-        encode(piece)
-        seconds += time.perf_counter() - started
-        done += len(data)
+        engine.encode(piece)
+        if index:
+            seconds += time.perf_counter() - started
+            done += len(data)
     return done / seconds if seconds > 0 else None
 
 
@@ -267,6 +283,7 @@ def _stats(
         densest=profile.densest(_CHUNK_BYTES),
         largest_files=tuple(sorted(found.file_sizes, reverse=True)[:_LARGEST_FILES]),
         # A text that has any character beyond ASCII may have an emoji where nobody looked.
+        longest_piece=scan.longest_piece if scan.longest_piece >= _LONG_PIECE else 0,
         char_width_high=4 if not found.whole and code_class > 0 and width < 4 else 0,
     )
 
@@ -320,6 +337,11 @@ def _notes(found: _Findings, stats: CorpusStats) -> tuple[str, ...]:
         notes.append(
             f"{count} carriage returns: Python's text mode turns them into newlines"
             " (one more copy of the text meanwhile, fewer tokens); memguard tokenize keeps the bytes as they are"
+        )
+    if stats.longest_piece:
+        notes.append(
+            f"{format_size(stats.longest_piece)} without a space or another place to take the text apart:"
+            f" tiktoken needs some {PIECE_BYTE} bytes for every byte of that, and time in more than proportion"
         )
     if found.head_only:
         notes.append(

@@ -18,15 +18,12 @@ from typing import IO, Any, BinaryIO, cast
 
 from memguard.errors import EngineNotInstalled, InputError
 from memguard.tokens.compressed import compression_of, decompressed
+from memguard.tokens.source import kind_of
 
 __all__ = ["Input", "find_inputs", "json_text", "open_bytes", "open_parquet", "text_column"]
 
 # A NUL in a text this far in is an oddity of the text; before it, the file is no text.
 _BINARY_HEAD = 64 * 1024
-
-_PACKED_SUFFIXES = (".gz", ".zst", ".xz", ".bz2")
-_JSONL_SUFFIXES = (".jsonl", ".ndjson", ".jsonlines")
-_TEXT_SUFFIXES = (".txt", ".text", ".md", ".csv", ".tsv", ".html", ".xml", ".py", ".tex", ".rst")
 
 _MAGIC = (
     (b"PK\x03\x04", "zip", "unpack it first: unzip {path}"),
@@ -69,7 +66,7 @@ def _expand(path: str) -> Iterator[Input]:
     if path == "-":
         yield Input("-", "text", "", None)
     elif os.path.isdir(path):
-        files = [name for name in _files_below(path) if _is_text_name(name) and os.path.getsize(name)]
+        files = [name for name in _files_below(path) if kind_of(name) and os.path.getsize(name)]
         if not files:
             suffixes = "*.txt, *.jsonl, *.parquet"
             raise InputError(f"{path}: no text in this directory ({suffixes}, packed or not)", "name files", path=path)
@@ -95,13 +92,6 @@ def _files_below(directory: str) -> list[str]:
     return sorted(path for path in found if os.path.isfile(path))
 
 
-def _is_text_name(path: str) -> bool:
-    name = path.lower()
-    for suffix in _PACKED_SUFFIXES:
-        name = name.removesuffix(suffix)
-    return name.endswith((*_TEXT_SUFFIXES, *_JSONL_SUFFIXES, ".parquet"))
-
-
 def _inspect(path: str) -> Input:
     try:
         info = os.stat(path)
@@ -118,13 +108,9 @@ def _inspect(path: str) -> Input:
     if head.startswith(b"PAR1"):
         return Input(path, "parquet", "", info.st_size)
     packing = compression_of(head) or ""
-    name = path.lower()
-    if packing:
-        for suffix in _PACKED_SUFFIXES:
-            name = name.removesuffix(suffix)
-    else:
+    if not packing:
         check_head(path, head)
-    return Input(path, "jsonl" if name.endswith(_JSONL_SUFFIXES) else "text", packing, info.st_size)
+    return Input(path, "jsonl" if kind_of(path) == "jsonl" else "text", packing, info.st_size)
 
 
 def check_head(path: str, head: bytes) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from memguard.errors import ConfigError
-from memguard.estimate.costs import Costs
+from memguard.estimate.costs import PIECE_BYTE_SLACK, Costs
 from memguard.estimate.plans import PLANS, Options, Plan, Text, text_of
 from memguard.estimate.terms import AUTO_WORKERS
 from memguard.records.estimate import CorpusStats, Estimate, PlanEstimate, Range, Step
@@ -105,7 +105,7 @@ def _plan_estimate(
         peak_step=top.name,
         steps=steps,
         disk=text.item * (text.file_tokens if plan.name == "stream" else text.tokens),
-        seconds=_seconds(plan, text, speeds, options.workers),
+        seconds=_seconds(plan, text, speeds, options.workers, max(1, options.cores)),
         verdict=judge(peak, limits),
         description=plan.description,
         output="uint32" if text.item == 4 else "uint16",
@@ -120,6 +120,9 @@ def _peak(plan: Plan, texts: dict[str, Text], costs: Costs, options: Options) ->
     expected, low, high = (_top(plan.steps(texts[bound], costs, options)) for bound in ("expected", "low", "high"))
     low -= round(plan.slack_share * low) + plan.slack_low
     high += round(plan.slack_share * high) + plan.slack_high
+    if plan.name != "char-list":
+        piece = PIECE_BYTE_SLACK * texts["expected"].longest_piece
+        low, high = low - piece, high + piece
     if plan.name == "stream":
         high = options.stream_memory  # its promise
     return Range(max(0, min(low, expected)), expected, max(high, expected))
@@ -139,14 +142,15 @@ def _top(steps: Sequence[Step]) -> int:
     return max(step.bytes for step in steps)
 
 
-def _seconds(plan: Plan, text: Text, speeds: Speeds, workers: int) -> float | None:
+def _seconds(plan: Plan, text: Text, speeds: Speeds, workers: int, cores: int) -> float | None:
     """None where no speed was measured that would say: characters instead of tokens, or a copy for every chunk."""
     if plan.name == "stream":
         return None if speeds.stream is None else _START_SECONDS + text.bytes / speeds.stream
     if speeds.tiktoken is None or not plan.timed:
         return None
-    rate = speeds.tiktoken * (workers if plan.pool else 1)
-    return _START_SECONDS + _LIST_OVERHEAD * text.bytes / rate
+    rate = speeds.tiktoken * (min(workers, cores) if plan.pool else 1)
+    encoding = _LIST_OVERHEAD * text.bytes / rate
+    return _START_SECONDS + plan.start + encoding + plan.each * text.documents.count
 
 
 def _recommended(plans: Sequence[PlanEstimate]) -> str:

@@ -58,12 +58,13 @@ __all__ = [
 _ALL = ("text", "jsonl", "parquet")
 
 # Name, what it is, steps; the share of the peak and the bytes below and above it that the band allows for what the
-# allocator keeps or the formula misses; then the library, whether it is a pool, and the inputs it is shown for.
+# allocator keeps or the formula misses; then the library, whether it is a pool, and the inputs it is
+# shown for; seconds beside tiktoken's own, from `python -m tests.bench estimate`.
 PLANS: tuple[Plan, ...] = (
     Plan("read-all", "read the whole text, encode it, np.array, tofile (nanoGPT)", read_all, 0.015, 6 * MIB, 16 * MIB),
     Plan("chunked-list", "read in chunks, but keep every token in one list", chunked_list, 0.015, 8 * MIB, 24 * MIB),
-    Plan("sharded-list", "the same, the list written out every 100M tokens", sharded_list, 0.015, 16 * MIB, 32 * MIB),
-    Plan("line-list", "readlines, then every token in one list", line_list, 0.025, 8 * MIB, 16 * MIB),
+    Plan("sharded-list", "the same, the list written out every 100M tokens", sharded_list, 0.015, 24 * MIB, 40 * MIB),
+    Plan("line-list", "readlines, then every token in one list", line_list, 0.025, 8 * MIB, 16 * MIB, each=1.5e-6),
     Plan(
         "int64-list",
         "one list, np.array without a dtype, then astype",
@@ -81,6 +82,7 @@ PLANS: tuple[Plan, ...] = (
         8 * MIB,
         16 * MIB,
         inputs=(),
+        each=3e-6,
     ),
     Plan(
         "list-of-arrays",
@@ -90,6 +92,7 @@ PLANS: tuple[Plan, ...] = (
         12 * MIB,
         16 * MIB,
         inputs=(),
+        each=2.5e-6,
     ),
     Plan(
         "np-append",
@@ -130,6 +133,7 @@ PLANS: tuple[Plan, ...] = (
         8 * MIB,
         24 * MIB,
         inputs=(),
+        each=45e-6,
     ),
     Plan(
         "torch-tensor",
@@ -140,6 +144,7 @@ PLANS: tuple[Plan, ...] = (
         24 * MIB,
         library="torch",
         inputs=(),
+        start=2.5,
     ),
     Plan(
         "tolist-shard",
@@ -149,6 +154,7 @@ PLANS: tuple[Plan, ...] = (
         8 * MIB,
         16 * MIB,
         inputs=(),
+        each=2.3e-6,
     ),
     Plan(
         "jsonl-list",
@@ -158,6 +164,7 @@ PLANS: tuple[Plan, ...] = (
         8 * MIB,
         16 * MIB,
         inputs=("jsonl",),
+        each=2e-6,
     ),
     Plan(
         "parquet-list",
@@ -168,6 +175,8 @@ PLANS: tuple[Plan, ...] = (
         24 * MIB,
         library="pandas",
         inputs=("parquet",),
+        start=1.0,
+        each=2.5e-6,
     ),
     Plan(
         "iter-batches",
@@ -178,6 +187,8 @@ PLANS: tuple[Plan, ...] = (
         40 * MIB,
         library="pyarrow",
         inputs=("parquet",),
+        start=0.5,
+        each=2e-6,
     ),
     Plan(
         "from-dict-map",
@@ -189,6 +200,7 @@ PLANS: tuple[Plan, ...] = (
         library="datasets",
         pool=True,
         inputs=(),
+        start=4.0,
     ),
     Plan(
         "datasets-map",
@@ -200,12 +212,13 @@ PLANS: tuple[Plan, ...] = (
         library="datasets",
         pool=True,
         inputs=_ALL,
+        start=5.0,
     ),
     Plan(
         "pool-files",
         "a pool whose workers each hold a whole file",
         pool_files,
-        0.15,
+        0.2,
         24 * MIB,
         32 * MIB,
         pool=True,
@@ -221,6 +234,7 @@ PLANS: tuple[Plan, ...] = (
         library="datasets",
         pool=True,
         inputs=_ALL,
+        start=1.5,
     ),
     Plan("stream", "memguard tokenize: blocks in, tokens out", stream, 0.0, 24 * MIB, 0, inputs=_ALL),
 )

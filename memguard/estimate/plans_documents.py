@@ -7,6 +7,7 @@ from memguard.estimate.terms import (
     Options,
     Text,
     array_part,
+    inside_tiktoken,
     list_bytes,
     list_words,
     load_step,
@@ -16,6 +17,9 @@ from memguard.estimate.terms import (
 from memguard.records.estimate import Step
 
 __all__ = [
+    "FUTURE",
+    "SMALL_ARRAY",
+    "SMALL_LIST",
     "encode_batch",
     "jsonl_list",
     "line_list",
@@ -26,13 +30,13 @@ __all__ = [
 
 # An empty list: its header with the garbage collector's part, 56 + 8 bytes, rounded by pymalloc to 64, and on average
 # half of the 16 bytes to which its slots are rounded. The slot in the outer list is counted apart.
-_SMALL_LIST = 72
+SMALL_LIST = 72
 # A one-dimensional array beside its data: the object 96, dimensions and strides 32, half of malloc's rounding and its
 # header 16 (numpy 2.4). Fitted to two texts with 187,000 and 343,000 lines: within 8 MB.
-_SMALL_ARRAY = 144
+SMALL_ARRAY = 144
 # encode_ordinary_batch hands every document to a ThreadPoolExecutor at once: a Future, its Condition, lock, deque and
 # work item per document. Measured with CPython 3.11: 1,679 and 1,685 bytes on two texts.
-_FUTURE = 1680
+FUTURE = 1680
 
 
 def _strs(text: Text, costs: Costs, what: str) -> tuple[tuple[str, int], tuple[str, int]]:
@@ -62,7 +66,7 @@ def _document_list(text: Text, costs: Costs, what: str, reading: str) -> tuple[S
     return (
         load_step(costs),
         step(reading, python_part(costs), strs),
-        step("encode", python_part(costs), strs, copies, ids),
+        step("encode", python_part(costs), strs, copies, ids, _merging(text)),
         step("np.array", python_part(costs), strs, copies, ids, array_part(text, text.tokens)),
     )
 
@@ -71,18 +75,23 @@ def encode_batch(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]
     del options
     strs, copies = _strs(text, costs, "lines")
     ids = _lists_part(text, costs)
-    futures = "a Future for every line", _FUTURE * text.documents.count
+    futures = "a Future for every line", FUTURE * text.documents.count
     return (
         load_step(costs),
         step("readlines", python_part(costs), strs),
-        step("encode_ordinary_batch", python_part(costs), strs, copies, ids, futures),
+        step("encode_ordinary_batch", python_part(costs), strs, copies, ids, futures, _merging(text)),
         step("np.fromiter", python_part(costs), strs, copies, ids, array_part(text, text.tokens)),
     )
 
 
+def _merging(text: Text) -> tuple[str, int]:
+    """A document's own ids weigh nothing beside those of all, unless it is one long piece."""
+    return inside_tiktoken(text, 0, 0, text.longest_piece)
+
+
 def _lists_part(text: Text, costs: Costs) -> tuple[str, int]:
     count = text.documents.count
-    size = list_bytes(text.tokens, text.boxed, costs) + (_SMALL_LIST + costs.list_slot) * count
+    size = list_bytes(text.tokens, text.boxed, costs) + (SMALL_LIST + costs.list_slot) * count
     return list_words("a list of ids for each", text.tokens, size), size
 
 
@@ -93,7 +102,7 @@ def list_of_lists(text: Text, costs: Costs, options: Options) -> tuple[Step, ...
     flat = "the flat list (8.0 bytes a token)", costs.list_slot * text.tokens
     return (
         load_step(costs),
-        step("encode", python_part(costs), lists),
+        step("encode", python_part(costs), lists, _merging(text)),
         step("flatten", python_part(costs), lists, flat),
         step("np.array", python_part(costs), lists, flat, array_part(text, text.tokens)),
     )
@@ -102,12 +111,12 @@ def list_of_lists(text: Text, costs: Costs, options: Options) -> tuple[Step, ...
 def list_of_arrays(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
     del options
     count = text.documents.count
-    size = text.item * text.tokens + (_SMALL_ARRAY + costs.list_slot) * count
+    size = text.item * text.tokens + (SMALL_ARRAY + costs.list_slot) * count
     each = size / max(1, text.tokens)
     arrays = f"a uint{8 * text.item} array for each document ({each:.1f} bytes a token)", size
     return (
         load_step(costs),
-        step("encode", python_part(costs), arrays),
+        step("encode", python_part(costs), arrays, _merging(text)),
         step("np.concatenate", python_part(costs), arrays, array_part(text, text.tokens)),
     )
 
@@ -122,7 +131,7 @@ def tolist_shard(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]
     ids = list_words("the shard as a list", tokens, size), size
     return (
         load_step(costs),
-        step("encode", python_part(costs), shard),
+        step("encode", python_part(costs), shard, _merging(text)),
         step("tolist", python_part(costs), shard, ids),
         step("write", python_part(costs), shard, ids, ("the array made of the list, and its bytes", 2 * shard[1])),
     )

@@ -20,40 +20,64 @@ from memguard.estimate.terms import (
 from memguard.records.estimate import Step
 from memguard.units import MIB, format_size
 
-__all__ = ["datasets_map", "from_dict_map", "iter_batches", "parquet_list", "pool_files", "pool_shard"]
+__all__ = [
+    "BATCHES_PER_BYTE",
+    "BATCHES_START",
+    "FILE_WORKER",
+    "MAP_IN_MEMORY",
+    "MAP_PARENT",
+    "PARQUET_PER_BYTE",
+    "PARQUET_START",
+    "WORKER",
+    "datasets_map",
+    "from_dict_map",
+    "iter_batches",
+    "loading",
+    "mapping",
+    "parquet_list",
+    "pool_files",
+    "pool_shard",
+]
 
 # pyarrow decoding a column: buffers of its threads, and what its memory pool keeps of pages, column chunk and table.
 # Fits of parquet_list to 20 and 40 MB of English and 20 MB of 20 languages: 104, 166 and 104 MB beside strs and lists.
-_PARQUET_START = 40 * MIB
-_PARQUET_PER_BYTE = 3.1
+PARQUET_START = 40 * MIB
+PARQUET_PER_BYTE = 3.1
 # The same for one row group at a time; fitted to 20 and 40 MB: 54, 68 and 78 MB.
-_BATCHES_START = 34 * MIB
-_BATCHES_PER_BYTE = 1.2
+BATCHES_START = 34 * MIB
+BATCHES_PER_BYTE = 1.2
 
-# load_dataset turns any input into an Arrow file first. Beside the library itself it took, for text 155, 200 to 226 and
-# 240 MB (20, 40, 80 MB of it), for JSONL 121 and 141 (20, 80), for Parquet 77, 137 and 254 with one row group and 100
-# for 80 MB in small ones: start, per byte, up to so many bytes, per byte of a row group.
-_LOADING = {
-    "text": (86e6, 3.5, 44_000_000, 0.0),
-    "jsonl": (115e6, 0.35, 80_000_000, 0.0),
-    "parquet": (18e6, 0.95, 80_000_000, 2.0),
-}
-# What pyarrow's pool still keeps of it afterwards: between 63 and 100 %.
+# load_dataset turns any input into an Arrow file first. Beside the library itself that took, for JSONL 121 and 141 MB
+# (20 and 80 MB of it), for Parquet 77, 137 and 254 with one row group and 100 for 80 MB in small ones: start, per byte,
+# up to so many bytes, per byte of a row group.
+_LOADING = {"jsonl": (115e6, 0.35, 80_000_000, 0.0), "parquet": (18e6, 0.95, 80_000_000, 2.0)}
+# Text goes through in chunks of 10 Mi characters (datasets.packaged_modules.text): a str of the chunk, which the reader
+# joins and extends, 4 bytes a character in a StringIO, the lines twice, Arrow's array. Later chunks find the heap in
+# pieces. Fitted to 14 texts of 5 to 70 MB: 35 to 278 MB, the fit within 20 % of 12 of them.
+_TEXT_CHUNK = 10 * MIB
+_TEXT_PER_CHAR = 6.9
+_TEXT_PER_WIDTH = 1.5  # for each byte that a character takes
+_TEXT_LATER = 1.6  # for each byte of the strs in later chunks and of their UTF-8 copies,
+_TEXT_LATER_CHUNKS = 2.5  # of so many chunks
+# What the heap and pyarrow's pool still hold of it afterwards: between 87 and 164 MB for those texts, more where
+# characters are wide; for the other kinds 63 to 100 % of it.
 _LOADING_KEPT = 0.85
+_TEXT_KEPT = 85e6
+_TEXT_KEPT_PER_WIDTH = 18e6
 
 # A worker of a Pool, forked: pages of the parent that it writes to (reference counts), its own heap and arena.
-_WORKER = 6 * MIB
+WORKER = 6 * MIB
 # The same where it also has a heap that grows and shrinks with every file.
-_FILE_WORKER = 10 * MIB
-# Of its peak, what a worker holds at any moment; those beyond the cores are seldom at theirs together. A fit to four
-# workers on two cores.
-_WAITING = 0.55
+FILE_WORKER = 10 * MIB
+# Of their peaks, what the other workers hold while one is at its own: two and four workers on two cores, 0.55 to 0.65.
+_TOGETHER = 0.6
 # A process of Dataset.map: the same with the whole of datasets imported, and dill's copy of the function.
 _MAP_WORKER = 30 * MIB
 # The parent of map: queues, progress and the tables that it reads back.
-_MAP_PARENT = 40 * MIB
-# The same where the dataset is in memory and not in a file: it goes through a pickle to every process.
-_MAP_PICKLING = 124 * MIB
+MAP_PARENT = 40 * MIB
+# Where the dataset is in memory, what from_dict has left behind: 41 to 62 MB, and while it is at work 89 to 93.
+MAP_IN_MEMORY = 57 * MIB
+_FROM_DICT = 87 * MIB
 _MAP_WRITER_ROWS = 1000  # writer_batch_size of Dataset.map
 
 
@@ -61,7 +85,7 @@ def parquet_list(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]
     """pd.read_parquet(f)["text"].tolist(), or pyarrow's to_pylist: measured to be the same within 1 %."""
     del options
     documents = text.documents
-    table = "pyarrow's buffers and the table", round(_PARQUET_START + _PARQUET_PER_BYTE * text.bytes)
+    table = "pyarrow's buffers and the table", round(PARQUET_START + PARQUET_PER_BYTE * text.bytes)
     strs = "the list of texts", documents.str_bytes + costs.list_slot * documents.count
     copies = "tiktoken's UTF-8 copies in them", documents.copy_bytes
     size = list_bytes(text.tokens, text.boxed, costs)
@@ -83,7 +107,7 @@ def iter_batches(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]
     share = min(1.0, text.densest * min(options.batch_rows, options.row_group_rows) / max(1, documents.count))
     tokens, boxed = round(text.tokens * share), round(text.boxed * share)
     size = list_bytes(tokens, boxed, costs)
-    row_group = "pyarrow's buffers for a row group", round(_BATCHES_START + _BATCHES_PER_BYTE * group)
+    row_group = "pyarrow's buffers for a row group", round(BATCHES_START + BATCHES_PER_BYTE * group)
     strs = "the texts of a batch", round((documents.str_bytes + documents.copy_bytes) * share)
     held = (python_part(costs, "pyarrow"), row_group, strs, (list_words("its list of ids", tokens, size), size))
     return (
@@ -106,11 +130,10 @@ def pool_files(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
     """Every worker holds a whole file: its text, all of its ids, the array. The largest files meet, at worst."""
     workers = max(1, options.workers)
     files = (text.largest_files or (text.bytes,))[:workers]
-    running = files[: max(1, options.cores)]
-    share = (sum(running) + _WAITING * sum(files[len(running) :])) / max(1, text.bytes)
+    share = (files[0] + _TOGETHER * sum(files[1:])) / max(1, text.bytes)
     words = f"{_workers(len(files))} with a file each, the largest {format_size(files[0])}:"
     each = _file_bytes(text, costs, share)
-    return (step("encode", _anonymous(costs), ("the processes of the pool", workers * _FILE_WORKER), (words, each)),)
+    return (step("encode", _anonymous(costs), ("the processes of the pool", workers * FILE_WORKER), (words, each)),)
 
 
 def _file_bytes(text: Text, costs: Costs, share: float) -> int:
@@ -121,15 +144,27 @@ def _file_bytes(text: Text, costs: Costs, share: float) -> int:
     return round(share * (width + copies + ids + RUST_ID * text.tokens))
 
 
-def _loading(text: Text, kind: str, options: Options) -> int:
-    start, per_byte, up_to, per_group = _LOADING[kind]
+def loading(text: Text, options: Options) -> tuple[int, int]:
+    """Bytes that load_dataset takes, and what of them is still there afterwards."""
+    if text.kind == "text":
+        return _loading_text(text)
+    start, per_byte, up_to, per_group = _LOADING[text.kind]
     group = min(1.0, options.row_group_rows / max(1, text.documents.count)) * text.bytes
-    return round(start + per_byte * min(text.bytes, up_to) + per_group * group)
+    most = round(start + per_byte * min(text.bytes, up_to) + per_group * group)
+    return most, round(_LOADING_KEPT * most)
+
+
+def _loading_text(text: Text) -> tuple[int, int]:
+    first = min(text.read_chars, _TEXT_CHUNK)
+    later = min(text.read_chars - first, _TEXT_LATER_CHUNKS * _TEXT_CHUNK) / max(1, text.read_chars)
+    most = first * (_TEXT_PER_CHAR + _TEXT_PER_WIDTH * text.width)
+    most += _TEXT_LATER * later * (text.documents.str_bytes + text.documents.copy_bytes)
+    return round(most), round(min(most, _TEXT_KEPT + _TEXT_KEPT_PER_WIDTH * text.width))
 
 
 def pool_shard(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
     """Workers tokenize single documents, the parent copies their ids into one array made for a whole shard."""
-    loading = _loading(text, text.kind, options)
+    most, kept = loading(text, options)
     python = _anonymous(costs, "datasets")
     workers = max(1, options.workers)
     shard = text.item * min(text.tokens, options.shard_tokens)
@@ -137,24 +172,24 @@ def pool_shard(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
     batch = min(1.0, 16 / max(1, text.documents.count))
     ids = round(batch * (list_bytes(text.tokens, text.boxed, costs) + 8 * text.tokens))
     return (
-        step("load_dataset", python, ("the Arrow file being made", loading)),
+        step("load_dataset", python, ("the Arrow file being made", most)),
         step(
             "imap",
             python,
-            ("what is kept of load_dataset", round(_LOADING_KEPT * loading)),
+            ("what is kept of load_dataset", kept),
             (f"what is filled of the uint{8 * text.item} shard", shard),
-            (f"{_workers(workers)} with 16 documents each", workers * (_WORKER + ids)),
+            (f"{_workers(workers)} with 16 documents each", workers * (WORKER + ids)),
         ),
     )
 
 
 def datasets_map(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
-    loading = _loading(text, text.kind, options)
+    most, kept = loading(text, options)
     python = _anonymous(costs, "datasets")
-    kept = "what is kept of load_dataset", round(_LOADING_KEPT * loading)
+    parent = "the parent of map", MAP_PARENT
     return (
-        step("load_dataset", python, ("the Arrow file being made", loading)),
-        step("map", python, kept, ("the parent of map", _MAP_PARENT), _mapping(text, costs, options, 0)),
+        step("load_dataset", python, ("the Arrow file being made", most)),
+        step("map", python, ("what is kept of load_dataset", kept), parent, mapping(text, costs, options, 0)),
     )
 
 
@@ -163,26 +198,24 @@ def from_dict_map(text: Text, costs: Costs, options: Options) -> tuple[Step, ...
     documents = text.documents
     python = _anonymous(costs, "datasets")
     strs = "the list of texts", documents.str_bytes + costs.list_slot * documents.count
-    table = "the Arrow table in memory", text.bytes
+    held = python, strs, ("pyarrow's UTF-8 copies in them", documents.copy_bytes), ("the Arrow table", text.bytes)
     return (
         step("readlines", python, strs),
-        step("from_dict", python, strs, table, ("the table while it is made", text.bytes)),
+        step("from_dict", *held, ("what it needs meanwhile", _FROM_DICT)),
         step(
-            "map",
-            python,
-            strs,
-            table,
-            ("the parent of map, pickling", _MAP_PARENT + _MAP_PICKLING),
-            _mapping(text, costs, options, text.bytes),
+            "map", *held, ("the parent of map", MAP_PARENT + MAP_IN_MEMORY), mapping(text, costs, options, text.bytes)
         ),
     )
 
 
-def _mapping(text: Text, costs: Costs, options: Options, table: int) -> tuple[str, int]:
-    """Workers of map: 1,000 rows of ids as Python lists, then as int64 arrays, are held until they are written."""
-    workers = max(1, options.workers)
-    rows = min(_MAP_WRITER_ROWS, text.documents.count / workers)
-    share = min(1.0, rows / max(1, text.documents.count))
-    ids = share * (list_bytes(text.tokens, text.boxed, costs) + 8 * text.tokens)
+def mapping(text: Text, costs: Costs, options: Options, table: int) -> tuple[str, int]:
+    """Workers of map: 1,000 rows of ids as Python lists are held, then written as an int64 array, which is made in a
+    buffer that doubles. A `table` in memory comes to each of them as a pickle, and is there twice while it is read."""
+    workers, documents = max(1, options.workers), max(1, text.documents.count)
+    rows = min(documents, workers * _MAP_WRITER_ROWS)
+    lists = rows / documents * list_bytes(text.tokens, text.boxed, costs)
+    # As many workers as there are cores write at the same time.
+    writing = min(rows, max(1, options.cores) * _MAP_WRITER_ROWS)
+    arrays = writing / documents * 2 * 8 * text.tokens
     words = f"{_workers(workers)} with up to {_MAP_WRITER_ROWS:,} rows of ids each"
-    return words, round(workers * (_MAP_WORKER + table + ids))
+    return words, round(workers * (_MAP_WORKER + 2 * table) + lists + arrays)

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from memguard.estimate.costs import RUST_ID, Costs
 from memguard.estimate.terms import (
-    MMAP_THRESHOLD_MAX,
     Chunk,
     Options,
     Text,
     array_part,
+    inside_tiktoken,
     kept_by_malloc,
+    kept_of_shards,
     list_bytes,
     list_words,
     load_step,
@@ -56,7 +57,8 @@ def read_all(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
                 *held,
                 ("tiktoken's UTF-8 copy", copies),
                 ("the list of ids", lists),
-                ("ids inside tiktoken", RUST_ID * part.tokens + kept_by_malloc(text, RUST_ID * part.tokens)),
+                inside_tiktoken(text, part.tokens, list_bytes(part.tokens, part.boxed, costs), part.utf8 or part.chars),
+                ("what the allocator keeps", kept_by_malloc(text, RUST_ID * part.tokens)),
             )
         )
     if copies:
@@ -100,12 +102,11 @@ def torch_tensor(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]
         ("tiktoken's UTF-8 copy", sum(part.utf8 for part in text.slices)),
         (list_words("the list of ids", text.tokens, lists), lists),
     )
-    inside = RUST_ID * text.tokens + kept_by_malloc(text, RUST_ID * text.tokens)
     kept = "what the allocator keeps", kept_by_malloc(text, RUST_ID * text.tokens)
     return (
         load_step(costs, "torch"),
         _read(text, costs, "torch"),
-        step("encode", *held, ("ids inside tiktoken", inside)),
+        step("encode", *held, inside_tiktoken(text, text.tokens, lists, text.bytes), kept),
         step("torch.tensor", *held, ("the int64 tensor", 8 * text.tokens), kept),
     )
 
@@ -140,8 +141,7 @@ def sharded_list(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]
     # The shards of one language may hold more large ids than those of another.
     densest = max(part.boxed / max(1, part.tokens) for part in text.slices)
     boxed = text.boxed if tokens == text.tokens else round(tokens * densest)
-    # Chunks and shards come and go: glibc keeps up to twice the largest block it has served from its heap (mallopt(3)).
-    kept = 2 * min(MMAP_THRESHOLD_MAX, max(chunk.text, chunk.slots))
+    kept = kept_of_shards(costs.list_slot * tokens) if tokens < text.tokens else 0
     shard = f"{options.shard_tokens / 1e6:g}M"
     words = f"a list of {shard} ids" if tokens < text.tokens else f"one list of all ids, fewer than {shard}"
     return _listing(words, text, tokens, boxed, chunk, kept, costs)
@@ -150,13 +150,14 @@ def sharded_list(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]
 def _listing(
     words: str, text: Text, tokens: int, boxed: int, chunk: Chunk, kept: int, costs: Costs
 ) -> tuple[Step, ...]:
-    """Chunks gathered in a list of `tokens` ids, then the array. The last chunk and its slots live on beside both."""
+    """Chunks gathered in a list of `tokens` ids, then the array, beside the heap that the chunks went through."""
     size = list_bytes(tokens, boxed, costs)
     ids = list_words(words, tokens, size), size
-    last = "the chunk at hand", chunk.size + kept
+    last = "the heap for the chunk at hand", chunk.heap + kept
+    inside = inside_tiktoken(text, chunk.tokens, chunk.slots, chunk.bytes)
     return (
         load_step(costs),
-        step("ids.extend", python_part(costs), ids, last, ("ids inside tiktoken", RUST_ID * chunk.tokens)),
+        step("ids.extend", python_part(costs), ids, last, inside),
         step("np.array", python_part(costs), ids, last, array_part(text, tokens)),
     )
 
@@ -169,26 +170,26 @@ def int64_list(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
     held = (
         python_part(costs),
         (list_words("the list of ids", text.tokens, size), size),
-        ("the chunk at hand", chunk.size),
+        ("the heap for the chunk at hand", chunk.heap),
         ("the int64 array", 8 * text.tokens),
     )
     return (*before, step("np.array", *held), step("astype", *held, array_part(text, text.tokens)))
 
 
-def _reading(chunk: Chunk, lists: int) -> tuple[tuple[str, int], ...]:
+def _reading(text: Text, chunk: Chunk, lists: int) -> tuple[tuple[str, int], ...]:
     """One chunk on its way: its str while the reader joins it, tiktoken's copies, and `lists` lists of its ids."""
     one_or_two = "its list of ids" if lists == 1 else "its list of ids, and the last chunk's"
     return (
         ("a chunk of text, twice while it is read", 2 * chunk.text + chunk.copy),
         (one_or_two, lists * chunk.ids),
-        ("ids inside tiktoken", RUST_ID * chunk.tokens),
+        inside_tiktoken(text, chunk.tokens, chunk.ids, chunk.bytes),
     )
 
 
 def np_append(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
     """np.append copies the whole array for every chunk: the old and the new one at once, and T² in time."""
     chunk = Chunk.of(text, costs, options.chunk_chars)
-    text_now, ids, inside = _reading(chunk, 1)
+    text_now, ids, inside = _reading(text, chunk, 1)
     kept = "what the allocator keeps of a chunk", chunk.slots + RUST_ID * chunk.tokens
     old = f"the old uint{8 * text.item} array", text.item * max(0, text.tokens - chunk.tokens)
     new = f"the new uint{8 * text.item} array", text.item * text.tokens
@@ -203,20 +204,20 @@ def array_module(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]
     """array("H").extend(ids): it grows in place, two bytes a token."""
     chunk = Chunk.of(text, costs, options.chunk_chars)
     ids = f"the array of uint{8 * text.item}", text.item * text.tokens
-    return load_step(costs), step("extend", python_part(costs), ids, *_reading(chunk, 1))
+    return load_step(costs), step("extend", python_part(costs), ids, *_reading(text, chunk, 1))
 
 
 def preallocated(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
     """np.zeros(large) costs nothing until it is written to; then two bytes a token, however large it was made."""
     chunk = Chunk.of(text, costs, options.chunk_chars)
     written = f"what is written of the uint{8 * text.item} array", text.item * text.tokens
-    return load_step(costs), step("encode", python_part(costs), written, *_reading(chunk, 2))
+    return load_step(costs), step("encode", python_part(costs), written, *_reading(text, chunk, 2))
 
 
 def chunk_stream(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
     """A chunk in, its ids out. The name `ids` still holds the last chunk's list while the next one is encoded."""
     chunk = Chunk.of(text, costs, options.chunk_chars)
-    return load_step(costs), step("encode", python_part(costs), *_reading(chunk, 2))
+    return load_step(costs), step("encode", python_part(costs), *_reading(text, chunk, 2))
 
 
 # Peak resident memory of memguard tokenize with its 256 MiB, measured: 107 MB for 0.1 MB of text, 139–154 for 20 MB,

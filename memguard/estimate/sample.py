@@ -213,15 +213,12 @@ def sample_tokens(
     encode: Encode,
     *,
     cached_int_max: int,
-    translate: bool,
-    repair: bool = False,
-    seed: int = 0,
+    draw: random.Random,
     strata: int = SAMPLE_STRATA,
 ) -> TokenProfile:
-    """One block per stratum of equal length, at a place drawn with `seed`; a small text has fewer strata."""
+    """One block per stratum of equal length, at a place that `draw` gives; a small text has fewer strata."""
     strata = max(1, min(strata, files.size // (4 * SAMPLE_BLOCK_BYTES)))
-    profile = TokenProfile(exact=False, translate=translate, cached_int_max=cached_int_max)
-    draw = random.Random(seed)
+    profile = TokenProfile(exact=False, translate=True, cached_int_max=cached_int_max)
     for index in range(strata):
         low, high = files.size * index // strata, files.size * (index + 1) // strata
         place = low + draw.randrange(max(1, high - low - SAMPLE_BLOCK_BYTES))
@@ -230,7 +227,7 @@ def sample_tokens(
         if not block:
             continue
         profile.read_bytes += len(block)
-        profile.add(high, repaired(block) if repair else block, (high - low) / len(block), encode)
+        profile.add(high, repaired(block), (high - low) / len(block), encode)
     return profile
 
 

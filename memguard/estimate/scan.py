@@ -17,7 +17,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Part", "TextScan", "code_point_class", "scan_files", "width_of"]
+from memguard.tokens.split import first_cut
+
+__all__ = ["KIND_LEADS", "Part", "TextScan", "code_point_class", "scan_files", "width_of"]
 
 # Fits a core's L2 cache, so that the dozen passes over a block cost little more than the first, and stays below
 # glibc's mmap threshold, so that its temporaries do not fault in fresh pages each time (measured: twice as fast as
@@ -28,11 +30,11 @@ BLOCK_BYTES = 96 * 1024
 PROFILE_ENTRIES = 1 << 16
 
 # CPython decodes into the narrowest of four kinds of str and starts again in a wider one when a character does not
-# fit (Objects/unicodeobject.c): the highest code point of each kind, its bytes per character, and the first lead byte
-# that needs kind 1, 2, 3 (U+0080 is C2 80, U+0100 is C4 80, U+10000 is F0 90 80 80).
+# fit (Objects/unicodeobject.c): the highest code point of each kind, its bytes per character, and from which
+# lead byte on kind 1, 2, 3 is needed (U+0080 is C2 80, U+0100 is C4 80, U+10000 is F0 90 80 80).
 _KIND_LIMITS = (0x7F, 0xFF, 0xFFFF)
 _KIND_WIDTHS = (1, 1, 2, 4)
-_KIND_LEADS = (0xC2, 0xC4, 0xF0)
+KIND_LEADS = (0x80, 0xC4, 0xF0)
 
 # Lead bytes whose second byte has a narrower range than 80–BF (Unicode 15, table 3-7), and that range.
 _NARROW_SECOND = ((0xE0, 0xA0, 0xBF), (0xED, 0x80, 0x9F), (0xF0, 0x90, 0xBF), (0xF4, 0x80, 0x8F))
@@ -75,6 +77,7 @@ class TextScan:
     has_0x0d: bool = False  # some code unit holds a byte 0x0D: CPython then copies the text to translate newlines
     nul_at: int | None = None
     invalid: dict[str, int] = field(default_factory=dict)  # path → offset of its first malformed byte
+    longest_piece: int = 0  # bytes of the longest run of blocks without a place where the tokenizer's pattern splits
     stride: int = 0  # bytes per entry of the profile, at least
     # The profile, an entry per stretch: its end in bytes, in translated characters, in \r\n pairs; its widest class.
     byte_ends: array[int] = field(default_factory=lambda: array("q"))
@@ -82,6 +85,7 @@ class TextScan:
     crlf_ends: array[int] = field(default_factory=lambda: array("q"))
     classes: bytearray = field(default_factory=bytearray)
     _stretch_class: int = 0
+    _piece: int = 0
 
     @property
     def code_class(self) -> int:
@@ -107,6 +111,8 @@ class TextScan:
             self.crlf += data.count(b"\r\n")
         if self.nul_at is None and b"\0" in data:
             self.nul_at = self.size + data.index(b"\0")
+        self._piece = 0 if _has_cut(data) else self._piece + len(data)
+        self.longest_piece = max(self.longest_piece, self._piece)
         self.size += len(data)
         self.chars += chars
         self._stretch_class = max(self._stretch_class, code_class)
@@ -126,7 +132,7 @@ class TextScan:
         continuation = block.view(np.int8) < -64
         if _malformed(block, data, continuation, highest):
             return self._add_malformed(data, path)
-        code_class = sum(highest >= lead for lead in _KIND_LEADS)
+        code_class = sum(highest >= lead for lead in KIND_LEADS)
         if code_class > self.code_class:
             self._add_widenings(block, code_class)
         if highest >= _lead_byte(self.max_code_point):
@@ -149,8 +155,8 @@ class TextScan:
     def _add_widenings(self, block: Bytes, code_class: int) -> None:
         old = self.code_class
         while old < code_class:
-            place = int(np.argmax(block >= _KIND_LEADS[old]))
-            new = sum(int(block[place]) >= lead for lead in _KIND_LEADS)
+            place = int(np.argmax(block >= KIND_LEADS[old]))
+            new = sum(int(block[place]) >= lead for lead in KIND_LEADS)
             before = self.chars + place - int(np.count_nonzero(block[:place].view(np.int8) < -64))
             self.widening_bytes = max(self.widening_bytes, (width_of(old) + width_of(new)) * before)
             old = new
@@ -243,6 +249,12 @@ def _unfinished(block: bytes) -> int:
         if byte >= 0xC0:
             return back if back < _sequence_length(byte) else 0
     return 0  # four continuation bytes in a row: malformed, and not to be mended here
+
+
+def _has_cut(data: bytes) -> bool:
+    """True when GPT-2's pattern, and with it any other, splits somewhere inside."""
+    space = data.find(b" ", 1)
+    return (space > 0 and 0x21 <= data[space - 1] <= 0x7E) or first_cut(data, "r50k", 1) is not None
 
 
 def _sequence_length(lead: int) -> int:

@@ -169,7 +169,7 @@ def _baseline(plan: ScriptPlan, costs: Costs) -> int:
 
 def _weigh(plan: ScriptPlan, text: Text, shape: TextShape, costs: Costs, bound: str) -> tuple[Weighed, ...]:
     baseline = _baseline(plan, costs)
-    worker = plans_pools._FILE_WORKER if plan.name == "pool-files" else plans_pools._WORKER
+    worker = plans_pools.FILE_WORKER if plan.name == "pool-files" else plans_pools.WORKER
     pricing = Pricing(text, shape, costs, baseline, worker, bound=bound)
     start = Moment(ast.Pass(), "import", "", ())
     loads = "tiktoken" in plan.imports and not plan.processes

@@ -14,20 +14,20 @@ from memguard.estimate.costs import RUST_ID, Costs
 from memguard.estimate.script_pieces import Piece, TextShape
 from memguard.estimate.script_state import Extra, Moment
 from memguard.estimate.script_values import Bound, Cut, Data, Held, Portion
-from memguard.estimate.terms import MMAP_THRESHOLD_MAX, Options, Text
+from memguard.estimate.terms import MMAP_THRESHOLD_MAX, Options, Text, inside_tiktoken, kept_of_shards
 from memguard.units import format_size
 
 __all__ = ["Pricing", "Weighed"]
 
 # Fitted there, on the plans' own scripts.
-_FUTURE = plans_documents._FUTURE
+_FUTURE = plans_documents.FUTURE
 # The output of map stays in memory where its input does: an int64 a token, and its copies on the way from the workers.
 # Fitted to 12 and 30 MB of English with two workers: between 0.94 and 1.13 of them.
-_MAP_IN_MEMORY = 34
+_MAPPED_TOKEN = 34
 # How many of them still have their work item depends on the threads' timing: as little as this was measured.
 _FUTURE_LOW = 880
-_LIST_OBJECT = plans_documents._SMALL_LIST
-_ARRAY_OBJECT = plans_documents._SMALL_ARRAY
+_LIST_OBJECT = plans_documents.SMALL_LIST
+_ARRAY_OBJECT = plans_documents.SMALL_ARRAY
 # pyarrow's own default of write_table, as plans_pools.py takes it.
 _ROW_GROUP = 1_048_576
 
@@ -141,13 +141,13 @@ class Pricing:
         return round(average * copies if self._bound == "low" else size + average * (copies - 1))
 
     def _kept_between_shards(self, held: Held, piece: Piece) -> float:
-        """Chunks and shards come and go: glibc keeps up to twice the largest block of its heap, as in plans.py."""
+        """Of a list that is filled and dropped, as in sharded_list; of its chunks, the place that a str was read in."""
         if held.kind != "ids" or held.data.bound is None or not held.data.pieces:
             return 0.0
         last = max((self.piece(p) for p in held.data.pieces.values()), key=lambda p: p.tokens)
         if piece.share <= last.share:
             return 0.0
-        return 2 * min(MMAP_THRESHOLD_MAX, max(last.text, self.costs.list_slot * last.tokens))
+        return kept_of_shards(round(self.costs.list_slot * piece.tokens)) + last.text
 
     @staticmethod
     def _copies(copies: float, share: float) -> float:
@@ -202,15 +202,12 @@ class Pricing:
             return 0.0
         if held.data.origin == "batches":
             group = self.text.bytes * min(1.0, _ROW_GROUP / max(1, self.text.documents.count))
-            return plans_pools._BATCHES_START + plans_pools._BATCHES_PER_BYTE * group + 2 * piece.raw
+            return plans_pools.BATCHES_START + plans_pools.BATCHES_PER_BYTE * group + 2 * piece.raw
         if held.data.origin == "loaded":
-            return plans_pools._LOADING_KEPT * self._loading()
+            return plans_pools.loading(self.text, Options())[1]
         if held.data.origin == "dataset":
             return piece.raw
-        return plans_pools._PARQUET_START + plans_pools._PARQUET_PER_BYTE * piece.raw
-
-    def _loading(self) -> int:
-        return plans_pools._loading(self.text, self.text.kind, Options())
+        return plans_pools.PARQUET_START + plans_pools.PARQUET_PER_BYTE * piece.raw
 
     def _strings(self, piece: Piece, count: float) -> float:
         documents = self.text.documents
@@ -267,7 +264,9 @@ class Pricing:
     def _extra(self, extra: Extra) -> tuple[float, float]:
         piece = self.piece(extra.portion)
         if extra.kind == "rust":
-            size = RUST_ID * piece.tokens + self._kept_by_malloc(piece)
+            ids = round(self.costs.list_slot * piece.tokens + self.costs.boxed_int * piece.boxed)
+            inside = inside_tiktoken(self.text, round(piece.tokens), ids, round(piece.raw))
+            size = inside[1] + self._kept_by_malloc(piece)
         elif extra.kind == "read":
             size = piece.raw + self._decoding(piece, newlines=True)
         elif extra.kind == "decode":
@@ -279,7 +278,8 @@ class Pricing:
         elif extra.kind == "futures":
             size = self._future * self.text.documents.count * piece.share
         elif extra.kind == "loading":
-            size = (1 - plans_pools._LOADING_KEPT) * self._loading()
+            most, kept = plans_pools.loading(self.text, Options())
+            size = most - kept
         elif extra.kind in ("mapping", "mapping a table in memory"):
             size = self._mapping(extra)
         elif extra.kind == "lists":
@@ -292,8 +292,8 @@ class Pricing:
         """Dataset.map: its parent, and workers that each hold 1,000 rows of ids; see plans_pools.py."""
         in_memory = self.text.bytes if extra.kind != "mapping" else 0
         options = Options(workers=round(extra.copies))
-        size = plans_pools._mapping(self.text, self.costs, options, in_memory)[1] + plans_pools._MAP_PARENT
-        return size + (plans_pools._MAP_PICKLING + _MAP_IN_MEMORY * self.text.tokens if in_memory else 0)
+        size = plans_pools.mapping(self.text, self.costs, options, in_memory)[1] + plans_pools.MAP_PARENT
+        return size + (plans_pools.MAP_IN_MEMORY + _MAPPED_TOKEN * self.text.tokens if in_memory else 0)
 
     def _decoding(self, piece: Piece, *, newlines: bool) -> float:
         """More than the str itself: while it is widened, and while newlines are translated."""

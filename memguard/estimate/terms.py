@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from memguard.estimate.costs import RUST_ID, Costs
+from memguard.estimate.costs import PIECE_BYTE, RUST_ID, Costs
 from memguard.records.estimate import CorpusStats, Range, Step
 from memguard.units import MIB, format_size
 
@@ -24,7 +24,9 @@ __all__ = [
     "Steps",
     "Text",
     "array_part",
+    "inside_tiktoken",
     "kept_by_malloc",
+    "kept_of_shards",
     "list_bytes",
     "list_words",
     "load_step",
@@ -85,6 +87,7 @@ class Text:
     densest: float = 1.0  # tokens per byte in the densest stretch of about 1 MB over the average
     largest_files: tuple[int, ...] = ()  # bytes, largest first
     kind: str = "text"  # text | jsonl | parquet: what the script has to read
+    longest_piece: int = 0  # bytes that the tokenizer cannot take apart
     joined: bool = False  # the file is decompressed on the way: its pieces are joined into one bytes object
 
     @property
@@ -148,6 +151,7 @@ def text_of(stats: CorpusStats, bound: str) -> Text:
         densest=stats.densest,
         largest_files=stats.largest_files or (stats.bytes,),
         kind=stats.kind,
+        longest_piece=stats.longest_piece,
         joined=stats.compressed,
     )
 
@@ -176,7 +180,9 @@ class Plan:
     library: str = ""  # beside numpy and tiktoken: pyarrow, pandas, datasets, torch
     pool: bool = False  # several processes: the peak is the anonymous memory of the whole tree
     inputs: tuple[str, ...] = ("text",)  # the kinds of input that it is shown for
-    timed: bool = True  # its time is tiktoken's
+    timed: bool = True  # its time is tiktoken's, and beside that:
+    start: float = 0.0  # seconds, of a library's import and a pool's processes
+    each: float = 0.0  # seconds, of every document
 
 
 def step(name: str, *parts: tuple[str, int]) -> Step:
@@ -210,6 +216,24 @@ def kept_by_malloc(text: Text, size: int) -> int:
     return kept if kept <= size else 0
 
 
+def inside_tiktoken(text: Text, tokens: int, ids: int, most: int) -> tuple[str, int]:
+    """What encoding `most` bytes of UTF-8 takes inside: the ids, beside the list of `ids` bytes that is made of them;
+    or, before there is a list, the merging of a piece that cannot be taken apart."""
+    merging = max(0, PIECE_BYTE * min(text.longest_piece, most) - ids)
+    words = "ids inside tiktoken" + (", and merging a long piece there" if merging else "")
+    return words, RUST_ID * tokens + merging
+
+
+def kept_of_shards(slots: int) -> int:
+    """Bytes that glibc's heap keeps of a list with `slots` bytes of them that is filled and dropped again and again.
+
+    Freeing the first one raises the mmap threshold to its size (mallopt(3)): the later ones grow in the heap, where
+    they are moved, and some of the places that they leave stay: measured, from nothing to 1.4 times the slots, in the
+    same script with other file names too. Beyond 32 MiB they are mapped, and nothing stays.
+    """
+    return slots // 2 if slots <= MMAP_THRESHOLD_MAX else 0
+
+
 def python_part(costs: Costs, library: str = "") -> tuple[str, int]:
     words = "Python and its libraries"
     return (f"{words}, {library}" if library else words), costs.rss(library)
@@ -233,6 +257,7 @@ class Chunk:
     """The densest chunk of the text: bytes of its str, tiktoken's copy in it, and its list."""
 
     tokens: int
+    bytes: int
     text: int
     copy: int
     slots: int
@@ -244,8 +269,10 @@ class Chunk:
         return self.slots + self.ints
 
     @property
-    def size(self) -> int:
-        return self.text + self.copy + self.slots
+    def heap(self) -> int:
+        """What malloc's heap has grown to once such a chunk has passed: its str, twice while the reader joins it,
+        tiktoken's copy and the list's slots. Blocks of this size come back for every chunk, so it stays."""
+        return 2 * self.text + self.copy + self.slots
 
     @classmethod
     def of(cls, text: Text, costs: Costs, chars: int) -> Chunk:
@@ -254,6 +281,7 @@ class Chunk:
         tokens = round(text.tokens * dense)
         return cls(
             tokens=tokens,
+            bytes=round(text.bytes * share),
             # A chunk is a str of its own, as narrow as its own characters: its slice is nearer to that than the whole.
             text=round(sum(part.width * part.chars for part in text.slices) * share),
             copy=round(sum(part.utf8 for part in text.slices) * share),

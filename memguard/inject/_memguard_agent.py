@@ -70,14 +70,11 @@ MemoryLimitExceeded.__module__ = "memguard"
 def limit_exceeded(message, hint=""):
     # type: (str, str) -> BaseException
     """memguard's own error where the script has memguard loaded, so that it can be caught by that name."""
-    if "memguard" in sys.modules:
-        try:
-            from memguard.errors import MemoryLimitExceeded as Real
-
-            return Real(message, hint)
-        except Exception:  # no memory left to import it
-            pass
-    return MemoryLimitExceeded(message, hint)
+    memguard = sys.modules.get("memguard")  # type: Any
+    try:
+        return memguard.MemoryLimitExceeded(message, hint)  # type: ignore[no-any-return]
+    except Exception:  # it is not there, or no memory is left to load its errors
+        return MemoryLimitExceeded(message, hint)
 
 
 def start():

@@ -130,4 +130,5 @@ class RunRecord:
     left: tuple[str, ...] = ()  # what outlived the run: processes, files in /dev/shm
     stack_missing: str | None = None  # why there is no stack, where there is none
     python: str | None = None  # the interpreter that ran the script
+    stall: float | None = None  # percent of 10 s in which the whole machine waited for memory (PSI), at worst
     watcher_death: str | None = None  # what became of the script, in words, after the watcher itself had been killed

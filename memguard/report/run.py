@@ -78,6 +78,8 @@ def _memory_rows(record: RunRecord) -> list[tuple[str, str]]:
     if foreseen is not None and record.termination_reason == "forecast":
         at = f"{foreseen.position / max(1, foreseen.size):.0%} of {_short(foreseen.input, record.cwd)}"
         rows.append(("forecast", f"{format_size(foreseen.peak)} at the end of the input; it was at {at}"))
+    if record.stall and record.stall >= 1:
+        rows.append(("", f"the whole machine waited for memory {record.stall:.0f} % of the time (PSI)"))
     held = record.tree
     if held is not None and record.holders:
         largest = record.holders[0]

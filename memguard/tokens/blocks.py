@@ -19,6 +19,7 @@ from memguard.tokens.documents import PREFIX, Batch, Place, Reading, Sizes, read
 from memguard.tokens.records import read_records
 from memguard.tokens.source import Source
 from memguard.tokens.split import first_cut
+from memguard.tokens.utf8 import Bytes
 
 __all__ = ["Block", "Division", "Part", "Start", "read_blocks"]
 
@@ -30,7 +31,7 @@ class Part:
     """Documents of one split, in order; the first may have begun before (`starts`), the last may go on (`ends`)."""
 
     split: str
-    documents: list[bytes]
+    documents: list[Bytes]
     starts: bool
     ends: bool
 
@@ -68,7 +69,7 @@ class Division:
     def prefix(self) -> int:
         return PREFIX if self.fraction and self.by == "document" else 1
 
-    def of_document(self, document: bytes) -> str:
+    def of_document(self, document: Bytes) -> str:
         digest = hashlib.blake2b(document[:PREFIX], digest_size=8).digest()
         return "val" if int.from_bytes(digest, "big") < self.fraction * _HASHES else "train"
 
@@ -103,6 +104,7 @@ class _Divider:
         self.division, self.family, self.split = division, family, split
         self.at = division.at - before if division.at is not None else None
         self.one_text = source.kind == "text" and reading.one_text
+        self.specials = reading.specials
 
     def parts(self, batch: Batch) -> list[Part]:
         if not batch.documents:
@@ -117,8 +119,10 @@ class _Divider:
         data, place = batch.documents[0], at - batch.offset
         split = "val" if place <= 0 or self.split == "val" else "train"
         cut = first_cut(data, self.family, place) if split == "train" and self.family and place < len(data) else None
+        if cut is not None and self.specials is not None:
+            cut = self.specials.outside(data, cut)
         parts = [Part(split, [data], batch.starts, batch.ends)]
-        if cut is not None:
+        if cut is not None and cut < len(data):  # what follows in the next block is val in any case
             head = Part("train", [data[:cut]], batch.starts, False)
             parts, split = [head, Part("val", [data[cut:]], False, batch.ends)], "val"
         self.split = None if batch.ends else split

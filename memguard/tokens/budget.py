@@ -59,22 +59,22 @@ class Budget:
 def divide(
     max_memory: int, workers: int | None, cores: int, engine: str, block: int | None = None, reader: int = 0
 ) -> Budget:
-    """`workers` and `block` as asked for; None: chosen. `reader`: bytes that the input needs (READERS).
+    """`workers` and `block` as asked for, the workers as far as `max_memory` holds them; None: chosen. `reader`: bytes
+    that the input needs (READERS).
 
-    Raises ConfigError where `max_memory` cannot hold that.
+    Raises ConfigError where `max_memory` does not hold one worker.
     """
     per_engine, process = (_ENGINE, BARE_PROCESS) if engine == "gigatoken" else (0, BARE_PROCESS + _TIKTOKEN)
     process += reader
     least, shared = per_engine + _WORKER_FLOOR, process + _MARGIN
     possible = (max_memory - shared) // least
-    if possible < 1 or (workers or 1) > possible:
-        needed = shared + max(1, workers or 1) * least
-        what = f"{workers} workers do" if workers and workers > 1 else "a tokenize job does"
+    if possible < 1:
         raise ConfigError(
-            f"{what} not fit into --max-memory {format_size(max_memory)}",
-            f"give it at least {format_size(needed)}" + (f", or --workers {possible}" if possible > 0 else ""),
+            f"a tokenize job does not fit into --max-memory {format_size(max_memory)}",
+            f"give it at least {format_size(shared + least)}",
         )
-    workers = workers or max(1, min(cores, (max_memory - shared) // (per_engine + _WORKER_GOOD)))
+    good = (max_memory - shared) // (per_engine + _WORKER_GOOD)
+    workers = min(workers, possible) if workers else max(1, min(cores, good))
     spare = (max_memory - shared) // workers - per_engine
     per_byte = _PER_BLOCK_BYTE if engine == "gigatoken" else _PER_BLOCK_BYTE + _PER_TIKTOKEN_BYTE
     chosen = block or max(64 * KIB, min(MIB // 2, spare // 8 // per_byte))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memguard.tokens.decode import Decoder
+from memguard.tokens.utf8 import Bytes
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -76,7 +77,7 @@ class Comparison:
         self._parts: deque[_Part] = deque()
         self._in_document = False
 
-    def add(self, data: bytes | memoryview, source: str, offset: int) -> Difference | None:
+    def add(self, data: Bytes | memoryview, source: str, offset: int) -> Difference | None:
         position = self._start + len(self._text)
         last = self._parts[-1] if self._parts else None
         if last is None or last.source != source or offset - last.offset != position - last.start:

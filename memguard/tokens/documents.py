@@ -8,13 +8,15 @@ the block size; what the documents are does not.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from memguard.errors import ConfigError, InputError
 from memguard.records.manifest import InputFile
 from memguard.tokens.source import ByteReader, Source
+from memguard.tokens.special import Specials
 from memguard.tokens.split import last_cut
+from memguard.tokens.utf8 import Bytes
 from memguard.units import format_size
 
 __all__ = ["DOCUMENTS", "PREFIX", "Batch", "Place", "Reading", "Sizes", "read_text", "too_long"]
@@ -34,6 +36,7 @@ class Reading:
     separator: bytes | None = None
     column: str = "text"
     errors: str = "strict"
+    specials: Specials | None = None
 
     def __post_init__(self) -> None:
         if self.documents not in DOCUMENTS:
@@ -69,7 +72,7 @@ class Place:
 
 @dataclass(slots=True)
 class Batch:
-    documents: list[bytes]
+    documents: list[Bytes]
     starts: bool  # the first document begins here
     ends: bool  # the last document ends here
     offset: int  # of the batch, as in Place
@@ -87,25 +90,29 @@ class _Rule:
     def __init__(self, reading: Reading) -> None:
         self.kind = "separator" if reading.separator is not None else reading.documents
         self._separator = reading.separator or b"\n"
-        # a safe cut never falls into white space: only a separator of other bytes may begin before one
+        # A safe cut never falls into white space: only a separator of other bytes may begin before one. Special tokens
+        # may, too: a cut is looked for where all of it would be seen.
         self.hold = len(self._separator) - 1 if self.kind == "separator" else 0
+        self.specials = reading.specials
+        if self.specials is not None:
+            self.hold = max(self.hold, self.specials.longest - 1)
 
-    def split(self, data: bytes) -> tuple[list[bytes], int]:
+    def split(self, data: Bytes) -> tuple[Sequence[Bytes], int]:
         """The documents that end in `data`, and where the rest begins, which is part of none of them."""
         if self.kind == "file":
             return [], 0
         if self.kind == "blank-line":
-            *whole, rest = _BLANK_LINES.split(data)
+            *whole, rest = _BLANK_LINES.split(bytes(data))
             if whole and not rest.strip(_WHITE):  # the next byte may belong to these blank lines
                 start = data.index(b"\n", len(data.rstrip(_WHITE)))
                 return whole, start - 1 if data[start - 1 : start] == b"\r" else start
         else:
-            *whole, rest = data.split(self._separator)
+            *whole, rest = bytes(data).split(self._separator)
             if self.kind == "line":
                 whole = [line.removesuffix(b"\r") for line in whole]
         return whole, len(data) - len(rest)
 
-    def split_last(self, data: bytes) -> list[bytes]:
+    def split_last(self, data: Bytes) -> Sequence[Bytes]:
         """All of `data`, which ends its file."""
         data = self._trimmed(data)
         if self.kind == "file":
@@ -116,18 +123,19 @@ class _Rule:
         last = data[rest:]
         return [*whole, last.removesuffix(b"\r") if self.kind == "line" else last]
 
-    def _trimmed(self, data: bytes) -> bytes:
+    def _trimmed(self, data: Bytes) -> Bytes:
         """Line ends at the end of a file are no part of a document, as they are not between two."""
         end = data.find(b"\n", len(data.rstrip(_WHITE))) if self.kind == "blank-line" else -1
         return data if end < 0 else data[:end].removesuffix(b"\r")
 
-    def offsets(self, data: bytes, base: int, first_is_open: bool, last: bool) -> list[int]:
-        """Of the documents of `data`, empty ones left out but for a first one that goes on from before."""
+    def offsets(self, data: Bytes, end: int, base: int, first_is_open: bool, last: bool) -> list[int]:
+        """Of the documents in the first `end` bytes of `data`, empty ones left out but for a first one that goes on
+        from before."""
         if self.kind == "file":
             return [base]
         pattern = _BLANK_LINES if self.kind == "blank-line" else re.compile(re.escape(self._separator))
         spans, start = [], 0
-        data = self._trimmed(data) if last else data
+        data = self._trimmed(data) if last else data[:end]
         for match in pattern.finditer(data):
             spans.append((start, match.start()))
             start = match.end()
@@ -141,10 +149,12 @@ def read_text(source: Source, reading: Reading, family: str | None, sizes: Sizes
     """The documents of a text file, in order, from `start` on."""
     rule, inside = _Rule(reading), start.inside
     with ByteReader(source, start.offset) as reader:
-        data, base, least = b"", start.offset, max(sizes.block, sizes.prefix)
+        base, least = start.offset, max(sizes.block, sizes.prefix)
+        data: Bytes = b""
         while True:
             if len(data) < least:
-                data += reader.read(least - len(data))
+                data = reader.read_behind(data, least)
+                data = data if rule.kind == "file" else bytes(data)
             if len(data) < least:
                 break
             found, rest = rule.split(data)
@@ -155,43 +165,52 @@ def read_text(source: Source, reading: Reading, family: str | None, sizes: Sizes
                     break
                 if not cut:
                     continue
-                found, rest = [data[:cut]], cut
-            documents = _without_empty(found, inside)
+                rest = cut
+            offsets, remains = _Offsets(rule, data, rest, base, inside), data[rest:]
+            documents = _without_empty(found, inside) if ends else [_head(data, rest)]
             if documents:
-                offsets = _Offsets(rule, data[:rest], base, inside)
                 yield Batch(documents, not inside, ends, base, Place(base + rest, 0, not ends), reader.done, offsets)
                 inside = not ends
-            data, base = data[rest:], base + rest
+            data, base = remains, base + rest
         finished = reader.finish()
         found = rule.split_last(data)
-        documents = found if rule.kind == "file" else _without_empty(found, inside)
-        offsets = _Offsets(rule, data, base, inside, last=True)
+        documents = list(found) if rule.kind == "file" else _without_empty(found, inside)
+        offsets = _Offsets(rule, data, len(data), base, inside, last=True)
         after = Place(base + len(data))
         yield Batch(documents, not inside, True, base, after, reader.done, offsets, finished=finished)
 
 
 @dataclass(slots=True)
 class _Offsets:
-    """Counted only where somebody asks."""
+    """Of the documents in the first `end` bytes of `data`; counted only where somebody asks."""
 
     rule: _Rule
-    data: bytes
+    data: Bytes
+    end: int
     base: int
     inside: bool
     last: bool = False
 
     def __call__(self) -> list[int]:
-        return self.rule.offsets(self.data, self.base, self.inside, self.last)
+        return self.rule.offsets(self.data, self.end, self.base, self.inside, self.last)
 
 
-def _without_empty(documents: list[bytes], inside: bool) -> list[bytes]:
+def _without_empty(documents: Sequence[Bytes], inside: bool) -> list[Bytes]:
     """Empty documents are none, but for the empty rest of one that began before: it ends here."""
     return [document for n, document in enumerate(documents) if document or (inside and not n)]
 
 
+def _head(data: Bytes, end: int) -> Bytes:
+    """Its first `end` bytes, without a copy where it can be shortened itself."""
+    if isinstance(data, bytes):
+        return data[:end]
+    del data[end:]
+    return data
+
+
 def _grow(
-    reader: ByteReader, rule: _Rule, data: bytes, base: int, family: str | None, sizes: Sizes, inside: bool
-) -> tuple[int | None, bytes]:
+    reader: ByteReader, rule: _Rule, data: Bytes, base: int, family: str | None, sizes: Sizes, inside: bool
+) -> tuple[int | None, Bytes]:
     """The last safe cut in a document that does not end in `data`, which is read on while there is none, and that
     data. 0 where the end of the document has come in sight, None where the file ended."""
     searched = low = 1 if inside else sizes.prefix
@@ -200,7 +219,7 @@ def _grow(
         if family and high > searched:
             cut = last_cut(data[:high] if rule.hold else data, family, low=searched)
             if cut is not None:
-                return cut, data
+                return cut if rule.specials is None else rule.specials.outside(data, cut), data
         if len(data) >= sizes.longest_piece:
             raise too_long(reader.source.path, base, family, sizes.longest_piece)
         searched = max(low, high - 4)

@@ -13,10 +13,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from memguard.errors import ConfigError, EngineNotInstalled, InputError
 from memguard.inject import gpt2_files
+from memguard.tokens.split import PATTERNS
+from memguard.tokens.utf8 import Bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,20 +32,18 @@ __all__ = ["BUNDLED", "ENGINES", "Engine", "Vocabulary", "load_encoding", "load_
 BUNDLED = ("gpt2", "r50k_base")
 ENGINES = ("auto", "gigatoken", "tiktoken")
 
-_GPT2_EOT = 50256
+_EOT, _GPT2_EOT = "<|endoftext|>", 50256
 
 # Stands between the documents of one call: the four separators of ASCII, in order. A text that holds it is encoded
 # another way.
 _SEPARATOR = b"\x1c\x1d\x1e\x1f"
 
-# The pattern of GPT-2's release. tiktoken has an equivalent, faster form of it, which is preferred where it is there.
-_GPT2_PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
-
 # gigatoken's name for the pattern of each family of split.py.
 _GIGATOKEN_PATTERN = {"r50k": "gpt2", "cl100k": "gpt4", "o200k": "o200k"}
 
-# Where gigatoken is known to give tiktoken's tokens (1.9 million hard strings each): what `auto` may choose it for.
-_GIGATOKEN_EXACT = ("gpt2", "r50k_base", "cl100k_base")
+# Where gigatoken is known to give tiktoken's tokens (2 million hard strings each, `python -m tests.bench tokenize
+# exact`): what `auto` may choose it for.
+_GIGATOKEN_EXACT = ("gpt2", "r50k_base", "p50k_base", "p50k_edit", "cl100k_base", "o200k_base", "o200k_harmony")
 
 # Seconds. A machine without a network may leave a name lookup or a connection open for minutes.
 _CONNECT_TIMEOUT = 10.0
@@ -57,9 +57,9 @@ class Engine(Protocol):
     n_vocab: int
     eot: int | None
 
-    def encode(self, data: bytes) -> Ids: ...
+    def encode(self, data: Bytes) -> Ids: ...
 
-    def encode_documents(self, documents: list[bytes]) -> Ids:
+    def encode_documents(self, documents: list[Bytes]) -> Ids:
         """Each document by itself, and the id `n_vocab`, which no text has, between one and the next."""
         ...
 
@@ -76,6 +76,7 @@ class Vocabulary:
     n_vocab: int
     eot: int | None
     family: str | None  # of split.py; None where no safe cut is known
+    special: tuple[tuple[str, int], ...] = ()  # every special token and its id
 
     @property
     def dtype(self) -> str:
@@ -86,10 +87,10 @@ class Vocabulary:
 def load_vocabulary(name: str) -> Vocabulary:
     """Raises ConfigError for an unknown encoding, InputError where its files cannot be had."""
     if name in BUNDLED:
-        return Vocabulary(name, _GPT2_EOT + 1, _GPT2_EOT, "r50k")
+        return Vocabulary(name, _GPT2_EOT + 1, _GPT2_EOT, "r50k", ((_EOT, _GPT2_EOT),))
     encoding = load_encoding(name)
-    eot = encoding._special_tokens.get("<|endoftext|>")
-    return Vocabulary(name, encoding.n_vocab, eot, _family(encoding))
+    special = encoding._special_tokens
+    return Vocabulary(name, encoding.n_vocab, special.get(_EOT), _family(encoding), tuple(sorted(special.items())))
 
 
 @functools.lru_cache(maxsize=2)
@@ -108,7 +109,7 @@ def load_encoding(name: str) -> tiktoken.Encoding:
             explicit_n_vocab=_GPT2_EOT + 1,
             pat_str=_gpt2_pattern(),
             mergeable_ranks=ranks,
-            special_tokens={"<|endoftext|>": _GPT2_EOT},
+            special_tokens={_EOT: _GPT2_EOT},
         )
     names = tiktoken.list_encoding_names()
     if name not in names:
@@ -152,7 +153,7 @@ class _Tiktoken:
         self._encoding = load_encoding(encoding_name)
         self.n_vocab, self.eot = vocabulary.n_vocab, vocabulary.eot
 
-    def encode(self, data: bytes) -> Ids:
+    def encode(self, data: Bytes) -> Ids:
         import numpy as np
 
         text = data.decode("utf-8")
@@ -165,7 +166,7 @@ class _Tiktoken:
             raise ValueError(f"tiktoken itself gave up ({error})") from None
         return np.array(ids, dtype=np.uint32)
 
-    def encode_documents(self, documents: list[bytes]) -> Ids:
+    def encode_documents(self, documents: list[Bytes]) -> Ids:
         import numpy as np
 
         separator = np.array([self.n_vocab], dtype=np.uint32)
@@ -207,19 +208,19 @@ class _Gigatoken:
         with _as_file(_rank_file(self._encoding_name)) as path:
             return BPETokenizer.from_tiktoken(path, self._pattern, self._special)
 
-    def encode(self, data: bytes) -> Ids:
+    def encode(self, data: Bytes) -> Ids:
         if self._special and _SEPARATOR in data:
             return _Tiktoken(self._encoding_name).encode(data)  # a text that holds our separator: once in a lifetime
         return self._encode(data)
 
-    def encode_documents(self, documents: list[bytes]) -> Ids:
+    def encode_documents(self, documents: list[Bytes]) -> Ids:
         joined = _SEPARATOR.join(documents)
         if joined.count(_SEPARATOR) != len(documents) - 1:
             return _Tiktoken(self._encoding_name).encode_documents(documents)
         return self._encode(joined)
 
-    def _encode(self, data: bytes) -> Ids:
-        rows, _ = self._tokenizer.encode_batch_padded(self._source(data), self._padding, parallel=False)
+    def _encode(self, data: Bytes) -> Ids:
+        rows, _ = self._tokenizer.encode_batch_padded(self._source(cast("bytes", data)), self._padding, parallel=False)
         ids: Ids = rows.reshape(-1)
         return ids
 
@@ -230,21 +231,25 @@ class _Gigatoken:
 
 
 def _family(encoding: tiktoken.Encoding) -> str | None:
-    """The family of split.py whose pattern this is: by the pattern itself for GPT-2's, by name for tiktoken's others,
-    whose spelling differs between its versions. None for an encoding that a plug-in of tiktoken's brings."""
-    if encoding._pat_str in (_gpt2_pattern(), _GPT2_PATTERN):
-        return "r50k"
+    """The family of split.py whose pattern this is: by the pattern itself, and for tiktoken's own also by name, since it
+    spells them in new ways at times. None for any other pattern, as a plug-in of tiktoken's may bring."""
+    for family, spellings in PATTERNS.items():
+        if encoding._pat_str in (*spellings, _gpt2_pattern() if family == "r50k" else None):
+            return family
     known = {"cl100k_base": "cl100k", "o200k_base": "o200k", "o200k_harmony": "o200k"}
     return known.get(encoding.name)
 
 
 def _gpt2_pattern() -> str:
+    """tiktoken has a faster form of the pattern of GPT-2's release, which is preferred where it is there."""
     from tiktoken_ext import openai_public  # type: ignore[import-untyped, unused-ignore]
 
-    return getattr(openai_public, "r50k_pat_str", _GPT2_PATTERN)
+    return getattr(openai_public, "r50k_pat_str", PATTERNS["r50k"][0])
 
 
+@functools.lru_cache(maxsize=1)
 def _bundled_tokens() -> list[bytes]:
+    """Kept while a job starts, since the engine and tiktoken's Encoding are both made from it."""
     try:
         return gpt2_files.merge_order()
     except ImportError:
@@ -264,9 +269,17 @@ def _rank_file(name: str) -> bytes:
     if name in BUNDLED:
         ranked = list(enumerate(_bundled_tokens()))
     else:
-        mergeable = load_encoding(name)._mergeable_ranks
-        ranked = sorted((rank, token) for token, rank in mergeable.items())
+        ranks = load_encoding(name)._mergeable_ranks
+        ranked = _without_gaps([(rank, token) for token, rank in ranks.items()])
     return b"".join([b"%b %d\n" % (b2a_base64(token, newline=False), rank) for rank, token in ranked])
+
+
+def _without_gaps(ranked: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    """gigatoken wants a token for every rank. p50k_base leaves out that of <|endoftext|>: a digit before a letter takes
+    its place, which is a token of two parts that no piece of any of the patterns holds, so that it is never found."""
+    ranks, tokens = {rank for rank, _ in ranked}, {token for _, token in ranked}
+    unused = (pair for pair in (b"%d%c" % (n // 26, 97 + n % 26) for n in range(260)) if pair not in tokens)
+    return sorted([*ranked, *zip((rank for rank in range(max(ranks)) if rank not in ranks), unused, strict=False)])
 
 
 @contextmanager

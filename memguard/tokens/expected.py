@@ -18,7 +18,7 @@ from memguard.tokens.documents import Sizes
 from memguard.tokens.encode import load_vocabulary
 from memguard.tokens.options import Options
 from memguard.tokens.source import ByteReader, Source, find_sources
-from memguard.tokens.utf8 import clean
+from memguard.tokens.utf8 import Bytes, clean
 
 __all__ = ["Piece", "find_inputs", "options_of", "read_expected"]
 
@@ -31,7 +31,7 @@ class Piece:
     """A stretch of the text; `ends_document` where a document ends behind it. `split` is None where the splits follow
     each other in the text. `offset` is the byte of its beginning in `source`: a file, or one document of it."""
 
-    data: bytes
+    data: Bytes
     source: str
     offset: int
     ends_document: bool = False

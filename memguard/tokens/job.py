@@ -43,7 +43,7 @@ _DISK_INTERVAL = 64
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a job is, after every block. Bytes are counted as stored; `bytes_total` is None where stdin or a pipe is
-    among the inputs, `bytes_before` what an earlier run had done."""
+    among the inputs, `bytes_before` what an earlier run had done. `workers`: as far as the memory holds them."""
 
     bytes_done: int
     bytes_total: int | None
@@ -51,6 +51,7 @@ class Progress:
     memory: int | None  # anonymous memory of this process now, bytes
     seconds: float
     bytes_before: int = 0
+    workers: int = 1
 
 
 def tokenize(
@@ -104,6 +105,7 @@ class _Job:
         self.vocabulary = load_vocabulary(options.encoding)
         if options.eot_place != "none" and self.vocabulary.eot is None:
             raise ConfigError(f"the encoding {options.encoding} has no <|endoftext|> token", "leave --eot out")
+        self._check_specials()
         self.sources = find_sources(paths, options.input_format)
         self.options = options = options.settled(self.sources)
         self.division = options.division(self.sources)
@@ -112,9 +114,16 @@ class _Job:
         self.resumable = not any(source.once for source in self.sources)
         self.started = time.monotonic()
         self.done = self.before = self.invalid_bytes = self.skipped = self.blocks_done = 0
-        self.engine_name = ""
+        self.engine_name, self.workers = "", 1
         self.inputs: list[InputFile] = []
         self.after = Start()
+
+    def _check_specials(self) -> None:
+        known = [token for token, _ in self.vocabulary.special]
+        for token in () if self.options.specials is None else self.options.specials.tokens:
+            if token.decode() not in known:
+                what = f"{self.vocabulary.name} has no special token {token.decode()!r}"
+                raise ConfigError(what, f"it has {', '.join(known)}" if known else "it has none")
 
     def identity(self) -> dict[str, Any]:
         """What the output depends on, and what --resume therefore compares."""
@@ -194,17 +203,30 @@ class _Job:
         engine = make_engine(self.vocabulary.name, self.engine_asked, documents=self._many_documents())
         self.engine_name = engine.name
         extra = max((budgets.READERS.get(s.compression or s.kind, 0) for s in self.sources), default=0)
-        return budgets.divide(max_memory, workers, _cores(), engine.name, block, extra), engine
+        budget = budgets.divide(max_memory, workers, _cores(), engine.name, block, extra)
+        self.workers = budget.workers
+        return budget, engine
 
     def _many_documents(self) -> bool:
-        """Whether a block may hold more than one."""
-        return not self.options.reading.one_text or any(source.kind != "text" for source in self.sources)
+        """Whether a block may hold more than one: documents, or stretches of text between special tokens."""
+        return (
+            self.options.specials is not None
+            or not self.options.reading.one_text
+            or any(source.kind != "text" for source in self.sources)
+        )
 
     def encoded(self, engine: Engine, budget: budgets.Budget) -> Generator[tuple[Block, Encoded], None, None]:
         """The blocks from `self.after` on, encoded."""
         own = max(0, (anonymous_memory() or 0) - budgets.BARE_PROCESS)  # what a library user's code holds already
         options = self.options
-        task = Task(self.vocabulary, self.engine_asked, options.errors, options.eot_place, self._many_documents())
+        task = Task(
+            self.vocabulary,
+            self.engine_asked,
+            options.errors,
+            options.eot_place,
+            self._many_documents(),
+            options.specials,
+        )
         sizes = Sizes(budget.block, budget.longest_piece, self.division.prefix)
         blocks = read_blocks(self.sources, options.reading, self.division, self.vocabulary.family, sizes, self.after)
         pool, check = Pool(task, engine, budget, own), None
@@ -245,7 +267,10 @@ class _Job:
         self.blocks_done += 1
         if self.on_progress is not None:
             seconds = time.monotonic() - self.started
-            self.on_progress(Progress(self.done, self.bytes_total, output.tokens, encoded.memory, seconds, self.before))
+            now = Progress(
+                self.done, self.bytes_total, output.tokens, encoded.memory, seconds, self.before, self.workers
+            )
+            self.on_progress(now)
 
     def _check_disk(self, output: Output) -> None:
         """Stops early where what is still to come cannot fit, by the bytes per token so far, with a fifth to spare."""

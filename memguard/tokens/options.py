@@ -12,11 +12,13 @@ from memguard.tokens.blocks import Division
 from memguard.tokens.documents import DOCUMENTS, Reading
 from memguard.tokens.formats import Format, find_format
 from memguard.tokens.source import KINDS, Source
+from memguard.tokens.special import Specials
 from memguard.tokens.utf8 import ERRORS
 
 __all__ = ["SHARD_TOKENS", "VAL_BY", "Options"]
 
 VAL_BY = ("tail", "document", "shard")
+EOT = b"<|endoftext|>"
 SHARD_TOKENS = 100_000_000  # build-nanogpt's and llm.c's
 
 
@@ -36,6 +38,8 @@ class Options:
     eot             append | prepend | none, or True (append) and False (none); None: append where documents are known
     errors          strict | replace | ignore, as in bytes.decode
     offsets         write where documents begin, too
+    allow_special   special tokens that become their own id in the text, as tiktoken's allowed_special; several with
+                    blanks between. None: all of them are ordinary text
     """
 
     encoding: str = "gpt2"
@@ -50,6 +54,7 @@ class Options:
     eot: bool | str | None = None
     errors: str = "strict"
     offsets: bool = False
+    allow_special: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.val_fraction < 1:
@@ -62,6 +67,7 @@ class Options:
             raise ConfigError("--documents and --separator exclude each other", "give one of them")
         if self.eot_place not in ("append", "prepend", "none"):
             raise ConfigError(f"eot cannot be {self.eot!r}", "one of append, prepend, none")
+        self._check_specials()
         whole = self.form.whole_split
         if whole and self.shard_tokens is not None:
             raise ConfigError(f"the format {self.format} has no shards", "leave --shard-tokens out, or --format npy")
@@ -72,6 +78,17 @@ class Options:
         largest = self.form.largest_shard
         if largest is not None and (self.shard_tokens or 0) > largest:
             raise ConfigError(f"a {self.format} shard holds at most {largest:,} tokens", "use a smaller --shard-tokens")
+
+    def _check_specials(self) -> None:
+        if self.specials is not None and self.errors == "ignore":
+            what = "--errors ignore may make a special token of what was none"
+            raise ConfigError(what, "use --errors replace with --allow-special")
+
+    @property
+    def specials(self) -> Specials | None:
+        if self.allow_special is None:
+            return None
+        return Specials(tuple(dict.fromkeys(token.encode() for token in self.allow_special.split(" "))))
 
     @property
     def form(self) -> Format:
@@ -84,7 +101,7 @@ class Options:
     @property
     def reading(self) -> Reading:
         separator = None if self.separator is None else self.separator.encode()
-        return Reading(self.documents or "file", separator, self.column, self.errors)
+        return Reading(self.documents or "file", separator, self.column, self.errors, self.specials)
 
     @property
     def shard_size(self) -> int | None:
@@ -98,6 +115,9 @@ class Options:
         """Nothing left to the input. Raises ConfigError where the input does not allow what is asked for."""
         known = self.documents is not None or self.separator is not None or any(s.kind != "text" for s in sources)
         eot = self.eot if self.eot is not None else "append" if known and has_eot else "none"
+        if self.specials is not None and EOT in self.specials.tokens and eot not in ("none", False):
+            what = f"{EOT.decode()} in the text and at the ends of documents could not be told apart"
+            raise ConfigError(what, "--no-eot, or leave it out of --allow-special")
         val_by = self.val_by or ("document" if known else "tail")
         documents = self.documents or ("file" if self.separator is None else None)
         options = replace(self, eot=eot, val_by=val_by, documents=documents, shard_tokens=self.shard_size)
@@ -128,7 +148,9 @@ class Options:
 
     def recorded(self) -> dict[str, str | int | float | bool | None]:
         """For the manifest, and for --resume to compare."""
+        special = {} if self.allow_special is None else {"allow_special": self.allow_special}
         return {
+            **special,
             "val_fraction": self.val_fraction,
             "val_by": self.val_by,
             "eot": self.eot_place,

@@ -113,6 +113,8 @@ def _parts(record: _Record, reader: _Records, family: str | None, sizes: Sizes, 
         while family and length is not None and length < rest:
             window = text[inner : inner + length]
             cut = last_cut(window, family, low=low)
+            if cut is not None and reader.reading.specials is not None:
+                cut = reader.reading.specials.outside(text, inner + cut) - inner
             if cut is not None:
                 break
             if length >= sizes.longest_piece:
@@ -126,7 +128,7 @@ def _parts(record: _Record, reader: _Records, family: str | None, sizes: Sizes, 
             return
         starts, inner = not inner, inner + cut
         place = Place(record.offset, inner, True)
-        yield Batch([window[:cut]], starts, False, record.offset, place, reader.done, [record.offset].copy)
+        yield Batch([text[inner - cut : inner]], starts, False, record.offset, place, reader.done, [record.offset].copy)
 
 
 class _Lines(_Records):
@@ -156,14 +158,14 @@ class _Lines(_Records):
     def decoded(self, line: bytes, offset: int) -> tuple[str, int]:
         """The line as text, and how many of its bytes were replaced or left out."""
         try:
-            line, invalid = clean(line, self.reading.errors)
+            text, invalid = clean(line, self.reading.errors)
         except UnicodeDecodeError as error:
             raise self.wrong(
                 f"not UTF-8: byte 0x{line[error.start]:02x} at offset {offset + error.start:,} ({error.reason})",
                 offset + error.start,
                 "--errors replace (U+FFFD for it) or --errors ignore goes on",
             ) from None
-        return line.decode(), invalid
+        return text.decode(), invalid
 
 
 def _split(data: bytes) -> list[bytes]:

@@ -6,9 +6,12 @@ checked beside the first blocks; the job stops on the first difference, before a
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from memguard.errors import InputError
 from memguard.tokens.encode import Engine, load_encoding
 from memguard.tokens.source import ByteReader, Source
+from memguard.tokens.utf8 import Bytes
 from memguard.units import KIB
 
 __all__ = ["check_engine", "check_on_input", "sample_places"]
@@ -33,7 +36,7 @@ def sample_places(sources: list[Source]) -> list[tuple[Source, int]]:
     return places
 
 
-def check_engine(engine: Engine, encoding: str, samples: list[tuple[str, bytes]]) -> None:
+def check_engine(engine: Engine, encoding: str, samples: Sequence[tuple[str, Bytes]]) -> None:
     """`samples` are (where, text). Raises InputError where the engine's tokens are not tiktoken's."""
     oracle = load_encoding(encoding)
     for where, data in samples:
@@ -49,12 +52,14 @@ def check_engine(engine: Engine, encoding: str, samples: list[tuple[str, bytes]]
             )
 
 
-def check_on_input(engine: Engine, encoding: str, sources: list[Source], head: list[bytes]) -> None:
+def check_on_input(make_engine: Callable[[], Engine], encoding: str, sources: list[Source], head: list[Bytes]) -> None:
     """`head`: documents from the beginning of the input, for an input that has no other places to look at."""
     loaded = load_encoding.cache_info().currsize
     try:
-        samples = [(f"{source.path} around byte {at:,}", _read(source, at)) for source, at in sample_places(sources)]
-        check_engine(engine, encoding, samples or [("the first text", data[:_PIECE]) for data in head[:_PLACES]])
+        samples: list[tuple[str, Bytes]] = [
+            (f"{source.path} around byte {at:,}", _read(source, at)) for source, at in sample_places(sources)
+        ]
+        check_engine(make_engine(), encoding, samples or [("the first text", data[:_PIECE]) for data in head[:_PLACES]])
     finally:
         if not loaded:
             load_encoding.cache_clear()  # 30 MiB that nobody needs any more

@@ -13,6 +13,7 @@ import hashlib
 import io
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,7 +25,17 @@ from memguard.units import MIB
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-__all__ = ["KINDS", "ByteReader", "Source", "cannot_read", "check_unchanged", "find_sources", "is_url", "open_binary"]
+__all__ = [
+    "KINDS",
+    "ByteReader",
+    "Source",
+    "cannot_read",
+    "check_unchanged",
+    "find_sources",
+    "is_url",
+    "kind_of",
+    "open_binary",
+]
 
 _HEAD = MIB  # bytes that InputFile.sha256_head covers
 _SKIP = MIB  # bytes read at a time while a compressed file is read again up to a place
@@ -119,7 +130,7 @@ def _text_files(directory: str) -> list[str]:
     found = []
     for parent, below, names in os.walk(directory):
         below[:] = sorted(name for name in below if not name.startswith("."))
-        found += [os.path.join(parent, name) for name in names if not name.startswith(".") and _kind_of(name)]
+        found += [os.path.join(parent, name) for name in names if not name.startswith(".") and kind_of(name)]
     if not found:
         known = ", ".join(sorted(_SUFFIXES))
         raise InputError(
@@ -130,7 +141,8 @@ def _text_files(directory: str) -> list[str]:
     return sorted(found)
 
 
-def _kind_of(path: str) -> str | None:
+def kind_of(path: str) -> str | None:
+    """What its name says a file holds, compressed or not; None where it is no text by its name."""
     stem, suffix = os.path.splitext(path.lower())
     if suffix in _COMPRESSED_SUFFIXES:
         suffix = os.path.splitext(stem)[1]
@@ -138,7 +150,7 @@ def _kind_of(path: str) -> str | None:
 
 
 def _inspect(path: str, asked: str | None) -> Source:
-    kind = asked or _kind_of(path) or "text"
+    kind = asked or kind_of(path) or "text"
     if path == "-":
         return Source(path, None, None, kind)
     try:
@@ -289,16 +301,30 @@ class ByteReader:
 
     def read(self, size: int) -> bytes:
         """`size` bytes; fewer at the end only."""
-        try:
-            if self._plain:
-                data = _read_exactly(self._stream, size)
-            else:
-                with readable(self.source.path):
-                    data = _read_exactly(self._stream, size)
-        except OSError as error:
-            raise cannot_read(self.source.path, error) from None
+        with self._errors():
+            data = _read_exactly(self._stream, size)
         self.position += len(data)
         return data
+
+    def read_behind(self, data: bytes | bytearray, size: int) -> bytearray:
+        """`data` and the bytes that follow it, `size` in all; fewer at the end only. One copy less than data + read():
+        a large text spends more time on such copies than on being read."""
+        whole, filled = bytearray(size), len(data)
+        whole[:filled] = data
+        with self._errors(), memoryview(whole) as room:
+            while filled < size and (more := cast("io.RawIOBase", self._stream).readinto(room[filled:])):
+                filled += more
+                self.position += more
+        del whole[filled:]
+        return whole
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            with contextlib.nullcontext() if self._plain else readable(self.source.path):
+                yield
+        except OSError as error:
+            raise cannot_read(self.source.path, error) from None
 
     @property
     def done(self) -> int:

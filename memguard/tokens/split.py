@@ -15,7 +15,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["FAMILIES", "first_cut", "last_cut"]
+from memguard.tokens.utf8 import Bytes
+
+__all__ = ["FAMILIES", "PATTERNS", "first_cut", "last_cut"]
 
 # Letters of the class string that the rules below are written in:
 #   C carriage return or line feed   W other white space   L letter   N number   M mark   Q apostrophe
@@ -62,13 +64,37 @@ FAMILIES: dict[str, re.Pattern[str]] = {
     "o200k": re.compile("(?<=[LNMOQX])W|(?<=[LN])[CO]"),
 }
 
+# The splitting patterns themselves, in the spellings that are in use (each is held against the rules by its tests). An
+# encoding of somebody else's is cut by these rules where its pattern is one of them, such as Llama 3's, which is cl100k's.
+_TAIL = r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+_ENDINGS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+_UPPER, _LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
+_WORD = r"[^\r\n\p{L}\p{N}]?"
+PATTERNS: dict[str, tuple[str, ...]] = {
+    "r50k": (
+        r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+""",
+        r"""'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+""",
+        r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s""",
+    ),
+    "cl100k": (
+        _ENDINGS + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*" + _TAIL,
+        r"""'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|"""
+        r"""\s++$|\s*[\r\n]|\s+(?!\S)|\s""",
+    ),
+    "o200k": (
+        f"{_WORD}{_UPPER}*{_LOWER}+{_ENDINGS}?|{_WORD}{_UPPER}+{_LOWER}*{_ENDINGS}?"
+        + r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*"
+        + _TAIL,
+    ),
+}
+
 # The one cut that is safe in every family and can be seen in bytes: a space after visible ASCII.
 _SPACE = re.compile(rb"(?<=[\x21-\x7e]) ")
 
 _FIRST_WINDOW = 1 << 8  # bytes; doubled while no cut is found, so that a search costs what it looks at
 
 
-def last_cut(data: bytes, family: str, *, low: int = 1) -> int | None:
+def last_cut(data: Bytes, family: str, *, low: int = 1) -> int | None:
     """The last safe cut at or after byte `low` and before the end of `data`; None where there is none.
 
     Bytes that are not UTF-8 are allowed; no cut is next to one.
@@ -83,7 +109,7 @@ def last_cut(data: bytes, family: str, *, low: int = 1) -> int | None:
     return None
 
 
-def first_cut(data: bytes, family: str, low: int) -> int | None:
+def first_cut(data: Bytes, family: str, low: int) -> int | None:
     """The first safe cut at or after byte `low` and before the end of `data`; None where there is none.
 
     It depends on nothing but the bytes around it: the same one is found however the text was divided before.
@@ -98,14 +124,14 @@ def first_cut(data: bytes, family: str, low: int) -> int | None:
     return None
 
 
-def _last_in(data: bytes, family: str, start: int, end: int) -> int | None:
+def _last_in(data: Bytes, family: str, start: int, end: int) -> int | None:
     space = None
     for space in _SPACE.finditer(data, start, end):  # noqa: B007
         pass
     return space.start() if space else _search(data, family, start, end, last=True)
 
 
-def _search(data: bytes, family: str, start: int, end: int, *, last: bool) -> int | None:
+def _search(data: Bytes, family: str, start: int, end: int, *, last: bool) -> int | None:
     """The first or last cut p with start ≤ p < end, by the family's rules.
 
     Whole characters are looked at: the window is widened to the left by the character before `start`, and to the
@@ -124,7 +150,7 @@ def _search(data: bytes, family: str, start: int, end: int, *, last: bool) -> in
     return None
 
 
-def _character_start(data: bytes, position: int) -> int:
+def _character_start(data: Bytes, position: int) -> int:
     """The start of the character that holds byte `position` (that byte itself where this is not UTF-8)."""
     start = position
     while start > 0 and position - start < 3 and 0x80 <= data[start] < 0xC0:

@@ -22,7 +22,7 @@ from memguard.records.manifest import FileInfo, ShardInfo
 from memguard.tokens.checkpoint import OffsetsFile, ResumableShard
 from memguard.tokens.formats import Format
 from memguard.tokens.journal import Checkpoint, Journal, Unfinished
-from memguard.units import format_size
+from memguard.units import MIB, format_size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Layout", "Output", "disk_error", "disk_errors", "free_space", "sync_directory", "temporary_of"]
 
-_PENDING = 2  # shards and checkpoints that may wait for the disk
+_PENDING = 2  # shards, checkpoints and syncs that may wait for the disk
+# Bytes of a shard after which what is written of it is synced, beside: the disk works from the start, and the job does
+# not wait for hundreds of MiB at its end.
+_SYNC_STEP = 64 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,15 @@ class Output:
                 self._rename(shard)
             sync_directory(self.directory)
 
+    def sync(self, shard: ResumableShard) -> None:
+        """What is written so far goes to the disk, beside."""
+
+        def sync() -> None:
+            with disk_errors(shard.temp_path):
+                shard.sync()
+
+        self._later(sync)
+
     def seal(self, shard: ResumableShard, name: str, split: str, documents: int) -> None:
         """The shard is full: it is finished beside, and takes its name with the next checkpoint."""
         self._full.append(shard)
@@ -205,6 +217,7 @@ class _Stream:
         self._index, self.tokens = int(state.get("index", 0)), int(state.get("tokens", 0))
         self.offsets: OffsetsFile | None = None
         self._shard: ResumableShard | None = None
+        self._unsynced = 0  # bytes
         layout = self._layout
         if layout.offsets and not complete:
             with disk_errors(self._path(offsets_name(name))):
@@ -243,10 +256,14 @@ class _Stream:
             here = int(np.searchsorted(ends, room, side="right"))
             shard.write_documents(ids[:room], ends[:here])
             self.tokens += room
+            self._unsynced += room * shard.dtype.itemsize
             ids, ends = ids[room:], ends[here:] - room
             if most is not None and shard.tokens >= most:
                 self._seal()
                 full += 1
+        if self._unsynced >= _SYNC_STEP and self._shard is not None:
+            self._output.sync(self._shard)
+            self._unsynced = 0
         return full
 
     def _seal(self) -> None:

@@ -304,7 +304,10 @@ def _restore_data_limit(soft: int) -> None:
 
 
 def _start_watcher(directory: RunDirectory, options: dict[str, Any], *, wait: bool) -> subprocess.Popen[bytes]:
-    """Returns when it watches, or at once without `wait`. No agent is in it, and nothing that the user's directory holds is imported."""
+    """Returns when it watches, or at once without `wait`.
+
+    No agent is in it, and nothing that the user's directory holds is imported.
+    """
     import select
     import subprocess
 

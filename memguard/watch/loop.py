@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from memguard.system.environment import find_by_environment
 from memguard.system.limits import LimitsReader, describe
 from memguard.system.proc import Process, read_cmdline
+from memguard.system.psi import read_pressure
 from memguard.units import format_size
 from memguard.watch import actions, policy, progress
 from memguard.watch.backstop import Backstop
@@ -133,12 +135,23 @@ class Loop:
             self.fence.move(self.sampler.processes, sample.tightest.headroom)
         sample = self.outlook.look(sample, self.sampler.processes, self.notes.inputs)
         self._show(sample.time)
+        sample = self._with_stall(sample)
         decision, self.state = policy.decide(self.options.policy, self.state, sample)
         if decision is not None:
             self._act(decision)
         elif self.pool.hung(sample.time, self.sampler.processes, self.notify):
             self.notes.decision("abort", "a pool worker died", sample.binding, self.pool.reason)
             self.end("hang", sample)
+
+    def _with_stall(self, sample: policy.Sample) -> policy.Sample:
+        """PSI is read only where it could matter: near the end of the machine's memory."""
+        binding = sample.binding
+        if binding is None or binding.name != "MemAvailable" or binding.fraction < self.options.policy.stalled_at:
+            return sample
+        pressure = read_pressure("/proc/pressure/memory")
+        full = pressure.full.avg10 if pressure is not None and pressure.full is not None else 0.0
+        self.notes.stall(full)
+        return replace(sample, stalled=full / 100)
 
     def _act(self, decision: policy.Decision) -> None:
         if decision.action == policy.FREEZE:

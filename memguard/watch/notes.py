@@ -35,6 +35,7 @@ class Notes:
         self.inputs: dict[str, int] = {}  # path → size
         self._journal, self._sampler, self._now = journal, sampler, clock
         self._cpu_before = _cpu_seconds()
+        self._stall = 0.0
         self._noted_peak = 0
         self._inputs_at = (-1e9, 0)
 
@@ -52,6 +53,12 @@ class Notes:
         if sample.time - looked >= _INPUTS_PERIOD and abs(sample.tree - tree_then) > 1 << 20:
             self._inputs_at = (sample.time, sample.tree)
             self.look_at_inputs(self._sampler.processes[:_INPUTS_OF])
+
+    def stall(self, percent: float) -> None:
+        """PSI's full avg10 near the end of the machine's memory; the highest one is kept."""
+        if percent > self._stall + 1:
+            self._stall = percent
+            self._journal.write("stall", self._now(), set={"stall": percent})
 
     def look_at_inputs(self, processes: tuple[Process, ...]) -> None:
         known = len(self.inputs)

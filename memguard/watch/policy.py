@@ -16,6 +16,7 @@ Rules, each held by a property test:
   85 % job is asked once, not for ever.
 - Stages below `freeze` fire in order, each given its deadline before the next; `freeze` waits for none of them.
 - `abort` follows `freeze` only, and a frozen tree is resumed or aborted within the freeze's deadline.
+- A machine that stalls for memory (PSI) is over at 90 % of what MemAvailable leaves. Stalls alone mean nothing.
 - Nothing fires below its fraction, and nothing on behalf of others: a tree that holds less than would bring the
   constraint below the freeze again is left alone, because stopping it would help nobody. The one exception is asked
   for: with `abort_on_forecast`, a tree whose forecast has said often enough that it cannot end well.
@@ -127,6 +128,8 @@ class Policy:
     rearm: float = 0.05
     regrow: float = 0.005  # a resumed tree is frozen again only after it has grown by this fraction of usable
     abort_on_forecast: bool = False
+    stalled: float = 0.2  # a machine that stands still for this share of its time, and
+    stalled_at: float = 0.9  # whose memory is used to this fraction, is over already
 
     @property
     def freeze(self) -> Stage:
@@ -145,6 +148,7 @@ class Sample:
     lateness: float = 0.0  # seconds that the watcher woke up later than it meant to
     forecast: int | None = None  # the tree's peak at the end of its input, as predicted now
     doomed: bool = False  # the forecast has been over the limit for long enough to be believed
+    stalled: float = 0.0  # share of the last 10 s in which the whole machine waited for memory (PSI, full avg10)
 
     @property
     def binding(self) -> Constraint | None:
@@ -186,7 +190,7 @@ def decide(policy: Policy, state: State, sample: Sample) -> tuple[Decision | Non
     if binding is None:
         return None, state
     state = replace(state, fired=_still_fired(policy, state, sample, binding))
-    if policy.freeze.reached(sample, binding):
+    if _over(policy, sample, binding):
         return _freeze(policy, state, sample, binding)
     if sample.doomed and policy.abort_on_forecast:
         decision = Decision(FREEZE, "the forecast is over the limit", sample.tightest or binding, _foreseen(sample))
@@ -240,7 +244,7 @@ def _while_frozen(
     if state.doomed:
         return Decision(ABORT, "the forecast is over the limit", sample.tightest or cause, _foreseen(sample)), state
     binding = sample.binding or cause  # a frozen tree whose constraints cannot be read any more holds what it held
-    over = policy.freeze.reached(sample, binding) and _would_help(policy, sample, binding)
+    over = _over(policy, sample, binding) and _would_help(policy, sample, binding)
     late = sample.time - since >= policy.freeze.deadline
     if not (sample.exact or late):
         return None, state
@@ -249,6 +253,15 @@ def _while_frozen(
         return Decision(ABORT, rule, binding, _reason(binding)), state
     resumed = replace(state, frozen=None, resumed_at=(binding.name, binding.used))
     return Decision(RESUME, "below the limit when measured exactly", binding, _reason(binding)), resumed
+
+
+def _over(policy: Policy, sample: Sample, binding: Constraint) -> bool:
+    """At the freeze's threshold; or near the end of the machine's memory while it already thrashes. Never by stalls
+    alone: other programs' disks cause them, too."""
+    if policy.freeze.reached(sample, binding):
+        return True
+    thrashes = sample.stalled >= policy.stalled and binding.fraction >= policy.stalled_at
+    return thrashes and binding.name == "MemAvailable"
 
 
 def _would_help(policy: Policy, sample: Sample, binding: Constraint) -> bool:

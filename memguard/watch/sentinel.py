@@ -170,21 +170,18 @@ class _Watch:
         actions.resume(tree)
         self._record(f"it was left {where}")
         self._say(f"the script goes on {where}")
-        kills = 0
+        before = _kills("/proc/vmstat") or 0
         while tree := read_tree(tree[0], tree):
-            kills = self._kills() or kills
             time.sleep(_WATCH_PERIOD)
-        kills = self._kills() or kills
+        kills = _kills(f"{self._backstop}/memory.events", f"{self._backstop}/memory.oom_control")
+        if kills is None:  # a scope vanishes with its last process; the machine's counter stays
+            kills = (_kills("/proc/vmstat") or 0) - before
         self._record(f"it was left {where}", seconds=self._now(), **({"kernel_kills": kills} if held else {}))
 
     def _tree(self) -> tuple[Process, ...]:
         marked = find_by_environment(*self._mark)
         root = self._root or (marked[0] if marked else None)
         return read_tree(root, marked, without=os.getpid()) if root is not None else ()
-
-    def _kills(self) -> int:
-        counts = [read_bytes(f"{self._backstop}/{name}") or b"" for name in ("memory.events", "memory.oom_control")]
-        return max(parse_flat(data).get("oom_kill", 0) for data in counts)
 
     def _now(self) -> float:
         return round(time.monotonic() - self._start, 3)
@@ -203,6 +200,12 @@ class _Watch:
         text = f"memguard: the guard itself (process {self._watcher}) died; {what} (see: memguard diagnose)\n"
         with contextlib.suppress(OSError):
             os.write(2, text.encode())
+
+
+def _kills(*paths: str) -> int | None:
+    """The count of the first file that is there and has one."""
+    counts = (parse_flat(read_bytes(path) or b"").get("oom_kill") for path in paths)
+    return next((count for count in counts if count is not None), None)
 
 
 def _limit(path: str) -> int | None:

@@ -46,7 +46,9 @@ def test_a_burst_larger_than_all_that_is_left_fails_on_its_own_line(
     assert (record.exit_code, record.termination_reason, record.script_exit_code) == (75, "memory", 1)
     assert record.culprit is not None and (record.culprit.line, record.culprit.function) == (5, "build")
     assert record.decisions[-1].rule == "a MemoryError at the fence"
-    assert "--fence off" in record.warnings[0]  # it came at a few MiB of 512: nobody knows whether it would have touched
+    assert (
+        "--fence off" in record.warnings[0]
+    )  # it came at a few MiB of 512: nobody knows whether it would have touched
     assert Path("cleaned").exists()
     assert record.peak is not None and record.peak < 100 * MIB
 

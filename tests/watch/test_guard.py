@@ -75,8 +75,8 @@ def test_on_pressure_keeps_it_below_the_limit(tmp_path: Path) -> None:
             global written
             written += len(tokens)
             tokens.clear()
-        with memguard.guard("150MiB", on_pressure=flush) as g:
-            for start in range(6000):  # 230 MiB, were it kept
+        with memguard.guard("70MiB", on_pressure=flush) as g:
+            for start in range(2500):  # 95 MiB, were it kept
                 tokens.extend(range(300, 1300))
                 time.sleep(0.0005)
         flush()
@@ -86,7 +86,7 @@ def test_on_pressure_keeps_it_below_the_limit(tmp_path: Path) -> None:
         """,
         tmp_path,
     )
-    assert (code, out, err) == (0, "6000000 None True\n", "")
+    assert (code, out, err) == (0, "2500000 None True\n", "")
 
 
 def test_everything_is_as_before_once_it_is_over(tmp_path: Path) -> None:

@@ -256,3 +256,25 @@ def test_a_ladder_always_ascends(wanted: list[tuple[str, float]]) -> None:
     assert all(low.at <= high.at for low, high in pairwise(ladder))
     for action, at in dict(wanted).items():
         assert next(stage.at for stage in ladder if stage.action == action) == at
+
+
+def machine(fraction: float, stalled: float, *, name: str = "MemAvailable") -> Sample:
+    constraint = Constraint(name, "/proc/meminfo", USABLE, round(fraction * USABLE), 0, False)
+    return Sample(5.0, constraint.used, (constraint,), exact=True, stalled=stalled)
+
+
+@pytest.mark.parametrize(
+    ("sample", "stopped"),
+    [
+        (machine(0.91, 0.3), True),
+        (machine(0.91, 0.1), False),
+        (machine(0.89, 0.9), False),
+        (machine(0.91, 0.9, name="memory.max"), False),  # whose stalls these are nobody knows
+    ],
+)
+def test_a_thrashing_machine_is_full_earlier_but_stalls_alone_mean_nothing(sample: Sample, stopped: bool) -> None:
+    fired = State(fired=frozenset({RECLAIM, FLUSH, DUMP}))
+    decision, state = decide(POLICY, fired, sample)
+    assert (decision is not None and decision.action == FREEZE) == stopped
+    if stopped:
+        assert decide(POLICY, state, sample)[0].action == ABORT  # type: ignore[union-attr]

@@ -26,13 +26,13 @@ from memguard.watch.progress import Progress
 script = subprocess.Popen([sys.executable, "-u", "-c", SCRIPT], stdin=subprocess.PIPE)
 process = read_stat(script.pid).process
 while read_stat(script.pid).state != "S": time.sleep(0.01)
-time.sleep(0.2)
+time.sleep(0.05)
 progress = Progress(2)
 for step in range(STEPS):
     progress.show(f"step {step}", [process])
-    time.sleep(0.05)
+    time.sleep(0.02)
     script.stdin.write(b"go\\n"); script.stdin.flush()
-    time.sleep(0.1)
+    time.sleep(0.06)
 progress.show("after", [process])
 LAST
 progress.clear()

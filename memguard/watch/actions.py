@@ -117,18 +117,19 @@ def stack_of_stopped(
         complete = complete or _dump_complete(_read_from(stack_path, start), settled)
         heard = answered()
     send(process, signal.SIGSTOP)
-    return complete
+    return complete or (ask is not None and heard)
 
 
 def _dump_complete(text: str, settled: int) -> bool:
     """Whether the dump has reached the current thread, which faulthandler writes last, and its outermost frame.
 
-    Called from C that embeds Python, the outermost frame may be any: then, when the file has not grown for a while.
+    Called from C that embeds Python, the outermost frame may be any, and a thread that has released Python's lock, as
+    tiktoken's calls do, is not called current: then, when the file has not grown for a while.
     """
     current = text.rfind("Current thread 0x")
-    if current < 0 or not text.endswith("\n") or "\n  File " not in text[current:]:
+    if not text.endswith("\n") or "\n  File " not in text[max(0, current) :]:
         return False
-    return text.endswith(_OUTERMOST) or settled >= _SETTLED
+    return (current >= 0 and text.endswith(_OUTERMOST)) or settled >= _SETTLED
 
 
 def _append(path: str, text: str) -> None:

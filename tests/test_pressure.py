@@ -1,6 +1,15 @@
 from __future__ import annotations
 
+import functools
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from memguard import pressure
 
@@ -10,12 +19,15 @@ def test_callbacks_are_called_in_order_and_none_stops_another() -> None:
 
     def broken() -> None:
         called.append("broken")
-        raise RuntimeError
+        raise RuntimeError("no room")
 
     with pressure.registered(broken), pressure.registered(lambda: called.append("second")):
-        assert pressure.press() == 2
+        pressed = pressure.press()
     assert called == ["broken", "second"]
-    assert pressure.press() == 0
+    assert pressed.called == 2 and pressed.skipped == ()
+    (error,) = pressed.errors
+    assert error.endswith("broken: RuntimeError('no room')")
+    assert pressure.press().called == 0
 
 
 def test_register_is_a_decorator_and_unregister_forgives() -> None:
@@ -26,6 +38,97 @@ def test_register_is_a_decorator_and_unregister_forgives() -> None:
     pressure.unregister(flush)
     pressure.unregister(flush)
     assert pressure.callbacks() == ()
+
+
+class Buffer:
+    def __init__(self) -> None:
+        self.flushes = 0
+
+    def flush(self) -> None:
+        self.flushes += 1
+        pressure.press()  # the guard asks while the script itself flushes
+
+    def __call__(self) -> None:
+        self.flush()
+
+
+def plain(buffer: Buffer) -> Callable[[], object]:
+    return buffer.flush
+
+
+def partial(buffer: Buffer) -> Callable[[], object]:
+    return functools.partial(Buffer.flush, buffer)
+
+
+def instance(buffer: Buffer) -> Callable[[], object]:
+    return buffer
+
+
+@pytest.mark.parametrize("form", [plain, partial, instance])
+def test_a_callback_is_never_called_inside_itself(form: Callable[[Buffer], Callable[[], object]]) -> None:
+    buffer = Buffer()
+    with pressure.registered(form(buffer)):
+        assert pressure.press().called == 1
+    assert buffer.flushes == 1
+
+
+def test_nor_while_another_thread_is_in_it() -> None:
+    inside, done = threading.Event(), threading.Event()
+
+    def flush() -> None:
+        inside.set()
+        done.wait(10)
+
+    with pressure.registered(flush):
+        thread = threading.Thread(target=flush)
+        thread.start()
+        inside.wait(10)
+        pressed = pressure.press()
+        done.set()
+        thread.join()
+    assert pressed.called == 0
+    assert [name.rpartition(".")[2] for name in pressed.skipped] == ["flush"]
+
+
+def test_a_builtin_serves_too() -> None:
+    tokens = [1, 2, 3]
+    with pressure.registered(tokens.clear):
+        assert pressure.press().called == 1
+    assert tokens == []
+
+
+@given(spent=st.lists(st.floats(0, 1), max_size=8), within=st.floats(0, 2))
+def test_none_is_started_when_the_time_is_over(spent: list[float], within: float) -> None:
+    now = 0.0
+
+    def taking(seconds: float) -> Callable[[], None]:
+        def callback() -> None:
+            nonlocal now
+            now += seconds
+
+        return callback
+
+    callbacks = [pressure.register(taking(seconds)) for seconds in spent]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "perf_counter", lambda: now)
+        pressed = pressure.press(within)
+    for callback in callbacks:
+        pressure.unregister(callback)
+    started_at = [sum(spent[:n]) for n in range(len(spent))]
+    assert pressed.called == sum(1 for begun in started_at if begun <= within)
+    assert pressed.called + len(pressed.skipped) == len(spent)
+
+
+def _registered() -> int:
+    return len(pressure.callbacks())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_starts_with_none() -> None:
+    with pressure.registered(lambda: None):
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            assert pool.apply(_registered) == 0
+        assert _registered() == 1
 
 
 @pytest.mark.parametrize("size", [None, 0, 1 << 30])

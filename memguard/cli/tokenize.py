@@ -165,7 +165,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _guard(arguments: argparse.Namespace) -> Iterator[None]:
-    """The guard around the job, which drops its caches when memory runs short; an outer `memguard run` does the same."""
+    """The guard around the job, which drops its caches when memory runs short; an outer `memguard run` does as much."""
     if arguments.no_guard or not sys.platform.startswith("linux") or "MEMGUARD_RUN_DIR" in os.environ:
         yield
         return

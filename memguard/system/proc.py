@@ -320,17 +320,17 @@ def _search_children(pid: int, proc: str) -> tuple[int, ...]:
 
 
 def read_tree(
-    root: Process, known: Iterable[Process] = (), proc: str = "/proc", *, without: int | None = None
+    root: Process, known: Iterable[Process] = (), proc: str = "/proc", *, without: Iterable[int] = ()
 ) -> tuple[Process, ...]:
     """`root`, every living descendant, what still lives of `known` and its descendants; each once, `root` first.
 
     Pass the last result as `known`: a process whose parent has ended is re-parented away from the tree, and only
     memory of it keeps it in. A pid that now belongs to another process is left out. Zombies (a main thread that ended
-    before the others looks like one) are walked, not returned. `without` is a pid that is left out with all below it: a
-    watcher started by the process that it watches.
+    before the others looks like one) are walked, not returned. `without` are pids that are left out with all below
+    them: a watcher started by the process that it watches.
     """
     found: dict[int, Process] = {}
-    seen: set[int | None] = {without}
+    seen = set(without)
     for start in (root, *known):
         stack: list[tuple[int, int | None]] = [(start.pid, start.start_time)]
         while stack:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from memguard.errors import ConfigError, EngineNotInstalled, InputError
 from memguard.inject import gpt2_files
+from memguard.tokens.new_letters import holds_new_letters
 from memguard.tokens.split import PATTERNS
 from memguard.tokens.utf8 import Bytes
 
@@ -201,6 +202,7 @@ class _Gigatoken:
         # The one exception is our own separator: the engine takes the documents apart there, a whole block in one call.
         self._special = {_SEPARATOR.decode(): self.n_vocab} if documents else {}
         self._tokenizer = self._load()
+        self._tiktoken: _Tiktoken | None = None
 
     def _load(self) -> Any:
         from gigatoken.gigatoken_rs import BPETokenizer
@@ -209,15 +211,21 @@ class _Gigatoken:
             return BPETokenizer.from_tiktoken(path, self._pattern, self._special)
 
     def encode(self, data: Bytes) -> Ids:
-        if self._special and _SEPARATOR in data:
-            return _Tiktoken(self._encoding_name).encode(data)  # a text that holds our separator: once in a lifetime
+        if holds_new_letters(data) or (self._special and _SEPARATOR in data):
+            return self._oracle().encode(data)
         return self._encode(data)
 
     def encode_documents(self, documents: list[Bytes]) -> Ids:
         joined = _SEPARATOR.join(documents)
-        if joined.count(_SEPARATOR) != len(documents) - 1:
-            return _Tiktoken(self._encoding_name).encode_documents(documents)
+        if holds_new_letters(joined) or joined.count(_SEPARATOR) != len(documents) - 1:
+            return self._oracle().encode_documents(documents)
         return self._encode(joined)
+
+    def _oracle(self) -> _Tiktoken:
+        """For the rare text that holds our separator, or what the two engines do not see alike."""
+        if self._tiktoken is None:
+            self._tiktoken = _Tiktoken(self._encoding_name)
+        return self._tiktoken
 
     def _encode(self, data: Bytes) -> Ids:
         rows, _ = self._tokenizer.encode_batch_padded(self._source(cast("bytes", data)), self._padding, parallel=False)
@@ -231,8 +239,8 @@ class _Gigatoken:
 
 
 def _family(encoding: tiktoken.Encoding) -> str | None:
-    """The family of split.py whose pattern this is: by the pattern itself, and for tiktoken's own also by name, since it
-    spells them in new ways at times. None for any other pattern, as a plug-in of tiktoken's may bring."""
+    """The family of split.py whose pattern this is: by the pattern itself, and for tiktoken's own also by name, whose
+    spelling changes at times. None for any other pattern, as a plug-in of tiktoken's may bring."""
     for family, spellings in PATTERNS.items():
         if encoding._pat_str in (*spellings, _gpt2_pattern() if family == "r50k" else None):
             return family

@@ -65,7 +65,7 @@ FAMILIES: dict[str, re.Pattern[str]] = {
 }
 
 # The splitting patterns themselves, in the spellings that are in use (each is held against the rules by its tests). An
-# encoding of somebody else's is cut by these rules where its pattern is one of them, such as Llama 3's, which is cl100k's.
+# encoding of somebody else's is cut by these rules where its pattern is one of them: Llama 3's is cl100k's.
 _TAIL = r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 _ENDINGS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 _UPPER, _LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from typing import TypeAlias
 
-__all__ = ["ERRORS", "Bytes", "clean"]
+__all__ = ["ERRORS", "Bytes", "clean", "high_bytes"]
 
 # A large text is read into bytearrays, which are then handed on without a copy and changed by nobody any more.
 Bytes: TypeAlias = bytes | bytearray
@@ -35,9 +35,7 @@ def clean(data: Bytes, errors: str = "strict") -> tuple[Bytes, int]:
 
 
 def _is_valid(data: Bytes) -> bool:
-    if len(data) >= _SHORT:
-        data = _with_high_bits(data)
-    position = 0
+    data, position = high_bytes(data), 0
     try:
         while position < len(data):
             part = data[position : position + _SLICE]
@@ -47,10 +45,12 @@ def _is_valid(data: Bytes) -> bool:
     return True
 
 
-def _with_high_bits(data: Bytes) -> bytes:
+def high_bytes(data: Bytes) -> bytes:
     """What is left of `data` where everything is taken out that cannot make it invalid: words of eight ASCII bytes, but
     for the first behind other bytes, which keeps those apart from the next. (A byte of a longer character counts only
     together with its neighbours that are no ASCII either.) English is looked at at 4.5 GB/s that way, not 1.5."""
+    if len(data) < _SHORT:
+        return bytes(data)
     import numpy as np
 
     words = np.frombuffer(data, np.uint64, len(data) // 8)

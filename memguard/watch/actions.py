@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 
 from memguard.system.open_files import find_descriptor, read_open_files
 from memguard.system.proc import Process, read_cmdline, read_stat, read_status, read_tree
-from memguard.watch.root import Root
+from memguard.watch.root import Root, watchers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def send(process: Process, number: int) -> bool:
 def stop(root: Process, known: Iterable[Process], within: float = STOP_WITHIN) -> tuple[Process, ...]:
     """SIGSTOPs the whole tree, and again what was forked meanwhile, until a walk finds everything stopped."""
     stopped: dict[Process, None] = {}
-    deadline, own = time.monotonic() + within, os.getpid()
+    deadline, own = time.monotonic() + within, watchers()
     for process in known:  # at once; the walk below takes its time
         if send(process, signal.SIGSTOP):
             stopped[process] = None
@@ -250,6 +250,6 @@ def _wait(
 
 def _living(root: Root, seen: dict[Process, None]) -> tuple[Process, ...]:
     root.poll()
-    tree = read_tree(root.process, seen, without=os.getpid())
+    tree = read_tree(root.process, seen, without=watchers())
     seen.update(dict.fromkeys(tree))
     return tree

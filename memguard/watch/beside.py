@@ -20,12 +20,12 @@ import time
 from collections.abc import Iterable
 
 from memguard.system.cgroup import find_memory_cgroups
-from memguard.system.proc import Process, read_process
+from memguard.system.proc import Process, read_children, read_cmdline, read_process
 from memguard.watch import policy
 from memguard.watch.journal import Journal, RunDirectory
 from memguard.watch.loop import Loop
 from memguard.watch.options import EXIT_GUARD, Options
-from memguard.watch.root import Foreign
+from memguard.watch.root import Foreign, leave_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+_NAME = "memguard.watch.beside"  # as it stands in a watcher's command line
 _ASKED_TWICE = 2  # raises before the tree is ended
 _RAISE_WITHIN = 1.0  # seconds from the raise until growth counts as a refusal
 
@@ -59,15 +60,17 @@ class _Pipe:
 class _Beside(Loop):
     raised = 0
     _quiet_until = 0.0
+    _bounds: dict[str, int] = {}  # source of a constraint → bytes used there before it is over all the same
 
     def on_signal(self, number: int, from_terminal: bool) -> None:
         self.given_up = True
 
     def consider(self, sample: policy.Sample) -> None:
         """An exception that was asked for waits for the end of a C call. Passing a limit of one's own meanwhile hurts
-        nobody; passing the machine's or the kernel's does."""
-        others = (c.fraction for c in sample.constraints if c.name != "--limit")
-        if sample.time >= self._quiet_until or max(others, default=0.0) >= self.options.policy.ladder[-1].at:
+        nobody; using up the rest of the machine's or the kernel's does."""
+        if sample.time >= self._quiet_until or any(
+            c.used > self._bounds.get(c.source, c.used) for c in sample.constraints
+        ):
             super().consider(sample)
 
     def end(self, reason: str, sample: policy.Sample) -> None:
@@ -78,6 +81,10 @@ class _Beside(Loop):
             if ending.ask_to_raise([self.root.process], sample):
                 self.raised += 1
                 self._quiet_until = self.now() + _RAISE_WITHIN
+                rooms = {c.source: (c.limit - c.used) // 3 for c in sample.constraints if c.name != "--limit"}
+                self._bounds = {
+                    c.source: c.used + max(0, rooms[c.source]) for c in sample.constraints if c.source in rooms
+                }
                 self.state = policy.State()
                 return
         super().end(reason, sample)
@@ -89,6 +96,8 @@ def main(arguments: list[str]) -> int:
     process = read_process(pid)
     if process is None:
         return 3
+    # Guards may nest: the outer one's watcher is a child of the same process.
+    leave_out(child for child in read_children(pid) if _NAME in read_cmdline(child))
     journal = Journal(RunDirectory(path))
     pipe = _Pipe(0)
     # No fence: a plain MemoryError in somebody's function, for memory that was only reserved, would explain nothing.

@@ -130,6 +130,8 @@ class Loop:
         self.last = sample
         self.notes.sample(sample)
         self.talk.listen()
+        if self.talk.answered and self.state.busy_until > sample.time:
+            self.state = replace(self.state, busy_until=sample.time)  # done sooner than it might have taken
         self.backstop.follow(sample.constraints)
         if sample.tightest is not None:
             self.fence.move(self.sampler.processes, sample.tightest.headroom)

@@ -24,6 +24,7 @@ class Outlook:
     def __init__(self) -> None:
         self.forecast: Forecast | None = None
         self._track = Track()
+        self._doomed = False
         self._looked = self._at = -1e9
 
     def look(self, sample: Sample, processes: tuple[Process, ...], inputs: Mapping[str, int]) -> Sample:
@@ -33,11 +34,14 @@ class Outlook:
             for path, position, size in read_positions(processes[:_OF], inputs):
                 self._track = observe(self._track, Point(sample.time, path, position, size, sample.tree))
                 self._at = sample.time
-            self.forecast = forecast(self._track, self._usable(sample)) or self.forecast
+            usable = self._usable(sample)
+            self.forecast = forecast(self._track, usable) or self.forecast
+            self._doomed = doomed(
+                self._track, usable
+            )  # 0.25 ms, and near a limit there are hundreds of samples a second
         if self.forecast is None or sample.time - self._at > _FRESH:
             return sample
-        sure = doomed(self._track, self._usable(sample))
-        return replace(sample, forecast=self.forecast.peak, doomed=sure)
+        return replace(sample, forecast=self.forecast.peak, doomed=self._doomed)
 
     def _usable(self, sample: Sample) -> int | None:
         tightest = sample.tightest

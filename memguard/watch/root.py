@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from memguard.system.proc import Process, read_stat
 
-__all__ = ["Child", "Foreign", "Root"]
+__all__ = ["Child", "Foreign", "Root", "leave_out", "watchers"]
+
+
+_watchers: set[int] = set()
+
+
+def watchers() -> set[int]:
+    """Pids that are no part of any guarded tree: this process, and the other watchers beside the same one."""
+    return {os.getpid(), *_watchers}
+
+
+def leave_out(pids: Iterable[int]) -> None:
+    _watchers.update(pids)
 
 
 class Root:

@@ -26,7 +26,7 @@ from memguard.watch.journal import Journal, RunDirectory, open_run
 from memguard.watch.launch import Command, child_environment, spawn
 from memguard.watch.loop import Loop
 from memguard.watch.options import EXIT_GUARD, Options
-from memguard.watch.root import Child
+from memguard.watch.root import Child, watchers
 from memguard.watch.signals import ENDING, STOPPING, SignalWait, stop_with
 
 TYPE_CHECKING = False
@@ -213,6 +213,6 @@ class _Run(Loop):
             rest = actions.end_tree(self.root, known, lambda: False)
             return [f"process {process.pid}" for process in rest]
         deadline = time.monotonic() + _LINGER
-        while (rest := read_tree(self.root.process, known, without=os.getpid())) and time.monotonic() < deadline:
+        while (rest := read_tree(self.root.process, known, without=watchers())) and time.monotonic() < deadline:
             time.sleep(0.005)
         return [f"process {p.pid} ({' '.join(read_cmdline(p.pid))[:60]})" for p in rest]

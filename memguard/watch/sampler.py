@@ -31,6 +31,7 @@ from memguard.system.limits import LimitsReader
 from memguard.system.proc import Process, read_rollup, read_status, read_tree
 from memguard.units import MIB
 from memguard.watch.policy import Sample
+from memguard.watch.root import watchers
 
 __all__ = ["Sampler"]
 
@@ -92,7 +93,6 @@ class Sampler:
         self.most_processes = 1
         self.samples = 0
         self._root, self._limits, self._mark, self._proc = root, limits, mark, proc
-        self._own = os.getpid()
         self._shortest, self._rate = (SHORTEST_BRAKED, TOUCH_RATE / 2) if brake else (SHORTEST, TOUCH_RATE)
         self._page = os.sysconf("SC_PAGE_SIZE")
         self._cpus = len(os.sched_getaffinity(0))
@@ -242,7 +242,7 @@ class Sampler:
     def _walk(self, now: float, strays: tuple[Process, ...] = ()) -> None:
         self._read_loadavg()
         self._last_pid, self._walked = self._newest_pid, now
-        found = read_tree(self._root, (*self.processes, *strays), self._proc, without=self._own)
+        found = read_tree(self._root, (*self.processes, *strays), self._proc, without=watchers())
         alive = {process.pid: process for process in found}
         for pid, member in list(self._members.items()):
             if alive.get(pid) != member.process:

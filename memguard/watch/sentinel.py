@@ -35,7 +35,7 @@ from memguard.watch import actions
 from memguard.watch.backstop import hand_over, remove
 from memguard.watch.fence import own_soft, release_marked
 from memguard.watch.journal import RunDirectory
-from memguard.watch.root import Foreign
+from memguard.watch.root import Foreign, watchers
 from memguard.watch.signals import FORWARDED
 
 __all__ = ["Sentinel", "start"]
@@ -181,7 +181,7 @@ class _Watch:
     def _tree(self) -> tuple[Process, ...]:
         marked = find_by_environment(*self._mark)
         root = self._root or (marked[0] if marked else None)
-        return read_tree(root, marked, without=os.getpid()) if root is not None else ()
+        return read_tree(root, marked, without=watchers()) if root is not None else ()
 
     def _now(self) -> float:
         return round(time.monotonic() - self._start, 3)

@@ -96,6 +96,18 @@ def test_which_kill_belongs_to_the_run(event: Event, matched: bool) -> None:
     assert (decide(machine(RUN, event)).run_id == RUN.id) is matched
 
 
+def test_a_guard_that_was_killed_itself() -> None:
+    """Older kills have nothing to do with it; one during the run may have been the guard's, or the script's."""
+    died = replace(RUN, exit_code=137, watcher_death="it was stopped")
+    diagnosis = decide(machine(died, replace(KILL, unix_time=10.0, pid=7)))
+    assert (diagnosis.verdict, diagnosis.confidence) == ("unknown", "weak")
+    assert "The guard of the last run, prepare.py, was itself ended by SIGKILL" in diagnosis.explanation
+    assert "it was stopped" in diagnosis.explanation
+    assert decide(machine(died, replace(KILL, pid=7))).verdict == "memcg-oom"
+    left = replace(died, watcher_death="it was left inside the kernel's limit of 528 MiB", kernel_kills=1)
+    assert decide(machine(left, KILL)).run_id == RUN.id
+
+
 def test_the_guard_is_the_answer_when_it_came_last() -> None:
     diagnosis = decide(machine(STOPPED, replace(KILL, unix_time=10.0, pid=7)))
     assert (diagnosis.verdict, diagnosis.confidence) == ("guard", "certain")

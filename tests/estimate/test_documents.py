@@ -7,14 +7,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from memguard.estimate.documents import DocumentTally, tally_lines
 from memguard.estimate.sample import Files
 
 
 def cost(texts: list[str]) -> tuple[int, int]:
-    strs = sum((sys.getsizeof(text) + 15) // 16 * 16 for text in texts)
-    return strs, sum(len(text.encode()) + 1 for text in texts if not text.isascii())
+    single = {chr(code_point) for code_point in range(256)}  # exist once for all
+    strs = sum((sys.getsizeof(text) + 15) // 16 * 16 for text in texts if text not in single)
+    return strs, sum((len(text.encode()) + 16) // 16 * 16 for text in texts if not text.isascii())
 
 
 @pytest.mark.parametrize("ending", ["\n", ""])
@@ -22,11 +25,9 @@ def test_the_lines_of_a_small_text_are_counted(tmp_path: Path, ending: str) -> N
     text = "plain\n\nétait\n中文字符 and more\n😀\nnot\u2028a line end\x0b" + ending
     path = tmp_path / "a.txt"
     path.write_bytes(text.encode())
-    tally = tally_lines(Files([str(path)], [0], len(text.encode())))
+    tally = tally_lines(Files([str(path)], [0], len(text.encode())), random.Random(1))
     with path.open(encoding="utf-8", newline="\n") as file:
         lines = file.readlines()
-    # A last line without its newline is taken as if it had one.
-    lines[-1] = lines[-1].removesuffix("\n") + "\n"
     assert tally.count == len(lines)
     assert (tally.str_bytes, tally.copy_bytes) == cost(lines)
 
@@ -37,7 +38,7 @@ def test_the_lines_of_a_large_text_are_sampled(tmp_path: Path) -> None:
     data = "".join(lines).encode()
     path = tmp_path / "a.txt"
     path.write_bytes(data)
-    stats = tally_lines(Files([str(path)], [0], len(data))).stats(len(data))
+    stats = tally_lines(Files([str(path)], [0], len(data)), random.Random(1)).stats(len(data))
     assert stats is not None
     strs, copies = cost(lines)
     assert stats.count.expected == pytest.approx(len(lines), rel=0.02)
@@ -56,3 +57,15 @@ def test_a_part_stands_for_the_whole() -> None:
     assert whole.count.expected == 20
     assert whole.str_bytes.low <= 10 * tally.str_bytes <= whole.str_bytes.high
     assert DocumentTally("row").stats(100) is None
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\n"), max_size=40), min_size=1))
+def test_lines_cost_what_the_interpreter_says(lines: list[str]) -> None:
+    data = "\n".join(lines).encode()
+    if not data:
+        return
+    tally = DocumentTally("line")
+    tally.add_lines(data)
+    found = [line + "\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
+    assert tally.count == len(found)
+    assert (tally.str_bytes, tally.copy_bytes) == cost(["".join(line) for line in found])

@@ -91,7 +91,7 @@ def test_without_slices_the_text_is_there_once() -> None:
 def test_the_chunked_list_holds_every_token() -> None:
     steps = by_name(chunked_list(ASCII, COSTS, Options()))
     tokens = 8 * 22 * M + 32 * 11 * M
-    chunk = M + 8 * 220_000
+    chunk = 2 * M + 8 * 220_000
     assert steps["np.array"] == tokens + chunk + 2 * 22 * M
     assert steps["ids.extend"] == tokens + chunk + 4 * 220_000
 
@@ -100,10 +100,13 @@ def test_a_shard_bounds_the_list() -> None:
     small = by_name(sharded_list(ASCII, COSTS, Options(shard_tokens=5 * M)))["np.array"]
     large = by_name(sharded_list(ASCII, COSTS, Options(shard_tokens=50 * M)))["np.array"]
     held = 5 * M + 220_000
-    chunk = M + 8 * 220_000
-    kept = 2 * 8 * 220_000
-    assert small == 8 * held + 32 * held // 2 + chunk + kept + 2 * held
-    assert large == by_name(chunked_list(ASCII, COSTS, Options()))["np.array"] + kept
+    chunk = 2 * M + 8 * 220_000
+    # The slots are moved about in the heap: more than 32 MiB of them would be mapped each time.
+    assert small == 8 * held + 32 * held // 2 + chunk + 2 * held + 8 * held // 2 * (8 * held <= 32 * MIB)
+    few = by_name(sharded_list(ASCII, COSTS, Options(shard_tokens=2 * M)))["np.array"]
+    held = 2 * M + 220_000
+    assert few == 8 * held + 32 * held // 2 + chunk + 2 * held + 4 * held
+    assert large == by_name(chunked_list(ASCII, COSTS, Options()))["np.array"]
 
 
 def test_streaming_does_not_depend_on_the_size() -> None:
@@ -159,7 +162,7 @@ def test_arrays_instead_of_lists() -> None:
 
 
 def test_int64_and_torch_take_eight_bytes_a_token_more() -> None:
-    chunk = M + 8 * 220_000
+    chunk = 2 * M + 8 * 220_000
     assert peak("int64-list") == IDS + chunk + 8 * 22 * M + 2 * 22 * M
     whole = replace(ASCII, slices=(Slice(100 * M, 1, 0, 22 * M, 11 * M),))
     more = COSTS.rss("torch") - COSTS.baseline
@@ -185,14 +188,24 @@ def test_every_worker_holds_a_file() -> None:
     files = replace(DOCUMENTS, largest_files=(10 * M,) * 8)
     one, two, four = (peak("pool-files", files, workers=n, cores=8) for n in (1, 2, 4))
     file = 10 * M + (IDS + 4 * 22 * M) // 10
-    assert two - one == pytest.approx(file + 10 * MIB, abs=2)
-    assert four - two == pytest.approx(2 * (file + 10 * MIB), abs=2)
-    # Beyond the cores they are seldom at their worst together.
-    assert peak("pool-files", files, workers=4, cores=2) < four
+    # They are not at their worst together.
+    assert two - one == pytest.approx(0.6 * file + 10 * MIB, abs=2)
+    assert four - two == pytest.approx(2 * (0.6 * file + 10 * MIB), abs=2)
 
 
 def test_every_process_of_map_gets_a_dataset_in_memory() -> None:
     for name, table in (("datasets-map", 0), ("from-dict-map", 100 * M)):
-        ids = (IDS + 8 * 22 * M) // 20  # 1,000 of 20,000 documents
-        difference = peak(name, workers=3) - peak(name, workers=2)
-        assert difference == pytest.approx(30 * MIB + table + ids, rel=1e-3)
+        ids = (IDS + 2 * 8 * 22 * M) // 20  # 1,000 of 20,000 documents
+        difference = peak(name, workers=3, cores=8) - peak(name, workers=2, cores=8)
+        assert difference == pytest.approx(30 * MIB + 2 * table + ids, rel=1e-3)
+        beyond = peak(name, workers=3, cores=2) - peak(name, workers=2, cores=2)
+        assert beyond == pytest.approx(30 * MIB + 2 * table + IDS // 20, rel=1e-3)
+
+
+def test_a_piece_that_cannot_be_taken_apart_needs_room_in_tiktoken() -> None:
+    """40 bytes for each of its bytes, before there is a list of its ids: what is more than that list counts."""
+    whole = replace(ASCII, slices=(Slice(100 * M, 1, 0, 22 * M, 11 * M),))
+    for name, usual in (("read-all", whole), ("chunk-stream", ASCII), ("line-list", DOCUMENTS)):
+        peaks = [peak(name, replace(usual, longest_piece=size)) for size in (0, 1000, 50 * M)]
+        assert peaks[0] <= peaks[1] < peaks[2]
+    assert peak("read-all", replace(whole, longest_piece=50 * M)) == 100 * M + 4 * 22 * M + 40 * 50 * M

@@ -33,7 +33,7 @@ def files(directory: Path, *contents: bytes) -> Files:
 def profile(source: Files, *, count: bool, translate: bool = False, seed: int = 0, encode=words) -> TokenProfile:
     if count:
         return count_tokens(source, lambda: encode, cached_int_max=256, translate=translate, workers=2)
-    return sample_tokens(source, encode, cached_int_max=256, translate=translate, seed=seed)
+    return sample_tokens(source, encode, cached_int_max=256, draw=random.Random(seed))
 
 
 def test_counting_is_exact_over_block_and_file_borders(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_the_band_holds_the_truth_almost_always(tmp_path: Path) -> None:
     source, truth = files(tmp_path, data), len(words(data))
     hits = 0
     for seed in range(20):
-        result = sample_tokens(source, words, cached_int_max=256, translate=False, seed=seed, strata=64)
+        result = sample_tokens(source, words, cached_int_max=256, draw=random.Random(seed), strata=64)
         expected = sum(result.tokens)
         hits += abs(truth - expected) <= result.error(result.tokens) * expected
     assert hits >= 18

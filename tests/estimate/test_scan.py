@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memguard.estimate import scan as scanning
-from memguard.estimate.scan import TextScan, code_point_class, scan_files, width_of
+from memguard.estimate.scan import BLOCK_BYTES, TextScan, code_point_class, scan_files, width_of
 
 # Characters around every border: of the widths, of the UTF-8 lengths, of the narrow second bytes, and 0x0D units.
 _BORDERS = (
@@ -154,3 +154,19 @@ def test_the_real_block_size(tmp_path: Path, text: str) -> None:
     assert (result.chars, result.max_code_point) == (len(text), ord(max(text)))
     assert result.crlf == text.count("\r\n")
     assert result.text_chars == len(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("data", "longest"),
+    [
+        ("words and more words. " * 20_000, 0),
+        ("中文，字符。" * 60_000, 0),  # punctuation is a place to cut
+        ("中" * 100_000, 300_000),
+        ("word " + "x" * 500_000 + " word " * 50_000, 500_000),
+    ],
+)
+def test_the_longest_piece_is_found(tmp_path: Path, data: str, longest: int) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text(data, encoding="utf-8")
+    found = scan_files([str(path)]).longest_piece
+    assert longest - 2 * BLOCK_BYTES < found <= longest

@@ -38,9 +38,13 @@ def test_what_does_not_fit_is_refused_with_what_would() -> None:
     with pytest.raises(ConfigError, match="does not fit") as caught:
         divide(32 * MIB, None, 2, "gigatoken")
     assert "at least" in caught.value.hint
-    with pytest.raises(ConfigError, match="16 workers do not fit") as caught:
-        divide(DEFAULT_MEMORY, 16, 2, "gigatoken")
-    assert "--workers" in caught.value.hint
+
+
+@pytest.mark.parametrize("engine", ["gigatoken", "tiktoken"])
+def test_more_workers_than_fit_become_fewer(engine: str) -> None:
+    budget = divide(DEFAULT_MEMORY, 500, 2, engine)
+    assert 1 < budget.workers < 16
+    assert divide(DEFAULT_MEMORY, budget.workers, 2, engine) == budget
 
 
 def test_what_the_hint_says_is_enough() -> None:

@@ -23,7 +23,7 @@ CL100K_URL = "https://openaipublic.blob.core.windows.net/encodings/cl100k_base.t
 
 @pytest.fixture(autouse=True)
 def fresh() -> None:
-    for cached in (load_encoding, load_vocabulary, encode._rank_file):
+    for cached in (load_encoding, load_vocabulary, encode._rank_file, encode._bundled_tokens):
         cached.cache_clear()
 
 
@@ -56,7 +56,7 @@ def test_gpt2_is_tiktokens_own(no_network: Path) -> None:
 @pytest.mark.parametrize("name", ["gpt2", "r50k_base"])
 def test_the_bundled_ones_need_neither_network_nor_cache(no_network: Path, name: str) -> None:
     assert load_encoding(name).name == name
-    assert load_vocabulary(name) == encode.Vocabulary(name, 50257, 50256, "r50k")
+    assert load_vocabulary(name) == encode.Vocabulary(name, 50257, 50256, "r50k", (("<|endoftext|>", 50256),))
     assert list(no_network.iterdir()) == []
 
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from memguard import pressure
 from memguard.errors import ConfigError, InputError, ManifestMismatch, MemguardError, ShardError
 from memguard.records.manifest import Manifest
 from memguard.tokens import job as jobs
@@ -198,10 +199,39 @@ def test_word_caches_are_dropped_when_memory_runs_short(
     monkeypatch.setattr(_Gigatoken, "forget", lambda self: forgotten.append(1) or real(self))
     monkeypatch.setattr(pools, "_FORGET_INTERVAL", 8192)
     monkeypatch.setattr(jobs, "anonymous_memory", lambda: 0)  # nothing at the start of the job
-    monkeypatch.setattr(pools, "anonymous_memory", lambda: 1 << 40)  # far too much ever after
+    monkeypatch.setattr(pools.Pool, "_memory", lambda self: 1 << 40)  # far too much ever after
     tokenize([mixed], tmp_path / "out", block=16384, val_fraction=0, workers=1)
     assert len(forgotten) > 3
     assert read(tmp_path / "out", "train.bin") == expected(mixed.read_bytes().decode())
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_under_pressure_every_worker_starts_afresh_and_fewer_blocks_are_under_way(
+    mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    forgotten: set[int] = set()
+    real = _Gigatoken.forget
+    monkeypatch.setattr(_Gigatoken, "forget", lambda self: forgotten.add(id(self)) or real(self))
+    under_way: list[int] = []
+    oldest = pools.Pool._oldest
+    monkeypatch.setattr(
+        pools.Pool, "_oldest", lambda self, waiting: under_way.append(len(waiting)) or oldest(self, waiting)
+    )
+    seen: list[Progress] = []
+
+    def progress(now: Progress) -> None:
+        seen.append(now)
+        if len(seen) == 10:
+            assert not forgotten
+            assert set(under_way) == {2 * workers}
+            under_way.clear()
+            assert pressure.press().called == 1
+
+    tokenize([mixed], tmp_path / "out", block=4096, val_fraction=0, workers=workers, progress=progress)
+    assert len(forgotten) == workers
+    assert under_way[workers:] and max(under_way[workers:]) == workers  # what was under way then is finished first
+    assert read(tmp_path / "out", "train.bin") == expected(mixed.read_bytes().decode())
+    assert pressure.press().called == 0
 
 
 def test_what_the_callers_code_holds_is_not_the_jobs(
@@ -210,7 +240,7 @@ def test_what_the_callers_code_holds_is_not_the_jobs(
     monkeypatch.setattr(_Gigatoken, "forget", lambda self: pytest.fail("a word cache was dropped"))
     monkeypatch.setattr(pools, "_FORGET_INTERVAL", 0)
     monkeypatch.setattr(jobs, "anonymous_memory", lambda: 1 << 40)
-    monkeypatch.setattr(pools, "anonymous_memory", lambda: 1 << 40)
+    monkeypatch.setattr(pools.Pool, "_memory", lambda self: 1 << 40)
     tokenize([mixed], tmp_path / "out", block=16384)
 
 
@@ -252,7 +282,6 @@ def test_a_pipe_needs_val_fraction_zero(tmp_path: Path) -> None:
         {"encoding": "gpt3"},
         {"engine": "fast"},
         {"max_memory": 1 << 20},
-        {"workers": 500},
     ],
 )
 def test_unusable_options(tmp_path: Path, options: dict[str, Any]) -> None:

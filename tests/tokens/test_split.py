@@ -6,12 +6,13 @@ import random
 import re
 
 import pytest
+import regex
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from memguard.tokens import split
-from memguard.tokens.split import FAMILIES, first_cut, last_cut
-from tests.tokens.patterns import encoding, pieces
+from memguard.tokens.split import FAMILIES, PATTERNS, first_cut, last_cut
+from tests.tokens.patterns import encoding, pattern, pieces
 
 families = pytest.mark.parametrize("family", FAMILIES)
 
@@ -65,6 +66,21 @@ def test_no_cut_changes_a_token_in_very_many_random_texts(family: str) -> None:
     letters = NASTY + [chr(c) for c in range(1, 0x3000) if not 0xD800 <= c < 0xE000]
     for _ in range(150_000):
         assert_exact("".join(generator.choices(letters, k=generator.randint(2, 14))), family)
+
+
+def test_the_installed_tiktoken_spells_its_patterns_in_a_known_way() -> None:
+    for family, spellings in PATTERNS.items():
+        assert pattern(family) in spellings
+
+
+@pytest.mark.parametrize(("family", "spelling"), [(name, one) for name, all in PATTERNS.items() for one in all])
+def test_every_spelling_of_a_pattern_is_cut_by_its_rules(family: str, spelling: str) -> None:
+    compiled, generator = regex.compile(spelling), random.Random(11)
+    for _ in range(1500):
+        text = "".join(generator.choices(NASTY, k=generator.randint(2, 14)))
+        data, whole = text.encode(), compiled.findall(text)
+        for cut in all_cuts(data, family):
+            assert compiled.findall(data[:cut].decode()) + compiled.findall(data[cut:].decode()) == whole, text
 
 
 @families

@@ -74,7 +74,7 @@ subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], env={})
 time.sleep(60)
 """
 IGNORES = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
-SHORT = "import time; time.sleep(0.8)"
+SHORT = "import time; time.sleep(1.5)"
 GROWS = "import time; held = []\nwhile True: held.append(bytearray(b'x') * (1 << 20)); time.sleep(0.001)"
 
 
@@ -146,13 +146,16 @@ def test_goodbye_ends_it_and_leaves_the_script_to_the_watcher(state: Path) -> No
 def test_without_a_backstop_the_tree_is_stopped(state: Path) -> None:
     """Also what a double fork has taken out of it, and what has no mark in its environment."""
     watcher = Watcher(state, SPREADS)
-    until(lambda: len(watcher.tree()) == 3)  # the script, its child, the double fork's grandchild
     children = Path(f"/proc/{watcher.script}/task/{watcher.script}/children")
-    until(lambda: len(children.read_text().split()) == 2)
-    everybody = {*watcher.tree(), *map(int, children.read_text().split())}
-    assert len(everybody) == 4
+
+    def everybody() -> set[int]:
+        return {*watcher.tree(), *map(int, children.read_text().split())}
+
+    # The script and its child, the double fork's grandchild, and a child without the mark.
+    until(lambda: len(watcher.tree()) == 3 and len(everybody()) == 4)
+    tree = everybody()
     _, err = watcher.end()
-    assert not any(alive(pid) for pid in everybody)
+    assert not any(alive(pid) for pid in tree)
     assert f"the guard itself (process {watcher.popen.pid}) died; the script was stopped" in err
     record = watcher.record()
     assert (record.watcher_death, record.exit_code, record.termination_reason) == ("it was stopped", 137, None)
@@ -175,10 +178,14 @@ def test_what_ignores_sigterm_is_killed(state: Path) -> None:
 def test_asked_to_it_leaves_the_script_without_its_fence(state: Path) -> None:
     watcher = Watcher(state, SHORT, on_death="leave", freeze=True)
     limits = Path(f"/proc/{watcher.script}/limits")
-    assert "Max data size             unlimited " not in limits.read_text()
+
+    def is_free() -> bool:
+        status = read_status(watcher.script)
+        return "Max data size             unlimited " in limits.read_text() and bool(status and status.state != "T")
+
+    assert not is_free()
     watcher.popen.kill()
-    until(lambda: (status := read_status(watcher.script)) is not None and status.state != "T")
-    assert "Max data size             unlimited " in limits.read_text()
+    until(is_free)
     _, err = watcher.end()
     assert "the script goes on without a guard" in err
     record = watcher.record()
@@ -188,6 +195,7 @@ def test_asked_to_it_leaves_the_script_without_its_fence(state: Path) -> None:
 def test_a_script_that_has_ended_with_its_watcher(state: Path) -> None:
     watcher = Watcher(state, SLEEPS)
     os.kill(watcher.script, signal.SIGKILL)
+    until(lambda: not alive(watcher.script))
     _, err = watcher.end()
     assert err == "" and watcher.record().watcher_death == "it had ended already"
 

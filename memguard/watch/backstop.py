@@ -10,9 +10,10 @@
 Where its limits lie, `usable` being what all constraints together leave to the tree (100 % of the guard's ladder):
 
     guard freezes     0.97 × usable
-    memory.high       usable + ¼ margin    v2: the brake; page cache gives way first, then every process is slowed down
-    memory.max        usable + margin      v1: whoever needs more sleeps, since the kernel's OOM killer is switched off
-                                           (oom_control); v2: the kernel kills inside the cgroup, and nowhere else
+    the brake         usable × 65/64       v2, memory.high: page cache gives way first, then every process is slowed down
+                                           v1, its only limit: whoever needs more sleeps, since the kernel's OOM killer
+                                           is switched off (oom_control)
+    memory.max        usable + margin      v2: the kernel kills inside the cgroup, and nowhere else
 
 The margin is kernel_margin of --limit, and half of what is kept free below every other constraint, so that the tree
 comes to its own limit before it comes to an outer one: a container's, or the reserve of the machine's memory. Without
@@ -20,7 +21,8 @@ comes to its own limit before it comes to an outer one: a container's, or the re
 measured once at the start would stop a script that the machine has room for.
 
 memory.high lies above what may be used, so that the guard comes first, and well below memory.max, because the kernel's
-penalty grows with the square of the excess (calculate_high_delay in mm/memcontrol.c).
+penalty grows with the square of the excess (calculate_high_delay in mm/memcontrol.c): measured on Linux 6.1 with
+memory.high at 316 MiB, growth of 140 MiB/s fell to 0.6 MiB/s by 4 % above it, and SIGSTOP still took 0.1 s at most.
 Not here: where a cgroup can be made (system/own_cgroup.py), how a scope is asked for (scope.py).
 """
 
@@ -47,6 +49,7 @@ _STEP = 4 * MIB  # smaller changes are not written
 _SLACK = 16 * MIB  # a limit is lowered only this far above what is in use: the kernel would reclaim, or kill, at once
 _REMOVE_WITHIN = 0.5  # seconds; a cgroup is empty as soon as its last process is reaped
 _PAGE = 4096
+_BRAKE = 4 * MIB  # the brake lies at least so much above what may be used; else 1/64 of it
 
 
 def fit(constraints: Iterable[Constraint], *, used: int = 0, kernel: int = 0) -> tuple[int, int] | None:
@@ -67,7 +70,12 @@ def fit(constraints: Iterable[Constraint], *, used: int = 0, kernel: int = 0) ->
         return None
     # The nearer of two limits may have the smaller margin: an outer one's counts half.
     low, top = min(usable), min(maximum)
-    return low + max(0, top - low) // 4, top
+    return low + min(max(0, top - low) // 4, max(_BRAKE, low // 64)), top
+
+
+def _own(size: tuple[int, int], *, v1: bool) -> tuple[int, int]:
+    """Version 1 has one limit, and that is the brake."""
+    return (size[0], size[0]) if v1 else size
 
 
 def choose(
@@ -96,7 +104,7 @@ def _make(kind: str, limit: int | None, reserve: int | None) -> Backstop:
     reader.close()
     if size is None or size[1] < _SMALLEST:
         return Backstop(reason="no limit is known here" if size is None else "hardly any memory is left here")
-    high, maximum = size
+    high, maximum = _own(size, v1=place.kind == "v1")
     if place.kind == "scope":
         return Backstop(place, f"{place.parent}/memguard-{os.getpid()}-{os.urandom(3).hex()}.scope", high, maximum)
     try:
@@ -193,17 +201,29 @@ class Backstop:
         return None
 
     def follow(self, constraints: Iterable[Constraint]) -> None:
-        """Moves the limits to where `constraints` (without the backstop's own) put them now. About 30 µs."""
+        """Moves the limits to where `constraints` (without the backstop's own) put them now. About 30 µs.
+
+        Version 1: what sleeps at the limit while the guard sees room left would sleep for ever; it gets some more. That
+        is memory which the guard does not count, and which the kernel could not take back just then: dirty pages, say.
+        """
         if self.kind == "none" or self._stat is None:
-            return
+            return None
+        constraints = tuple(constraints)
+        if self._v1 and b"under_oom 1" in (read_bytes(f"{self.path}/memory.oom_control") or b""):
+            room = min((c.headroom for c in constraints), default=0)
+            if room > 0:
+                more = self._usage() + min(room, _SLACK)
+                return self._set(more, more)
         stat = parse_flat(self._stat.read() or b"")
         kmem = to_int(read_bytes(f"{self.path}/memory.kmem.usage_in_bytes")) if self._v1 else None
         charges = charges_v1(stat, kmem) if self._v1 else charges_v2(stat)
         size = fit(constraints, used=charges.used, kernel=charges.kernel or 0)
+        size = None if size is None else _own(size, v1=self._v1)
         if size is None or abs(size[1] - (self.limit or 0)) < _STEP:
-            return
+            return None
         if size[1] > (self.limit or 0) or size[1] >= self._usage() + _SLACK:
             self._set(*size)
+        return None
 
     def loosen(self) -> None:
         """Raises the limit for a dump, last words, or a continued run: as far as the outer limits allow.

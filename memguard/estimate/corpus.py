@@ -257,6 +257,8 @@ def _stats(
         raise InputError(f"{inputs[0].path}: no text found", "is the text field empty?", path=inputs[0].path)
     text_tokens, boxed = sum(profile.text_tokens), sum(profile.boxed)
     code_class, width = scan.code_class, width_of(scan.code_class)
+    # Of a sample, the stretches are those that were read: what lies between is as wide as they are, or wider.
+    chunk_width, chunk_wide = scan.stretches(_CHUNK_BYTES) if found.whole else (0.0, 1.0)
     return CorpusStats(
         paths=tuple(item.path for item in inputs),
         bytes=found.size,
@@ -281,6 +283,8 @@ def _stats(
         disk_bytes=sum(item.size or 0 for item in inputs),
         document_stats=found.documents.stats(found.size),
         densest=profile.densest(_CHUNK_BYTES),
+        chunk_width=chunk_width,
+        chunk_wide=chunk_wide,
         largest_files=tuple(sorted(found.file_sizes, reverse=True)[:_LARGEST_FILES]),
         # A text that has any character beyond ASCII may have an emoji where nobody looked.
         longest_piece=scan.longest_piece if scan.longest_piece >= _LONG_PIECE else 0,

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from memguard.errors import InputError
 from memguard.estimate.inputs import Input, check_head, json_text, open_bytes, open_parquet, text_column
-from memguard.estimate.sample import SAMPLE_STRATA, Encode, Files, TokenProfile, boundary, repaired, trimmed
+from memguard.estimate.sample import SAMPLE_STRATA, Encode, Files, TokenProfile, boundary, draw_place, repaired, trimmed
 from memguard.estimate.scan import KIND_LEADS, TextScan, width_of
 from memguard.records.estimate import DocumentStats, Range
 from memguard.tokens.compressed import readable
@@ -162,7 +162,7 @@ def tally_lines(files: Files, draw: random.Random) -> DocumentTally:
 
 def _draw_place(files: Files, index: int, draw: random.Random) -> int:
     low, high = files.size * index // SAMPLE_STRATA, files.size * (index + 1) // SAMPLE_STRATA
-    return low + draw.randrange(max(1, high - low - _WINDOW))
+    return draw_place(low, high, files.size - _WINDOW, draw)
 
 
 def _add_lines_at(tally: DocumentTally, data: bytes, at_start: bool) -> None:

@@ -157,9 +157,10 @@ def loading(text: Text, options: Options) -> tuple[int, int]:
 def _loading_text(text: Text) -> tuple[int, int]:
     first = min(text.read_chars, _TEXT_CHUNK)
     later = min(text.read_chars - first, _TEXT_LATER_CHUNKS * _TEXT_CHUNK) / max(1, text.read_chars)
-    most = first * (_TEXT_PER_CHAR + _TEXT_PER_WIDTH * text.width)
+    width = text.chunk_width or text.width
+    most = first * (_TEXT_PER_CHAR + _TEXT_PER_WIDTH * width)
     most += _TEXT_LATER * later * (text.documents.str_bytes + text.documents.copy_bytes)
-    return round(most), round(min(most, _TEXT_KEPT + _TEXT_KEPT_PER_WIDTH * text.width))
+    return round(most), round(min(most, _TEXT_KEPT + _TEXT_KEPT_PER_WIDTH * width))
 
 
 def pool_shard(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:

@@ -207,6 +207,19 @@ class TextScan:
             Part(chars - head, size - tail, max(self.classes[index:], default=0), size),
         )
 
+    def stretches(self, size: int) -> tuple[float, float]:
+        """Of stretches of at least `size` bytes: bytes per character of their own strs, the share that is not ASCII."""
+        total = chars = wide = 0.0
+        begin_byte = begin_char = code_class = 0
+        for byte_end, char_end, found in zip(self.byte_ends, self.char_ends, self.classes, strict=True):
+            code_class = max(code_class, found)
+            if byte_end - begin_byte >= size or byte_end == self.byte_ends[-1]:
+                chars += char_end - begin_char
+                total += width_of(code_class) * (char_end - begin_char)
+                wide += (code_class > 0) * (char_end - begin_char)
+                begin_byte, begin_char, code_class = byte_end, char_end, 0
+        return (total / chars, wide / chars) if chars else (float(width_of(self.code_class)), 1.0)
+
     def _read_text(self, start: int, end: int) -> str:
         """Reads one block again, as text mode gives it. A file changed since the scan gives what it now holds."""
         index = bisect_right(self.starts, start) - 1

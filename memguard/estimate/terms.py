@@ -87,6 +87,8 @@ class Text:
     densest: float = 1.0  # tokens per byte in the densest stretch of about 1 MB over the average
     largest_files: tuple[int, ...] = ()  # bytes, largest first
     kind: str = "text"  # text | jsonl | parquet: what the script has to read
+    chunk_width: float = 0.0  # bytes per character of an average stretch of 1 MB; 0: that of the whole
+    chunk_wide: float = 1.0  # share of such stretches that are not ASCII
     longest_piece: int = 0  # bytes that the tokenizer cannot take apart
     joined: bool = False  # the file is decompressed on the way: its pieces are joined into one bytes object
 
@@ -151,6 +153,8 @@ def text_of(stats: CorpusStats, bound: str) -> Text:
         densest=stats.densest,
         largest_files=stats.largest_files or (stats.bytes,),
         kind=stats.kind,
+        chunk_width=0.0 if bound == "high" else stats.chunk_width,
+        chunk_wide=1.0 if bound == "high" else stats.chunk_wide,
         longest_piece=stats.longest_piece,
         joined=stats.compressed,
     )
@@ -282,9 +286,9 @@ class Chunk:
         return cls(
             tokens=tokens,
             bytes=round(text.bytes * share),
-            # A chunk is a str of its own, as narrow as its own characters: its slice is nearer to that than the whole.
-            text=round(sum(part.width * part.chars for part in text.slices) * share),
-            copy=round(sum(part.utf8 for part in text.slices) * share),
+            # A chunk is a str of its own, as narrow as its own characters.
+            text=round((text.chunk_width or text.width) * text.read_chars * share),
+            copy=round(text.chunk_wide * sum(part.utf8 for part in text.slices) * share),
             slots=costs.list_slot * tokens,
             ints=round(costs.boxed_int * text.boxed * dense),
         )

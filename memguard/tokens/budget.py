@@ -14,7 +14,8 @@ __all__ = ["BARE_PROCESS", "DEFAULT_MEMORY", "READERS", "Budget", "divide"]
 
 DEFAULT_MEMORY = 256 * MIB
 
-# Anonymous memory, measured with CPython 3.11, numpy 2.4 and gigatoken 0.10 (tests/bench/tokenize.py prints the sum).
+# Anonymous memory, measured with CPython 3.11, numpy 2.4 and gigatoken 0.10 (`python -m tests.bench tokenize memory`
+# prints the sum).
 BARE_PROCESS = 24 * MIB  # interpreter, numpy, the engine's code, the vocabulary, progress display
 # What reading costs beside the blocks, by kind of file or compression: zstd's window (8 MiB at most), xz's dictionary
 # (64 MiB at xz -9), bzip2's block, pyarrow with its buffers.

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from memguard.errors import ConfigError, EngineNotInstalled, InputError
 from memguard.inject import gpt2_files
+from memguard.tokens.download import bounded_downloads, missing_file
 from memguard.tokens.new_letters import holds_new_letters
 from memguard.tokens.split import PATTERNS
 from memguard.tokens.utf8 import Bytes
@@ -28,7 +29,16 @@ if TYPE_CHECKING:
 
     Ids = npt.NDArray[np.uint32]
 
-__all__ = ["BUNDLED", "ENGINES", "Engine", "Vocabulary", "load_encoding", "load_vocabulary", "make_engine"]
+__all__ = [
+    "BUNDLED",
+    "ENGINES",
+    "Engine",
+    "Vocabulary",
+    "drop_encodings",
+    "load_encoding",
+    "load_vocabulary",
+    "make_engine",
+]
 
 BUNDLED = ("gpt2", "r50k_base")
 ENGINES = ("auto", "gigatoken", "tiktoken")
@@ -45,10 +55,6 @@ _GIGATOKEN_PATTERN = {"r50k": "gpt2", "cl100k": "gpt4", "o200k": "o200k"}
 # Where gigatoken is known to give tiktoken's tokens (2 million hard strings each, `python -m tests.bench tokenize
 # exact`): what `auto` may choose it for.
 _GIGATOKEN_EXACT = ("gpt2", "r50k_base", "p50k_base", "p50k_edit", "cl100k_base", "o200k_base", "o200k_harmony")
-
-# Seconds. A machine without a network may leave a name lookup or a connection open for minutes.
-_CONNECT_TIMEOUT = 10.0
-_READ_TIMEOUT = 30.0
 
 
 class Engine(Protocol):
@@ -116,13 +122,13 @@ def load_encoding(name: str) -> tiktoken.Encoding:
     if name not in names:
         raise ConfigError(f"no such encoding: {name!r}", _suggestion(name, names))
     wanted: list[str] = []
-    with _bounded_downloads(wanted):
+    with bounded_downloads(wanted):
         try:
             return tiktoken.get_encoding(name)
         except Exception as error:
             if not wanted:
                 raise InputError(f"cannot load encoding {name}: {error}", path=name) from error
-            raise _missing_file(name, wanted[-1], error) from error
+            raise missing_file(name, wanted[-1], error) from error
 
 
 def make_engine(name: str, engine: str = "auto", *, documents: bool = False) -> Engine:
@@ -290,6 +296,12 @@ def _without_gaps(ranked: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
     return sorted([*ranked, *zip((rank for rank in range(max(ranks)) if rank not in ranks), unused, strict=False)])
 
 
+def drop_encodings() -> None:
+    """Gives back what load_encoding and the making of engines keep for the next time."""
+    load_encoding.cache_clear()
+    _bundled_tokens.cache_clear()
+
+
 @contextmanager
 def _as_file(data: bytes) -> Iterator[str]:
     """A path under which `data` can be read meanwhile; on Linux it touches no disk (a full /tmp is no obstacle)."""
@@ -322,65 +334,3 @@ def _suggestion(name: str, names: list[str]) -> str:
         pass
     close = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.4)
     return f"did you mean {' or '.join(close)}?" if close else f"one of {', '.join(sorted(names))}"
-
-
-def _missing_file(name: str, url: str, error: Exception) -> InputError:
-    import hashlib
-
-    key = hashlib.sha1(url.encode()).hexdigest()
-    reason = str(error) if isinstance(error, (TimeoutError, ValueError)) else type(error).__name__
-    return InputError(
-        f"cannot load encoding {name}: tiktoken could not download {url} ({reason})",
-        f"put that file into a directory under the name {key} and set TIKTOKEN_CACHE_DIR to the directory",
-        path=url,
-    )
-
-
-@contextmanager
-def _bounded_downloads(wanted: list[str]) -> Iterator[None]:
-    """tiktoken's loader with a time limit on its downloads; `wanted` collects the URLs that its cache did not have.
-
-    Only the function that fetches is replaced, and only meanwhile: cache, hashes and file format stay tiktoken's.
-    """
-    import tiktoken.load as loader
-
-    original = loader.read_file
-
-    def read_file(blobpath: str) -> bytes:
-        if not blobpath.startswith(("http://", "https://")):
-            return original(blobpath)
-        wanted.append(blobpath)
-        return _download(blobpath)
-
-    loader.read_file = read_file
-    try:
-        yield
-    finally:
-        loader.read_file = original
-
-
-def _download(url: str) -> bytes:
-    """requests' own timeouts do not cover the name lookup, so the first byte is awaited from another thread."""
-    import queue
-    import threading
-
-    import requests
-
-    answers: queue.SimpleQueue[requests.Response | BaseException] = queue.SimpleQueue()
-
-    def ask() -> None:
-        try:
-            answers.put(requests.get(url, stream=True, timeout=(_CONNECT_TIMEOUT, _READ_TIMEOUT)))
-        except BaseException as error:
-            answers.put(error)
-
-    threading.Thread(target=ask, daemon=True).start()
-    try:
-        answer = answers.get(timeout=_CONNECT_TIMEOUT)
-    except queue.Empty:
-        raise TimeoutError(f"no answer within {_CONNECT_TIMEOUT:.0f} s") from None
-    if isinstance(answer, BaseException):
-        raise answer
-    with answer:
-        answer.raise_for_status()
-        return answer.content

@@ -1,8 +1,8 @@
 """One tokenize job: sources → blocks → ids → shards → manifest.json, with a journal that --resume goes on from.
 
-The calling thread reads and writes, in order; `workers` threads check, encode and narrow; one more waits for the
-disk. At most two blocks per worker are under way, so memory does not depend on the size of the input, and the output
-does not depend on the number of workers or the size of a block.
+The calling thread reads and writes, in order, and encodes a block whenever it would have to wait; `workers` − 1 others
+check, encode and narrow; one more waits for the disk. At most two blocks per worker are under way, so memory does not
+depend on the size of the input, and the output does not depend on the number of workers or the size of a block.
 """
 
 from __future__ import annotations

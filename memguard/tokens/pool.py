@@ -1,6 +1,7 @@
 """Worker threads between reading and writing: blocks in, ids out, in order, never more than a few at a time.
 
-The engines release Python's lock while they work, so threads of one process do, with one vocabulary and no copies.
+The engines release Python's lock while they work, so threads of one process do, with one vocabulary and no copies. The
+thread that reads and writes is one of the workers: on as many cores as workers nobody waits for another's turn.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ class Pool:
         self._statm.close()
 
     def shrink(self) -> None:
-        """From now on: one block per worker under way, and every worker starts its word cache afresh, at once."""
+        """From now on one block per worker is under way; a worker's next block begins with a fresh cache of words."""
         self._pressed += 1
 
     def check(self, sources: list[Source], head: Block) -> Future[None]:

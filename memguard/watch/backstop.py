@@ -201,7 +201,7 @@ class Backstop:
         return None
 
     def follow(self, constraints: Iterable[Constraint]) -> None:
-        """Moves the limits to where `constraints` (without the backstop's own) put them now. About 30 µs.
+        """Moves the limits to where `constraints` (without the backstop's own) put them now. About 45 µs.
 
         Version 1: what sleeps at the limit while the guard sees room left would sleep for ever; it gets some more. That
         is memory which the guard does not count, and which the kernel could not take back just then: dirty pages, say.

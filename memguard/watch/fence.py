@@ -17,8 +17,8 @@ numpy maps 42 MiB, and 40 more for each further BLAS thread (measured: 42.6 at o
 eight idle threads map 67. A process that stands still has the whole headroom: sharing it among idle workers would
 refuse what fits.
 
-Prices: 1.3 µs for statm behind a kept descriptor, 0.7 µs for prlimit(2), per process and look. No privilege is needed
-for processes of the same user; those of another are left alone. A script's own setrlimit is kept: it is the most that
+A look costs 4.4 µs per process: statm behind a kept descriptor, and prlimit(2). No privilege is needed for processes of
+the same user; those of another are left alone. A script's own setrlimit is kept: it is the most that
 the fence restores, and the fence never lies above it.
 
 The kernel compares whole pages, so the low 12 bits of a limit are free: they carry MARK. A forked child inherits its

@@ -103,7 +103,8 @@ class _Watched(Loop):
 
     def finish(self) -> RunRecord:
         overhead = self.notes.overhead()
-        blamed = self.blame() if self.reason is not None else {}
+        missing = "a job that was started without memguard cannot be asked; memguard run SCRIPT names the line"
+        blamed = {"stack_missing": missing} if self.reason is not None else {}
         self.sampler.close()
         code = EXIT_GUARD if self.reason else 128 + self._signal if self._signal else 0
         return self.notes.end(

@@ -131,3 +131,15 @@ def test_tokens_until_a_place_are_interpolated() -> None:
     assert result.text_until(10) == (10, 1)
     assert result.text_until(20) == (30, 3)
     assert result.text_until(30) == (50, 5)
+
+
+def test_a_periodic_text_does_not_resonate_with_the_strata(tmp_path: Path) -> None:
+    """Its period divides a stratum: places at a fixed distance would see the same words again and again."""
+    unit = mixed(8192)[:8192]
+    source, truth = files(tmp_path, unit * 128), len(words(unit * 128))
+    hits = 0
+    for seed in range(20):
+        result = sample_tokens(source, words, cached_int_max=256, draw=random.Random(seed), strata=64)
+        expected = sum(result.tokens)
+        hits += abs(truth - expected) <= result.error(result.tokens) * expected
+    assert hits >= 18

@@ -170,3 +170,12 @@ def test_the_longest_piece_is_found(tmp_path: Path, data: str, longest: int) -> 
     path.write_text(data, encoding="utf-8")
     found = scan_files([str(path)]).longest_piece
     assert longest - 2 * BLOCK_BYTES < found <= longest
+
+
+def test_the_width_of_the_texts_stretches(tmp_path: Path) -> None:
+    """One emoji makes the whole str wide, and one stretch of it."""
+    path = tmp_path / "a.txt"
+    path.write_text("plain words " * 400_000 + "😀", encoding="utf-8")
+    width, wide = scan_files([str(path)]).stretches(1_000_000)
+    assert 1 < width < 2
+    assert 0 < wide < 0.3

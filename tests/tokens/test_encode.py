@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from memguard.errors import ConfigError, EngineNotInstalled, InputError
 from memguard.inject import gpt2_files
-from memguard.tokens import encode
+from memguard.tokens import download, encode
 from memguard.tokens.encode import load_encoding, load_vocabulary, make_engine
 from tests.tokens.patterns import encoding as pattern_encoding
 
@@ -78,7 +78,7 @@ def test_a_lookup_that_never_answers_is_given_up(no_network: Path, monkeypatch: 
 
     release = threading.Event()
     monkeypatch.setattr(requests, "get", lambda *_, **__: release.wait(30))
-    monkeypatch.setattr(encode, "_CONNECT_TIMEOUT", 0.05)
+    monkeypatch.setattr(download, "_CONNECT_TIMEOUT", 0.05)
     with pytest.raises(InputError, match="no answer within"):
         load_encoding("o200k_base")
     release.set()

@@ -32,8 +32,9 @@ __all__ = [
 # half of the 16 bytes to which its slots are rounded. The slot in the outer list is counted apart.
 SMALL_LIST = 72
 # A one-dimensional array beside its data: the object 96, dimensions and strides 32, half of malloc's rounding and its
-# header 16 (numpy 2.4). Fitted to two texts with 187,000 and 343,000 lines: within 8 MB.
-SMALL_ARRAY = 144
+# header 16 (numpy 2.4); the least that malloc gives is 32, which a line of some tokens does not fill: another 10, fitted
+# to eight texts of 20 and 40 MB with some 28,000 lines a MB.
+SMALL_ARRAY = 154
 # encode_ordinary_batch hands every document to a ThreadPoolExecutor at once: a Future, its Condition, lock, deque and
 # work item per document. Measured with CPython 3.11: 1,679 and 1,685 bytes on two texts.
 FUTURE = 1680

@@ -40,9 +40,9 @@ __all__ = [
 ]
 
 # pyarrow decoding a column: buffers of its threads, and what its memory pool keeps of pages, column chunk and table.
-# Fits of parquet_list to 20 and 40 MB of English and 20 MB of 20 languages: 104, 166 and 104 MB beside strs and lists.
-PARQUET_START = 40 * MIB
-PARQUET_PER_BYTE = 3.1
+# Fitted to seven texts of 20 MB and one of 40, read with pandas and pyarrow: within 3 % of the peak.
+PARQUET_START = 34 * MIB
+PARQUET_PER_BYTE = 3.5
 # The same for one row group at a time; fitted to 20 and 40 MB: 54, 68 and 78 MB.
 BATCHES_START = 34 * MIB
 BATCHES_PER_BYTE = 1.2

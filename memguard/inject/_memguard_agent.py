@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # for the type comments below; an `import __future__` would b
     Patch = Callable[[ModuleType], None]
 
 _SIGURG = 23 if sys.platform.startswith("linux") else 16
+_ENOMEM = 12
 _STACK_DESCRIPTOR = 240  # far above what a script's own files use, below every usual limit on open files
 
 _directory = os.path.dirname(__file__)
@@ -97,7 +98,8 @@ def _end():
     """
     faulthandler.unregister(_SIGURG)
     error = getattr(sys, "last_value", None)
-    if not isinstance(error, MemoryError) or type(error).__name__ == "MemoryLimitExceeded" or not _runs:
+    refused = isinstance(error, MemoryError) or getattr(error, "errno", None) == _ENOMEM  # mmap.mmap raises OSError
+    if not refused or type(error).__name__ == "MemoryLimitExceeded" or not _runs:
         return
     frames, trace = [], error.__traceback__
     while trace is not None:

@@ -118,15 +118,24 @@ class _Divider:
     def _divided_text(self, batch: Batch, at: int) -> list[Part]:
         data, place = batch.documents[0], at - batch.offset
         split = "val" if place <= 0 or self.split == "val" else "train"
-        cut = first_cut(data, self.family, place) if split == "train" and self.family and place < len(data) else None
-        if cut is not None and self.specials is not None:
-            cut = self.specials.outside(data, cut)
+        cut = self._first_cut(data, self.family, place) if split == "train" and self.family else None
         parts = [Part(split, [data], batch.starts, batch.ends)]
         if cut is not None and cut < len(data):  # what follows in the next block is val in any case
             head = Part("train", [data[:cut]], batch.starts, False)
             parts, split = [head, Part("val", [data[cut:]], False, batch.ends)], "val"
         self.split = None if batch.ends else split
         return parts
+
+    def _first_cut(self, data: Bytes, family: str, place: int) -> int | None:
+        """The first at or after `place`. One inside of a special token counts as its end, as it does for a block."""
+        if self.specials is None:
+            return first_cut(data, family, place)
+        low = max(1, place - self.specials.longest + 1)
+        while (cut := first_cut(data, family, low)) is not None:
+            if (outside := self.specials.outside(data, cut)) >= place:
+                return outside
+            low = cut + 1
+        return None
 
     def _divided_documents(self, batch: Batch) -> list[Part]:
         splits = self._splits(batch)

@@ -31,7 +31,7 @@ READERS = {
 _MARGIN = 12 * MIB  # what the allocator keeps of freed blocks, and what these figures are off by
 _ENGINE = 32 * MIB  # one gigatoken tokenizer's tables
 _TIKTOKEN = 30 * MIB  # tiktoken's tables, shared by all workers
-_WORKER_FLOOR = 22 * MIB  # cache and blocks of a worker, at least
+_WORKER_FLOOR = 26 * MIB  # cache and blocks of a worker, at least
 _WORKER_GOOD = 40 * MIB  # with less, one more worker forgets its words too often to gain anything: only when asked for
 # Bytes of memory per byte of block, in a worker and in its share of the queue: the bytes themselves (twice while one
 # is read), 4 per id and 2 per id as written, at one id per byte at worst.
@@ -40,8 +40,9 @@ _PER_BLOCK_BYTE = 16
 _PER_PIECE_BYTE = 25
 # tiktoken's ids are a Python list first: 8 + 32 bytes each, and 4 in Rust.
 _PER_TIKTOKEN_BYTE = 48
-# A cache of c bytes peaks at 2.3 c while its hash table doubles (gigatoken 0.10, random words, any size of cache).
-_GROWTH = 2.4
+# A cache of c bytes peaks at 2.3 c while its hash table doubles (gigatoken 0.10, random words, any size of cache); the
+# rest is for what is under way when several threads grow at once.
+_GROWTH = 2.7
 # Bytes that a word cache grows by per byte of text, at worst (random words): memory is looked at once per block.
 _CACHE_PER_BYTE = 11
 

@@ -102,9 +102,14 @@ def ladder_with(
     given = [stage for stage in stages if wanted[stage.action] is not None]
     for low, high in pairwise(given):
         if type(low.at) is type(high.at) and low.at > high.at:
-            lies = f"{low.action} at {_threshold(low)} lies above {high.action} at {_threshold(high)}"
+            lies = f"{_option(low)} {_threshold(low)} lies above {_option(high)} {_threshold(high)}"
             raise ConfigError(lies, "the order is reclaim, flush, dump, abort")
     return tuple(_between(stage, position, stages, given) for position, stage in enumerate(stages))
+
+
+def _option(stage: Stage) -> str:
+    """The stage as its user names it."""
+    return f"--{ABORT if stage.action == FREEZE else stage.action}-at"
 
 
 def _between(stage: Stage, position: int, stages: list[Stage], given: list[Stage]) -> Stage:

@@ -87,6 +87,7 @@ def start(
     """
     reader, writer = os.pipe()
     watcher = os.getpid()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)  # for good in the sentinel, from its first moment on
     pid = os.fork()
     if pid == 0:
         try:
@@ -94,6 +95,7 @@ def start(
             _Watch(directory, mark, backstop_path, on_death, watcher).serve(reader)
         finally:
             os._exit(0)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     os.close(reader)
     return Sentinel(pid, writer)
 
@@ -102,7 +104,6 @@ def _detach(reader: int) -> None:
     """Nothing of the watcher's is kept open but stderr, and nothing that a terminal sends is heard."""
     gc.disable()  # a collection would touch, and so copy, every page
     os.setsid()
-    signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
     os.chdir("/")
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1):

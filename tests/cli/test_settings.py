@@ -137,7 +137,7 @@ def test_memguard_that_is_no_table(tmp_path: Path) -> None:
         ('limit = "lots"', ["--limit", "8 bananas"], "--limit: not a size: '8 bananas'"),
         ("", ["--flush-at", "101%"], "--flush-at: not a share of the limit: '101%'"),
         ("", ["--flush-at", "x%"], "--flush-at: not a share of the limit: 'x%'"),
-        ("", ["--flush-at", "90%", "--dump-at", "80%"], "flush at 90% lies above dump at 80%"),
+        ("", ["--flush-at", "90%", "--dump-at", "80%"], "--flush-at 90% lies above --dump-at 80%"),
     ],
 )
 def test_a_value_that_cannot_be_used(tmp_path: Path, text: str, words: list[str], place: str) -> None:

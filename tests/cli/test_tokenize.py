@@ -44,7 +44,7 @@ def test_the_usual_call(text: Path, capsys: pytest.CaptureFixture[str], english:
 
 
 def test_workers_that_do_not_fit_are_left_out_and_it_says_so(text: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["tokenize", "input.txt", "-o", "data", "--workers", "16", "--max-memory", "150M"]) == 0
+    assert main(["tokenize", "input.txt", "-o", "data", "--workers", "16", "--max-memory", "155M"]) == 0
     assert "note: 16 workers asked for, 2 fit into --max-memory" in capsys.readouterr().err
     assert main(["tokenize", "input.txt", "-o", "data", "--workers", "2", "--overwrite"]) == 0
     assert "note" not in capsys.readouterr().err

@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from memguard.system.open_files import read_positions
+from memguard.system.proc import read_stat, read_status
 from memguard.units import MIB
-from memguard.watch.forecast import Point, Track, forecast, observe
+from memguard.watch.forecast import Point, Track, forecast, observe, period
 from tests.terminals import Terminal
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
@@ -74,7 +77,7 @@ def test_one_that_fits_is_left_alone(keeps: list[str], environment: dict[str, st
 
 
 def test_a_progress_line_for_a_script_that_prints_nothing(keeps: list[str], environment: dict[str, str]) -> None:
-    with Terminal([*RUN, "--limit", "1GiB", *keeps, "0.025"], env=environment) as terminal:
+    with Terminal([*RUN, "--limit", "1GiB", *keeps, "0.04"], env=environment) as terminal:
         assert terminal.end(60) == 0
     assert " of train.txt, " in terminal.output and "the end is reached in " in terminal.output
     lines = terminal.screen.lines
@@ -85,7 +88,7 @@ def test_a_progress_line_for_a_script_that_prints_nothing(keeps: list[str], envi
 def test_none_for_a_script_that_prints(keeps: list[str], environment: dict[str, str]) -> None:
     script = Path(keeps[0])
     script.write_text(script.read_text().replace("kept.append", "print(len(kept) + 1, 'MiB read'); kept.append"))
-    with Terminal([*RUN, "--limit", "1GiB", *keeps, "0.025"], env=environment) as terminal:
+    with Terminal([*RUN, "--limit", "1GiB", *keeps, "0.04"], env=environment) as terminal:
         assert terminal.end(60) == 0
     lines = terminal.screen.lines
     assert lines[:-1] == [f"{n} MiB read" for n in range(1, 51)], lines
@@ -93,18 +96,11 @@ def test_none_for_a_script_that_prints(keeps: list[str], environment: dict[str, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("share", [0.15])
-def test_a_chunked_list_over_134_mb(share: float, vocabulary: str, environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_chunked_list_over_134_mb(vocabulary: str, environment: dict[str, str], tmp_path: Path) -> None:
     """Watched from outside, as the guard does: from 15 % of the input on within 10 % of the peak it has in the end."""
-    from memguard.system.open_files import read_positions
-    from memguard.system.proc import read_stat, read_status
-    from memguard.watch.forecast import period
-
     corpus = Path.home() / ".cache/memguard-corpus/corpus_en.txt"
     if not corpus.exists():
         pytest.skip("no corpus of 134 MB here")
-    import time
-
     size = corpus.stat().st_size
     environment = {**environment, "TIKTOKEN_CACHE_DIR": vocabulary}
     track, said, peak = Track(), [], 0
@@ -120,7 +116,7 @@ def test_a_chunked_list_over_134_mb(share: float, vocabulary: str, environment: 
             for path, position, _ in read_positions([stat.process], {str(corpus): size}):
                 track = observe(track, Point(now, path, position, size, used))
                 predicted = forecast(track, None)
-                if position >= share * size:
+                if position >= 0.15 * size:
                     said.append(predicted.peak if predicted else None)
             time.sleep(period(now))
     assert process.returncode == 0 and len(said) > 30

@@ -80,6 +80,7 @@ def test_it_tells_where_it_is_and_ends_it(command: list[str], environment: dict[
     assert recorded(tmp_path)[0] == "memory"
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it(command: list[str], environment: dict[str, str]) -> None:
     with Terminal(command, env=environment) as terminal:
         terminal.wait_for(PROMPT)

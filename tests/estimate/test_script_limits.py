@@ -45,7 +45,7 @@ DIRECTORIES = {
     "sink_with_limit",
     "walrus_pathlib",
 }
-JSONL = {"hf_map", "jsonl_comprehension", "jsonl_texts", "pool_prealloc_shard"}
+JSONL = {"batched_documents", "hf_map", "jsonl_comprehension", "jsonl_texts", "pool_prealloc_shard"}
 PARQUET = {"pandas_parquet", "parquet_batches"}
 
 

@@ -49,5 +49,5 @@ def test_more_workers_than_fit_become_fewer(engine: str) -> None:
 
 def test_what_the_hint_says_is_enough() -> None:
     for workers in (1, 2, 7):
-        budget = divide(workers * 54 * MIB + 36 * MIB, workers, 1, "gigatoken")
+        budget = divide(workers * 58 * MIB + 36 * MIB, workers, 1, "gigatoken")
         assert budget.workers == workers

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from memguard.errors import ConfigError
@@ -31,8 +31,9 @@ def read(directory: Path) -> list[int]:
     return [int(id) for name in names for id in np.fromfile(directory / name, dtype="<u2")]
 
 
+@example(text=f"{EOT}<|endof{EOT}{EOT}", block=1, fraction=0.3, workers=1)
 @given(text=texts, block=st.integers(1, 40), fraction=st.sampled_from([0.0, 0.3]), workers=st.integers(1, 2))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_text(tmp_path: Path, text: str, block: int, fraction: float, workers: int) -> None:
     (tmp_path / "t.txt").write_bytes(text.encode())
     out, options = tmp_path / "out", {"val_fraction": fraction, "allow_special": EOT, "overwrite": True}

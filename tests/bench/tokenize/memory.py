@@ -1,6 +1,6 @@
 """Peak anonymous memory of memguard tokenize on texts that are hard on it, from outside: all below --max-memory.
 
-python -m tests.bench tokenize memory [FILE…] [--max-memory 256M] [--workers 1 2 16]
+python -m tests.bench tokenize memory [FILE…] [--texts …] [--max-memory 256M] [--workers 1 2 16]
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("file", type=Path, nargs="*", help="real texts, beside the made ones")
     parser.add_argument("--max-memory", default="256M")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 16])
+    parser.add_argument("--texts", nargs="*", choices=sorted(TEXTS), default=sorted(TEXTS), help="of the made ones")
     parser.add_argument("--scratch", type=Path)
     arguments = parser.parse_args(argv)
     limit, worst = parse_size(arguments.max_memory), 0
@@ -30,7 +31,9 @@ def main(argv: list[str]) -> int:
         scratch = Path(name)
         environment = vocabulary(scratch)
         texts: list[tuple[str, Path, tuple[str, ...]]] = [(path.name, path, ()) for path in arguments.file]
-        texts += [(text, scratch / "text", options) for text, (_, _, options) in TEXTS.items()]
+        texts += [
+            (text, scratch / "text", options) for text, (_, _, options) in TEXTS.items() if text in arguments.texts
+        ]
         for text, path, options in texts:
             if text in TEXTS:
                 how, size, _ = TEXTS[text]

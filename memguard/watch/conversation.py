@@ -36,18 +36,9 @@ class Conversation:
         self._told = 0
         self._awaited: dict[tuple[int, int], tuple[Process, float]] = {}  # (pid, number) → when it was asked
 
-    def ask(
-        self,
-        process: Process,
-        *do: str,
-        within: float,
-        headroom: int | None = None,
-        salvage: str | None = None,
-        message: str = "",
-    ) -> int | None:
-        """The ask's number; None where no agent listens."""
-        directory = self._journal.directory
-        return ask(directory, process, *do, within=within, headroom=headroom, salvage=salvage, message=message)
+    def ask(self, process: Process, *do: str, **order: Any) -> int | None:
+        """asks.ask in this run: the ask's number; None where no agent listens."""
+        return ask(self._journal.directory, process, *do, **order)
 
     def ask_largest(
         self,

@@ -97,7 +97,7 @@ def _end():
     caught may be the guard's doing (its fence): it is told, with the stack that it came from.
     """
     faulthandler.unregister(_SIGURG)
-    error = getattr(sys, "last_value", None)
+    error = getattr(sys, "last_value", None)  # type: Any
     refused = isinstance(error, MemoryError) or getattr(error, "errno", None) == _ENOMEM  # mmap.mmap raises OSError
     if not refused or type(error).__name__ == "MemoryLimitExceeded" or not _runs:
         return

@@ -26,6 +26,7 @@ _FALLBACK_ANONYMOUS = 35 * MIB
 _FALLBACK_PEAK = 64 * MIB
 
 _TIMEOUT = 20.0  # seconds
+_TIMING_TIMEOUT = 10.0  # encoding some 400 KB takes 0.1 on a quiet machine
 
 # As a script does it, with tiktoken's own loader (its peak is part of the script's); the vocabulary that ships with
 # memguard is put under it where that is the one, so that no network is needed and no cache written.
@@ -59,7 +60,7 @@ def seconds(paths, offsets, lengths):
     return time.perf_counter() - started
 numpy.array(encoding.encode_ordinary("The first words of a text. " * 4000), dtype=numpy.uint32)
 print("ready", flush=True)
-for line in sys.stdin:
+for line in iter(sys.stdin.readline, ""):
     command, *words = line.rstrip("\\n").split("\\t")
     if command == "time":
         print(seconds(words[0::3], words[1::3], words[2::3]), flush=True)
@@ -141,20 +142,20 @@ class BaselineProbe:
         if any("\t" in word or "\n" in word for word in words):  # a path that this protocol cannot carry
             return None
         try:
-            seconds = float(self._answer("\t".join(("time", *words))))
+            seconds = float(self._answer("\t".join(("time", *words)), _TIMING_TIMEOUT))
             size = sum(max(0, min(length, os.path.getsize(path) - offset)) for path, offset, length in pieces)
         except (OSError, ValueError):
             return None
         return size / seconds if seconds > 0 else None
 
-    def _answer(self, request: str) -> str:
+    def _answer(self, request: str, timeout: float = _TIMEOUT) -> str:
         process = self._process
         if process is None or process.stdin is None:
             return ""
         with contextlib.suppress(OSError):
             process.stdin.write(os.fsencode(request) + b"\n")
             process.stdin.flush()
-        return self._line(_TIMEOUT)
+        return self._line(timeout)
 
     def _status(self) -> Status | None:
         return read_status(self._process.pid) if self._process else None

@@ -32,7 +32,7 @@ __all__ = [
 # half of the 16 bytes to which its slots are rounded. The slot in the outer list is counted apart.
 SMALL_LIST = 72
 # A one-dimensional array beside its data: the object 96, dimensions and strides 32, half of malloc's rounding and its
-# header 16 (numpy 2.4); the least that malloc gives is 32, which a line of some tokens does not fill: another 10, fitted
+# header 16 (numpy 2.4); the least that malloc gives is 32, which a line of some tokens does not fill: 10 more, fitted
 # to eight texts of 20 and 40 MB with some 28,000 lines a MB.
 SMALL_ARRAY = 154
 # encode_ordinary_batch hands every document to a ThreadPoolExecutor at once: a Future, its Condition, lock, deque and

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from memguard.errors import ConfigError
 from memguard.units import KIB, MIB, format_size
 
-__all__ = ["BARE_PROCESS", "DEFAULT_MEMORY", "READERS", "Budget", "divide"]
+__all__ = ["BARE_PROCESS", "DEFAULT_MEMORY", "READERS", "Budget", "divide", "least_memory", "lowered_mark"]
 
 DEFAULT_MEMORY = 256 * MIB
 
@@ -45,6 +45,9 @@ _PER_TIKTOKEN_BYTE = 48
 _GROWTH = 2.7
 # Bytes that a word cache grows by per byte of text, at worst (random words): memory is looked at once per block.
 _CACHE_PER_BYTE = 11
+# A cache of words is never asked to be smaller, however short memory is: it is what a job of the least memory has, and
+# holds the words of 600 KiB of the worst text.
+_CACHE_FLOOR = 6 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class Budget:
     block: int  # bytes of text per task
     longest_piece: int  # bytes without a place to cut, at most
     forget_at: int  # anonymous memory at which a word cache is dropped, in a process that holds nothing else
+    forget_floor: int  # what memory pressure may lower that to
 
 
 def divide(
@@ -66,8 +70,7 @@ def divide(
 
     Raises ConfigError where `max_memory` does not hold one worker.
     """
-    per_engine, process = (_ENGINE, BARE_PROCESS) if engine == "gigatoken" else (0, BARE_PROCESS + _TIKTOKEN)
-    process += reader
+    process, per_engine = _bare(engine, reader)
     least, shared = per_engine + _WORKER_FLOOR, process + _MARGIN
     possible = (max_memory - shared) // least
     if possible < 1:
@@ -81,10 +84,31 @@ def divide(
     per_byte = _PER_BLOCK_BYTE if engine == "gigatoken" else _PER_BLOCK_BYTE + _PER_TIKTOKEN_BYTE
     chosen = block or max(64 * KIB, min(MIB // 2, spare // 8 // per_byte))
     cache = max(0, round((spare - chosen * per_byte) / _GROWTH) - chosen * _CACHE_PER_BYTE)
+    forget_at = process + workers * (per_engine + cache)
     return Budget(
         max_memory=max_memory,
         workers=workers,
         block=chosen,
         longest_piece=max(chosen, spare // _PER_PIECE_BYTE),
-        forget_at=process + workers * (per_engine + cache),
+        forget_at=forget_at,
+        forget_floor=min(forget_at, process + workers * (per_engine + _CACHE_FLOOR)),
     )
+
+
+def least_memory(engine: str, reader: int = 0) -> int:
+    """The smallest `max_memory`, in bytes, that holds a job: one worker."""
+    process, per_engine = _bare(engine, reader)
+    return process + _MARGIN + per_engine + _WORKER_FLOOR
+
+
+def lowered_mark(mark: int, memory: int, floor: int) -> int:
+    """The mark at which word caches are dropped, after somebody has asked for memory while `memory` was in use: what
+    the job had then was too much, so that it shall not come near it again."""
+    return min(mark, max(floor, memory * 3 // 4))
+
+
+def _bare(engine: str, reader: int) -> tuple[int, int]:
+    """Anonymous memory without any text: of the process, and of each worker's engine."""
+    if engine == "gigatoken":
+        return BARE_PROCESS + reader, _ENGINE
+    return BARE_PROCESS + _TIKTOKEN + reader, 0

@@ -61,6 +61,7 @@ def tokenize(
     engine: str = "auto",
     workers: int | None = None,
     max_memory: int = budgets.DEFAULT_MEMORY,
+    room: int | None = None,
     resume: bool = False,
     overwrite: bool = False,
     block: int | None = None,
@@ -72,12 +73,14 @@ def tokenize(
     `options` are the fields of memguard.tokens.options.Options: encoding, format, documents, val_fraction, eot, errors
     and so on; what they mean for the tokens is the same for any `engine`, `workers`, `max_memory` and `block` (bytes
     of text per task). `max_memory`, in bytes, bounds this process's anonymous memory, not counting what your own code
-    holds when the job begins.
+    holds when the job begins; `room`, where it is smaller, is what the machine leaves: the job keeps to it, too, as far
+    as one worker can.
 
     When the job fails or is interrupted, what a checkpoint covers stays in `out`, and the same call with `resume`
     goes on from there; nothing else is left behind. Raises a MemguardError.
     """
     job = _Job([os.fspath(path) for path in paths], Options(**options), engine, progress)
+    job.room = room
     return job.run(os.fspath(out), max_memory, workers, block, resume=resume, overwrite=overwrite)
 
 
@@ -115,6 +118,7 @@ class _Job:
         self.started = time.monotonic()
         self.done = self.before = self.invalid_bytes = self.skipped = self.blocks_done = 0
         self.engine_name, self.workers = "", 1
+        self.room: int | None = None
         self.inputs: list[InputFile] = []
         self.after = Start()
 
@@ -203,6 +207,8 @@ class _Job:
         engine = make_engine(self.vocabulary.name, self.engine_asked, documents=self._many_documents())
         self.engine_name = engine.name
         extra = max((budgets.READERS.get(s.compression or s.kind, 0) for s in self.sources), default=0)
+        if self.room is not None and self.room < max_memory:
+            max_memory = min(max_memory, max(self.room, budgets.least_memory(engine.name, extra)))
         budget = budgets.divide(max_memory, workers, _cores(), engine.name, block, extra)
         self.workers = budget.workers
         return budget, engine

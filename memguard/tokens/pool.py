@@ -105,6 +105,7 @@ class Pool:
     def __init__(self, task: Task, first: Engine, budget: budgets.Budget, own: int) -> None:
         """`own`: bytes that the caller's own code held before the job."""
         self._task, self._budget, self._own = task, budget, own
+        self._mark = budget.forget_at + own  # anonymous memory at which word caches are dropped
         self._spare = [first]  # the engine that was made to learn its name serves the first worker
         others = budget.workers - 1  # the calling thread is a worker, too
         self._threads = ThreadPoolExecutor(others, thread_name_prefix="memguard-encode") if others else None
@@ -121,7 +122,11 @@ class Pool:
         self._statm.close()
 
     def shrink(self) -> None:
-        """From now on one block per worker is under way; a worker's next block begins with a fresh cache of words."""
+        """From now on one block per worker is under way, and the caches of words stay smaller than they were; a
+        worker's next block begins with a fresh one."""
+        memory = self._memory()
+        if memory is not None:
+            self._mark = budgets.lowered_mark(self._mark, memory, self._budget.forget_floor + self._own)
         self._pressed += 1
 
     def check(self, sources: list[Source], head: Block) -> Future[None]:
@@ -214,7 +219,7 @@ class Pool:
         return engine
 
     def _watch_memory(self, engine: Engine, size: int) -> int | None:
-        """Anonymous memory of the process. Beyond the budget's mark it is brought down: first what the allocator keeps
+        """Anonymous memory of the process. Beyond the mark it is brought down: first what the allocator keeps
         of freed blocks goes back to the kernel, then, if that is not enough, this worker's word cache is dropped."""
         memory = self._memory()
         if self._local.pressed != self._pressed:
@@ -223,7 +228,7 @@ class Pool:
             trim_heap()
             return self._memory()
         self._local.since += size
-        mark = self._budget.forget_at + self._own
+        mark = self._mark
         if memory is None or memory <= mark or self._local.since < _FORGET_INTERVAL:
             return memory
         self._local.since = 0

@@ -10,7 +10,7 @@
 Where its limits lie, `usable` being what all constraints together leave to the tree (100 % of the guard's ladder):
 
     guard freezes     0.97 × usable
-    the brake         usable × 65/64       v2, memory.high: page cache gives way first, then every process is slowed down
+    the brake         usable × 65/64       v2, memory.high: page cache gives way first, then all are slowed down
                                            v1, its only limit: whoever needs more sleeps, since the kernel's OOM killer
                                            is switched off (oom_control)
     memory.max        usable + margin      v2: the kernel kills inside the cgroup, and nowhere else

@@ -17,7 +17,8 @@ from memguard.records.estimate import Estimate
 @pytest.fixture(autouse=True)
 def quick_baseline(monkeypatch: pytest.MonkeyPatch) -> None:
     """A real child, but a bare Python: its size is not what is tested here."""
-    monkeypatch.setattr(baseline, "_PROGRAM", "import sys; print('ready', flush=True); sys.stdin.read()")
+    program = "import sys; print('ready', flush=True)\nfor line in sys.stdin: print(0.1, flush=True)"
+    monkeypatch.setattr(baseline, "_PROGRAM", program)
     monkeypatch.setenv("COLUMNS", "100")
 
 

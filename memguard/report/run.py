@@ -22,6 +22,8 @@ def summary(record: RunRecord) -> str:
     of = f" of {format_size(limit.value)} that it may use" if limit else ""
     if record.exit_code is None:
         return f"memguard: {name} was still running when its journal ended; peak so far {format_size(record.peak)}{of}"
+    if record.watcher_death is not None:
+        return f"memguard: the guard of {name} was itself killed; as for the script: {record.watcher_death}"
     if record.termination_reason == "hang":
         return f"memguard: stopped {name}, which would have waited for ever: {_last_reason(record)}"
     if record.termination_reason == "forecast" and _stopped(record):

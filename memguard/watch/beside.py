@@ -17,7 +17,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from memguard.system.cgroup import find_memory_cgroups
 from memguard.system.proc import Process, read_children, read_cmdline, read_process
@@ -60,7 +60,7 @@ class _Pipe:
 class _Beside(Loop):
     raised = 0
     _quiet_until = 0.0
-    _bounds: dict[str, int] = {}  # source of a constraint → bytes used there before it is over all the same
+    _bounds: Mapping[str, int] = {}  # source of a constraint → bytes used there before it is over all the same
 
     def on_signal(self, number: int, from_terminal: bool) -> None:
         self.given_up = True

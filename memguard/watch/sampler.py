@@ -32,6 +32,7 @@ from memguard.system.proc import Process, read_rollup, read_status, read_tree
 from memguard.units import MIB
 from memguard.watch.policy import Sample
 from memguard.watch.root import watchers
+from memguard.watch.shared_memory import SharedMemory
 
 __all__ = ["Sampler"]
 
@@ -106,6 +107,7 @@ class Sampler:
         self._tree = 0  # at the last measurement
         self._base = 0  # Σ resident then
         self._own_cgroup = own_cgroup
+        self._shared = None if own_cgroup else SharedMemory()  # a cgroup of its own is charged for it
         self._own_stat = KeptFile(f"{own_cgroup}/memory.stat") if own_cgroup else None
         self._usage: dict[str, KeptFile] = {}  # by cgroup directory: everything that counts there, page cache too
         self._usage_base = self._usage_last = 0
@@ -142,7 +144,7 @@ class Sampler:
         if (self._read_loadavg() and hurry) or changed:
             self._walk(now)
             resident, _ = self._read_members()
-        growth = max(resident - self._base, usage - self._usage_base)
+        growth = max(resident - self._base, usage - self._usage_base, self._shared.growth() if self._shared else 0)
         due = now - self._measured >= period or growth >= max(MIB, self._headroom // 8)
         peak = self._tree + resident - self._base > self.peak * _PEAK_RATIO + MIB
         return self.measure(now) if due or peak else None
@@ -156,12 +158,13 @@ class Sampler:
         summed = self._sum()
         if exact or self._is_new_peak(summed, now):
             self._read_pss(summed, now)
-        charged = self._read_charged()
-        constraints = self._limits.read(max(charged, self._without_double(summed)))
+        charged, written = self._read_charged(), self._read_written()
+        tree = max(charged, self._without_double(summed) + written)
+        constraints = self._limits.read(tree)
         if not exact and self._is_worth_pss(constraints, now):
             self._read_pss(summed, now)
-            constraints = self._limits.read(max(charged, self._without_double(summed)))
-        tree = max(charged, self._without_double(summed))
+            tree = max(charged, self._without_double(summed) + written)
+            constraints = self._limits.read(tree)
         self._near = any(constraint.fraction >= _NEAR for constraint in constraints)
         self._headroom = min((max(0, c.headroom) for c in constraints), default=0)
         self._keep_usage(constraints)
@@ -282,6 +285,13 @@ class Sampler:
                 member.shmem = (status.rss_shmem or 0) if status else 0
                 member.shared_then = member.shared
         return sum(member.own for member in self._members.values())
+
+    def _read_written(self) -> int:
+        """Bytes of the tree's files in /dev/shm that are in none of its processes."""
+        if self._shared is None:
+            return 0
+        mapped = sum(member.shmem for member in self._members.values())
+        return max(0, self._shared.size(self.processes) - mapped)
 
     def _without_double(self, summed: int) -> int:
         return max(0, summed - self._shared_twice) if len(self._members) > 1 else summed

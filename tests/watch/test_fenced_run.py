@@ -83,7 +83,7 @@ def test_the_forecast_warns_and_stops_only_when_asked(tmp_path: Path) -> None:
     notes: list[str] = []
     record = run(tmp_path, READER, str(text), notes=notes, limit=48 * MIB)
     assert record.exit_code == 75 and record.termination_reason == "memory"
-    assert [decision.action for decision in record.decisions][0] == "notice"
+    assert record.decisions[0].action == "notice"
     assert "of text.txt" in notes[0] and "the limit is reached at" in notes[0]
     assert record.forecast is not None and record.forecast.peak > 48 * MIB
     stopped = run(tmp_path, READER, str(text), limit=48 * MIB, policy=Policy(abort_on_forecast=True))

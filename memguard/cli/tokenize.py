@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from memguard.cli.output import terminal_width, use_color, write_json
 from memguard.errors import ConfigError, MemoryLimitExceeded
 from memguard.records.manifest import Manifest
-from memguard.units import MIB, format_count, format_duration, format_rate, format_size, parse_size
+from memguard.units import format_count, format_duration, format_rate, format_size, parse_size
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from memguard.tokens.job import Progress
 
 __all__ = ["add_arguments", "main"]
-
-_WATCHER = 16 * MIB  # the guard's own process, at most
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -133,13 +131,7 @@ def main(arguments: argparse.Namespace) -> int:
         raise ConfigError("--resume and --overwrite exclude each other", "give one of them")
     options = _options(arguments)
     max_memory = parse_size(arguments.max_memory, total=_total_memory())
-    room = _room()
-    if room is not None and room < max_memory and not arguments.quiet:
-        print(
-            f"note: this machine's limits leave the job {format_size(room)}, less than --max-memory "
-            f"{format_size(max_memory)}: it keeps to that",
-            file=sys.stderr,
-        )
+    room = _room(max_memory, arguments.quiet)
     show = _Display(arguments.quiet)
     try:
         with _guard(arguments), _signals_unwind(), show.live() as progress:
@@ -220,17 +212,15 @@ def _default_directory(first: str) -> str:
     return (stem or "text") + "_tokens"
 
 
-def _room() -> int | None:
-    """Anonymous memory, in bytes, that the limits here leave for this process, the watcher beside it taken off. A tenth
-    stays free, for the guard acts before a limit is reached; None where no limit can be read."""
-    from memguard.system.proc import read_status
-    from memguard.watch.guard import headroom
+def _room(max_memory: int, quiet: bool) -> int | None:
+    """What the machine leaves, read before the guard sets limits of its own; said where it is less than asked for."""
+    from memguard.tokens.room import read_room
 
-    left = headroom()
-    if left is None:
-        return None
-    status = read_status(os.getpid())
-    return max(0, (left + ((status.rss_anon or 0) if status else 0)) * 9 // 10 - _WATCHER)
+    room = read_room()
+    if room is not None and room < max_memory and not quiet:
+        sizes = f"{format_size(room)}, less than --max-memory {format_size(max_memory)}"
+        print(f"note: the limits here leave the job {sizes}: it keeps to that", file=sys.stderr)
+    return room
 
 
 def _total_memory() -> int | None:

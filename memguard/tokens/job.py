@@ -28,6 +28,7 @@ from memguard.tokens.journal import Checkpoint
 from memguard.tokens.manifest import write_manifest
 from memguard.tokens.options import Options
 from memguard.tokens.pool import Encoded, Pool, Task, anonymous_memory
+from memguard.tokens.room import read_room
 from memguard.tokens.source import find_sources
 from memguard.tokens.writer import Layout, Output, free_space
 from memguard.units import format_size
@@ -73,8 +74,8 @@ def tokenize(
     `options` are the fields of memguard.tokens.options.Options: encoding, format, documents, val_fraction, eot, errors
     and so on; what they mean for the tokens is the same for any `engine`, `workers`, `max_memory` and `block` (bytes
     of text per task). `max_memory`, in bytes, bounds this process's anonymous memory, not counting what your own code
-    holds when the job begins; `room`, where it is smaller, is what the machine leaves: the job keeps to it, too, as far
-    as one worker can.
+    holds when the job begins. Where the machine's limits leave less (`room`, if the caller has read it already), the
+    job keeps to that, as far as one worker can.
 
     When the job fails or is interrupted, what a checkpoint covers stays in `out`, and the same call with `resume`
     goes on from there; nothing else is left behind. Raises a MemguardError.
@@ -207,8 +208,9 @@ class _Job:
         engine = make_engine(self.vocabulary.name, self.engine_asked, documents=self._many_documents())
         self.engine_name = engine.name
         extra = max((budgets.READERS.get(s.compression or s.kind, 0) for s in self.sources), default=0)
-        if self.room is not None and self.room < max_memory:
-            max_memory = min(max_memory, max(self.room, budgets.least_memory(engine.name, extra)))
+        room = read_room() if self.room is None else self.room
+        if room is not None and room < max_memory:
+            max_memory = min(max_memory, max(room, budgets.least_memory(engine.name, extra)))
         budget = budgets.divide(max_memory, workers, _cores(), engine.name, block, extra)
         self.workers = budget.workers
         return budget, engine

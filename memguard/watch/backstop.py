@@ -212,7 +212,7 @@ class Backstop:
         if self._v1 and b"under_oom 1" in (read_bytes(f"{self.path}/memory.oom_control") or b""):
             room = min((c.headroom for c in constraints), default=0)
             if room > 0:
-                more = self._usage() + min(room, _SLACK)
+                more = self._usage() + min(room, _BRAKE)
                 return self._set(more, more)
         stat = parse_flat(self._stat.read() or b"")
         kmem = to_int(read_bytes(f"{self.path}/memory.kmem.usage_in_bytes")) if self._v1 else None

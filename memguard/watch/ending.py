@@ -28,10 +28,10 @@ from memguard.watch.sampler import Sampler
 
 __all__ = ["Ending"]
 
-_STACKS_WITHIN = 0.5  # seconds for the stacks of all processes together
+_STACKS_WITHIN = 0.3  # seconds for the stacks of all processes together
 _LOOK_WITHIN = 0.2  # for the stack and the look of the largest one; 13 ms were measured on a list of 50 M ints
 _SALVAGE_WITHIN = 60.0  # the script stands still meanwhile, and --salvage was asked for
-_SPEECH = 1.5  # from the raise on: 7–46 ms were measured, and a `finally` may write a file
+_SPEECH = 1.2  # from the raise on: 7–46 ms were measured, and a `finally` may write a file
 _GRACE = 0.5  # from SIGTERM to SIGKILL
 _LAST_WORDS = 8 << 20  # bytes that the tree may always take while it is let run for its last words
 

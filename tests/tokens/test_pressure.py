@@ -85,7 +85,7 @@ def test_after_a_press_caches_are_dropped_at_three_quarters_of_what_was_in_use(
 
     tokenize([text], tmp_path / "out", block=8192, workers=1, val_fraction=0, max_memory=4 * GIB, progress=progress)
     assert forgotten[:3] == [10, 20, 21]
-    assert len(forgotten) == blocks[0] - 19 + (forgotten[-1] == blocks[0]) - 1 + 1 or len(forgotten) > 20
+    assert len(forgotten) > 20  # and so on with every block, since nothing helps here
     ids = np.fromfile(tmp_path / "out" / "train.bin", np.uint16).tolist()
     assert ids == load_encoding("gpt2").encode_ordinary(text.read_text())
 
@@ -96,7 +96,7 @@ def test_a_job_keeps_to_the_room_that_is_left(text: Path, tmp_path: Path) -> Non
         tokenize([text], tmp_path / name, workers=8, progress=seen.append, **memory)
         return seen[-1].workers
 
-    assert workers("much", max_memory=GIB) == 8
+    assert workers("much", max_memory=GIB, room=2 * GIB) == 8
     assert workers("room", max_memory=GIB, room=160 * MIB) == workers("told", max_memory=160 * MIB) == 2
     assert workers("more room", max_memory=160 * MIB, room=GIB) == 2
     assert workers("no room", max_memory=DEFAULT_MEMORY, room=0) == 1  # as little as a job can do with, and tries
@@ -129,7 +129,7 @@ with memguard.guard():
 def test_two_gigabytes_allowed_in_a_box_of_300_mib(
     random_words: tuple[Path, list[str]], tmp_path: Path, way: str
 ) -> None:
-    """The command sees the limit beforehand; the library's job learns of it when the guard asks for memory."""
+    """Either sees the limit beforehand, and gives back memory when the guard asks for it."""
     path, expected = random_words
     out, kills = str(tmp_path / "out"), machine_oom_kills()
     command = [sys.executable, "-m", "memguard", "tokenize", str(path), "-o", out, "--max-memory", "2G", "--json"]

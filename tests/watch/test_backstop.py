@@ -207,8 +207,8 @@ def test_nothing_sleeps_while_the_guard_sees_room(v1: Backstop) -> None:
     v1.follow([limit(64 * MIB, used=70 * MIB)])
     assert v1.limit == 68 * MIB
     v1.follow([limit(64 * MIB, used=10 * MIB)])
-    assert v1.limit == number(v1.path, "memory.limit_in_bytes") == 84 * MIB
-    until(lambda: number(v1.path, "memory.usage_in_bytes") > 80 * MIB)
+    assert v1.limit == number(v1.path, "memory.limit_in_bytes") == 72 * MIB
+    until(lambda: number(v1.path, "memory.usage_in_bytes") > 70 * MIB)
     process.kill()
     process.communicate(timeout=5)
 

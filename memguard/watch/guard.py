@@ -81,7 +81,7 @@ class Guard:
 
     @property
     def record(self) -> RunRecord | None:
-        """What happened, as `memguard report` reads it; None while the block runs."""
+        """What happened; None while the block runs."""
         if self._directory is None or self in _entered:
             return None
         return read_run(self._directory.path)

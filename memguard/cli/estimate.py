@@ -234,9 +234,10 @@ def _estimate(
         find_inputs(arguments.files)
     load_vocabulary(arguments.encoding)  # before the child asks for it: an unknown one is told at once
     library = _library(arguments, script)
-    with BaselineProbe(arguments.encoding, library=library) as probe:
+    pieces = timed_pieces(arguments.files or _like_file(arguments))
+    with BaselineProbe(arguments.encoding, library=library, pieces=pieces) as probe:
         corpus = read_input(arguments, limits)
-        baseline = probe.result(timed_pieces(arguments.files or _like_file(arguments)))
+        baseline = probe.result()
     costs = read_costs(
         baseline.rss,
         baseline.peak,

@@ -1,7 +1,8 @@
 """What a prep script weighs before it reads its first byte: measured, in a child process of this same interpreter.
 
 The child imports numpy and tiktoken and loads the encoding, as every plan does, then waits while its resident memory
-is read. It takes about 0.4 s and runs beside the scan. Where it cannot run, the figures measured with CPython 3.11,
+is read; then it times tiktoken on a little of the text. It takes about 0.5 s and runs beside the scan; a thread that
+only waits talks to it, so that nothing is left to be done once the scan is through. Where it cannot run, the figures measured with CPython 3.11,
 numpy 2.4 and tiktoken 0.14 on x86-64 stand in, and the estimate says so.
 """
 
@@ -12,6 +13,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from memguard.estimate.costs import Library
@@ -30,7 +32,8 @@ _TIMING_TIMEOUT = 10.0  # encoding some 400 KB takes 0.1 on a quiet machine
 
 # As a script does it, with tiktoken's own loader (its peak is part of the script's); the vocabulary that ships with
 # memguard is put under it where that is the one, so that no network is needed and no cache written.
-# A little is encoded too: the first call builds the regex engine's tables.
+# A little is encoded too: the first call builds the regex engine's tables. It is timed in processor time: the scan is at
+# work meanwhile, on the same cores.
 _PROGRAM = """\
 import os
 import sys
@@ -53,11 +56,11 @@ def seconds(paths, offsets, lengths):
             texts.append(file.read(int(length)).decode("utf-8", "ignore"))
     encoding.encode_ordinary(texts[0])
     ids = []
-    started = time.perf_counter()
+    started = time.process_time()
     for text in texts:
         ids.extend(encoding.encode_ordinary(text))
     numpy.array(ids, dtype=numpy.uint32)
-    return time.perf_counter() - started
+    return time.process_time() - started
 numpy.array(encoding.encode_ordinary("The first words of a text. " * 4000), dtype=numpy.uint32)
 print("ready", flush=True)
 for line in iter(sys.stdin.readline, ""):
@@ -92,9 +95,13 @@ class Baseline:
 class BaselineProbe:
     """Starts the child at once; `result()` waits for it. As a context manager it never leaves the child behind."""
 
-    def __init__(self, encoding: str, python: str = sys.executable, library: str = "") -> None:
-        """`library`: measured too, where that Python has it."""
+    def __init__(
+        self, encoding: str, python: str = sys.executable, library: str = "", pieces: Sequence[tuple[str, int, int]] = ()
+    ) -> None:
+        """`library`: measured too, where that Python has it. `pieces`: (path, offset, bytes) of the text, to time
+        tiktoken with."""
         self._library = library
+        self._pieces = pieces
         environment = dict(os.environ)
         package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (package, environment.get("PYTHONPATH"))))
@@ -107,19 +114,24 @@ class BaselineProbe:
                 stderr=subprocess.DEVNULL,
                 env=environment,
             )
+        self._thread = ThreadPoolExecutor(1)
+        self._baseline = self._thread.submit(self._measure)
 
     def __enter__(self) -> BaselineProbe:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        if self._process is not None:
+            self._process.kill()  # which ends whatever the thread waits for
+        self._thread.shutdown()
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        process.communicate()
+        if process is not None:
+            process.communicate()
 
-    def result(self, pieces: Sequence[tuple[str, int, int]] = ()) -> Baseline:
-        """`pieces`: (path, offset, bytes) of the text, to time tiktoken with."""
+    def result(self) -> Baseline:
+        return self._baseline.result()
+
+    def _measure(self) -> Baseline:
         fallback = Baseline(_FALLBACK_RSS, _FALLBACK_PEAK, _FALLBACK_ANONYMOUS, measured=False)
         if self._line(_TIMEOUT) != "ready":
             return fallback
@@ -128,7 +140,7 @@ class BaselineProbe:
             return fallback
         anonymous = status.rss_anon if status.rss_anon is not None else round(0.66 * status.vm_rss)
         libraries = self._import(status.vm_rss, anonymous) if self._library else {}
-        rate = self._time(pieces) if pieces else None
+        rate = self._time(self._pieces) if self._pieces else None
         return Baseline(status.vm_rss, status.vm_hwm, anonymous, measured=True, libraries=libraries, rate=rate)
 
     def _import(self, rss: int, anonymous: int) -> dict[str, Library]:

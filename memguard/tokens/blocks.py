@@ -18,10 +18,11 @@ from memguard.records.manifest import InputFile
 from memguard.tokens.documents import PREFIX, Batch, Place, Reading, Sizes, read_text
 from memguard.tokens.records import read_records
 from memguard.tokens.source import Source
+from memguard.tokens.special import Specials
 from memguard.tokens.split import first_cut
 from memguard.tokens.utf8 import Bytes
 
-__all__ = ["Block", "Division", "Part", "Start", "read_blocks"]
+__all__ = ["Block", "Division", "Part", "Start", "first_outside", "read_blocks"]
 
 _HASHES = 1 << 64
 
@@ -118,24 +119,13 @@ class _Divider:
     def _divided_text(self, batch: Batch, at: int) -> list[Part]:
         data, place = batch.documents[0], at - batch.offset
         split = "val" if place <= 0 or self.split == "val" else "train"
-        cut = self._first_cut(data, self.family, place) if split == "train" and self.family else None
+        cut = first_outside(data, self.family, place, self.specials) if split == "train" and self.family else None
         parts = [Part(split, [data], batch.starts, batch.ends)]
         if cut is not None and cut < len(data):  # what follows in the next block is val in any case
             head = Part("train", [data[:cut]], batch.starts, False)
             parts, split = [head, Part("val", [data[cut:]], False, batch.ends)], "val"
         self.split = None if batch.ends else split
         return parts
-
-    def _first_cut(self, data: Bytes, family: str, place: int) -> int | None:
-        """The first at or after `place`. One inside of a special token counts as its end, as it does for a block."""
-        if self.specials is None:
-            return first_cut(data, family, place)
-        low = max(1, place - self.specials.longest + 1)
-        while (cut := first_cut(data, family, low)) is not None:
-            if (outside := self.specials.outside(data, cut)) >= place:
-                return outside
-            low = cut + 1
-        return None
 
     def _divided_documents(self, batch: Batch) -> list[Part]:
         splits = self._splits(batch)
@@ -155,3 +145,16 @@ class _Divider:
         if batch.offset >= self.at or batch.after.offset <= self.at:
             return ["val" if batch.offset >= self.at else "train"] * len(batch.documents)
         return ["val" if offset >= self.at else "train" for offset in batch.offsets()]
+
+
+def first_outside(data: Bytes, family: str, place: int, specials: Specials | None) -> int | None:
+    """The first safe cut at or after byte `place` and before the end of `data`. One inside of a special token counts as
+    its end, as it does for a block."""
+    if specials is None:
+        return first_cut(data, family, place)
+    low = max(1, place - specials.longest + 1)
+    while (cut := first_cut(data, family, low)) is not None:
+        if (outside := specials.outside(data, cut)) >= place:
+            return outside
+        low = cut + 1
+    return None

@@ -19,13 +19,13 @@ from memguard.tokens.split import last_cut
 from memguard.tokens.utf8 import Bytes
 from memguard.units import format_size
 
-__all__ = ["DOCUMENTS", "PREFIX", "Batch", "Place", "Reading", "Sizes", "read_text", "too_long"]
+__all__ = ["BLANK_LINES", "DOCUMENTS", "PREFIX", "WHITE", "Batch", "Place", "Reading", "Sizes", "read_text", "too_long"]
 
 DOCUMENTS = ("file", "line", "blank-line")
 PREFIX = 1 << 12  # bytes of a document that its hash is made of, where it is that long
 
-_BLANK_LINES = re.compile(rb"\r?\n(?:[ \t\r]*\n)+")
-_WHITE = b" \t\r\n"
+BLANK_LINES = re.compile(rb"\r?\n(?:[ \t\r]*\n)+")
+WHITE = b" \t\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +102,9 @@ class _Rule:
         if self.kind == "file":
             return [], 0
         if self.kind == "blank-line":
-            *whole, rest = _BLANK_LINES.split(bytes(data))
-            if whole and not rest.strip(_WHITE):  # the next byte may belong to these blank lines
-                start = data.index(b"\n", len(data.rstrip(_WHITE)))
+            *whole, rest = BLANK_LINES.split(bytes(data))
+            if whole and not rest.strip(WHITE):  # the next byte may belong to these blank lines
+                start = data.index(b"\n", len(data.rstrip(WHITE)))
                 return whole, start - 1 if data[start - 1 : start] == b"\r" else start
         else:
             *whole, rest = bytes(data).split(self._separator)
@@ -118,14 +118,14 @@ class _Rule:
         if self.kind == "file":
             return [data]
         if self.kind == "blank-line":
-            return _BLANK_LINES.split(data)
+            return BLANK_LINES.split(data)
         whole, rest = self.split(data)
         last = data[rest:]
         return [*whole, last.removesuffix(b"\r") if self.kind == "line" else last]
 
     def _trimmed(self, data: Bytes) -> Bytes:
         """Line ends at the end of a file are no part of a document, as they are not between two."""
-        end = data.find(b"\n", len(data.rstrip(_WHITE))) if self.kind == "blank-line" else -1
+        end = data.find(b"\n", len(data.rstrip(WHITE))) if self.kind == "blank-line" else -1
         return data if end < 0 else data[:end].removesuffix(b"\r")
 
     def offsets(self, data: Bytes, end: int, base: int, first_is_open: bool, last: bool) -> list[int]:
@@ -133,7 +133,7 @@ class _Rule:
         from before."""
         if self.kind == "file":
             return [base]
-        pattern = _BLANK_LINES if self.kind == "blank-line" else re.compile(re.escape(self._separator))
+        pattern = BLANK_LINES if self.kind == "blank-line" else re.compile(re.escape(self._separator))
         spans, start = [], 0
         data = self._trimmed(data) if last else data[:end]
         for match in pattern.finditer(data):
@@ -173,11 +173,11 @@ def read_text(source: Source, reading: Reading, family: str | None, sizes: Sizes
                 inside = not ends
             data, base = remains, base + rest
         finished = reader.finish()
-        found = rule.split_last(data)
+        found, ends = rule.split_last(data), rule.kind != "file" or source.stop is None
         documents = list(found) if rule.kind == "file" else _without_empty(found, inside)
         offsets = _Offsets(rule, data, len(data), base, inside, last=True)
         after = Place(base + len(data))
-        yield Batch(documents, not inside, True, base, after, reader.done, offsets, finished=finished)
+        yield Batch(documents, not inside, ends, base, after, reader.done, offsets, finished=finished)
 
 
 @dataclass(slots=True)

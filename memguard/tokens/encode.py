@@ -52,8 +52,10 @@ _SEPARATOR = b"\x1c\x1d\x1e\x1f"
 # gigatoken's name for the pattern of each family of split.py.
 _GIGATOKEN_PATTERN = {"r50k": "gpt2", "cl100k": "gpt4", "o200k": "o200k"}
 
-# Where gigatoken is known to give tiktoken's tokens (2 million hard strings each, `python -m tests.bench tokenize
-# exact`): what `auto` may choose it for.
+# Where gigatoken is known to give tiktoken's tokens, so that `auto` may choose it. Of 2 million hard strings for each
+# of gpt2, p50k_base, cl100k_base and o200k_base none is encoded differently (`python -m tests.bench tokenize exact`);
+# r50k_base is gpt2 by another name; p50k_edit and o200k_harmony have the ranks and patterns of p50k_base and
+# o200k_base, and differ in special tokens alone.
 _GIGATOKEN_EXACT = ("gpt2", "r50k_base", "p50k_base", "p50k_edit", "cl100k_base", "o200k_base", "o200k_harmony")
 
 

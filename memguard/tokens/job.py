@@ -20,7 +20,7 @@ from memguard.errors import ConfigError, ShardError
 from memguard.records.codec import to_dict
 from memguard.records.manifest import EncodingInfo, InputFile, Manifest
 from memguard.tokens import budget as budgets
-from memguard.tokens.blocks import Block, Start, read_blocks
+from memguard.tokens.blocks import Block, Division, Start, read_blocks
 from memguard.tokens.directory import Desk, prepare_directory, remove_old_files
 from memguard.tokens.documents import Sizes
 from memguard.tokens.encode import Engine, load_vocabulary, make_engine
@@ -29,11 +29,11 @@ from memguard.tokens.manifest import write_manifest
 from memguard.tokens.options import Options
 from memguard.tokens.pool import Encoded, Pool, Task, anonymous_memory
 from memguard.tokens.room import read_room
-from memguard.tokens.source import find_sources
+from memguard.tokens.source import Source, find_sources
 from memguard.tokens.writer import Layout, Output, free_space
 from memguard.units import format_size
 
-__all__ = ["Progress", "encoded_blocks", "tokenize"]
+__all__ = ["Progress", "encoded_blocks", "tokenize", "tokenize_part"]
 
 # Seconds of work that a kill may cost, about. A shard that is full is a checkpoint too.
 _CHECKPOINT_SECONDS = 5.0
@@ -80,9 +80,29 @@ def tokenize(
     When the job fails or is interrupted, what a checkpoint covers stays in `out`, and the same call with `resume`
     goes on from there; nothing else is left behind. Raises a MemguardError.
     """
-    job = _Job([os.fspath(path) for path in paths], Options(**options), engine, progress)
+    asked = Options(**options)
+    job = _Job(_sources(paths, asked), asked, engine, progress)
     job.room = room
     return job.run(os.fspath(out), max_memory, workers, block, resume=resume, overwrite=overwrite)
+
+
+def tokenize_part(
+    out: str,
+    source: Source,
+    start: Start,
+    division: Division,
+    options: Options,
+    part: dict[str, str | int | float | bool | None],
+    *,
+    engine: str = "auto",
+    workers: int | None = None,
+    max_memory: int = budgets.DEFAULT_MEMORY,
+) -> Manifest:
+    """One task of a job that was planned by task.py: `source` from `start` to its `stop`. `part` goes into the
+    manifest's options. Goes on with what stands in `out`, and does nothing where that is complete."""
+    job = _Job([source], options, engine, None, division)
+    job.after, job.part = start, part
+    return job.run(out, max_memory, workers, None, resume=True, overwrite=False)
 
 
 def encoded_blocks(
@@ -95,24 +115,37 @@ def encoded_blocks(
     block: int | None = None,
 ) -> Generator[tuple[Block, Encoded], None, None]:
     """The ids of the texts in order, nothing written."""
-    job = _Job([os.fspath(path) for path in paths], options, engine, None)
+    job = _Job(_sources(paths, options), options, engine, None)
     budget, first = job._budget(max_memory, workers, block)
     with contextlib.closing(job.encoded(first, budget)) as blocks:
         yield from blocks
 
 
+def _sources(paths: Iterable[str | os.PathLike[str]], options: Options) -> list[Source]:
+    load_vocabulary(options.encoding)  # an encoding that cannot be had is said first
+    return find_sources([os.fspath(path) for path in paths], options.input_format)
+
+
 class _Job:
     def __init__(
-        self, paths: list[str], options: Options, engine: str, progress: Callable[[Progress], None] | None
+        self,
+        sources: list[Source],
+        options: Options,
+        engine: str,
+        progress: Callable[[Progress], None] | None,
+        division: Division | None = None,
     ) -> None:
+        """With a `division` the job is a task of another, and `options` leave nothing to the input."""
         self.options, self.engine_asked, self.on_progress = options, engine, progress
         self.vocabulary = load_vocabulary(options.encoding)
         if options.eot_place != "none" and self.vocabulary.eot is None:
             raise ConfigError(f"the encoding {options.encoding} has no <|endoftext|> token", "leave --eot out")
         self._check_specials()
-        self.sources = find_sources(paths, options.input_format)
-        self.options = options = options.settled(self.sources)
-        self.division = options.division(self.sources)
+        self.sources = sources
+        if division is None:
+            self.options = options.settled(self.sources)
+            division = self.options.division(self.sources)
+        self.division = division
         sizes = [source.size for source in self.sources]
         self.bytes_total = None if None in sizes else sum(size or 0 for size in sizes)
         self.resumable = not any(source.once for source in self.sources)
@@ -122,6 +155,7 @@ class _Job:
         self.room: int | None = None
         self.inputs: list[InputFile] = []
         self.after = Start()
+        self.part: dict[str, str | int | float | bool | None] = {}  # of a task
 
     def _check_specials(self) -> None:
         known = [token for token, _ in self.vocabulary.special]
@@ -137,8 +171,11 @@ class _Job:
             "encoding": to_dict(self.encoding_info()),
             "dtype": self.vocabulary.dtype,
             "format": self.options.format,
-            "options": self.options.recorded(),
+            "options": self._recorded(),
         }
+
+    def _recorded(self) -> dict[str, str | int | float | bool | None]:
+        return {**self.options.recorded(), **self.part}
 
     def encoding_info(self) -> EncodingInfo:
         return EncodingInfo(self.vocabulary.name, self.vocabulary.n_vocab, self.vocabulary.eot)
@@ -309,7 +346,7 @@ class _Job:
             format=self.options.format,
             shards=tuple(sorted(output.shards, key=lambda shard: (shard.split == "val", shard.path))),
             complete=True,
-            options=self.options.recorded(),
+            options=self._recorded(),
             invalid_bytes=self.invalid_bytes,
             engine=self.engine_name,
             version=__version__,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from memguard import __version__
 from memguard.errors import ConfigError, InputError, ManifestMismatch, ShardError
-from memguard.records.manifest import FileInfo, Manifest, ShardInfo, parts_of
+from memguard.records.manifest import FileInfo, InputFile, Manifest, ShardInfo, parts_of
 from memguard.tokens.checkpoint import OffsetsFile, ResumableShard
 from memguard.tokens.directory import Desk, job_of, prepare_directory, remove_old_files
 from memguard.tokens.formats import FORMATS, Format
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["merge"]
 
 _BLOCK = 1 << 20  # bytes of an offsets file read at a time
+
+# What tells the tasks of one job apart, in their options.
+_NO_PART = dict.fromkeys(("part", "part_count", "part_source", "part_start", "part_stop"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +60,14 @@ def merge(
     Raises ManifestMismatch where they do not go together, ShardError where a file is damaged or cannot be written.
     """
     jobs = [_Job(directory, _finished(directory)) for directory in directories]
-    if len(jobs) < 2:
+    tasks = _are_tasks(jobs)
+    if len(jobs) < 2 and not tasks:
         raise ConfigError("merge joins two or more directories", "memguard merge DIR DIR -o OUT")
     _refuse_differences(jobs)
     _refuse_common_offsets(jobs)
     target = os.fspath(out)
     _refuse_target(target, directories)
-    return _Merge(jobs, target, progress).run(overwrite)
+    return _Merge(jobs, target, progress, tasks).run(overwrite)
 
 
 def _finished(directory: str) -> Manifest:
@@ -76,6 +80,35 @@ def _finished(directory: str) -> Manifest:
             f"{directory} holds no finished job: there is no {MANIFEST}", "finish it with memguard tokenize --resume"
         )
     return manifest
+
+
+def _are_tasks(jobs: list[_Job]) -> bool:
+    """Whether these are the tasks of one job (task.py): all of them then, and in order."""
+    found = [job.manifest.options.get("part") for job in jobs]
+    if all(number is None for number in found):
+        return False
+    count = next(n for job in jobs if (n := job.manifest.options.get("part_count")) is not None)
+    for expected, (number, job) in enumerate(zip(found, jobs, strict=True)):
+        if number != expected:
+            what = "no part of that job" if number is None else f"part {number}"
+            raise ManifestMismatch(
+                f"{job.directory} is {what}, where part {expected} of {count} belongs",
+                "give every part of the one job, in order",
+            )
+    if len(jobs) != count:
+        raise ManifestMismatch(f"part {len(jobs)} of {count} is missing", "give every part of the one job, in order")
+    _refuse_other_options(jobs)
+    return True
+
+
+def _refuse_other_options(tasks: list[_Job]) -> None:
+    first, *others = ({**task.manifest.options, **_NO_PART} for task in tasks)
+    for task, options in zip(tasks[1:], others, strict=True):
+        if options != first:
+            different = ", ".join(sorted(key for key in first | options if first.get(key) != options.get(key)))
+            raise ManifestMismatch(
+                f"{task.directory} is a part of another job: its {different} differs", "plan the tasks once, for all"
+            )
 
 
 def _refuse_differences(jobs: list[_Job]) -> None:
@@ -125,8 +158,10 @@ def _refuse_target(out: str, directories: list[str]) -> None:
 
 
 class _Merge:
-    def __init__(self, jobs: list[_Job], out: str, progress: Callable[[TokenProgress], None] | None) -> None:
-        self.jobs, self.out, self.progress = jobs, out, progress
+    def __init__(
+        self, jobs: list[_Job], out: str, progress: Callable[[TokenProgress], None] | None, tasks: bool
+    ) -> None:
+        self.jobs, self.out, self.progress, self.tasks = jobs, out, progress, tasks
         first = jobs[0].manifest
         self.form: Format = FORMATS[first.format]
         self.dtype, self.n_vocab = first.dtype, first.encoding.n_vocab
@@ -156,19 +191,35 @@ class _Merge:
         manifests = [job.manifest for job in self.jobs]
         first = manifests[0]
         return Manifest(
-            inputs=tuple(source for manifest in manifests for source in manifest.inputs),
+            inputs=self._inputs(),
             encoding=first.encoding,
             dtype=first.dtype,
             format=first.format,
             shards=(),
             complete=True,
-            options={key: value for key, value in first.options.items() if _same(key, manifests)},
+            options={
+                key: value
+                for key, value in first.options.items()
+                if _same(key, manifests) and not (self.tasks and key in _NO_PART)
+            },
             invalid_bytes=sum(manifest.invalid_bytes for manifest in manifests),
             engine=first.engine if len({manifest.engine for manifest in manifests}) == 1 else None,
             version=__version__,
             skipped=sum(manifest.skipped for manifest in manifests),
-            parts=tuple(part for manifest in manifests for part in parts_of(manifest)),
+            parts=() if self.tasks else tuple(part for manifest in manifests for part in parts_of(manifest)),
         )
+
+    def _inputs(self) -> tuple[InputFile, ...]:
+        """Each source of a job once, however many of its tasks have read it."""
+        found: dict[object, InputFile] = {}
+        for number, job in enumerate(self.jobs):
+            for place, source in enumerate(job.manifest.inputs):
+                key = job.manifest.options.get("part_source") if self.tasks else (number, place)
+                if found.setdefault(key, source) != source:
+                    raise ManifestMismatch(
+                        f"{source.path} was another file when {job.directory} was made", "plan the tasks anew"
+                    )
+        return tuple(found.values())
 
     def _check_space(self) -> None:
         needed = sum(shard.bytes for job in self.jobs for shard in job.manifest.shards)
@@ -200,7 +251,9 @@ class _Merge:
         finally:
             writer.close()
         counts = [shard.documents for _, shard in sources]
-        documents = None if None in counts else sum(count or 0 for count in counts)
+        documents = sum(count or 0 for count in counts) or None
+        if None in counts and not self.tasks:  # not counted; in a task, none that ends there
+            documents = None
         files = tuple(FileInfo(file.final_name(name), file.bytes, file.sha256) for file in others)
         self.shards.append(ShardInfo(name, split, writer.tokens, documents, ids.bytes, ids.sha256, files))
 

@@ -273,6 +273,8 @@ class _Parquet(_Records):
             column = names.index(self.reading.column)
             rows = 0
             for group in range(file.num_row_groups):
+                if self.source.stop is not None and rows >= self.source.stop:
+                    break
                 found = file.metadata.row_group(group)
                 if rows + found.num_rows > offset:
                     yield from self._group(file, group, column, rows, offset)

@@ -79,6 +79,7 @@ class Source:
     kind: str = "text"
     compression: str | None = None
     sha256_head: str | None = None
+    stop: int | None = None  # where a task's part of it ends: byte of a plain file, row of Parquet; None: at its end
 
     @property
     def once(self) -> bool:
@@ -301,6 +302,7 @@ class ByteReader:
 
     def read(self, size: int) -> bytes:
         """`size` bytes; fewer at the end only."""
+        size = min(size, self._left(size))
         with self._errors():
             data = _read_exactly(self._stream, size)
         self.position += len(data)
@@ -309,7 +311,9 @@ class ByteReader:
     def read_behind(self, data: bytes | bytearray, size: int) -> bytearray:
         """`data` and the bytes that follow it, `size` in all; fewer at the end only. One copy less than data + read():
         a large text spends more time on such copies than on being read."""
-        whole, filled = bytearray(size), len(data)
+        filled = len(data)
+        size = min(size, filled + self._left(size))
+        whole = bytearray(size)
         whole[:filled] = data
         with self._errors(), memoryview(whole) as room:
             while filled < size and (more := cast("io.RawIOBase", self._stream).readinto(room[filled:])):
@@ -317,6 +321,10 @@ class ByteReader:
                 self.position += more
         del whole[filled:]
         return whole
+
+    def _left(self, size: int) -> int:
+        """Bytes up to the end of the part that is read; `size` where it is the end of the file."""
+        return size if self.source.stop is None else max(0, self.source.stop - self.position)
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
@@ -339,7 +347,7 @@ class ByteReader:
         if self._once is not None:
             return InputFile(source.path, self._once.tell(), None, self._once.head.hexdigest())
         check_unchanged(source, self._stored)
-        if self._plain and self.position != source.size:
+        if self._plain and self.position != (source.size if source.stop is None else source.stop):
             raise _changed(source, self.position)
         return source.as_input()
 

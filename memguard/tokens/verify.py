@@ -66,6 +66,13 @@ def _manifest(directory: str) -> Manifest:
             "give the directory that memguard tokenize wrote; memguard inspect FILE looks at one file",
             path=os.path.join(directory, MANIFEST),
         )
+    if "part" in manifest.options:
+        part, count = manifest.options["part"], manifest.options["part_count"]
+        raise InputError(
+            f"{directory} is part {part} of a job of {count}, not all of it",
+            "join the parts (memguard merge), and verify what comes of it",
+            path=directory,
+        )
     return manifest
 
 

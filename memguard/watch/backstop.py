@@ -49,7 +49,7 @@ _STEP = 4 * MIB  # smaller changes are not written
 _SLACK = 16 * MIB  # a limit is lowered only this far above what is in use: the kernel would reclaim, or kill, at once
 _REMOVE_WITHIN = 0.5  # seconds; a cgroup is empty as soon as its last process is reaped
 _PAGE = 4096
-_BRAKE = 4 * MIB  # the brake lies at least so much above what may be used; else 1/64 of it
+_BRAKE = 2 * MIB  # the brake lies at least so much above what may be used; else 1/64 of it
 
 
 def fit(constraints: Iterable[Constraint], *, used: int = 0, kernel: int = 0) -> tuple[int, int] | None:
@@ -70,7 +70,7 @@ def fit(constraints: Iterable[Constraint], *, used: int = 0, kernel: int = 0) ->
         return None
     # The nearer of two limits may have the smaller margin: an outer one's counts half.
     low, top = min(usable), min(maximum)
-    return low + min(max(0, top - low) // 4, max(_BRAKE, low // 64)), top
+    return (low + min(max(0, top - low) // 4, max(_BRAKE, low // 64))) // _PAGE * _PAGE, top
 
 
 def _own(size: tuple[int, int], *, v1: bool) -> tuple[int, int]:
@@ -212,7 +212,7 @@ class Backstop:
         if self._v1 and b"under_oom 1" in (read_bytes(f"{self.path}/memory.oom_control") or b""):
             room = min((c.headroom for c in constraints), default=0)
             if room > 0:
-                more = self._usage() + min(room, _BRAKE)
+                more = self._usage() + min(room, _STEP)
                 return self._set(more, more)
         stat = parse_flat(self._stat.read() or b"")
         kmem = to_int(read_bytes(f"{self.path}/memory.kmem.usage_in_bytes")) if self._v1 else None

@@ -184,8 +184,8 @@ def _corpus(path: str, changed: int, val_fraction: float, depth: Depth) -> Corpu
 @functools.lru_cache(maxsize=32)
 def _tiktoken_rate(path: str, changed: int) -> float | None:
     del changed
-    with BaselineProbe("gpt2") as probe:
-        return probe.result(timed_pieces([path])).rate
+    with BaselineProbe("gpt2", pieces=timed_pieces([path])) as probe:
+        return probe.result().rate
 
 
 def _predict(run: Run, path: Path, depth: Depth, baselines: dict[str, Baseline]) -> PlanEstimate:

@@ -45,7 +45,7 @@ def test_it_flushes_before_the_limit_and_finishes(english: str, tmp_path: Path) 
     text, record = tmp_path / "text.txt", tmp_path / "record.json"
     text.write_text(english * 18)
     (tmp_path / "flushed").mkdir()
-    command = [*RUN, "--limit", "120MiB", "--record", str(record), str(PROGRAM), str(text), str(tmp_path / "flushed")]
+    command = [*RUN, "--limit", "100MiB", "--record", str(record), str(PROGRAM), str(text), str(tmp_path / "flushed")]
     result = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert_same_as_unguarded(text, tmp_path, record)

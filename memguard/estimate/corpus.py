@@ -26,7 +26,7 @@ from memguard.system.proc import read_status
 from memguard.tokens.encode import Engine, load_vocabulary, make_engine
 from memguard.units import GIB, MIB, format_count, format_size
 
-__all__ = ["COUNT_LIMIT", "SCAN_LIMIT", "Corpus", "Depth", "read_corpus", "timed_pieces"]
+__all__ = ["COUNT_LIMIT", "SCAN_LIMIT", "Corpus", "Depth", "read_corpus"]
 
 # About a second of the fast engine's time.
 COUNT_LIMIT = 128 * MIB
@@ -211,21 +211,6 @@ def _forgetful(engine: Engine) -> Callable[[bytes], object]:
 def _anonymous() -> int:
     status = read_status("self")
     return (status.rss_anon or 0) if status else 0
-
-
-def timed_pieces(paths: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
-    """(path, offset, bytes) of a little text from all over plain files, to time tiktoken with; nothing of others."""
-    inputs = find_inputs(paths)
-    if not inputs or not all(item.kind in ("text", "jsonl") and item.size and not item.packing for item in inputs):
-        return ()
-    sizes = [item.size or 0 for item in inputs]
-    pieces = []
-    for index in range(_TIMED_PIECES):
-        place, number = sum(sizes) * index // _TIMED_PIECES, 0
-        while place >= sizes[number]:
-            place, number = place - sizes[number], number + 1
-        pieces.append((inputs[number].path, place, _TIMED_PIECE))
-    return tuple(pieces)
 
 
 def _rate(files: Files, engine: Engine) -> float | None:

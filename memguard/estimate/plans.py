@@ -194,7 +194,7 @@ PLANS: tuple[Plan, ...] = (
         "from-dict-map",
         "a list of texts, Dataset.from_dict, map in several processes",
         from_dict_map,
-        0.08,
+        0.15,
         40 * MIB,
         80 * MIB,
         library="datasets",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from memguard.estimate.costs import RUST_ID, Costs
 from memguard.estimate.terms import (
+    MMAP_THRESHOLD_MAX,
     Options,
     Text,
     array_part,
@@ -75,9 +76,20 @@ _TOGETHER = 0.6
 _MAP_WORKER = 30 * MIB
 # The parent of map: queues, progress and the tables that it reads back.
 MAP_PARENT = 40 * MIB
-# Where the dataset is in memory, what from_dict has left behind: 41 to 62 MB, and while it is at work 89 to 93.
-MAP_IN_MEMORY = 57 * MIB
+# Where the dataset is in memory, what from_dict has left behind, and while it is at work: 89 to 93 MB. This and the
+# next four are a fit to 29 runs with 1, 2 and 4 workers, nine texts of 20 to 60 MB: half of them within 5 %, 26 within
+# 15 %. The same run repeated differs by up to 12 %.
+MAP_IN_MEMORY = 67 * MIB
 _FROM_DICT = 87 * MIB
+_TABLE_WORKER = 36 * MIB
+# A table in memory is pickled whole for every worker, however many rows are its own. Blocks below malloc's mmap
+# threshold stay in the heap of some processes when they are freed, and go back to the kernel in others: in the parent
+# from nothing to three times the pickle, in a worker one to two times. Larger pickles are mapped, and nothing stays.
+_PICKLE_PARENT = 1.5
+_PICKLE_WORKER = 1.25
+_PICKLE_FALL = 0.8  # a byte less for every byte beyond the threshold: so the sum of all never falls
+# The workers do not all hold their most at once.
+_TABLE_TOGETHER = 0.66
 _MAP_WRITER_ROWS = 1000  # writer_batch_size of Dataset.map
 
 
@@ -211,7 +223,7 @@ def from_dict_map(text: Text, costs: Costs, options: Options) -> tuple[Step, ...
 
 def mapping(text: Text, costs: Costs, options: Options, table: int) -> tuple[str, int]:
     """Workers of map: 1,000 rows of ids as Python lists are held, then written as an int64 array, which is made in a
-    buffer that doubles. A `table` in memory comes to each of them as a pickle, and is there twice while it is read."""
+    buffer that doubles. A `table` of so many bytes in memory comes to each of them as a pickle."""
     workers, documents = max(1, options.workers), max(1, text.documents.count)
     rows = min(documents, workers * _MAP_WRITER_ROWS)
     lists = rows / documents * list_bytes(text.tokens, text.boxed, costs)
@@ -219,4 +231,9 @@ def mapping(text: Text, costs: Costs, options: Options, table: int) -> tuple[str
     writing = min(rows, max(1, options.cores) * _MAP_WRITER_ROWS)
     arrays = writing / documents * 2 * 8 * text.tokens
     words = f"{_workers(workers)} with up to {_MAP_WRITER_ROWS:,} rows of ids each"
-    return words, round(workers * (_MAP_WORKER + 2 * table) + lists + arrays)
+    if not table:
+        return words, round(workers * _MAP_WORKER + lists + arrays)
+    kept = max(0.0, min(table, MMAP_THRESHOLD_MAX - _PICKLE_FALL * (table - MMAP_THRESHOLD_MAX)))
+    pickles = workers * (table + _PICKLE_WORKER * kept) + (_PICKLE_PARENT * kept if workers > 1 else 0)
+    size = workers * _TABLE_WORKER + pickles + _TABLE_TOGETHER * (lists + arrays)
+    return f"{words}, and the pickled table", round(size)

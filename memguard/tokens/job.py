@@ -102,6 +102,8 @@ def tokenize_part(
     manifest's options. Goes on with what stands in `out`, and does nothing where that is complete."""
     job = _Job([source], options, engine, None, division)
     job.after, job.part = start, part
+    if source.stop is not None or start.place.offset:  # the room for all of the source is no matter of this task's
+        job.bytes_total = None
     return job.run(out, max_memory, workers, None, resume=True, overwrite=False)
 
 

@@ -66,5 +66,5 @@ def check_on_input(make_engine: Callable[[], Engine], encoding: str, sources: li
 
 
 def _read(source: Source, at: int) -> bytes:
-    with ByteReader(source, at) as reader:
+    with ByteReader(replace(source, stop=None), at) as reader:  # a task's sample is of all the file
         return reader.read(_PIECE)

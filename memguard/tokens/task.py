@@ -101,10 +101,8 @@ def run_task(
         "part_start": task.start.place.offset,
         "part_stop": task.source.stop,
     }
-    directory = part_directory(out, task)
-    os.makedirs(out, exist_ok=True)
     return tokenize_part(
-        directory,
+        part_directory(out, task),
         task.source,
         task.start,
         task.division,

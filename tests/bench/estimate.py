@@ -26,8 +26,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from memguard.estimate.baseline import Baseline, BaselineProbe
-from memguard.estimate.corpus import Corpus, Depth, read_corpus, timed_pieces
+from memguard.estimate.baseline import Baseline, BaselineProbe, timed_pieces
+from memguard.estimate.corpus import Corpus, Depth, read_corpus
 from memguard.estimate.costs import LIBRARIES, cached_int_max, read_costs
 from memguard.estimate.model import Speeds, estimate
 from memguard.estimate.plans import Options, plan_named

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -54,3 +55,25 @@ def test_a_child_that_fails_leaves_the_stand_in(monkeypatch: pytest.MonkeyPatch,
 def test_a_python_that_does_not_exist_leaves_the_stand_in() -> None:
     with BaselineProbe("gpt2", python="/nonexistent/python") as probe:
         assert not probe.result().measured
+
+
+def test_the_child_times_tiktoken_on_pieces_of_the_text(tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("Some words of a text, one after the other. " * 4000)
+    with BaselineProbe("gpt2", pieces=[(str(path), 0, 50_000), (str(path), 100_000, 50_000)]) as probe:
+        rate = probe.result().rate
+    assert rate is not None and 1e5 < rate < 1e9
+
+
+def test_a_text_that_is_gone_is_not_timed(tmp_path: Path) -> None:
+    with BaselineProbe("gpt2", pieces=[(str(tmp_path / "gone.txt"), 0, 50_000)]) as probe:
+        result = probe.result()
+    assert result.measured
+    assert result.rate is None
+
+
+def test_a_probe_left_early_leaves_no_child() -> None:
+    with BaselineProbe("gpt2") as probe:
+        process = probe._process
+    assert process is not None
+    assert process.returncode is not None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from memguard.estimate.costs import Costs
 from memguard.estimate.plans import (
@@ -19,6 +21,7 @@ from memguard.estimate.plans import (
     sharded_list,
     stream,
 )
+from memguard.estimate.plans_pools import mapping
 from memguard.records.estimate import Step
 from memguard.units import MIB
 
@@ -193,13 +196,33 @@ def test_every_worker_holds_a_file() -> None:
     assert four - two == pytest.approx(2 * (0.6 * file + 10 * MIB), abs=2)
 
 
-def test_every_process_of_map_gets_a_dataset_in_memory() -> None:
-    for name, table in (("datasets-map", 0), ("from-dict-map", 100 * M)):
-        ids = (IDS + 2 * 8 * 22 * M) // 20  # 1,000 of 20,000 documents
-        difference = peak(name, workers=3, cores=8) - peak(name, workers=2, cores=8)
-        assert difference == pytest.approx(30 * MIB + 2 * table + ids, rel=1e-3)
-        beyond = peak(name, workers=3, cores=2) - peak(name, workers=2, cores=2)
-        assert beyond == pytest.approx(30 * MIB + 2 * table + IDS // 20, rel=1e-3)
+def test_the_workers_of_map_hold_a_thousand_rows_each() -> None:
+    ids = (IDS + 2 * 8 * 22 * M) // 20  # 1,000 of 20,000 documents
+    difference = peak("datasets-map", workers=3, cores=8) - peak("datasets-map", workers=2, cores=8)
+    assert difference == pytest.approx(30 * MIB + ids, rel=1e-3)
+    beyond = peak("datasets-map", workers=3, cores=2) - peak("datasets-map", workers=2, cores=2)
+    assert beyond == pytest.approx(30 * MIB + IDS // 20, rel=1e-3)
+
+
+@pytest.mark.parametrize(("size", "kept"), [(20 * MIB, 20 * MIB), (42 * MIB, 24 * MIB), (100 * M, 0)])
+def test_every_process_of_map_gets_a_dataset_in_memory(size: int, kept: int) -> None:
+    """The table, and what malloc keeps of its pickle: all of a small one, nothing of a large one."""
+    documents = replace(DOCUMENTS, bytes=size)
+    ids = 0.66 * (IDS + 2 * 8 * 22 * M) / 20
+    worker = 36 * MIB + size + 1.25 * kept + ids
+    one, two, three = (peak("from-dict-map", documents, workers=n, cores=8) for n in (1, 2, 3))
+    assert three - two == pytest.approx(worker, rel=1e-3)
+    assert two - one == pytest.approx(worker + 1.5 * kept, rel=1e-3)
+
+
+@given(st.integers(1, 200 * M), st.integers(0, 20 * M), st.integers(1, 16))
+def test_a_larger_dataset_in_memory_never_needs_less(size: int, more: int, workers: int) -> None:
+    """Although malloc keeps less of it beyond its threshold."""
+    small, large = (
+        mapping(replace(DOCUMENTS, bytes=total), COSTS, Options(workers=workers), total)[1] + 2 * total
+        for total in (size, size + more)
+    )
+    assert small <= large + 2  # rounding
 
 
 def test_a_piece_that_cannot_be_taken_apart_needs_room_in_tiktoken() -> None:

@@ -175,9 +175,9 @@ def test_parts_are_joined_all_or_not_at_all(tmp_path: Path, planned: tuple[Task,
 
 def test_parts_of_two_plans_are_told_apart(tmp_path: Path, planned: tuple[Task, ...]) -> None:
     for task in planned[:-1]:
-        run_task(task, tmp_path / "parts")
+        run_task(task, tmp_path / "parts", engine="tiktoken")
     last = planned[-1]
-    run_task(replace(last, options=replace(last.options, errors="replace")), tmp_path / "parts")
+    run_task(replace(last, options=replace(last.options, errors="replace")), tmp_path / "parts", engine="tiktoken")
     with pytest.raises(ManifestMismatch, match="another job: its errors differs"):
         merge([part_directory(tmp_path / "parts", task) for task in planned], tmp_path / "out")
     with pytest.raises(ManifestMismatch):  # nor is it taken for done
@@ -199,3 +199,44 @@ def test_what_tasks_cannot_do(tmp_path: Path) -> None:
         plan_tasks([tmp_path / "t.txt"], format="npy", val_by="shard")
     with pytest.raises(ConfigError, match="task_bytes"):
         plan_tasks([tmp_path / "t.txt"], task_bytes=0)
+
+
+def test_the_disk_must_hold_the_part_not_the_whole(
+    tmp_path: Path, planned: tuple[Task, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from memguard.tokens import job as jobs
+
+    monkeypatch.setattr(jobs, "free_space", lambda directory: 5_000)  # bytes; all of it takes 15,000
+    for task in planned:
+        run_task(task, tmp_path / "deep" / "parts", engine="tiktoken")
+    assert merge([part_directory(tmp_path / "deep" / "parts", task) for task in planned], tmp_path / "out").complete
+
+
+def test_a_task_that_was_killed_goes_on(tmp_path: Path, english: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from memguard.tokens import job as jobs
+    from memguard.tokens.pool import Pool
+
+    (tmp_path / "text.txt").write_text(english + english[:-9_000])
+    tasks = plan_tasks([tmp_path / "text.txt"], task_bytes=len(english))
+    assert len(tasks) == 2
+    whole = run_all(tmp_path, tasks)
+    shutil.rmtree(tmp_path / "parts")
+    monkeypatch.setattr(jobs, "_CHECKPOINT_SECONDS", 0.0)
+    read: list[int] = []
+    real = Pool._encode
+
+    def encode_until(self: Pool, block: Any) -> Any:
+        read.append(block.offset)
+        if len(read) == 4:
+            raise KeyboardInterrupt
+        return real(self, block)
+
+    monkeypatch.setattr(Pool, "_encode", encode_until)
+    blocks = {"engine": "tiktoken", "workers": 1, "max_memory": 92 << 20}
+    with pytest.raises(KeyboardInterrupt):
+        run_task(tasks[1], tmp_path / "parts", **blocks)  # type: ignore[arg-type]
+    first = read.copy()
+    run_task(tasks[1], tmp_path / "parts", **blocks)  # type: ignore[arg-type]
+    assert read[4] > first[0]  # what was written before is not read again
+    run_task(tasks[0], tmp_path / "parts", **blocks)  # type: ignore[arg-type]
+    assert merge([part_directory(tmp_path / "parts", task) for task in tasks], tmp_path / "out") == whole

@@ -36,7 +36,7 @@ SCAN_LIMIT = GIB
 SLOW_COUNT_LIMIT = 2 * MIB
 # gigatoken remembers every word it sees: it is made to forget once the process has grown by this much.
 FORGET_AFTER = 160 * MIB
-# Enough for a steady figure of the fast engine's speed, at some 100 MB/s, and of tiktoken's, at some 10.
+# Enough for a steady figure of the engine's speed: at some 100 MB/s, or at 10.
 _ENGINE_PIECES, _ENGINE_PIECE = 3, MIB
 _TIMED_PIECES, _TIMED_PIECE = 8, 48 * 1024
 _CHUNK_BYTES = 1_000_000  # the chunks of most scripts

@@ -13,7 +13,7 @@ from typing import Any
 
 from memguard.errors import ManifestMismatch, ShardError
 from memguard.records.codec import to_dict
-from memguard.records.manifest import Manifest, ShardInfo
+from memguard.records.manifest import Manifest
 from memguard.tokens.journal import Journal, Unfinished, read_journal
 from memguard.tokens.manifest import MANIFEST, read_manifest
 from memguard.tokens.source import Source, is_url
@@ -168,10 +168,10 @@ def _remove_remains(directory: str, kept: set[str]) -> None:
                 os.unlink(os.path.join(directory, name))
 
 
-def remove_old_files(directory: str, older: Manifest, shards: list[ShardInfo]) -> None:
-    """What the overwritten job wrote and this one does not replace."""
-    new = {name for shard in shards for name in shard.names}
-    for name in names_of(older) - new:
+def remove_old_files(directory: str, older: Manifest, new: Manifest) -> None:
+    """What the overwritten job wrote and this one does not replace. After a kill behind its last step the older job is
+    this one itself."""
+    for name in names_of(older) - names_of(new):
         with contextlib.suppress(OSError):
             os.unlink(os.path.join(directory, name))
 

@@ -205,7 +205,7 @@ class _Job:
                 output.finish(self._checkpoint())
             manifest = self._manifest(output)
             if desk.older is not None:
-                remove_old_files(out, desk.older, output.shards)
+                remove_old_files(out, desk.older, manifest)
             output.publish()
             write_manifest(out, manifest)
         except BaseException as error:

@@ -130,7 +130,7 @@ class ShardWriter:
         shards = tuple(self._output.shards)
         manifest = replace(self._manifest, shards=shards, offsets=self._output.offsets_files())
         if self._desk.older is not None:
-            remove_old_files(self._desk.directory, self._desk.older, list(shards))
+            remove_old_files(self._desk.directory, self._desk.older, manifest)
         self._output.publish()
         write_manifest(self._desk.directory, manifest)
         self._end()

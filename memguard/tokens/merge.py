@@ -313,7 +313,7 @@ class _Merge:
                 os.replace(os.path.join(self.out, temporary_of(name)), path)
         sync_directory(self.out)
         if desk.older is not None:
-            remove_old_files(self.out, desk.older, self.shards)
+            remove_old_files(self.out, desk.older, manifest)
         write_manifest(self.out, manifest)
         if desk.journal is not None:
             desk.journal.remove()

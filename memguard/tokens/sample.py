@@ -7,6 +7,7 @@ checked beside the first blocks; the job stops on the first difference, before a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from memguard.errors import InputError
 from memguard.tokens.encode import Engine, drop_encodings, load_encoding

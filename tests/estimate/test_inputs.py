@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from memguard.errors import EngineNotInstalled, InputError
-from memguard.estimate.corpus import Depth, read_corpus, timed_pieces
+from memguard.estimate.baseline import timed_pieces
+from memguard.estimate.corpus import Depth, read_corpus
 from memguard.estimate.inputs import find_inputs
 
 PACK: dict[str, Callable[[bytes], bytes]] = {"gz": gzip.compress, "xz": lzma.compress, "bz2": bz2.compress}

@@ -125,6 +125,28 @@ def test_several_files_and_a_long_record(tmp_path: Path, english: str) -> None:
         shutil.rmtree(tmp_path / "out")
 
 
+def test_a_kill_between_the_manifest_and_the_end_loses_nothing(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {"documents": "blank-line", "offsets": True}
+    tokenize([text], tmp_path / "whole", **options)
+    real = jobs.write_manifest
+
+    def write_and_stop(directory: str, manifest: Any) -> None:
+        real(directory, manifest)
+        raise Stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "write_manifest", write_and_stop)
+        with pytest.raises(Stop):
+            tokenize([text], tmp_path / "out", **options)
+    before = stamps(tmp_path / "out")
+    assert "train.offsets.bin" in before
+    tokenize([text], tmp_path / "out", resume=True, **options)
+    assert files(tmp_path / "out") == files(tmp_path / "whole")
+    assert stamps(tmp_path / "out") == before
+
+
 def killed(text: Path, out: Path, delay: float, options: dict[str, Any], *, resume: bool) -> bool:
     """Runs the job in a child and kills it after `delay` seconds; whether it had ended by itself."""
     pid = os.fork()

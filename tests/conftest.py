@@ -18,8 +18,8 @@ from memguard.inject import gpt2_files
 from tests.boxes import MemoryBox
 
 _number = itertools.count()
-# 100 is hypothesis's own number of examples; half of it keeps the default run under three minutes.
-settings.register_profile("quick", max_examples=50)
+# 100 is hypothesis's own number of examples; a quarter of it keeps the default run under three minutes.
+settings.register_profile("quick", max_examples=25)
 settings.register_profile("thorough", max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 

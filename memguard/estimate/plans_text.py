@@ -141,7 +141,9 @@ def sharded_list(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]
     # The shards of one language may hold more large ids than those of another.
     densest = max(part.boxed / max(1, part.tokens) for part in text.slices)
     boxed = text.boxed if tokens == text.tokens else round(tokens * densest)
-    kept = kept_of_shards(costs.list_slot * tokens) if tokens < text.tokens else 0
+    # What is kept of a full shard shows no further than the next one fills.
+    rest = costs.list_slot * (text.tokens - tokens)
+    kept = min(kept_of_shards(costs.list_slot * tokens), rest) if rest else 0
     shard = f"{options.shard_tokens / 1e6:g}M"
     words = f"a list of {shard} ids" if tokens < text.tokens else f"one list of all ids, fewer than {shard}"
     return _listing(words, text, tokens, boxed, chunk, kept, costs)

@@ -61,14 +61,23 @@ class Thread:
 
 
 def parse_dumps(text: str) -> dict[int, tuple[Thread, ...]]:
-    """The last dump of each process that has one. What is not a dump is passed over; never raises."""
+    """The last dump of each process that has one; the last that shows a thread at work, where one does: a thread that was
+    just calling or returning shows no frames. What is not a dump is passed over; never raises.
+    """
     found: dict[int, tuple[Thread, ...]] = {}
     for section in ("\n" + text).split("\n" + HEADER)[1:]:
         first, _, body = section.partition("\n")
         threads = _parse_threads(body)
-        if threads and first.strip().isdigit():
-            found[int(first)] = threads
+        if not threads or not first.strip().isdigit():
+            continue
+        pid = int(first)
+        if pid not in found or _at_work(threads) or not _at_work(found[pid]):
+            found[pid] = threads
     return found
+
+
+def _at_work(threads: tuple[Thread, ...]) -> bool:
+    return any(thread.frames and not thread.waiting for thread in threads)
 
 
 def _parse_threads(text: str) -> tuple[Thread, ...]:

@@ -45,7 +45,7 @@ def text(tmp_path_factory: pytest.TempPathFactory, english: str) -> Path:
     return path
 
 
-@pytest.fixture(params=["root", "normal user"])
+@pytest.fixture(params=["root", pytest.param("normal user", marks=pytest.mark.slow)])
 def person(request: pytest.FixtureRequest, tmp_path: Path, text: Path) -> Iterator[Person]:
     """Somebody with train.txt and the two scripts in a directory of their own."""
     who = myself(tmp_path) if request.param == "root" else normal_user()

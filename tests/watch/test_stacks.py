@@ -142,7 +142,9 @@ def test_the_agents_own_frames_are_left_out() -> None:
 
 
 def test_a_later_dump_of_waiting_threads_alone_hides_no_earlier_one() -> None:
-    join = '  File "/usr/lib/python3.11/threading.py", line 1119 in join\n  File "/home/ann/prepare.py", line 12 in main\n'
+    join = (
+        '  File "/usr/lib/python3.11/threading.py", line 1119 in join\n  File "/home/ann/prepare.py", line 12 in main\n'
+    )
     grows = 'Thread 0x1 (most recent call first):\n  File "/home/ann/prepare.py", line 7 in grow\n\n'
     waits = f"Current thread 0x2 (most recent call first):\n{join}"
     empty = "Thread 0x1 (most recent call first):\n  <no Python frame>\n\n"

@@ -61,8 +61,8 @@ class Thread:
 
 
 def parse_dumps(text: str) -> dict[int, tuple[Thread, ...]]:
-    """The last dump of each process that has one; the last that shows a thread at work, where one does: a thread that was
-    just calling or returning shows no frames. What is not a dump is passed over; never raises.
+    """The last dump of each process that has one; the last that shows a thread at work, where one does: a thread that
+    was just calling or returning shows no frames. What is not a dump is passed over; never raises.
     """
     found: dict[int, tuple[Thread, ...]] = {}
     for section in ("\n" + text).split("\n" + HEADER)[1:]:

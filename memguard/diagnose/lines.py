@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["MAX_LINE", "Line", "parse_line", "split_message"]
+from memguard.records.diagnosis import Event
+
+__all__ = ["MAX_LINE", "Line", "event_at", "parse_line", "split_message"]
 
 # The longest line the kernel prints for a kill is its memory.stat joined by \x0a, under 3 KiB.
 MAX_LINE = 16384
@@ -143,3 +146,18 @@ def _parse_journal_json(raw: str, number: int | None) -> Line | None:
     host = host if isinstance(host, str) else None
     program = program if isinstance(program, str) else None
     return _strip_front(Line(message, raw, time, None, host, program), number)
+
+
+def event_at(line: Line, killer: str, *, pid: int | None = None, task: str | None = None, **fields: Any) -> Event:
+    """An Event whose time, place and evidence are those of one line; `fields` are Event's others."""
+    return Event(
+        time=line.time,
+        killer=killer,
+        pid=pid,
+        task=task,
+        evidence=(line.raw.strip()[:400],),
+        uptime=line.uptime,
+        host=line.host,
+        line=line.number,
+        **fields,
+    )

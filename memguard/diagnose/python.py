@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from memguard.diagnose.lines import Line
+from memguard.diagnose.lines import Line, event_at
 from memguard.diagnose.signs import Pattern, pattern, read_size
 from memguard.records.diagnosis import Event
 
@@ -176,24 +176,24 @@ class LibraryReader:
             self._ray = None
             return _ray(line, match)
         if "killed due to memory pressure (OOM)" in text and (match := _RAY_RAYLET.search(text)):
-            return None if match[1] == "0" else _event(line, "ray", note=f"{match[1]} worker(s) killed on this node")
+            return None if match[1] == "0" else event_at(line, "ray", note=f"{match[1]} worker(s) killed on this node")
         if "node running low on memory" in text:
-            self._ray = _event(line, "ray", note="the node was running low on memory")
+            self._ray = event_at(line, "ray", note="the node was running low on memory")
             return None
         if "RayOutOfMemoryError" in text and (match := _RAY_2018.search(text)):
             in_use, total = (round(float(match[n]) * (1 << 30)) for n in (2, 3))
             note = f"more than {match[1]}% of the node's memory was used"
-            return _event(line, "ray", usage=in_use, memory_total=total, note=note)
+            return event_at(line, "ray", usage=in_use, memory_total=total, note=note)
         if "Worker memory limit: " in text and (match := _DASK_LIMIT.search(text)):
             self._dask = read_size(match[1]), read_size(match[2])
         elif "memory budget" in text and (match := _DASK.search(text)):
             note = f"the worker had passed {match[3]}% of its memory budget"
             used, limit = self._dask
-            return _event(line, "dask", int(match[2]), match[1], usage=used, limit=limit, note=note)
+            return event_at(line, "dask", pid=int(match[2]), task=match[1], usage=used, limit=limit, note=note)
         elif _COLAB in text:
-            return _event(line, "colab", note="the session had used all of its RAM")
+            return event_at(line, "colab", note="the session had used all of its RAM")
         elif _KAGGLE in text:
-            return _event(line, "kaggle", note="the notebook asked for more memory than there is")
+            return event_at(line, "kaggle", note="the notebook asked for more memory than there is")
         return None
 
     def close(self) -> Event | None:
@@ -219,31 +219,4 @@ def _ray(line: Line, match: re.Match[str]) -> Event:
         host=line.host,
         line=line.number,
         note=f"the node's memory use had passed Ray's threshold of {share:.0%}" if share else None,
-    )
-
-
-def _event(
-    line: Line,
-    killer: str,
-    pid: int | None = None,
-    task: str | None = None,
-    *,
-    usage: int | None = None,
-    limit: int | None = None,
-    memory_total: int | None = None,
-    note: str | None = None,
-) -> Event:
-    return Event(
-        time=line.time,
-        killer=killer,
-        pid=pid,
-        task=task,
-        usage=usage,
-        limit=limit,
-        memory_total=memory_total,
-        evidence=(line.raw.strip()[:400],),
-        uptime=line.uptime,
-        host=line.host,
-        line=line.number,
-        note=note,
     )

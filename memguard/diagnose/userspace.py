@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from memguard.diagnose import batch, containers, jetsam, python, signs
 from memguard.diagnose.commands import CommandReader
-from memguard.diagnose.lines import Line
+from memguard.diagnose.lines import Line, event_at
 from memguard.diagnose.signs import Sign, SignReader, read_size
 from memguard.records.diagnosis import Event
 
@@ -148,7 +148,7 @@ class UserspaceParser:
         self, line: Line, pid: int, task: str, mib: int, signal: str, uid: int | None = None, command: str | None = None
     ) -> Event:
         memory, swap = self._totals
-        return _event(
+        return event_at(
             line,
             "earlyoom",
             pid=pid,
@@ -165,7 +165,7 @@ class UserspaceParser:
         """The victim stands some lines above the signal that is sent to it."""
         text = line.text
         if match := _NOHANG_VICTIM.search(text):
-            self._nohang, self._nohang_age = _event(line, "nohang", pid=int(match[1]), task=match[2]), 0
+            self._nohang, self._nohang_age = event_at(line, "nohang", pid=int(match[1]), task=match[2]), 0
             return None
         if self._nohang is None:
             return None
@@ -183,16 +183,18 @@ class UserspaceParser:
         text = line.text
         if "systemd-oomd " in text and (match := _OOMD_UNIT.search(text)):
             self._remember(match[1])
-            return _event(line, "systemd-oomd", task_memcg=match[1], note=f"{match[2]} process(es) of this unit killed")
+            return event_at(
+                line, "systemd-oomd", task_memcg=match[1], note=f"{match[2]} process(es) of this unit killed"
+            )
         if ("OOM killer" in text or "oom-kill'" in text) and (match := _UNIT_OOM.search(text)):
             self._remember(match[1])
-            return _event(line, "systemd", task_memcg=match[1])
+            return event_at(line, "systemd", task_memcg=match[1])
         if " memory peak" in text and (match := _UNIT_PEAK.search(text)) and match[1] in self._units:
-            return _event(line, "systemd", task_memcg=match[1], usage=read_size(match[2]))
+            return event_at(line, "systemd", task_memcg=match[1], usage=read_size(match[2]))
         if match := _UNIT_HEAD.match(text):
             self._status_unit = match[1]
         elif "oom-kill)" in text and _UNIT_STATUS.search(text):
-            return _event(line, "systemd", task_memcg=self._status_unit)
+            return event_at(line, "systemd", task_memcg=self._status_unit)
         return None
 
     def _remember(self, unit: str) -> None:
@@ -206,9 +208,9 @@ class UserspaceParser:
 def _systemd_oomd(line: Line, match: re.Match[str]) -> Event:
     used = _OOMD_USED.search(match[2])
     if used is None:
-        return _event(line, "systemd-oomd", task_memcg=match[1], note=match[2])
+        return event_at(line, "systemd-oomd", task_memcg=match[1], note=match[2])
     memory, total, swap, swap_total = (int(number) for number in used.groups())
-    return _event(
+    return event_at(
         line,
         "systemd-oomd",
         task_memcg=match[1],
@@ -226,46 +228,9 @@ def _facebook_oomd(line: Line, match: re.Match[str]) -> Event | None:
         return None
     path = match[1] if match[1].startswith("/") else f"/{match[1]}"
     note = f"rule {match[3]}, {match[4]}, {match[6]}"
-    return _event(line, "oomd", task_memcg=path, usage=int(match[2]) or None, note=note)
+    return event_at(line, "oomd", task_memcg=path, usage=int(match[2]) or None, note=note)
 
 
 def _with(event: Event, line: Line, *, anon_rss: int | None = None, note: str | None = None) -> Event:
     evidence = (*event.evidence, line.raw.strip()[:400])[:12]
     return replace(event, evidence=evidence, line=line.number, anon_rss=anon_rss or event.anon_rss, note=note)
-
-
-def _event(
-    line: Line,
-    killer: str,
-    *,
-    pid: int | None = None,
-    task: str | None = None,
-    anon_rss: int | None = None,
-    task_memcg: str | None = None,
-    usage: int | None = None,
-    uid: int | None = None,
-    memory_total: int | None = None,
-    swap_total: int | None = None,
-    swap_free: int | None = None,
-    note: str | None = None,
-    command: str | None = None,
-) -> Event:
-    return Event(
-        time=line.time,
-        killer=killer,
-        pid=pid,
-        task=task,
-        anon_rss=anon_rss,
-        task_memcg=task_memcg,
-        usage=usage,
-        uid=uid,
-        memory_total=memory_total,
-        swap_total=swap_total,
-        swap_free=swap_free,
-        evidence=(line.raw.strip()[:400],),
-        uptime=line.uptime,
-        host=line.host,
-        note=note,
-        line=line.number,
-        command=command,
-    )

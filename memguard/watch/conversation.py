@@ -28,7 +28,6 @@ _REMIND, _FORGET = 0.05, 1e6  # seconds
 class Conversation:
     def __init__(self, journal: Journal, clock: Callable[[], float]) -> None:
         self.held: dict[int, list[dict[str, Any]]] = {}  # by pid: the containers that its last look found
-        self.salvaged: tuple[str, ...] = ()
         self.memory_errors: set[int] = set()  # pids that have ended with a MemoryError
         self._journal, self._clock = journal, clock
         self._answers = Answers(journal.directory.events)
@@ -79,8 +78,6 @@ class Conversation:
                 self.held[pid] = answer["containers"]
             if event == "memory-error":
                 self.memory_errors.add(pid)
-            if event == "salvaged" and isinstance(answer.get("path"), str):
-                self.salvaged = (*self.salvaged, answer["path"])
             if event in _TOLD and self._told < _MOST_TOLD:
                 self._told += 1
                 self._journal.write("answer", self._clock(), answer={"time": round(self._clock(), 4), **answer})

@@ -42,8 +42,8 @@ def find_culprit(
         variable = _variable(looks.get(pid, ()), _held_by(record, pid))
         if found is not None:
             return text, replace(_culprit(found[0], found[1], record, pid), **variable), None
-        if variable:  # no line of the stack is the script's own, but a variable is
-            return text, _culprit_by_variable(looks[pid][0], variable, record, pid), None
+        if variable and (culprit := _culprit_by_variable(looks[pid][0], variable, record, pid)):
+            return text, culprit, None  # no line of the stack is the script's own, but a variable is
     return text, None, _why_none(record, agent, bool(dumps))
 
 

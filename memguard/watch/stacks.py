@@ -89,9 +89,10 @@ def _parse_threads(text: str) -> tuple[Thread, ...]:
             frames = []
             threads.append(Thread(start.group(1) == "Current thread", ()))
         elif frames is not None and (frame := _parse_frame(line)):
-            if not frames and _AGENT.search(frame.file):
-                continue  # asked twice in a row: the agent was at work, and tells nothing of the script
-            frames.append(frame)
+            if _AGENT.search(frame.file):
+                frames.clear()  # asked twice in a row: the agent and what it calls tell nothing of the script
+            else:
+                frames.append(frame)
             threads[-1] = Thread(threads[-1].current, tuple(frames))
     return tuple(threads)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from memguard.records.codec import from_dict
@@ -104,6 +104,7 @@ json_values = st.recursive(
 
 
 @pytest.mark.parametrize("dumped", [True, False])
+@example(containers=[{"variable": "tokens", "bytes": MIB, "file": None}])
 @given(containers=st.lists(json_values, max_size=3))
 def test_whatever_a_process_answers_the_report_is_made(
     tmp_path_factory: pytest.TempPathFactory, dumped: bool, containers: list[Any]

@@ -30,7 +30,7 @@ def commands(options: set[str]) -> list[list[str]]:
     if "--no-tests" not in options:
         steps.append([*python, "pytest"])
     if "--slow" in options:
-        steps.append([*python, "pytest", "-m", "slow"])
+        steps.append([*python, "pytest", "-m", "slow", "-n0"])
     return steps
 
 

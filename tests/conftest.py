@@ -27,9 +27,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     missing = MemoryBox.missing()
-    if missing:
-        for item in items:
-            if item.get_closest_marker("cgroup"):
+    for item in items:
+        if item.get_closest_marker("cgroup"):
+            item.add_marker(pytest.mark.xdist_group("cgroup"))  # one after another: some count the machine's kills
+            if missing:
                 item.add_marker(pytest.mark.skip(reason=missing))
 
 
@@ -44,6 +45,7 @@ def state_directory(states: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     directory = states / str(next(_number))
     directory.mkdir()
     monkeypatch.setenv("MEMGUARD_STATE_DIR", str(directory))
+    monkeypatch.delenv("COLUMNS", raising=False)  # pytest-xdist sets it
     return directory
 
 

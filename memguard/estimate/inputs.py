@@ -18,21 +18,12 @@ from typing import IO, Any, BinaryIO, cast
 
 from memguard.errors import EngineNotInstalled, InputError
 from memguard.tokens.compressed import compression_of, decompressed
-from memguard.tokens.source import kind_of
+from memguard.tokens.source import kind_of, refuse_other_kinds
 
 __all__ = ["Input", "find_inputs", "json_text", "open_bytes", "open_parquet", "text_column"]
 
 # A NUL in a text this far in is an oddity of the text; before it, the file is no text.
 _BINARY_HEAD = 64 * 1024
-
-_MAGIC = (
-    (b"PK\x03\x04", "zip", "unpack it first: unzip {path}"),
-    (b"ARROW1", "Arrow", "write its text column to a Parquet or text file first"),
-    (b"\x93NUMPY", "NumPy", "give the text that it was made from"),
-    (b"\xff\xfe", "UTF-16", "convert it first: iconv -f UTF-16 -t UTF-8 {path} > text.txt"),
-    (b"\xfe\xff", "UTF-16", "convert it first: iconv -f UTF-16 -t UTF-8 {path} > text.txt"),
-    (b"%PDF-", "PDF", "extract its text first: pdftotext {path}"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +106,7 @@ def _inspect(path: str) -> Input:
 
 def check_head(path: str, head: bytes) -> None:
     """Raises InputError where the first bytes are those of something else than UTF-8 text."""
-    for magic, kind, hint in _MAGIC:
-        if head.startswith(magic):
-            raise InputError(f"{path}: is a {kind} file, not plain UTF-8 text", hint.format(path=path), path=path)
+    refuse_other_kinds(path, head)
     place = head.find(b"\0")
     if place >= 0:
         raise InputError(

@@ -35,6 +35,7 @@ __all__ = [
     "is_url",
     "kind_of",
     "open_binary",
+    "refuse_other_kinds",
 ]
 
 _HEAD = MIB  # bytes that InputFile.sha256_head covers
@@ -60,7 +61,7 @@ _NOT_TEXT = (
     (b"\xff\xfe", "UTF-16 text", "iconv -f UTF-16 -t UTF-8 {path} > text.txt"),
     (b"\xfe\xff", "UTF-16 text", "iconv -f UTF-16 -t UTF-8 {path} > text.txt"),
     (b"PK\x03\x04", "a zip file", "unzip it first"),
-    (b"PAR1", "a Parquet file", "--input-format parquet reads its text column"),
+    (b"PAR1", "a Parquet file", "tokenize --input-format parquet reads its text column"),
     (b"ARROW1", "an Arrow file", "write its text column to a Parquet or text file first"),
     (b"\x93NUMPY", "a NumPy array", "give the text that it was made from"),
     (b"%PDF-", "a PDF", "pdftotext {path} text.txt"),
@@ -187,6 +188,11 @@ def _refuse_binary(path: str, head: bytes, kind: str) -> None:
         if not head.startswith(b"PAR1"):
             raise InputError(f"{path} is no Parquet file", "--input-format text reads text", path=path, offset=0)
         return
+    refuse_other_kinds(path, head)
+
+
+def refuse_other_kinds(path: str, head: bytes) -> None:
+    """Raises InputError where the first bytes are those of something else than UTF-8 text."""
     for magic, what, mend in _NOT_TEXT:
         if head.startswith(magic):
             raise InputError(f"{path} is {what}, not UTF-8 text", mend.format(path=path), path=path, offset=0)

@@ -7,6 +7,7 @@ import itertools
 import os
 import pydoc_data.topics
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,8 @@ _number = itertools.count()
 settings.register_profile("quick", max_examples=25)
 settings.register_profile("thorough", max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored, here and in all that is started from here
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -24,7 +24,9 @@ settings.register_profile("quick", max_examples=25)
 settings.register_profile("thorough", max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored, here and in all that is started from here
+# nohup has the one ignored, a shell's `&` the other, here and in all that is started from here.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)

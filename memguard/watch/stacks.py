@@ -61,8 +61,9 @@ class Thread:
 
 
 def parse_dumps(text: str) -> dict[int, tuple[Thread, ...]]:
-    """The last dump of each process that has one; the last that shows a thread at work, where one does: a thread that
-    was just calling or returning shows no frames. What is not a dump is passed over; never raises.
+    """Of each process the last dump that shows its own code at work; else the last that shows anything at work; else
+    the last. A thread that was just calling or returning shows no frames, or a generator's without its callers. What is
+    not a dump is passed over; never raises.
     """
     found: dict[int, tuple[Thread, ...]] = {}
     for section in ("\n" + text).split("\n" + HEADER)[1:]:
@@ -71,13 +72,14 @@ def parse_dumps(text: str) -> dict[int, tuple[Thread, ...]]:
         if not threads or not first.strip().isdigit():
             continue
         pid = int(first)
-        if pid not in found or _at_work(threads) or not _at_work(found[pid]):
+        if pid not in found or _worth(threads) >= _worth(found[pid]):
             found[pid] = threads
     return found
 
 
-def _at_work(threads: tuple[Thread, ...]) -> bool:
-    return any(thread.frames and not thread.waiting for thread in threads)
+def _worth(threads: tuple[Thread, ...]) -> int:
+    frames = [frame for thread in threads if not thread.waiting for frame in thread.frames]
+    return bool(frames) + any(frame.distance < 2 for frame in frames)
 
 
 def _parse_threads(text: str) -> tuple[Thread, ...]:

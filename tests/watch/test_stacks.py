@@ -153,3 +153,12 @@ def test_a_later_dump_of_waiting_threads_alone_hides_no_earlier_one() -> None:
     assert found is not None and found[0].line == 7
     later = blame(parse_dumps(f"# process 7\n{waits}# process 7\n{grows}{waits}")[7])
     assert later is not None and later[0].line == 7
+
+
+def test_a_generator_that_is_just_called_shows_no_callers_then_the_dump_before_counts() -> None:
+    load = '  File "/venv/lib/python3.11/site-packages/tiktoken/load.py", line 113 in <genexpr>\n'
+    whole = f'Current thread 0x1 (most recent call first):\n{load}  File "/home/ann/prepare.py", line 23 in <module>\n'
+    cut = f"Thread 0x1 (most recent call first):\n{load}"
+    for text in (f"# process 7\n{whole}# process 7\n{cut}", f"# process 7\n{cut}# process 7\n{whole}"):
+        found = blame(parse_dumps(text)[7])
+        assert found is not None and found[0].line == 23

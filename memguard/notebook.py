@@ -108,7 +108,8 @@ def _usage_error(error: ConfigError) -> Exception:
     """IPython shows these as one line, without a traceback."""
     from IPython.core.error import UsageError
 
-    return UsageError(f"{error.message}\n  {error.hint}" if error.hint else error.message)
+    usage_error: Exception = UsageError(f"{error.message}\n  {error.hint}" if error.hint else error.message)
+    return usage_error
 
 
 class _Code:

@@ -110,10 +110,7 @@ def _gigatoken() -> str | None:
 def _bundled_vocabulary() -> Ability:
     name = "gpt2, r50k_base"
     try:
-        gpt2_files.merge_order()
-    except ImportError:
-        reason = "this Python was built without lzma, which the bundled vocabulary needs"
-        return Ability("tokenize", name, "partial", reason, "use another Python; else tiktoken downloads it")
+        gpt2_files.ranks()
     except (OSError, ValueError) as error:
         return Ability("tokenize", name, "unavailable", str(error), "pip install --force-reinstall memguard-prep")
     return Ability("tokenize", name, "ok", "bundled with memguard: needs no network")

@@ -1,7 +1,8 @@
-"""The two original files of the GPT-2 vocabulary, and the one that tiktoken derives from them, without a network.
+"""The two original files of the GPT-2 vocabulary, and the one that tiktoken has made of them, without a network.
 
 `contents(url)` answers for the three URLs that tiktoken asks for; for any other it returns None. The files lie
-beside this one, compressed with xz; every answer is checked against the SHA-256 that tiktoken itself expects.
+beside this one; every answer is checked against the SHA-256 that tiktoken itself expects. The two originals are for
+scripts that ask tiktoken for gpt2 and compressed with xz; memguard itself reads the third, which is ready for use.
 Origin and licence: LICENSE.gpt2 in this directory. Standard library only, and no more of it than needed: the scripts
 that `memguard run` guards import this too, on any Python that tiktoken supports.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["URLS", "contents", "merge_order"]
+__all__ = ["URLS", "contents", "merge_order", "ranks"]
 
 _RELEASE = "https://openaipublic.blob.core.windows.net/gpt-2/encodings/main/"
 _VOCAB_BPE = _RELEASE + "vocab.bpe"
@@ -31,26 +32,42 @@ def contents(url: str) -> bytes | None:
     """The file that `url` names, byte for byte; None where it is not one of the three.
 
     Also None on a Python that was built without lzma: the caller then goes on as if this module were not there.
-    Raises ValueError when the data beside this file are damaged.
+    Raises OSError or ValueError when the data beside this file are gone or damaged.
     """
     if url not in _SHA256:
         return None
+    if url == _R50K_BASE:
+        return ranks()
     try:
-        data = _r50k_base() if url == _R50K_BASE else _decompress(url.rsplit("/", 1)[1])
+        return _checked(url, _decompress(url.rsplit("/", 1)[1]))
     except ImportError:
         return None
-    return _checked(url, data)
+
+
+def ranks() -> bytes:
+    """The 50,256 tokens of GPT-2, `<|endoftext|>` (50256) left out: `base64(token) rank` per line, in their order.
+
+    Raises OSError or ValueError when the file is gone or damaged.
+    """
+    with open(_beside("r50k_base.tiktoken"), "rb") as file:
+        return _checked(_R50K_BASE, file.read())
 
 
 def merge_order() -> list[bytes]:
-    """The 50,256 tokens of GPT-2 in the order of their ids, `<|endoftext|>` (50256) left out."""
-    return _parse_merges(_checked(_VOCAB_BPE, _decompress("vocab.bpe")))
+    """The same as a list of tokens in the order of their ids."""
+    from binascii import a2b_base64
+
+    return [a2b_base64(line[: line.index(b" ")]) for line in ranks().splitlines()]
+
+
+def _beside(name: str) -> str:
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
 
 
 def _decompress(name: str) -> bytes:
     import lzma
 
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".xz")
+    path = _beside(name + ".xz")
     try:
         with open(path, "rb") as file:
             return lzma.decompress(file.read())
@@ -64,25 +81,3 @@ def _checked(url: str, data: bytes) -> bytes:
     if hashlib.sha256(data).hexdigest() != _SHA256[url]:
         raise ValueError("the bundled copy of %s is damaged: install memguard again" % url)
     return data
-
-
-def _parse_merges(vocab_bpe: bytes) -> list[bytes]:
-    """Ids follow the order of the merges; the 256 single bytes come first.
-
-    GPT-2 writes every byte as one printable character: the bytes that are printable in Latin-1 (the space is not
-    taken as one) as themselves, the others as U+0100 onwards, in order. Single bytes are numbered in that order too.
-    """
-    printable = [b for b in range(256) if chr(b).isprintable() and chr(b) != " "]
-    order = printable + [b for b in range(256) if b not in printable]
-    letters = [chr(b) for b in printable] + [chr(256 + n) for n in range(256 - len(printable))]
-    table = {ord(letter): byte for letter, byte in zip(letters, order)}  # noqa: B905 (strict= is newer than some Pythons here)
-    table[ord("\n")] = 256  # one character that is no byte, to split at: one pass over the whole text is fastest
-    merges = vocab_bpe.decode("utf-8").split("\n", 1)[1].rstrip("\n").replace(" ", "").translate(table)
-    return [bytes([b]) for b in order] + [merge.encode("latin-1") for merge in merges.split(chr(256))]
-
-
-def _r50k_base() -> bytes:
-    """`base64(token) rank` per line, as in the file that tiktoken downloads under that name."""
-    from binascii import b2a_base64
-
-    return b"".join([b"%b %d\n" % (b2a_base64(token, newline=False), n) for n, token in enumerate(merge_order())])

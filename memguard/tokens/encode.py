@@ -112,7 +112,8 @@ def load_encoding(name: str) -> tiktoken.Encoding:
     import tiktoken
 
     if name in BUNDLED:
-        ranks = {token: rank for rank, token in enumerate(_bundled_tokens())}
+        with _damage_told():
+            ranks = {token: rank for rank, token in enumerate(gpt2_files.merge_order())}
         return tiktoken.Encoding(
             name,
             explicit_n_vocab=_GPT2_EOT + 1,
@@ -263,31 +264,25 @@ def _gpt2_pattern() -> str:
     return getattr(openai_public, "r50k_pat_str", PATTERNS["r50k"][0])
 
 
-@functools.lru_cache(maxsize=1)
-def _bundled_tokens() -> list[bytes]:
-    """Kept while a job starts, since the engine and tiktoken's Encoding are both made from it."""
-    try:
-        return gpt2_files.merge_order()
-    except ImportError:
-        hint = "use a Python that was built with liblzma"
-        raise InputError(
-            "this Python has no lzma module, which the vocabulary is packed with", hint, path="lzma"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise InputError(str(error), "install memguard-prep again", path=gpt2_files.__file__) from None
-
-
 @functools.lru_cache(maxsize=2)
 def _rank_file(name: str) -> bytes:
     """The vocabulary as tiktoken writes it: `base64(token) rank` per line. Kept, since each worker reads it."""
     from binascii import b2a_base64
 
     if name in BUNDLED:
-        ranked = list(enumerate(_bundled_tokens()))
-    else:
-        ranks = load_encoding(name)._mergeable_ranks
-        ranked = _without_gaps([(rank, token) for token, rank in ranks.items()])
+        with _damage_told():
+            return gpt2_files.ranks()
+    ranks = load_encoding(name)._mergeable_ranks
+    ranked = _without_gaps([(rank, token) for token, rank in ranks.items()])
     return b"".join([b"%b %d\n" % (b2a_base64(token, newline=False), rank) for rank, token in ranked])
+
+
+@contextmanager
+def _damage_told() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise InputError(str(error), "install memguard-prep again", path=gpt2_files.__file__) from None
 
 
 def _without_gaps(ranked: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
@@ -301,7 +296,6 @@ def _without_gaps(ranked: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
 def drop_encodings() -> None:
     """Gives back what load_encoding and the making of engines keep for the next time."""
     load_encoding.cache_clear()
-    _bundled_tokens.cache_clear()
 
 
 @contextmanager

@@ -113,11 +113,11 @@ def test_a_damaged_vocabulary_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ability("gpt2, r50k_base").state == "ok"
 
     def damaged() -> None:
-        raise ValueError("/x/vocab.bpe.xz is damaged: install memguard again")
+        raise ValueError("/x/r50k_base.tiktoken is damaged: install memguard again")
 
-    monkeypatch.setattr(gpt2_files, "merge_order", damaged)
+    monkeypatch.setattr(gpt2_files, "ranks", damaged)
     found = ability("gpt2, r50k_base")
-    assert found.state == "unavailable" and "/x/vocab.bpe.xz" in found.reason
+    assert found.state == "unavailable" and "/x/r50k_base.tiktoken" in found.reason
 
 
 def test_runs_on_record(state_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,6 +69,7 @@ def test_damage_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpt2_files, "_decompress", lambda name: good[:-1] + b"?")
     with pytest.raises(ValueError, match="damaged"):
         gpt2_files.contents(url)
+    monkeypatch.setattr(gpt2_files, "_beside", lambda name: __file__)
     with pytest.raises(ValueError, match="damaged"):
         gpt2_files.merge_order()
 
@@ -76,6 +77,7 @@ def test_damage_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_python_without_lzma_goes_on_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lzma", None)
     assert gpt2_files.contents(gpt2_files.URLS[0]) is None
+    assert len(gpt2_files.merge_order()) == 50256
 
 
 def test_the_licence_travels_with_the_files() -> None:

@@ -23,7 +23,7 @@ CL100K_URL = "https://openaipublic.blob.core.windows.net/encodings/cl100k_base.t
 
 @pytest.fixture(autouse=True)
 def fresh() -> None:
-    for cached in (load_encoding, load_vocabulary, encode._rank_file, encode._bundled_tokens):
+    for cached in (load_encoding, load_vocabulary, encode._rank_file):
         cached.cache_clear()
 
 
@@ -118,7 +118,7 @@ def test_an_unknown_encoding_is_told_what_is_near(name: str, word: str) -> None:
 
 
 def test_damaged_data_are_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpt2_files, "_decompress", lambda name: b"broken")
+    monkeypatch.setattr(gpt2_files, "_beside", lambda name: __file__)
     with pytest.raises(InputError, match="damaged"):
         load_encoding("gpt2")
 

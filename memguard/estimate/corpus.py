@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
+
 from memguard.errors import InputError
 from memguard.estimate.costs import PIECE_BYTE
 from memguard.estimate.documents import DocumentTally, Reading, read_stream, sample_text, tally_lines
@@ -268,6 +270,7 @@ def _stats(
         disk_bytes=sum(item.size or 0 for item in inputs),
         document_stats=found.documents.stats(found.size),
         densest=profile.densest(_CHUNK_BYTES),
+        densest_by_char=profile.densest(_CHUNK_BYTES, _places_in_chars(found)),
         chunk_width=chunk_width,
         chunk_wide=chunk_wide,
         largest_files=tuple(sorted(found.file_sizes, reverse=True)[:_LARGEST_FILES]),
@@ -275,6 +278,15 @@ def _stats(
         longest_piece=scan.longest_piece if scan.longest_piece >= _LONG_PIECE else 0,
         char_width_high=4 if not found.whole and code_class > 0 and width < 4 else 0,
     )
+
+
+def _places_in_chars(found: _Findings) -> list[float]:
+    """The ends of the profile's entries in characters; those of a sample by the share of it that lies before them."""
+    scan, ends = found.scan, found.profile.ends
+    places = np.interp(
+        np.array(ends) / ends[-1], np.array(scan.byte_ends) / max(1, scan.size), np.array(scan.char_ends)
+    )
+    return [float(place) for place in places * (found.size / max(1, scan.size))]
 
 
 def _slices(found: _Findings, val_fraction: float) -> tuple[SliceStats, ...]:

@@ -54,17 +54,19 @@ BATCHES_PER_BYTE = 1.2
 _LOADING = {"jsonl": (115e6, 0.35, 80_000_000, 0.0), "parquet": (18e6, 0.95, 80_000_000, 2.0)}
 # Text goes through in chunks of 10 Mi characters (datasets.packaged_modules.text): a str of the chunk, which the reader
 # joins and extends, 4 bytes a character in a StringIO, the lines twice, Arrow's array. Later chunks find the heap in
-# pieces. Fitted to 14 texts of 5 to 70 MB: 35 to 278 MB, the fit within 20 % of 12 of them.
+# pieces, and take between nothing and all of that again. This, what is kept of it, and the processes of map below are a
+# fit to pool-shard and datasets-map on 18 texts of 20 to 80 MB: within 13 % of the 108 peaks, within 5 % of half.
 _TEXT_CHUNK = 10 * MIB
-_TEXT_PER_CHAR = 6.9
-_TEXT_PER_WIDTH = 1.5  # for each byte that a character takes
-_TEXT_LATER = 1.6  # for each byte of the strs in later chunks and of their UTF-8 copies,
-_TEXT_LATER_CHUNKS = 2.5  # of so many chunks
-# What the heap and pyarrow's pool still hold of it afterwards: between 87 and 164 MB for those texts, more where
-# characters are wide; for the other kinds 63 to 100 % of it.
+_TEXT_PER_CHAR = 7.5
+_TEXT_PER_WIDTH = 2.25  # for each byte that a character takes
+_TEXT_LATER = 1.55  # for each byte of the strs in later chunks and of their UTF-8 copies,
+_TEXT_LATER_CHUNKS = 3.8  # of so many chunks
+# What the heap and pyarrow's pool still hold of it afterwards: more where characters are wide, and of later chunks;
+# for the other kinds 63 to 100 % of it.
 _LOADING_KEPT = 0.85
-_TEXT_KEPT = 85e6
-_TEXT_KEPT_PER_WIDTH = 18e6
+_TEXT_KEPT = 82e6
+_TEXT_KEPT_PER_WIDTH = 6.4e6
+_TEXT_KEPT_LATER = 0.43
 
 # A worker of a Pool, forked: pages of the parent that it writes to (reference counts), its own heap and arena.
 WORKER = 6 * MIB
@@ -75,21 +77,24 @@ _TOGETHER = 0.6
 # A process of Dataset.map: the same with the whole of datasets imported, and dill's copy of the function.
 _MAP_WORKER = 30 * MIB
 # The parent of map: queues, progress and the tables that it reads back.
-MAP_PARENT = 40 * MIB
+MAP_PARENT = 31 * MIB
+# One worker at a time is at its densest rows, and more so than a whole stretch of 1 MB is.
+_DENSEST_ROWS = 1.66
 # Where the dataset is in memory, what from_dict has left behind, and while it is at work: 89 to 93 MB. This and the
-# next four are a fit to 29 runs with 1, 2 and 4 workers, nine texts of 20 to 60 MB: half of them within 5 %, 26 within
-# 15 %. The same run repeated differs by up to 12 %.
-MAP_IN_MEMORY = 67 * MIB
+# next five are a fit to 54 runs with 1, 2 and 4 workers, 18 texts of 20 to 80 MB: half of them within 8 %, all within
+# 21 %. The same run repeated differs by up to 7 %.
+MAP_IN_MEMORY = 92 * MIB
 _FROM_DICT = 87 * MIB
-_TABLE_WORKER = 36 * MIB
-# A table in memory is pickled whole for every worker, however many rows are its own. Blocks below malloc's mmap
-# threshold stay in the heap of some processes when they are freed, and go back to the kernel in others: in the parent
-# from nothing to three times the pickle, in a worker one to two times. Larger pickles are mapped, and nothing stays.
-_PICKLE_PARENT = 1.5
-_PICKLE_WORKER = 1.25
-_PICKLE_FALL = 0.8  # a byte less for every byte beyond the threshold: so the sum of all never falls
+_TABLE_WORKER = 45 * MIB
+# A table in memory is pickled whole for every worker, however many rows are its own. Pickles below malloc's mmap
+# threshold stay in the heap of some processes when they are freed, and go back to the kernel in others; larger ones are
+# mapped, and nothing stays. So 40 MB of text take less than 30 MB do (758 and 1,007 MiB with 4 workers): between the
+# two this is too little before and too much after, since an estimate that falls as the text grows would help nobody.
+_PICKLES_UNDER_WAY = 0.58
+_PICKLE_PARENT = 0.43
+_PICKLE_WORKER = 0.22
 # The workers do not all hold their most at once.
-_TABLE_TOGETHER = 0.66
+_TABLE_TOGETHER = 0.64
 _MAP_WRITER_ROWS = 1000  # writer_batch_size of Dataset.map
 
 
@@ -168,11 +173,12 @@ def loading(text: Text, options: Options) -> tuple[int, int]:
 
 def _loading_text(text: Text) -> tuple[int, int]:
     first = min(text.read_chars, _TEXT_CHUNK)
-    later = min(text.read_chars - first, _TEXT_LATER_CHUNKS * _TEXT_CHUNK) / max(1, text.read_chars)
+    share = min(text.read_chars - first, _TEXT_LATER_CHUNKS * _TEXT_CHUNK) / max(1, text.read_chars)
+    later = share * (text.documents.str_bytes + text.documents.copy_bytes)
     width = text.chunk_width or text.width
-    most = first * (_TEXT_PER_CHAR + _TEXT_PER_WIDTH * width)
-    most += _TEXT_LATER * later * (text.documents.str_bytes + text.documents.copy_bytes)
-    return round(most), round(min(most, _TEXT_KEPT + _TEXT_KEPT_PER_WIDTH * width))
+    most = first * (_TEXT_PER_CHAR + _TEXT_PER_WIDTH * width) + _TEXT_LATER * later
+    kept = _TEXT_KEPT + _TEXT_KEPT_PER_WIDTH * width + _TEXT_KEPT_LATER * later
+    return round(most), round(min(most, kept))
 
 
 def pool_shard(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
@@ -225,15 +231,20 @@ def mapping(text: Text, costs: Costs, options: Options, table: int) -> tuple[str
     """Workers of map: 1,000 rows of ids as Python lists are held, then written as an int64 array, which is made in a
     buffer that doubles. A `table` of so many bytes in memory comes to each of them as a pickle."""
     workers, documents = max(1, options.workers), max(1, text.documents.count)
-    rows = min(documents, workers * _MAP_WRITER_ROWS)
-    lists = rows / documents * list_bytes(text.tokens, text.boxed, costs)
+    dense = _DENSEST_ROWS * (text.densest - 1) * min(_MAP_WRITER_ROWS, documents)
+    lists = _share(workers * _MAP_WRITER_ROWS + dense, documents) * list_bytes(text.tokens, text.boxed, costs)
     # As many workers as there are cores write at the same time.
-    writing = min(rows, max(1, options.cores) * _MAP_WRITER_ROWS)
-    arrays = writing / documents * 2 * 8 * text.tokens
+    writing = min(workers, max(1, options.cores)) * _MAP_WRITER_ROWS + dense
+    arrays = _share(writing, documents) * 2 * 8 * text.tokens
     words = f"{_workers(workers)} with up to {_MAP_WRITER_ROWS:,} rows of ids each"
     if not table:
         return words, round(workers * _MAP_WORKER + lists + arrays)
-    kept = max(0.0, min(table, MMAP_THRESHOLD_MAX - _PICKLE_FALL * (table - MMAP_THRESHOLD_MAX)))
-    pickles = workers * (table + _PICKLE_WORKER * kept) + (_PICKLE_PARENT * kept if workers > 1 else 0)
+    # A byte less for every byte beyond the threshold: so the sum of all never falls.
+    kept = max(0, min(table, 2 * MMAP_THRESHOLD_MAX - table))
+    pickles = (workers + _PICKLES_UNDER_WAY) * table + (workers * _PICKLE_WORKER + _PICKLE_PARENT) * kept
     size = workers * _TABLE_WORKER + pickles + _TABLE_TOGETHER * (lists + arrays)
     return f"{words}, and the pickled table", round(size)
+
+
+def _share(rows: float, documents: int) -> float:
+    return min(1.0, rows / documents)

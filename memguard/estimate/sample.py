@@ -118,16 +118,19 @@ class TokenProfile:
         boxed = math.fsum(self.boxed[:index]) + share * self.boxed[index]
         return tokens, boxed
 
-    def densest(self, stretch: int) -> float:
-        """Tokens per byte in the densest run of entries of at least `stretch` bytes, over the average; at least 1."""
-        entries = len(self.ends)
-        if entries < 2 or self.ends[-1] <= stretch:
+    def densest(self, stretch: int, places: Sequence[float] | None = None) -> float:
+        """Tokens per unit in the densest run of entries of at least `stretch` units, over the average; at least 1.
+
+        Units are bytes, or what `places` counts: the ends of the entries.
+        """
+        ends = [0, *(self.ends if places is None else places)]
+        entries = len(ends) - 1
+        if entries < 2 or ends[-1] <= stretch:
             return 1.0
-        width = max(1, math.ceil(stretch * entries / self.ends[-1]))
+        width = max(1, math.ceil(stretch * entries / ends[-1]))
         # A sampled entry is a few KiB: the average of several says something of the place, a single one does not.
         width = min(entries, width if self.exact else max(4, width))
         sums = list(itertools.accumulate(self.text_tokens, initial=0.0))
-        ends = [0, *self.ends]
         average = sums[-1] / ends[-1]
         most = max((sums[i + width] - sums[i]) / max(1, ends[i + width] - ends[i]) for i in range(entries - width + 1))
         return max(1.0, most / average) if average else 1.0

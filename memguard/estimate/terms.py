@@ -85,6 +85,7 @@ class Text:
     item: int  # bytes per token in the output
     documents: Documents = Documents(0, 0, 0)
     densest: float = 1.0  # tokens per byte in the densest stretch of about 1 MB over the average
+    densest_by_char: float = 1.0  # the same per character
     largest_files: tuple[int, ...] = ()  # bytes, largest first
     kind: str = "text"  # text | jsonl | parquet: what the script has to read
     chunk_width: float = 0.0  # bytes per character of an average stretch of 1 MB; 0: that of the whole
@@ -151,6 +152,7 @@ def text_of(stats: CorpusStats, bound: str) -> Text:
         item=4 if stats.vocabulary > 1 << 16 else 2,
         documents=documents,
         densest=stats.densest,
+        densest_by_char=stats.densest_by_char,
         largest_files=stats.largest_files or (stats.bytes,),
         kind=stats.kind,
         chunk_width=0.0 if bound == "high" else stats.chunk_width,
@@ -281,14 +283,17 @@ class Chunk:
     @classmethod
     def of(cls, text: Text, costs: Costs, chars: int) -> Chunk:
         share = min(1.0, chars / max(1, text.read_chars))
-        dense = min(1.0, share * text.densest)
+        dense = min(1.0, share * text.densest_by_char)
         tokens = round(text.tokens * dense)
+        # Where characters have more tokens than bytes have, they are those with more bytes: half English, half Chinese.
+        wider = max(1.0, text.densest_by_char / text.densest)
+        whole = min(1.0, share * wider)
         return cls(
             tokens=tokens,
-            bytes=round(text.bytes * share),
+            bytes=round(text.bytes * whole),
             # A chunk is a str of its own, as narrow as its own characters.
-            text=round((text.chunk_width or text.width) * text.read_chars * share),
-            copy=round(text.chunk_wide * sum(part.utf8 for part in text.slices) * share),
+            text=round(min(text.width, wider * (text.chunk_width or text.width)) * text.read_chars * share),
+            copy=round(min(1.0, text.chunk_wide * wider) * sum(part.utf8 for part in text.slices) * whole),
             slots=costs.list_slot * tokens,
             ints=round(costs.boxed_int * text.boxed * dense),
         )

@@ -80,6 +80,7 @@ class CorpusStats:
     disk_bytes: int = 0  # of the files on the disk; 0: the same as bytes
     document_stats: DocumentStats | None = None
     densest: float = 1.0  # tokens per byte in the densest stretch of about 1 MB over the average
+    densest_by_char: float = 1.0  # the same per character, of about a million: scripts read their chunks by characters
     chunk_width: float = 0.0  # bytes per character of a stretch of about 1 MB as its own str, on average; 0: not known
     chunk_wide: float = 1.0  # share of such stretches that are not ASCII
     largest_files: tuple[int, ...] = ()  # bytes of text in each of the largest files, largest first

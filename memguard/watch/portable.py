@@ -35,7 +35,7 @@ _GRACE = 1.0
 
 
 def run_guarded(command: Command, options: Options, notify: Callable[[str], None] = lambda line: None) -> RunRecord:
-    """As loop.run_guarded. `notify` is not called: nothing is noticed half-way here."""
+    """As run.run_guarded. `notify` is not called: nothing is noticed half-way here."""
     started = time.time()
     directory, warning = open_run(started)
     journal = Journal(directory)

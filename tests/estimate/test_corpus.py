@@ -114,6 +114,20 @@ def test_the_densest_stretch_is_found(tmp_path: Path) -> None:
     assert read_corpus([write(tmp_path / "b.txt", sparse)]).stats.densest == pytest.approx(1, abs=0.02)
 
 
+@pytest.mark.parametrize("depth", [Depth(count_limit=1 << 40), Depth(count_limit=0)])
+def test_scripts_read_by_characters_and_those_of_chinese_have_more_tokens(tmp_path: Path, depth: Depth) -> None:
+    """Half of the bytes English, half Chinese: a million characters of the second half are three million bytes."""
+    english = "The quick brown fox jumps over the lazy dog. " * 160_000
+    chinese = "".join(chr(0x4E00 + i * 7919 % 20000) + "，。\n"[i % 3] * (i % 17 == 0) for i in range(20_000)) * 120
+    path = write(tmp_path / "text.txt", (english + chinese).encode())
+    stats = read_corpus([path], depth=depth).stats
+    encode = load_encoding("gpt2").encode_ordinary
+    ours = len(encode(chinese[:100_000])) / 100_000
+    average = stats.tokens.expected / stats.chars
+    assert stats.densest_by_char == pytest.approx(ours / average, rel=0.1)
+    assert stats.densest_by_char > 1.3 * stats.densest > 1.3
+
+
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="NUL byte at offset 4"):
         read_corpus([write(tmp_path / "a.txt", b"text\0with a NUL")])

@@ -236,7 +236,7 @@ PLANS: tuple[Plan, ...] = (
         inputs=_ALL,
         start=1.5,
     ),
-    Plan("stream", "memguard tokenize: blocks in, tokens out", stream, 0.0, 24 * MIB, 0, inputs=_ALL),
+    Plan("stream", "memguard tokenize: blocks in, tokens out", stream, 0.0, 40 * MIB, 0, inputs=_ALL),
 )
 
 

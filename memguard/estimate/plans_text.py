@@ -131,12 +131,12 @@ def char_list(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
 
 
 def chunked_list(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
-    chunk = Chunk.of(text, costs, options.chunk_chars)
+    chunk = Chunk.of(text, costs, options.chunk_chars, last=True)
     return _listing("one list of all ids", text, text.tokens, text.boxed, chunk, 0, costs)
 
 
 def sharded_list(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
-    chunk = Chunk.of(text, costs, options.chunk_chars)
+    chunk = Chunk.of(text, costs, options.chunk_chars, last=True)
     tokens = min(text.tokens, options.shard_tokens + chunk.tokens)
     # The shards of one language may hold more large ids than those of another.
     densest = max(part.boxed / max(1, part.tokens) for part in text.slices)
@@ -166,7 +166,7 @@ def _listing(
 
 def int64_list(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
     """np.array(ids) without a dtype is int64; the list is still there when astype makes the array that was wanted."""
-    chunk = Chunk.of(text, costs, options.chunk_chars)
+    chunk = Chunk.of(text, costs, options.chunk_chars, last=True)
     before = _listing("one list of all ids", text, text.tokens, text.boxed, chunk, 0, costs)[:2]
     size = list_bytes(text.tokens, text.boxed, costs)
     held = (

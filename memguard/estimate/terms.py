@@ -281,18 +281,20 @@ class Chunk:
         return 2 * self.text + self.copy + self.slots
 
     @classmethod
-    def of(cls, text: Text, costs: Costs, chars: int) -> Chunk:
+    def of(cls, text: Text, costs: Costs, chars: int, *, last: bool = False) -> Chunk:
+        """`last`: what the chunk at the end of the text may be, where all lists are full; not so extreme."""
         share = min(1.0, chars / max(1, text.read_chars))
-        dense = min(1.0, share * text.densest_by_char)
+        densest = text.densest if last else text.densest_by_char
+        dense = min(1.0, share * densest)
         tokens = round(text.tokens * dense)
         # Where characters have more tokens than bytes have, they are those with more bytes: half English, half Chinese.
-        wider = max(1.0, text.densest_by_char / text.densest)
+        wider = max(1.0, densest / text.densest)
         whole = min(1.0, share * wider)
         return cls(
             tokens=tokens,
             bytes=round(text.bytes * whole),
             # A chunk is a str of its own, as narrow as its own characters.
-            text=round(min(text.width, wider * (text.chunk_width or text.width)) * text.read_chars * share),
+            text=round(min(text.width, max(wider, text.chunk_width or text.width)) * text.read_chars * share),
             copy=round(min(1.0, text.chunk_wide * wider) * sum(part.utf8 for part in text.slices) * whole),
             slots=costs.list_slot * tokens,
             ints=round(costs.boxed_int * text.boxed * dense),

@@ -19,6 +19,7 @@ from dataclasses import replace
 
 from memguard.system.environment import find_by_environment
 from memguard.system.limits import LimitsReader, describe
+from memguard.system.memory_lock import lock_memory
 from memguard.system.proc import Process, read_cmdline
 from memguard.system.psi import read_pressure
 from memguard.units import format_size
@@ -106,6 +107,7 @@ class Loop:
                 self._progress.clear()
 
     def _watch(self) -> None:
+        lock_memory()
         due = fetched = self._start
         while not (self.root.ended or self.reason or self.given_up):
             if self._waiter.sleep(due):

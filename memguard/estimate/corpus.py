@@ -23,7 +23,7 @@ from memguard.estimate.documents import DocumentTally, Reading, read_stream, sam
 from memguard.estimate.inputs import Input, find_inputs
 from memguard.estimate.sample import Files, TokenProfile, count_tokens, repaired, sample_tokens
 from memguard.estimate.scan import Part, TextScan, scan_files, width_of
-from memguard.records.estimate import CorpusStats, Range, SliceStats
+from memguard.records.estimate import ROW_BATCH, CorpusStats, Range, RowBatch, SliceStats
 from memguard.system.proc import read_status
 from memguard.tokens.encode import Engine, load_vocabulary, make_engine
 from memguard.units import GIB, MIB, format_count, format_size
@@ -80,6 +80,7 @@ class _Findings:
     files: Files | None  # None: a stream that cannot be read again
     whole: bool
     head_only: bool = False
+    document_ends: Sequence[int] = ()
 
 
 def read_corpus(
@@ -186,6 +187,7 @@ def _read_stream(
         None,
         whole=reading.whole,
         head_only=reading.head_only,
+        document_ends=reading.document_ends,
     )
 
 
@@ -271,6 +273,7 @@ def _stats(
         document_stats=found.documents.stats(found.size),
         densest=profile.densest(_CHUNK_BYTES),
         densest_by_char=profile.densest(_CHUNK_BYTES, _places_in_chars(found)),
+        row_batch=_row_batch(found),
         chunk_width=chunk_width,
         chunk_wide=chunk_wide,
         largest_files=tuple(sorted(found.file_sizes, reverse=True)[:_LARGEST_FILES]),
@@ -287,6 +290,14 @@ def _places_in_chars(found: _Findings) -> list[float]:
         np.array(ends) / ends[-1], np.array(scan.byte_ends) / max(1, scan.size), np.array(scan.char_ends)
     )
     return [float(place) for place in places * (found.size / max(1, scan.size))]
+
+
+def _row_batch(found: _Findings) -> RowBatch | None:
+    if not found.document_ends:
+        return None
+    stats = found.documents.stats(found.size)
+    factor = stats.count.expected / found.document_ends[-1] if stats is not None else 1.0
+    return found.profile.heaviest_batch([end * factor for end in found.document_ends], ROW_BATCH)
 
 
 def _slices(found: _Findings, val_fraction: float) -> tuple[SliceStats, ...]:

@@ -113,6 +113,7 @@ class Reading:
     documents: DocumentTally
     size: int = 0
     file_sizes: list[int] = field(default_factory=list)
+    document_ends: list[int] = field(default_factory=list)  # documents up to the end of each of the profile's entries
     whole: bool = True  # every byte was read
     head_only: bool = False
     line: bytes = b""  # begun, and not ended yet
@@ -338,6 +339,7 @@ def _add_documents(texts: Iterator[str], path: str, reading: Reading, encode: En
     reading.scan.add(joined, path)
     reading.profile.read_bytes += len(joined)
     reading.profile.add_ids(reading.scan.size, np.concatenate(ids), 1.0)
+    reading.document_ends.append(reading.documents.count)
 
 
 def _read_parquet(item: Input, reading: Reading, encode: Encode, limit: int, column: str, progress: Any) -> float:

@@ -18,7 +18,7 @@ from memguard.estimate.terms import (
     python_part,
     step,
 )
-from memguard.records.estimate import Step
+from memguard.records.estimate import ROW_BATCH, RowBatch, Step
 from memguard.units import MIB, format_size
 
 __all__ = [
@@ -44,9 +44,9 @@ __all__ = [
 # Fitted to seven texts of 20 MB and one of 40, read with pandas and pyarrow: within 3 % of the peak.
 PARQUET_START = 34 * MIB
 PARQUET_PER_BYTE = 3.5
-# The same for one row group at a time; fitted to 20 and 40 MB: 54, 68 and 78 MB.
-BATCHES_START = 34 * MIB
-BATCHES_PER_BYTE = 1.2
+# The same for one row group at a time; a fit to nine texts of 20 to 80 MB: 46 to 83 MB, within 11 MB.
+BATCHES_START = 33 * MIB
+BATCHES_PER_BYTE = 0.9
 
 # load_dataset turns any input into an Arrow file first. Beside the library itself that took, for JSONL 121 and 141 MB
 # (20 and 80 MB of it), for Parquet 77, 137 and 254 with one row group and 100 for 80 MB in small ones: start, per byte,
@@ -121,8 +121,13 @@ def iter_batches(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]
     """A batch of rows at a time; pyarrow still reads the column of a whole row group."""
     documents = text.documents
     group = min(1.0, options.row_group_rows / max(1, documents.count)) * text.bytes
-    share = min(1.0, text.densest * min(options.batch_rows, options.row_group_rows) / max(1, documents.count))
-    tokens, boxed = round(text.tokens * share), round(text.boxed * share)
+    rows = min(options.batch_rows, options.row_group_rows)
+    average = text.densest * rows / max(1, documents.count)
+    batch = text.row_batch or RowBatch(*(average * ROW_BATCH / rows for _ in range(3)))
+    of_tokens, of_boxed, share = (
+        min(1.0, part * rows / ROW_BATCH) for part in (batch.tokens, batch.boxed_tokens, batch.bytes)
+    )
+    tokens, boxed = round(text.tokens * of_tokens), round(text.boxed * of_boxed)
     size = list_bytes(tokens, boxed, costs)
     row_group = "pyarrow's buffers for a row group", round(BATCHES_START + BATCHES_PER_BYTE * group)
     strs = "the texts of a batch", round((documents.str_bytes + documents.copy_bytes) * share)

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from memguard.records.estimate import RowBatch
 from memguard.tokens.split import first_cut, last_cut
 
 __all__ = [
@@ -134,6 +135,23 @@ class TokenProfile:
         average = sums[-1] / ends[-1]
         most = max((sums[i + width] - sums[i]) / max(1, ends[i + width] - ends[i]) for i in range(entries - width + 1))
         return max(1.0, most / average) if average else 1.0
+
+    def heaviest_batch(self, places: Sequence[float], size: int) -> RowBatch | None:
+        """The stretch of `size` units from a multiple of `size` on whose list of ids takes most; `places`: the ends of
+        the entries in those units. None where there is nothing."""
+        if not places or sum(self.text_tokens) <= 0:
+            return None
+        ends = np.append(0.0, np.array(places))
+        cuts = np.append(np.arange(0, ends[-1], size), ends[-1])
+
+        def shares(until: Sequence[float]) -> Any:
+            return np.diff(np.interp(cuts, ends, np.array(until))) / max(1.0, until[-1])
+
+        tokens, boxed = (list(itertools.accumulate(column, initial=0.0)) for column in (self.text_tokens, self.boxed))
+        parts = shares(tokens), shares(boxed), shares([0, *self.ends])
+        # A list slot of 8 bytes for every token, an int object of 32 for a boxed one.
+        heaviest = int(np.argmax(8 * tokens[-1] * parts[0] + 32 * boxed[-1] * parts[1]))
+        return RowBatch(*(float(part[heaviest]) for part in parts))
 
     def error(self, values: Sequence[float]) -> float:
         """The relative half width of the band around the sum of `values`, one of this profile's columns.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from memguard.estimate.costs import PIECE_BYTE, RUST_ID, Costs
-from memguard.records.estimate import CorpusStats, Range, Step
+from memguard.records.estimate import CorpusStats, Range, RowBatch, Step
 from memguard.units import MIB, format_size
 
 __all__ = [
@@ -90,6 +90,7 @@ class Text:
     kind: str = "text"  # text | jsonl | parquet: what the script has to read
     chunk_width: float = 0.0  # bytes per character of an average stretch of 1 MB; 0: that of the whole
     chunk_wide: float = 1.0  # share of such stretches that are not ASCII
+    row_batch: RowBatch | None = None  # the heaviest of the batches of 65,536 documents
     longest_piece: int = 0  # bytes that the tokenizer cannot take apart
     joined: bool = False  # the file is decompressed on the way: its pieces are joined into one bytes object
 
@@ -157,6 +158,7 @@ def text_of(stats: CorpusStats, bound: str) -> Text:
         kind=stats.kind,
         chunk_width=0.0 if bound == "high" else stats.chunk_width,
         chunk_wide=1.0 if bound == "high" else stats.chunk_wide,
+        row_batch=stats.row_batch,
         longest_piece=stats.longest_piece,
         joined=stats.compressed,
     )

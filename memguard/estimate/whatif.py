@@ -209,6 +209,7 @@ def scaled(stats: CorpusStats, size: int) -> CorpusStats:
             str_bytes=ranged(found.str_bytes),
             copy_bytes=ranged(found.copy_bytes),
         ),
+        row_batch=stats.row_batch if factor == 1 else None,
         largest_files=tuple(whole(value) for value in stats.largest_files),
         char_width_high=4 if not stats.ascii and stats.char_width < 4 and factor > 1 else stats.char_width_high,
     )

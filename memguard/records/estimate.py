@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from memguard.records.limits import Limits
 
 __all__ = [
+    "ROW_BATCH",
     "Comparison",
     "CorpusStats",
     "DocumentStats",
@@ -16,6 +17,7 @@ __all__ = [
     "Probe",
     "ProbePoint",
     "Range",
+    "RowBatch",
     "SliceStats",
     "Step",
 ]
@@ -53,6 +55,18 @@ class DocumentStats:
     copy_bytes: Range  # the UTF-8 copies that tiktoken leaves in those that are not ASCII
 
 
+ROW_BATCH = 65_536  # pyarrow's own batch_size
+
+
+@dataclass(frozen=True, slots=True)
+class RowBatch:
+    """Of all batches of 65,536 documents the heaviest, as shares of the whole: long rows stand together at times."""
+
+    tokens: float
+    boxed_tokens: float
+    bytes: float
+
+
 @dataclass(frozen=True, slots=True)
 class CorpusStats:
     """The input as far as its cost in memory goes. N, n, k, T and f are the letters of docs/memory-terms.md."""
@@ -81,6 +95,7 @@ class CorpusStats:
     document_stats: DocumentStats | None = None
     densest: float = 1.0  # tokens per byte in the densest stretch of about 1 MB over the average
     densest_by_char: float = 1.0  # the same per character, of about a million: scripts read their chunks by characters
+    row_batch: RowBatch | None = None  # None: not known
     chunk_width: float = 0.0  # bytes per character of a stretch of about 1 MB as its own str, on average; 0: not known
     chunk_wide: float = 1.0  # share of such stretches that are not ASCII
     largest_files: tuple[int, ...] = ()  # bytes of text in each of the largest files, largest first

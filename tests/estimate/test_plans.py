@@ -22,7 +22,7 @@ from memguard.estimate.plans import (
     stream,
 )
 from memguard.estimate.plans_pools import mapping
-from memguard.records.estimate import Step
+from memguard.records.estimate import RowBatch, Step
 from memguard.units import MIB
 
 COSTS = Costs(list_slot=8, boxed_int=32.0, cached_int_max=256, baseline=50_000_000, baseline_peak=60_000_000)
@@ -155,6 +155,16 @@ def test_a_chunk_of_characters_with_more_bytes_and_tokens_takes_more(name: str) 
     lists = 1 if name == "array-module" else 2
     least = text_more + copy_more + lists * 1.5 * tokens * 8
     assert unlike - alike >= least
+
+
+def test_a_batch_is_the_heaviest_where_that_is_known() -> None:
+    average, heavy = (
+        peak("iter-batches", replace(DOCUMENTS, documents=Documents(200_000, 101 * M, 25 * M), row_batch=batch))
+        for batch in (None, RowBatch(0.7, 0.6, 0.5))
+    )
+    share = 65_536 / 200_000
+    more = (0.7 - share) * 22 * M * (8 + 4) + (0.6 - share) * 11 * M * 32 + (0.5 - share) * 126 * M
+    assert heavy - average == pytest.approx(more, rel=1e-3)
 
 
 def test_one_worker_of_map_is_at_its_densest_rows() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from memguard.estimate.sample import Files, TokenProfile, count_tokens, sample_tokens
+from memguard.records.estimate import RowBatch
 from memguard.tokens.encode import load_encoding
 
 
@@ -143,3 +144,15 @@ def test_a_periodic_text_does_not_resonate_with_the_strata(tmp_path: Path) -> No
         expected = sum(result.tokens)
         hits += abs(truth - expected) <= result.error(result.tokens) * expected
     assert hits >= 18
+
+
+def test_the_heaviest_batch_of_documents_is_found() -> None:
+    """Four entries of 50 documents; the third has most, and batches of 100 begin at 0 and at 100."""
+    profile = TokenProfile(exact=True, translate=False, cached_int_max=256)
+    for end, tokens, boxed in ((100, 10, 10), (200, 10, 10), (900, 70, 0), (1000, 10, 10)):
+        profile.add_counts(end, (tokens, tokens, boxed), 1.0)
+    found = profile.heaviest_batch([50, 100, 150, 200], 100)
+    assert found is not None
+    assert (found.tokens, found.boxed_tokens, found.bytes) == pytest.approx((0.8, 1 / 3, 0.8))
+    assert profile.heaviest_batch([50, 100, 150, 200], 1000) == RowBatch(1.0, 1.0, 1.0)
+    assert profile.heaviest_batch([], 100) is None

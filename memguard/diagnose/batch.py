@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 
-from memguard.diagnose.lines import Line
+from memguard.diagnose.lines import Line, event_at
 from memguard.diagnose.signs import read_size
 from memguard.records.diagnosis import Event
 
@@ -58,23 +58,23 @@ class BatchReader:
     def feed(self, line: Line) -> Event | None:
         text = line.text
         if "oom" in text and (match := _STEP.search(text)):
-            return _event(line, "slurm", f"step {match[2]}", note=f"{match[1]} kill(s) in this step")
+            return event_at(line, "slurm", task_memcg=f"step {match[2]}", note=f"{match[1]} kill(s) in this step")
         if "Out Of Memory" in text and (match := _SRUN.search(text)):
-            return _event(line, "slurm", note=f"task {match[2]} on {match[1]}")
+            return event_at(line, "slurm", note=f"task {match[2]} on {match[1]}")
         if "emory limit" in text or "hit memory" in text:
             return _old_slurm(line)
         if ("OUT_OF_ME" in text or "0:125" in text) and _STATE.search(text):
             job = re.match(r"\s{0,8}(\d{1,12}(?:_\d{1,9})?)(?:\.\w{1,12})?\s", text)
-            return _event(line, "slurm", f"step {job[1]}" if job else None, note="job state OUT_OF_MEMORY")
+            return event_at(line, "slurm", task_memcg=f"step {job[1]}" if job else None, note="job state OUT_OF_MEMORY")
         if "PBS: job killed" in text and (match := _PBS.search(text)):
             used, limit = read_size(match[2]), read_size(match[3])
-            return _event(
+            return event_at(
                 line, "pbs", note=f"{match[1]} exceeded its limit", usage=used, limit=limit, limit_name=match[1]
             )
         if "memory resource limit" in text and _PBS_ABORT.search(text):
-            return _event(line, "pbs", note="the job exceeded a memory resource limit")
+            return event_at(line, "pbs", note="the job exceeded a memory resource limit")
         if "TERM_MEMLIMIT" in text:
-            return _event(line, "lsf", note="the job reached LSF's memory usage limit")
+            return event_at(line, "lsf", note="the job reached LSF's memory usage limit")
         return None
 
 
@@ -86,38 +86,11 @@ def _old_slurm(line: Line) -> Event | None:
         return None
     step = match[1] or match[2]
     numbers = _BEING_KILLED.search(text)  # in KB (slurm's jobacct_gather, ≤ 19.05)
-    return _event(
+    return event_at(
         line,
         "slurmstepd" if numbers else "slurm",
-        f"step {step}" if step else None,
+        task_memcg=f"step {step}" if step else None,
         note="the job exceeded its memory limit" if numbers else MAYBE,
         usage=int(numbers[1]) * 1024 if numbers else None,
         limit=int(numbers[2]) * 1024 if numbers else None,
-    )
-
-
-def _event(
-    line: Line,
-    killer: str,
-    memcg: str | None = None,
-    *,
-    note: str,
-    usage: int | None = None,
-    limit: int | None = None,
-    limit_name: str | None = None,
-) -> Event:
-    return Event(
-        time=line.time,
-        killer=killer,
-        pid=None,
-        task=None,
-        limit=limit,
-        task_memcg=memcg,
-        usage=usage,
-        evidence=(line.raw.strip()[:400],),
-        uptime=line.uptime,
-        host=line.host,
-        line=line.number,
-        limit_name=limit_name,
-        note=note,
     )

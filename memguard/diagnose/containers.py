@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from memguard.diagnose.lines import Line
+from memguard.diagnose.lines import Line, event_at
 from memguard.diagnose.signs import read_size
 from memguard.records.diagnosis import Event
 
@@ -115,14 +115,4 @@ class ContainerReader:
 
 
 def _event(line: Line, killer: str, container: str | None, pod: str | None) -> Event:
-    return Event(
-        time=line.time,
-        killer=killer,
-        pid=None,
-        task=container,
-        task_memcg=f"pod {pod}" if pod else None,
-        evidence=(line.raw.strip()[:400],),
-        uptime=line.uptime,
-        host=line.host,
-        line=line.number,
-    )
+    return event_at(line, killer, task=container, task_memcg=f"pod {pod}" if pod else None)

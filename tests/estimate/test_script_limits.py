@@ -123,6 +123,7 @@ def test_what_fits_is_not_killed(name: str, tmp_path: Path, english: str, vocabu
     assert done.returncode in (0, 1), done.stderr
     peak = json.loads(done.stdout)["script"]["plan"]["peak"]
     with MemoryBox(peak["high"]) as box:
-        result = box.run([sys.executable, str(script), *arguments_of(name, path, output)], env=environment)
+        command = [sys.executable, str(script), *arguments_of(name, path, output)]
+        result = box.run(command, env=environment, timeout=280)  # text += line at module level takes n² of time
         assert result.returncode == 0, f"{box.oom_kills} kills below {peak}: {result.stderr[-2000:]}"
         assert box.oom_kills == 0

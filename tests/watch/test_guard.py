@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
 
 GROW = """
-    def grow(tokens, size=256 << 20):
+    def grow(tokens, size=1 << 30):
         '''At most `size` bytes, in steps that a guard can follow.'''
         for start in range(300, size // 40, 1000):
             tokens.extend(range(start, start + 1000))

@@ -56,7 +56,8 @@ def test_it_stands_still_and_goes_on_with_a_higher_limit(
         pid = script(tmp_path)
         before = resident(pid)
         time.sleep(0.2)
-        assert resident(pid) == before and " T " in Path(f"/proc/{pid}/stat").read_text()
+        # Not to the page: the kernel counts on every processor by itself, and adds up later.
+        assert abs(resident(pid) - before) <= 64 and " T " in Path(f"/proc/{pid}/stat").read_text()
         terminal.type("r 120MiB\n")
         terminal.wait_for(PROMPT)
         assert resident(pid) > before

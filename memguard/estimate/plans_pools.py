@@ -122,8 +122,8 @@ def iter_batches(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]
     documents = text.documents
     group = min(1.0, options.row_group_rows / max(1, documents.count)) * text.bytes
     rows = min(options.batch_rows, options.row_group_rows)
-    average = text.densest * rows / max(1, documents.count)
-    batch = text.row_batch or RowBatch(*(average * ROW_BATCH / rows for _ in range(3)))
+    average = text.densest * ROW_BATCH / max(1, documents.count)
+    batch = text.row_batch or RowBatch(average, average, average)
     of_tokens, of_boxed, share = (
         min(1.0, part * rows / ROW_BATCH) for part in (batch.tokens, batch.boxed_tokens, batch.bytes)
     )

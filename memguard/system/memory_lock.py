@@ -2,7 +2,7 @@
 
 mlockall(2) with MCL_ONFAULT (Linux 4.4) locks pages as they are touched, so that nothing is loaded for it. It needs
 root (CAP_IPC_LOCK) or an unlimited RLIMIT_MEMLOCK: with the usual 8 MiB a later allocation of ours would fail. ctypes
-is loaded, 1 MiB, only where all of that holds and there is swap at all.
+is loaded, 0.7 MiB, only where all of that holds and there is swap at all.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ from memguard.errors import ConfigError
 __all__ = ["Command", "child_environment", "find_python", "plain_command", "python_command", "spawn"]
 
 _INJECT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "inject")
-# Python ignores these for itself (Python/pylifecycle.c); a program that it starts must not inherit that.
 _OOM_SCORE = 300  # as if it used 30 % of all memory more
+# Python ignores these for itself (Python/pylifecycle.c); a program that it starts must not inherit that.
 _IGNORED_BY_PYTHON = ("SIGPIPE", "SIGXFSZ", "SIGXFZ")
 
 

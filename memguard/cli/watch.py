@@ -17,7 +17,7 @@ import os
 import sys
 
 from memguard.cli.guard_arguments import add_guard_arguments, options_from
-from memguard.cli.guarded import check_writable, note, report, write_record
+from memguard.cli.guarded import check_writable, conclude, note
 from memguard.cli.settings import read_settings
 from memguard.errors import ConfigError, SystemInterfaceError
 
@@ -52,11 +52,7 @@ def main(arguments: argparse.Namespace) -> int:
     from memguard.watch.foreign import run_watch
 
     record = run_watch(pid, options, _quiet if arguments.quiet else note)
-    if record_path:
-        write_record(record, record_path)
-    report(record, quiet=arguments.quiet)
-    assert record.exit_code is not None  # it is None only in a journal that was cut off
-    return record.exit_code
+    return conclude(record, record_path, quiet=arguments.quiet)
 
 
 def _quiet(line: str) -> None:

@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from memguard.errors import SystemInterfaceError
+from memguard.system.descriptors import list_names
 from memguard.system.kernel_file import read_bytes, to_int
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "read_statm",
     "read_status",
     "read_tree",
+    "require_proc",
 ]
 
 
@@ -264,6 +267,21 @@ def read_process(pid: int | str, proc: str = "/proc") -> Process | None:
     return None if stat is None else stat.process
 
 
+def require_proc(proc: str = "/proc") -> None:
+    """Raises SystemInterfaceError where this process cannot be seen in /proc: then no tree can be guarded."""
+    stat = read_stat("self", proc)
+    mend = "mount -t proc proc /proc, or have the container's runtime do it"
+    if stat is None and os.path.exists(f"{proc}/self"):
+        problem, mend = "is not Linux's", "memguard reads stat, statm and task of each process there"
+    elif stat is None:
+        problem = "is not mounted"
+    elif stat.pid != os.getpid():  # its numbers would be other processes'
+        problem, mend = "shows another PID namespace", "mount -t proc proc /proc, or: unshare --pid --fork --mount-proc"
+    else:
+        return
+    raise SystemInterfaceError(f"{proc} {problem}: without it nothing can be guarded", mend, path=proc)
+
+
 def read_statm(pid: int | str, proc: str = "/proc") -> Statm | None:
     text = _read_text(f"{proc}/{pid}/statm")
     return None if text is None else parse_statm(text, os.sysconf("SC_PAGE_SIZE"))
@@ -298,10 +316,7 @@ def read_children(pid: int, proc: str = "/proc") -> tuple[int, ...]:
     Each thread lists the children that it forked (task/TID/children; CONFIG_PROC_CHILDREN, in every common kernel);
     without that file all of /proc is searched. A child forked during the read may be missed: look again.
     """
-    try:
-        threads = os.listdir(f"{proc}/{pid}/task")
-    except OSError:
-        return ()
+    threads = list_names(f"{proc}/{pid}/task") or ()
     children: list[int] = []
     for thread in threads:
         data = read_bytes(f"{proc}/{pid}/task/{thread}/children")
@@ -315,7 +330,7 @@ def read_children(pid: int, proc: str = "/proc") -> tuple[int, ...]:
 
 
 def _search_children(pid: int, proc: str) -> tuple[int, ...]:
-    stats = (read_stat(name, proc) for name in os.listdir(proc) if name.isdigit())
+    stats = (read_stat(name, proc) for name in list_names(proc) or () if name.isdigit())
     return tuple(stat.pid for stat in stats if stat is not None and stat.ppid == pid)
 
 

@@ -7,6 +7,7 @@ exec'ed since, or a Python without the agent, never sees it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -56,18 +57,30 @@ def send(process: Process, number: int) -> bool:
 
 
 def stop(root: Process, known: Iterable[Process], within: float = STOP_WITHIN) -> tuple[Process, ...]:
-    """SIGSTOPs the whole tree, and again what was forked meanwhile, until a walk finds everything stopped."""
+    """SIGSTOPs the whole tree, and again what was forked meanwhile, until a walk finds everything stopped.
+
+    A failure of its own leaves nothing stopped.
+    """
     stopped: dict[Process, None] = {}
+    try:
+        return _stop(root, known, stopped, within)
+    except BaseException:
+        resume(stopped)
+        raise
+
+
+def _stop(root: Process, known: Iterable[Process], stopped: dict[Process, None], within: float) -> tuple[Process, ...]:
     deadline, own = time.monotonic() + within, watchers()
     for process in known:  # at once; the walk below takes its time
-        if send(process, signal.SIGSTOP):
-            stopped[process] = None
+        stopped[process] = None
+        if not send(process, signal.SIGSTOP):
+            del stopped[process]
     while True:
         tree = read_tree(root, (*known, *stopped), without=own)
         for process in tree:
             if process not in stopped:
-                send(process, signal.SIGSTOP)
                 stopped[process] = None
+                send(process, signal.SIGSTOP)
         states = [stat.state for process in tree if (stat := read_stat(process.pid)) is not None]
         if all(state in "TtZX" for state in states) and len(tree) == len(read_tree(root, stopped, without=own)):
             return tree
@@ -77,8 +90,15 @@ def stop(root: Process, known: Iterable[Process], within: float = STOP_WITHIN) -
 
 
 def resume(processes: Iterable[Process]) -> None:
-    for process in processes:
-        send(process, signal.SIGCONT)
+    """Each of them, whatever becomes of the others. To one that was not stopped, and to a stranger that has got the pid,
+    SIGCONT does nothing.
+    """
+    for process in tuple(processes):
+        try:
+            send(process, signal.SIGCONT)
+        except Exception:  # no descriptor, no memory to look who it is
+            with contextlib.suppress(OSError):
+                os.kill(process.pid, signal.SIGCONT)
 
 
 def ask_for_stack(process: Process, stack_path: str) -> bool:

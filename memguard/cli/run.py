@@ -19,6 +19,7 @@ from memguard.cli.guard_arguments import add_guard_arguments, options_from
 from memguard.cli.guarded import check_writable, conclude, note
 from memguard.cli.settings import read_settings
 from memguard.errors import ConfigError
+from memguard.system.proc import require_proc
 from memguard.watch.launch import Command, plain_command, python_command
 
 __all__ = ["add_arguments", "main"]
@@ -40,6 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     command = _command(arguments)
+    if sys.platform == "linux":
+        require_proc()
     options = replace(
         options_from(arguments, read_settings(os.getcwd())), agent=not arguments.no_agent, progress=not arguments.quiet
     )

@@ -20,6 +20,7 @@ from memguard.cli.guard_arguments import add_guard_arguments, options_from
 from memguard.cli.guarded import check_writable, conclude, note
 from memguard.cli.settings import read_settings
 from memguard.errors import ConfigError, SystemInterfaceError
+from memguard.system.proc import require_proc
 
 __all__ = ["add_arguments", "main"]
 
@@ -39,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     if sys.platform != "linux":
         raise SystemInterfaceError("memguard watch reads /proc, which is Linux's", "memguard run SCRIPT", path="/proc")
+    require_proc()
     if (arguments.pid is None) == (arguments.name is None):
         raise ConfigError("which process?", "memguard watch PID   or   memguard watch --name prepare.py")
     settings = read_settings(os.getcwd())

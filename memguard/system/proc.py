@@ -28,6 +28,7 @@ __all__ = [
     "parse_stat",
     "parse_statm",
     "parse_status",
+    "proc_problem",
     "read_children",
     "read_cmdline",
     "read_meminfo",
@@ -269,17 +270,22 @@ def read_process(pid: int | str, proc: str = "/proc") -> Process | None:
 
 def require_proc(proc: str = "/proc") -> None:
     """Raises SystemInterfaceError where this process cannot be seen in /proc: then no tree can be guarded."""
+    found = proc_problem(proc)
+    if found is not None:
+        raise SystemInterfaceError(f"{found[0]}: without it nothing can be guarded", found[1], path=proc)
+
+
+def proc_problem(proc: str = "/proc") -> tuple[str, str] | None:
+    """(What is wrong with /proc, what to do); None where it shows this process."""
     stat = read_stat("self", proc)
-    mend = "mount -t proc proc /proc, or have the container's runtime do it"
+    mount = "mount -t proc proc /proc, or have the container's runtime do it"
     if stat is None and os.path.exists(f"{proc}/self"):
-        problem, mend = "is not Linux's", "memguard reads stat, statm and task of each process there"
-    elif stat is None:
-        problem = "is not mounted"
-    elif stat.pid != os.getpid():  # its numbers would be other processes'
-        problem, mend = "shows another PID namespace", "mount -t proc proc /proc, or: unshare --pid --fork --mount-proc"
-    else:
-        return
-    raise SystemInterfaceError(f"{proc} {problem}: without it nothing can be guarded", mend, path=proc)
+        return f"{proc} is not Linux's", "memguard reads stat, statm and task of each process there"
+    if stat is None:
+        return f"{proc} is not mounted", mount
+    if stat.pid != os.getpid():  # its numbers would be other processes'
+        return f"{proc} shows another PID namespace", "mount -t proc proc /proc, or: unshare --pid --fork --mount-proc"
+    return None
 
 
 def read_statm(pid: int | str, proc: str = "/proc") -> Statm | None:

@@ -28,7 +28,7 @@ from memguard import pressure
 from memguard.errors import ConfigError, MemguardError
 from memguard.system.environment import find_by_environment
 from memguard.system.limits import LimitsReader
-from memguard.system.proc import Process, read_meminfo, read_process, read_status, read_tree
+from memguard.system.proc import Process, read_meminfo, read_process, read_status, read_tree, require_proc
 from memguard.units import parse_size
 from memguard.watch.journal import RunDirectory, open_run, read_run
 
@@ -231,6 +231,7 @@ def _check_place() -> None:
         raise ConfigError("memguard.guard() needs Linux", "memguard run works elsewhere, too, by polling")
     if sys.implementation.name != "cpython":
         raise ConfigError("memguard.guard() needs CPython: its agent uses CPython's faulthandler")
+    require_proc()
     if threading.current_thread() is not threading.main_thread():
         name = threading.current_thread().name
         hint = "enter it in the main thread, around the work of all threads: it guards the whole process"

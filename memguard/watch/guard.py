@@ -26,6 +26,7 @@ from collections.abc import Callable
 
 from memguard import pressure
 from memguard.errors import ConfigError, MemguardError
+from memguard.system.descriptors import NO_ROOM
 from memguard.system.environment import find_by_environment
 from memguard.system.limits import LimitsReader
 from memguard.system.proc import Process, read_meminfo, read_process, read_status, read_tree, require_proc
@@ -320,7 +321,8 @@ def _start_watcher(directory: RunDirectory, options: dict[str, Any], *, wait: bo
         watcher = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     except OSError as error:
         message = f"the guard's watcher cannot be started: {sys.executable}: {error.strerror}"
-        raise MemguardError(message, "is this Python still installed?", exit_code=125) from None
+        hint = "allow more open files: ulimit -n 1024" if error.errno in NO_ROOM else "is this Python still installed?"
+        raise MemguardError(message, hint, exit_code=125) from None
     if not wait:
         return watcher
     assert watcher.stdout is not None

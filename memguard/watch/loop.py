@@ -173,7 +173,7 @@ class Loop:
             every = ("flush", "reclaim")
             self.talk.ask_largest(largest, ("look", *every), every, within=within, headroom=room)
         elif decision.action == policy.DUMP:  # from before the freeze, should it not answer then; nobody waits for it
-            any(actions.ask_for_stack(process, self.journal.directory.stack) for process in largest[:4])
+            self.talk.ask_for_stack(largest[:4], within)
 
     def _within(self, action: str) -> float:
         return next((stage.deadline for stage in self.options.policy.ladder if stage.action == action), 0.0)

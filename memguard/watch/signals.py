@@ -66,8 +66,8 @@ def pass_on(root: Root, number: int, from_terminal: bool) -> None:
 
 
 def _is_for_leader(number: int) -> bool:
-    """A terminal that goes away (ssh, xterm -e, tmux) tells its session's leader alone, by SIGHUP and SIGCONT: memguard,
-    where no shell stands before it."""
+    """A terminal that goes away (ssh -t, xterm -e, tmux) tells its session's leader alone, by SIGHUP and SIGCONT: that
+    is memguard, where no shell stands before it."""
     return number in (signal.SIGHUP, signal.SIGCONT) and os.getsid(0) == os.getpid()
 
 

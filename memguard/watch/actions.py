@@ -29,6 +29,7 @@ __all__ = [
     "listens",
     "may_ask",
     "resume",
+    "resume_all",
     "send",
     "shared_files",
     "stack_of_stopped",
@@ -45,6 +46,7 @@ _TRACKER_WITHIN = 2.0  # seconds that multiprocessing's resource tracker gets on
 _STEP = 0.001
 _SETTLED = 3  # steps without growth after which a dump is complete, where its last line does not show it
 _OUTERMOST = (" in <module>\n", " in _run_module_as_main\n")
+_held: set[Process] = set()  # what this watcher has stopped, and not continued yet
 _STACK_HEADER = "# process "  # parsed in stacks.py, which is not loaded while the script runs
 _TAIL = 1 << 16  # bytes of the stack file looked at
 
@@ -54,44 +56,42 @@ def send(process: Process, number: int, *, asleep: bool = True) -> bool:
     stat = read_stat(process.pid)
     if stat is None or stat.process != process or (stat.state in _ASLEEP and not asleep):
         return False
+    if number == signal.SIGSTOP:
+        _held.add(process)
     try:
         os.kill(process.pid, number)
     except (ProcessLookupError, PermissionError):
         return False
+    if number == signal.SIGCONT:
+        _held.discard(process)
     return True
 
 
 def stop(root: Process, known: Iterable[Process], within: float = STOP_WITHIN) -> tuple[Process, ...]:
-    """SIGSTOPs the whole tree, and again what was forked meanwhile, until a walk finds everything stopped.
-
-    A failure of its own leaves nothing stopped.
-    """
+    """SIGSTOPs the whole tree, and again what was forked meanwhile, until a walk finds everything stopped."""
     stopped: dict[Process, None] = {}
-    try:
-        return _stop(root, known, stopped, within)
-    except BaseException:
-        resume(stopped)
-        raise
-
-
-def _stop(root: Process, known: Iterable[Process], stopped: dict[Process, None], within: float) -> tuple[Process, ...]:
     deadline, own = time.monotonic() + within, watchers()
     for process in known:  # at once; the walk below takes its time
-        stopped[process] = None
-        if not send(process, signal.SIGSTOP):
-            del stopped[process]
+        if send(process, signal.SIGSTOP):
+            stopped[process] = None
     while True:
         tree = read_tree(root, (*known, *stopped), without=own)
         for process in tree:
             if process not in stopped:
-                stopped[process] = None
                 send(process, signal.SIGSTOP)
+                stopped[process] = None
         states = [stat.state for process in tree if (stat := read_stat(process.pid)) is not None]
         if all(state in "TtZX" for state in states) and len(tree) == len(read_tree(root, stopped, without=own)):
             return tree
         if time.monotonic() > deadline:
             return tree
         time.sleep(_STEP)
+
+
+def resume_all() -> None:
+    """Whatever has been stopped here and not been continued since: nothing stays frozen where the guard fails."""
+    resume(_held)
+    _held.clear()
 
 
 def resume(processes: Iterable[Process]) -> None:

@@ -26,7 +26,7 @@ from collections.abc import Iterable, Mapping
 from memguard.system.cgroup import find_memory_cgroups
 from memguard.system.descriptors import widen
 from memguard.system.proc import Process, read_children, read_cmdline, read_process
-from memguard.watch import failure, policy
+from memguard.watch import actions, failure, policy
 from memguard.watch import sentinel as sentinels
 from memguard.watch.journal import Journal, RunDirectory
 from memguard.watch.loop import Loop
@@ -117,7 +117,8 @@ def main(arguments: list[str]) -> int:
         return 3
     try:
         _watch(process, RunDirectory(path), options)
-    except Exception as error:  # what it has stopped is continued where it fails (loop.py, actions.py)
+    except Exception as error:
+        actions.resume_all()
         _note(failure.explain(error, "the program goes on without a guard"))
         return 125
     return 0

@@ -18,7 +18,7 @@ from memguard.errors import ConfigError, MemguardError, SystemInterfaceError
 from memguard.system.cgroup import find_memory_cgroups
 from memguard.system.descriptors import give_back, widen
 from memguard.system.proc import read_cmdline, read_process, read_stat, require_proc
-from memguard.watch import failure
+from memguard.watch import actions, failure
 from memguard.watch.journal import Journal, open_run
 from memguard.watch.loop import Loop
 from memguard.watch.options import EXIT_GUARD, Options
@@ -65,7 +65,8 @@ def run_watch(pid: int, options: Options, notify: Callable[[str], None] = lambda
             return watched.finish()
         except MemguardError:
             raise
-        except Exception as error:  # what it has stopped is continued where it fails (loop.py, actions.py)
+        except Exception as error:
+            actions.resume_all()
             line = failure.explain(error, f"process {pid} goes on without a guard, or has ended")
             raise MemguardError(line, exit_code=125) from error
 

@@ -250,13 +250,9 @@ class Loop:
         """Ends the tree, which is frozen already or has only hung."""
         self.reason = reason
         stopped = self.frozen or self.stop()
-        try:
-            self.loosen()
-            self.notes.look_at_inputs(stopped)
-            self.ending().end(reason, sample, stopped)
-        except BaseException:
-            actions.resume(stopped)
-            raise
+        self.loosen()
+        self.notes.look_at_inputs(stopped)
+        self.ending().end(reason, sample, stopped)
 
     def loosen(self) -> None:
         """Lets a stopped tree run once more: what sleeps at the kernel's limit sees no signal until that is raised, and

@@ -145,7 +145,7 @@ def _let_go(run: _Run | None, ready: _Prepared) -> None:
     """Nothing of the guard's holds the tree any more; what the watcher cannot undo, its sentinel does."""
     release_spare()
     whole = True
-    for undo in (*((run.fence.close, run.resume) if run is not None else ()), ready.backstop.close):
+    for undo in (*((run.fence.close,) if run is not None else ()), actions.resume_all, ready.backstop.close):
         try:
             whole = undo() is not False and whole
         except Exception:
@@ -203,10 +203,6 @@ class _Run(Loop):
                 "warnings": self.warnings,
             },
         )
-
-    def resume(self) -> None:
-        """What the guard has stopped."""
-        actions.resume(self.frozen)
 
     def on_signal(self, number: int, from_terminal: bool) -> None:
         if number in ENDING:

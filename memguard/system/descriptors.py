@@ -48,6 +48,7 @@ _FREE = 6  # descriptors never spent on kept files: pipes to the script, one fil
 class _Table:
     most: int | None = None  # files kept open at most; None: this process is no watcher
     spare: int | None = None
+    standard: tuple[int, ...] = ()  # 0, 1 and 2, as far as they were closed
 
 
 _table = _Table()
@@ -57,9 +58,15 @@ _kept: dict[Kept, None] = {}
 def widen() -> tuple[int, int]:
     """Raises the soft limit on open files to 1024 at least, the hard one too where that is allowed (root), and counts
     what may be kept open. Returns the limits as they were. Linux.
+
+    A standard stream that is closed is /dev/null meanwhile: a pipe or a journal in its place would be written to, or
+    closed, by whoever takes it for the stream. exec closes it again.
     """
     import resource
 
+    while (filler := os.open(os.devnull, os.O_RDWR)) <= 2:
+        _table.standard += (filler,)
+    os.close(filler)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     for wanted in ((_WANTED, max(hard, _WANTED)), (min(hard, _WANTED), hard)):
         if soft >= wanted[0]:
@@ -85,6 +92,9 @@ def give_back(before: tuple[int, int]) -> None:
     import resource
 
     _table.most = None
+    standard, _table.standard = _table.standard, ()
+    for descriptor in standard:
+        os.close(descriptor)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 

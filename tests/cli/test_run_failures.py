@@ -83,7 +83,7 @@ def test_the_disk_is_full(here: Path) -> None:
     mount = "mount -t tmpfs -o size=64k none small && export MEMGUARD_STATE_DIR=$PWD/small && "
     if subprocess.run(["unshare", "-m", "sh", "-c", mount + "true"], capture_output=True).returncode:
         pytest.skip("no mount of one's own here")
-    fills = "import os\nwith open('small/x', 'wb', 0) as f:\n  try:\n    while True: f.write(bytes(4096))\n  except OSError: pass\n"
+    fills = "f = open('small/x', 'wb', 0)\ntry:\n  while True: f.write(bytes(4096))\nexcept OSError: pass\n"
     for code, expected in ((GROWS, 75), (ENDS, 7)):
         result = run(fills + code, "--limit", "96M", shell=mount + '"$@"', prefix=("unshare", "-m"))
         assert result.returncode == expected, result.stderr

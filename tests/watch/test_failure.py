@@ -15,6 +15,7 @@ import pytest
 
 from memguard.errors import MemguardError
 from memguard.records.run import RunRecord
+from memguard.system.proc import Process
 from memguard.units import MIB
 from memguard.watch import actions, failure, policy
 from memguard.watch import run as module
@@ -198,7 +199,7 @@ def test_what_was_stopped_half_way_goes_on(monkeypatch: pytest.MonkeyPatch) -> N
     if stopped == 0:
         time.sleep(30)
         os._exit(0)
-    process = actions.Process(stopped, 1)
+    process = Process(stopped, 1)
     os.kill(stopped, signal.SIGSTOP)
     os.waitpid(stopped, os.WUNTRACED)
     fails(monkeypatch, actions, "read_stat", MemoryError())

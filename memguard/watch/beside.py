@@ -27,11 +27,11 @@ from memguard.system.cgroup import find_memory_cgroups
 from memguard.system.descriptors import widen
 from memguard.system.proc import Process, read_children, read_cmdline, read_process
 from memguard.watch import actions, failure, policy
-from memguard.watch import sentinel as sentinels
 from memguard.watch.journal import Journal, RunDirectory
 from memguard.watch.loop import Loop
 from memguard.watch.options import EXIT_GUARD, Options
 from memguard.watch.root import Foreign, leave_out
+from memguard.watch.sentinel import standing_by
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,17 +80,8 @@ class _Beside(Loop):
             super().consider(sample)
 
     def _freeze(self, decision: policy.Decision) -> None:
-        directory = self.journal.directory
-        try:
-            sentinel = sentinels.start(directory, ("MEMGUARD_RUN_DIR", directory.path), None, "leave")
-        except OSError:  # no process, no descriptor: what is left is this one
+        with standing_by(self.journal.directory, self.root.process):
             super()._freeze(decision)
-            return
-        try:
-            sentinel.tell(self.root.process, None)
-            super()._freeze(decision)
-        finally:
-            sentinel.goodbye()
 
     def end(self, reason: str, sample: policy.Sample) -> None:
         """The tree is frozen. Asks for the exception first; ends the tree only where that has not helped."""

@@ -39,8 +39,8 @@ class Conversation:
         self._awaited: dict[tuple[int, int], tuple[Process, float]] = {}  # (pid, number) → when it was asked
 
     def ask(self, process: Process, *do: str, **order: Any) -> int | None:
-        """asks.ask in this run: the ask's number; None where no agent listens. Whoever sleeps is asked, too: this is for
-        the end, and what a stage has put off until then is given up."""
+        """asks.ask in this run: the ask's number; None where no agent listens. This is for the end: whoever sleeps is
+        asked, too, and what a stage has put off until then is given up."""
         self._put_off.clear()
         return ask(self._journal.directory, process, *do, **order)
 
@@ -80,8 +80,8 @@ class Conversation:
             if not do:
                 asked = ask_for_stack(process, self._journal.directory.stack, asleep=False)
             elif asked := may_ask(process):
-                order = {"within": until - now, "headroom": headroom}
-                number = ask(self._journal.directory, process, *do, **order, asleep=False)
+                run, within = self._journal.directory, until - now
+                number = ask(run, process, *do, within=within, headroom=headroom, asleep=False)
                 asked = number is not None
                 if number is not None:
                     self._awaited[process.pid, number] = (process, now)

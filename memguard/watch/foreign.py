@@ -22,7 +22,9 @@ from memguard.watch import actions, failure
 from memguard.watch.journal import Journal, open_run
 from memguard.watch.loop import Loop
 from memguard.watch.options import EXIT_GUARD, Options
+from memguard.watch.policy import Decision
 from memguard.watch.root import Foreign
+from memguard.watch.sentinel import standing_by
 from memguard.watch.signals import ENDING, SignalWait
 
 TYPE_CHECKING = False
@@ -105,6 +107,10 @@ class _Watched(Loop):
                 "warnings": [warning] if warning else [],
             },
         )
+
+    def _freeze(self, decision: Decision) -> None:
+        with standing_by(self.journal.directory, self.root.process):
+            super()._freeze(decision)
 
     def on_signal(self, number: int, from_terminal: bool) -> None:
         if number in ENDING:

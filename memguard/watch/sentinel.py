@@ -29,6 +29,7 @@ import json
 import os
 import signal
 import time
+from collections.abc import Iterator
 
 from memguard.system.cgroup import find_memory_cgroups, parse_flat
 from memguard.system.descriptors import forget_kept
@@ -43,7 +44,7 @@ from memguard.watch.journal import RunDirectory
 from memguard.watch.root import Foreign, watchers
 from memguard.watch.signals import FORWARDED
 
-__all__ = ["Sentinel", "start"]
+__all__ = ["Sentinel", "standing_by", "start"]
 
 _GRACE = 1.0  # seconds between SIGTERM and SIGKILL
 _GONE_WITHIN = 0.5  # seconds that the sentinel gets to end after the goodbye
@@ -111,6 +112,21 @@ def start(
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     os.close(reader)
     return Sentinel(pid, writer)
+
+
+@contextlib.contextmanager
+def standing_by(directory: RunDirectory, root: Process) -> Iterator[None]:
+    """A sentinel for as long as a tree is frozen that nothing else holds (guard(), `watch`): a watcher that is killed
+    just then would leave it frozen for ever. It leaves the tree to itself."""
+    sentinel = None
+    with contextlib.suppress(OSError):  # no process or descriptor for it: then without
+        sentinel = start(directory, ("MEMGUARD_RUN_DIR", directory.path), None, "leave")
+        sentinel.tell(root, None)
+    try:
+        yield
+    finally:
+        if sentinel is not None:
+            sentinel.goodbye()
 
 
 def _detach(reader: int) -> None:

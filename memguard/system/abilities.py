@@ -224,7 +224,7 @@ def _other_killers(proc: str) -> Ability:
     except OSError:
         return Ability("enforce", name, "partial", "other processes cannot be listed here")
     names = ((read_bytes(f"{proc}/{pid}/comm") or b"").decode("utf-8", "replace").strip() for pid in pids)
-    if not pids:
+    if proc == "/proc" and str(os.getpid()) not in pids:
         return Ability("enforce", name, "partial", "other processes cannot be listed here")
     running = sorted({comm for comm in names if comm in _KILLERS})
     if not running:

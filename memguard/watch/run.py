@@ -131,8 +131,9 @@ def _guard(
         return run.finish(ready.kills)
     except Exception as error:
         by_guard = run is not None and run.reason is not None and child.ended
+        ended = child.poll()
         _let_go(run, ready)
-        line = failure.explain(error, failure.AT_THE_END if child.poll() else failure.UNGUARDED)
+        line = failure.explain(error, failure.AT_THE_END if ended else failure.UNGUARDED)
         with contextlib.suppress(Exception):
             notify(line)
         failure.wait(child, ready.signals)

@@ -37,7 +37,7 @@ from memguard.watch.sentinel import Sentinel
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
 
 # Grows past its limit, and would sleep at the backstop's or be stopped; 240 MiB in all, exit code 7.
-GROWS = "rows = [bytearray(b'x') * (1 << 20) for _ in range(200)]; raise SystemExit(7)"
+GROWS = "import time; rows = [bytearray(b'x') * (1 << 20) for _ in range(200)]; time.sleep(0.2); raise SystemExit(7)"
 # 400 MiB of private memory that nobody touches: a fence of 96 MiB and its floor would refuse it.
 RESERVES = "import mmap, time; time.sleep(1.5); mmap.mmap(-1, 400 << 20, flags=mmap.MAP_PRIVATE); raise SystemExit(7)"
 LIMIT = Options(limit=96 * MIB)

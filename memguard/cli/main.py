@@ -123,7 +123,8 @@ def _run_command(name: str, arguments: list[str]) -> int:
     except SystemExit as stop:  # argparse has printed the help (0) or the usage error (2)
         return stop.code if isinstance(stop.code, int) else 2
     code = module.main(namespace)
-    sys.stdout.flush()
+    if sys.stdout is not None:  # None: closed from the start
+        sys.stdout.flush()
     return int(code)
 
 

@@ -17,9 +17,10 @@ import os
 import sys
 
 from memguard.cli.guard_arguments import add_guard_arguments, options_from
-from memguard.cli.guarded import check_writable, note, report, write_record
+from memguard.cli.guarded import check_writable, conclude, note
 from memguard.cli.settings import read_settings
 from memguard.errors import ConfigError, SystemInterfaceError
+from memguard.system.proc import require_proc
 
 __all__ = ["add_arguments", "main"]
 
@@ -39,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     if sys.platform != "linux":
         raise SystemInterfaceError("memguard watch reads /proc, which is Linux's", "memguard run SCRIPT", path="/proc")
+    require_proc()
     if (arguments.pid is None) == (arguments.name is None):
         raise ConfigError("which process?", "memguard watch PID   or   memguard watch --name prepare.py")
     settings = read_settings(os.getcwd())
@@ -52,11 +54,7 @@ def main(arguments: argparse.Namespace) -> int:
     from memguard.watch.foreign import run_watch
 
     record = run_watch(pid, options, _quiet if arguments.quiet else note)
-    if record_path:
-        write_record(record, record_path)
-    report(record, quiet=arguments.quiet)
-    assert record.exit_code is not None  # it is None only in a journal that was cut off
-    return record.exit_code
+    return conclude(record, record_path, quiet=arguments.quiet)
 
 
 def _quiet(line: str) -> None:

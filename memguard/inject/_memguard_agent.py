@@ -219,15 +219,22 @@ def load(name, file=""):
 
 def _open_high(path):
     # type: (str) -> int
-    """`path` for appending, not inherited by other programs, and not in the way of descriptors the script counts on."""
+    """`path` for appending, not inherited by other programs, and not in the way of descriptors the script counts on.
+
+    Where the limit on open files lies below (`ulimit -n 16`), as far up as it lets: a descriptor's number matters to
+    scripts that expect the next one to be 3, and to shells that use 3 to 9.
+    """
     low = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-    for high in range(_STACK_DESCRIPTOR, _STACK_DESCRIPTOR + 8):
+    limit = os.sysconf("SC_OPEN_MAX")
+    top = _STACK_DESCRIPTOR + 8 if limit < 0 else min(_STACK_DESCRIPTOR + 8, limit)
+    usual = range(_STACK_DESCRIPTOR, top)
+    for high in usual or range(top - 1, low, -1):
         try:
             os.fstat(high)
         except OSError:  # free
             try:
                 os.dup2(low, high, inheritable=False)
-            except OSError:  # above the limit on open files
+            except OSError:
                 return low
             os.close(low)
             return high

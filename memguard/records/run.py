@@ -147,3 +147,4 @@ class RunRecord:
     python: str | None = None  # the interpreter that ran the script
     stall: float | None = None  # percent of 10 s in which the whole machine waited for memory (PSI), at worst
     watcher_death: str | None = None  # what became of the script, in words, after the watcher itself had been killed
+    guard_failure: str | None = None  # why the guard gave up before the end, in one line; the script went on without it

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from memguard.system.descriptors import list_names
 from memguard.system.kernel_file import read_bytes
 from memguard.system.proc import Process, read_stat
 
@@ -17,7 +18,7 @@ def find_by_environment(name: str, value: str, proc: str = "/proc") -> tuple[Pro
     """Every living process that was started with NAME=VALUE, the calling one left out. About 15 µs per process."""
     wanted = b"\0" + os.fsencode(f"{name}={value}") + b"\0"
     found = []
-    for entry in os.listdir(proc):
+    for entry in list_names(proc) or ():
         if not entry.isdigit() or int(entry) == os.getpid():
             continue
         data = read_bytes(f"{proc}/{entry}/environ")

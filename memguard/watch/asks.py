@@ -44,12 +44,14 @@ def ask(
     headroom: int | None = None,
     salvage: str | None = None,
     message: str = "",
+    asleep: bool = True,
 ) -> int | None:
     """Asks `process` to do `do`, in this order, within so many seconds; returns the ask's sequence number.
 
     None where nobody listens: no agent, another program since an exec, a handler that the script has replaced, a full
     disk. `headroom` is what the flush callbacks may know, `salvage` a directory, `message` that of the error to raise.
-    What the process has not come to yet stays asked, before the new ask, until its time is over.
+    What the process has not come to yet stays asked, before the new ask, until its time is over. `asleep=False`: None,
+    too, where it sleeps in a system call just now (actions.may_ask).
     """
     number, now = next(_numbers), time.monotonic()
     order = {"seq": number, "do": do, "within": within, "headroom": headroom, "salvage": salvage, "message": message}
@@ -65,7 +67,7 @@ def ask(
         os.rename(temporary, path)
     except OSError:
         return None
-    if ask_for_stack(process, run_directory.stack):
+    if ask_for_stack(process, run_directory.stack, asleep=asleep):
         return number
     withdraw(run_directory, process)
     return None

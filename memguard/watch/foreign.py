@@ -14,13 +14,17 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from memguard.errors import ConfigError, SystemInterfaceError
+from memguard.errors import ConfigError, MemguardError, SystemInterfaceError
 from memguard.system.cgroup import find_memory_cgroups
-from memguard.system.proc import read_cmdline, read_process, read_stat
+from memguard.system.descriptors import give_back, widen
+from memguard.system.proc import read_cmdline, read_process, read_stat, require_proc
+from memguard.watch import actions, failure
 from memguard.watch.journal import Journal, open_run
 from memguard.watch.loop import Loop
 from memguard.watch.options import EXIT_GUARD, Options
+from memguard.watch.policy import Decision
 from memguard.watch.root import Foreign
+from memguard.watch.sentinel import standing_by
 from memguard.watch.signals import ENDING, SignalWait
 
 TYPE_CHECKING = False
@@ -36,6 +40,7 @@ def run_watch(pid: int, options: Options, notify: Callable[[str], None] = lambda
 
     Raises ConfigError where there is no such process, SystemInterfaceError where it is another user's.
     """
+    require_proc()
     process = read_process(pid)
     if process is None:
         raise ConfigError(f"no process {pid}", "ps aux | grep python   shows what runs", exit_code=3)
@@ -47,18 +52,25 @@ def run_watch(pid: int, options: Options, notify: Callable[[str], None] = lambda
         problem = f"process {pid} belongs to somebody else: it can neither be measured nor stopped"
         raise SystemInterfaceError(problem, "watch it as its owner", path=f"/proc/{pid}") from None
     started = time.time()
-    directory, warning = open_run(started)
-    journal = Journal(directory)
-    signals = SignalWait()
-    try:
-        # A fence would outlive a watcher that is killed, on a job that has nobody else to take it off.
-        watched = _Watched(Foreign(process), replace(options, fence="off"), journal, signals, notify)
-        watched.begin(started, warning)
-        watched.watch()
-        return watched.finish()
-    finally:
-        signals.close()
-        journal.close()
+    with contextlib.ExitStack() as undo:
+        try:
+            undo.callback(give_back, widen())
+            directory, warning = open_run(started)
+            journal = Journal(directory)
+            undo.callback(journal.close)
+            signals = SignalWait()
+            undo.callback(signals.close)
+            # A fence would outlive a watcher that is killed, on a job that has nobody else to take it off.
+            watched = _Watched(Foreign(process), replace(options, fence="off"), journal, signals, notify)
+            watched.begin(started, warning)
+            watched.watch()
+            return watched.finish()
+        except MemguardError:
+            raise
+        except Exception as error:
+            actions.resume_all()
+            line = failure.explain(error, f"process {pid} goes on without a guard, or has ended")
+            raise MemguardError(line, exit_code=125) from error
 
 
 def _ancestors() -> set[int]:
@@ -95,6 +107,10 @@ class _Watched(Loop):
                 "warnings": [warning] if warning else [],
             },
         )
+
+    def _freeze(self, decision: Decision) -> None:
+        with standing_by(self.journal.directory, self.root.process):
+            super()._freeze(decision)
 
     def on_signal(self, number: int, from_terminal: bool) -> None:
         if number in ENDING:

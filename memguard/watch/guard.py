@@ -25,9 +25,10 @@ from collections.abc import Callable
 
 from memguard import pressure
 from memguard.errors import ConfigError, MemguardError
+from memguard.system.descriptors import NO_ROOM
 from memguard.system.environment import find_by_environment
 from memguard.system.limits import LimitsReader
-from memguard.system.proc import Process, read_meminfo, read_process, read_status, read_tree
+from memguard.system.proc import Process, read_meminfo, read_process, read_status, read_tree, require_proc
 from memguard.units import parse_size
 from memguard.watch.journal import RunDirectory, open_run, read_run
 
@@ -202,6 +203,7 @@ def _check_place() -> None:
         raise ConfigError("memguard.guard() needs Linux", "memguard run works elsewhere, too, by polling")
     if sys.implementation.name != "cpython":
         raise ConfigError("memguard.guard() needs CPython: its agent uses CPython's faulthandler")
+    require_proc()
     if threading.current_thread() is not threading.main_thread():
         name = threading.current_thread().name
         hint = "enter it in the main thread, around the work of all threads: it guards the whole process"
@@ -290,7 +292,8 @@ def _start_watcher(directory: RunDirectory, options: dict[str, Any], *, wait: bo
         watcher = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     except OSError as error:
         message = f"the guard's watcher cannot be started: {sys.executable}: {error.strerror}"
-        raise MemguardError(message, "is this Python still installed?", exit_code=125) from None
+        hint = "allow more open files: ulimit -n 1024" if error.errno in NO_ROOM else "is this Python still installed?"
+        raise MemguardError(message, hint, exit_code=125) from None
     if not wait:
         return watcher
     assert watcher.stdout is not None

@@ -201,7 +201,7 @@ class Loop:
             else:
                 self.talk.ask_largest(largest, ("look", "reclaim"), ("reclaim",), within=within, headroom=room)
         elif decision.action == policy.DUMP:  # from before the freeze, should it not answer then; nobody waits for it
-            any(actions.ask_for_stack(process, self.journal.directory.stack) for process in largest[:4])
+            self.talk.ask_for_stack(largest[:4], within)
 
     def _tell_silent(self) -> None:
         """A callback that nothing can call is said as soon as it would be needed."""

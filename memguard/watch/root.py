@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+from memguard.system.descriptors import list_names
 from memguard.system.proc import Process, read_stat
 
 __all__ = ["Child", "Foreign", "Root", "leave_out", "watchers"]
@@ -49,15 +50,16 @@ class Foreign(Root):
         stat = read_stat(self.pid)
         if stat is None or stat.process != self.process:
             return True
-        try:  # a main thread that ends before the others looks like a zombie
-            return not stat.alive and len(os.listdir(f"/proc/{self.pid}/task")) <= 1
-        except OSError:
-            return True
+        # A main thread that ends before the others looks like a zombie.
+        return not stat.alive and len(list_names(f"/proc/{self.pid}/task") or ()) <= 1
 
 
 class Child(Root):
     def __init__(self, pid: int) -> None:
-        stat = read_stat(pid)
+        try:
+            stat = read_stat(pid)
+        except OSError:  # no descriptor: without its start time it gets no signal, but its end is seen
+            stat = None
         super().__init__(Process(pid, stat.start_time if stat else 0))
 
     def _has_ended(self) -> bool:

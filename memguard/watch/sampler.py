@@ -102,6 +102,7 @@ class Sampler:
         self._threads = self._running = 1
         self._newest_pid = self._last_pid = self._strays_pid = b""
         self._strays_at = 0.0
+        self._unlisted = 0  # looks at a loadavg that is not there
         self._near = False
         self._walked = self._measured = -1e9
         self._tree = 0  # at the last measurement
@@ -203,7 +204,11 @@ class Sampler:
 
         /proc/loadavg is `0.20 0.18 0.12 3/456 11206`: 3 threads run now, this one among them; 11206 is the newest pid.
         """
-        load, _, self._newest_pid = (self._loadavg.read() or b"").rpartition(b" ")
+        data = self._loadavg.read()
+        if data is None:  # a /proc with processes alone (subset=pid): then there may always be a new one
+            self._running, self._newest_pid, self._unlisted = self._cpus, b"%d" % self._unlisted, self._unlisted + 1
+            return True
+        load, _, self._newest_pid = data.rpartition(b" ")
         running = load.rpartition(b" ")[2].partition(b"/")[0]
         self._running = int(running) - 1 if running.isdigit() else self._cpus
         return self._newest_pid != self._last_pid

@@ -145,3 +145,35 @@ def test_another_users_process() -> None:
     shutil.rmtree(person.home)
     assert result.returncode == 3, result.stderr
     assert f"process {process.pid} belongs to somebody else" in result.stderr and "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("patch", "code", "words"),
+    [
+        ("def fails(*_): raise MemoryError\nforeign.Loop.consider = fails", 125, "the guard failed (MemoryError)"),
+        ("def fails(*_): raise ValueError('a bug')\nforeign.Loop.ending = fails", 125, "ValueError: a bug"),
+        (
+            "stop = foreign.Loop.stop\n"
+            "def dies(loop): stop(loop); os.kill(os.getpid(), signal.SIGKILL)\n"
+            "foreign.Loop.stop = dies",
+            -signal.SIGKILL,
+            "the guard itself (process",
+        ),
+    ],
+    ids=["fails", "fails while it is frozen", "is killed while it is frozen"],
+)
+def test_a_watcher_that_fails_leaves_the_job_running(
+    patch: str, code: int, words: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    main = f"import os, signal, sys\nimport memguard.watch.foreign as foreign\n{patch}\n"
+    main += "from memguard.cli.main import main\nsys.exit(main(['watch', sys.argv[1], '--limit', '96M']))"
+    with job(GROW) as process:
+        command = [sys.executable, "-c", main, str(process.pid)]
+        with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as watcher:
+            time.sleep(0.3)
+            out, _ = process.communicate("\n", timeout=20)
+            assert watcher.wait(20) == code
+            assert watcher.stderr is not None
+            said = watcher.stderr.read()
+    assert (process.returncode, out) == (0, "done\n")
+    assert words in said and "without a guard" in said and "Traceback" not in said and len(said.splitlines()) == 1

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from memguard.errors import ConfigError
+from memguard.system.outer_guard import outer_limit
 
 __all__ = ["Command", "child_environment", "find_python", "plain_command", "python_command", "spawn"]
 
@@ -131,14 +132,14 @@ def child_environment(
     environ: Mapping[str, str], run_directory: str, *, agent: bool, limit: int | None = None
 ) -> dict[str, str]:
     """`environ` with the agent's directory first on PYTHONPATH, the run's directory in MEMGUARD_RUN_DIR, and --limit in
-    bytes, where it was given, in MEMGUARD_LIMIT.
+    bytes, where it was given, in MEMGUARD_LIMIT, unless an outer guard's is smaller.
 
     The latter marks the tree's processes, too. A PYTHONPATH that is not set gets no trailing separator: that would put
     the working directory on sys.path.
     """
     child = {**environ, "MEMGUARD_RUN_DIR": run_directory}
     if limit is not None:
-        child["MEMGUARD_LIMIT"] = str(limit)
+        child["MEMGUARD_LIMIT"] = str(min(limit, outer_limit(environ) or limit))
     if agent:
         paths = [path for path in environ.get("PYTHONPATH", "").split(os.pathsep) if path != _INJECT]
         child["PYTHONPATH"] = os.pathsep.join([_INJECT, *paths] if any(paths) else [_INJECT])

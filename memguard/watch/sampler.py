@@ -315,4 +315,4 @@ class Sampler:
 
 def _counts_tree(constraint: Constraint) -> bool:
     """--limit and Slurm's count the tree alone; a cgroup's and the machine's own counters know no double pages."""
-    return not constraint.kernel and constraint.name != "MemAvailable"
+    return not constraint.kernel and not constraint.source.startswith("/")

@@ -1,8 +1,8 @@
 """The guard around this one: `memguard run` inside `memguard run`, a guarded block in a guarded script.
 
 Its backstop (watch/backstop.py) is a cgroup with a limit of the kernel's, yet not one to keep a margin from: the outer
-guard stops its tree a little below that limit, so what it leaves may be used to the last byte. Such a cgroup is known by
-its name and by its brake, which a guard that has died does not hold any more: then the kernel kills there.
+guard stops its tree a little below that limit, so what it leaves may be used to the last byte. Such a cgroup is known
+by its name and by its brake, which a guard that has died does not hold any more: then the kernel kills there.
 
 An outer guard without a cgroup is known by what it has put into the environment: its --limit, in MEMGUARD_LIMIT, and
 its run, in MEMGUARD_RUN_DIR, which all of its tree carry.
@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Mapping
 
-from memguard.system.environment import find_by_environment
+from memguard.system.run_mark import find_marked
 from memguard.system.kernel_file import to_int
 from memguard.system.proc import Process, read_process, read_status, read_tree
 from memguard.units import MIB
@@ -55,6 +55,6 @@ def tree_memory(environ: Mapping[str, str], *, without: tuple[int, ...] = ()) ->
     if me is None:
         return 0
     run = environ.get("MEMGUARD_RUN_DIR")
-    marked: tuple[Process, ...] = find_by_environment("MEMGUARD_RUN_DIR", run) if run else ()
+    marked: tuple[Process, ...] = find_marked("MEMGUARD_RUN_DIR", run) if run else ()
     found = [read_status(process.pid) for process in read_tree(me, marked) if process.pid not in without]
     return sum((status.rss_anon or 0) + (status.rss_shmem or 0) for status in found if status is not None)

@@ -26,6 +26,10 @@ from memguard.watch.policy import Sample
 from memguard.watch.root import Root
 from memguard.watch.sampler import Sampler
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 __all__ = ["Ending"]
 
 _STACKS_WITHIN = 0.3  # seconds for the stacks of all processes together
@@ -33,6 +37,7 @@ _LOOK_WITHIN = 0.2  # for the stack and the look of the largest one; 13 ms were 
 _SALVAGE_WITHIN = 60.0  # the script stands still meanwhile, and --salvage was asked for
 _SPEECH = 1.2  # from the raise on: 7–46 ms were measured, and a `finally` may write a file
 _GRACE = 0.5  # from SIGTERM to SIGKILL
+_SMALL = 0.2  # of what the largest process holds
 _LAST_WORDS = 8 << 20  # bytes that the tree may always take while it is let run for its last words
 
 
@@ -50,10 +55,11 @@ class Ending:
     ) -> None:
         self._root, self._options, self._journal = root, options, journal
         self._sampler, self._talk, self._clock = sampler, talk, clock
+        self._held: list[dict[str, Any]] = []  # the evidence, the largest process first
 
     def look(self, stopped: tuple[Process, ...], sample: Sample) -> list[Process]:
         """The evidence; returns the processes that have answered, largest first. They are stopped again."""
-        held = actions.holders(stopped, self._sampler.held_by)
+        held = self._held = actions.holders(stopped, self._sampler.held_by)
         self._journal.write("evidence", self._clock(), set={"holders": held[:20], "tree": sample.tree})
         by_pid = {process.pid: process for process in stopped}
         in_danger = self.danger(sample)
@@ -101,7 +107,19 @@ class Ending:
     def ask_to_raise(self, processes: list[Process], sample: Sample) -> list[Process]:
         """Those of them that have been asked for a MemoryLimitExceeded; they do it as soon as they run."""
         message = _message(sample)
-        return [p for p in processes if self._talk.ask(p, "raise", within=_SPEECH, message=message) is not None]
+
+        def ask(process: Process) -> int | None:
+            return self._talk.ask(process, "raise", within=_SPEECH, message=message + self._elsewhere(process))
+
+        return [process for process in processes if ask(process) is not None]
+
+    def _elsewhere(self, process: Process) -> str:
+        """Where nearly all of the memory is, for one that is asked to raise and holds hardly any of it."""
+        largest = self._held[0] if self._held else {"pid": process.pid, "bytes": 0}
+        own = next((held["bytes"] for held in self._held if held["pid"] == process.pid), largest["bytes"])
+        if largest["pid"] == process.pid or own >= _SMALL * largest["bytes"]:
+            return ""
+        return f"; process {largest['pid']} ({largest['name']}) holds {format_size(largest['bytes'])} of that"
 
     def danger(self, sample: Sample) -> Callable[[], bool]:
         """A question to ask while the tree is let run for its last words: has it grown too much?

@@ -2,7 +2,8 @@
 
 The child gets the terminal, the descriptors, the working directory, the signal mask and the signal dispositions that it
 would have had without memguard, and stays in the same process group, so that Ctrl-C, Ctrl-Z and input() work as ever.
-What differs is the environment: PYTHONPATH starts with memguard/inject, MEMGUARD_RUN_DIR names the run's directory.
+What differs: PYTHONPATH starts with memguard/inject, MEMGUARD_RUN_DIR names the run's directory, oom_score_adj is higher,
+and RLIMIT_RSS, which Linux ignores, carries the run's mark.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 
 from memguard.errors import ConfigError
 from memguard.system.outer_guard import outer_limit
+from memguard.system.run_mark import set_mark
 
 __all__ = ["Command", "child_environment", "find_python", "plain_command", "python_command", "spawn"]
 
@@ -187,6 +189,8 @@ def _exec(
         if hasattr(signal, "pthread_sigmask"):
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         _raise_oom_score()
+        if "MEMGUARD_RUN_DIR" in environ:
+            set_mark(environ["MEMGUARD_RUN_DIR"])
         enter()
         os.execvpe(command.executable, list(command.argv), dict(environ))
     except OSError as error:

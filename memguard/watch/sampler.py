@@ -25,13 +25,13 @@ import time
 
 from memguard.records.limits import Constraint
 from memguard.system.cgroup import charges_v1, charges_v2, parse_flat
-from memguard.system.environment import find_by_environment
+from memguard.system.run_mark import find_marked
 from memguard.system.kernel_file import KeptFile
 from memguard.system.limits import LimitsReader
 from memguard.system.proc import Process, read_rollup, read_status, read_tree
 from memguard.units import MIB
 from memguard.watch.policy import Sample
-from memguard.watch.root import watchers
+from memguard.watch.root import members_of, watchers
 from memguard.watch.shared_memory import SharedMemory
 
 __all__ = ["Sampler"]
@@ -47,6 +47,7 @@ _ROOMY = 0.9  # of the limit: above it a cgroup's page cache may give way to wha
 _WALK_PERIOD = 1.0  # seconds between tree walks when the machine starts no process
 _WALK_GAP = 0.25  # and at least, when it starts many
 _STRAYS_PERIOD, _STRAYS_PERIOD_NEAR = 2.0, 0.25  # seconds between searches for processes that left the tree
+_MARKED_PERIOD = 0.1  # and between those for the mark alone, of which one takes 1 µs per process of the machine
 _KEPT_DESCRIPTORS = 200  # statm descriptors kept open at most; the soft limit is often 1024
 _NEAR = 0.8  # of a limit: from here on a tree of several processes is measured by PSS, and strays are looked for
 _PSS_PERIOD = 0.25  # seconds between PSS readings while near, and 20 × what the last one took: at most 5 % of a core
@@ -74,7 +75,8 @@ class _Member:
 class Sampler:
     """Measures the tree below `root`. `times` passed in are seconds since the start of the run.
 
-    A process that has left the tree by a double fork is found by `mark`, a variable of its environment and its value.
+    A process that has left the tree by a double fork is found in the own cgroup, or by `mark`, which is a variable of
+    its environment and that one's value, the run's directory (system/run_mark.py).
     `brake`: a backstop of the kernel's holds what grows faster than it is looked at.
     `own_cgroup` is the directory of a memory cgroup that holds this tree and nothing else.
     `proc` is another root of /proc, for tests.
@@ -101,7 +103,7 @@ class Sampler:
         self._members: dict[int, _Member] = {root.pid: _Member(root, proc)}
         self._threads = self._running = 1
         self._newest_pid = self._last_pid = self._strays_pid = b""
-        self._strays_at = 0.0
+        self._strays_at = self._marked_at = 0.0
         self._near = False
         self._walked = self._measured = -1e9
         self._tree = 0  # at the last measurement
@@ -237,10 +239,18 @@ class Sampler:
     def _find_strays(self, now: float) -> tuple[Process, ...]:
         """What has left the tree: looked for now and then, and only while the machine starts processes."""
         period = _STRAYS_PERIOD_NEAR if self._near else _STRAYS_PERIOD
-        if self._mark is None or self._strays_pid == self._last_pid or now - self._strays_at < period:
+        if self._strays_pid == self._last_pid:
             return ()
-        self._strays_pid, self._strays_at = self._last_pid, now
-        return find_by_environment(*self._mark, self._proc)
+        if self._own_cgroup:
+            inside = members_of(self._own_cgroup, known=self._members, proc=self._proc)
+            if inside:
+                return inside
+        if self._mark is None or now - self._marked_at < _MARKED_PERIOD:
+            return ()
+        whole = now - self._strays_at >= period
+        self._marked_at, self._strays_at = now, now if whole else self._strays_at
+        self._strays_pid = self._last_pid if whole else self._strays_pid
+        return find_marked(*self._mark, self._proc, quick=not whole)
 
     def _walk(self, now: float, strays: tuple[Process, ...] = ()) -> None:
         self._read_loadavg()

@@ -31,8 +31,9 @@ def find_culprit(
 ) -> tuple[str, Culprit | None, str | None]:
     """(the stack file's text, the culprit, why there is none).
 
-    Of process `first` if it is given and has answered, else of the largest one that has, where none holds far more. `held` is what each process
-    has answered to its last look, largest first: the line is the dump's, the variable the look's.
+    Of process `first` if it is given and has answered, else of the largest one that has, where none holds far more.
+    `held` is what each process has answered to its last look, largest first: the line is the dump's, the variable the
+    look's.
     """
     text, looks = _read_end(stack_path), held or {}
     dumps = parse_dumps(text)
@@ -45,7 +46,7 @@ def find_culprit(
             return text, replace(_culprit(found[0], found[1], record, pid), **variable), None
         if variable and (culprit := _culprit_by_variable(looks[pid][0], variable, record, pid)):
             return text, culprit, None  # no line of the stack is the script's own, but a variable is
-    return text, None, _why_none(record, agent, dumped=bool(asked))
+    return text, None, _why_none(record, agent, dumped=any(pid in dumps for pid in asked))
 
 
 def _held_by(record: RunRecord, pid: int) -> int | None:
@@ -103,7 +104,7 @@ def _source_line(path: str, number: int | None) -> str | None:
 
 
 def _is_small(record: RunRecord, pid: int) -> bool:
-    """Whether another process holds so much more that the line of this one, which may just be waiting, tells nothing."""
+    """Whether another process holds so much more that the line of this one, which may just wait, tells nothing."""
     held = _held_by(record, pid)
     return held is not None and held < _SHARE * record.holders[0].bytes
 

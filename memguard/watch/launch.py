@@ -2,8 +2,8 @@
 
 The child gets the terminal, the descriptors, the working directory, the signal mask and the signal dispositions that it
 would have had without memguard, and stays in the same process group, so that Ctrl-C, Ctrl-Z and input() work as ever.
-What differs: PYTHONPATH starts with memguard/inject, MEMGUARD_RUN_DIR names the run's directory, oom_score_adj is higher,
-and RLIMIT_RSS, which Linux ignores, carries the run's mark.
+What differs: PYTHONPATH starts with memguard/inject, MEMGUARD_RUN_DIR names the run's directory, oom_score_adj is
+higher, and RLIMIT_RSS, which Linux ignores, carries the run's mark.
 """
 
 from __future__ import annotations

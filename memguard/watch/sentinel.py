@@ -13,8 +13,9 @@ that the watcher was killed (kill -9, the OOM killer). Then it
     - writes into the run's journal what became of it, and one line on stderr
     - removes the backstop's cgroup with the last process in it
 
-The tree is found below the root, in the backstop, and by its mark (system/run_mark.py). The sentinel is forked, not executed: it shares
-the watcher's pages. It has a session of its own, so that what a terminal sends to the script's group passes it.
+The tree is found below the root, in the backstop, and by its mark (system/run_mark.py). The sentinel is forked, not
+executed: it shares the watcher's pages. It has a session of its own, so that what a terminal sends to the script's group
+passes it.
 """
 
 from __future__ import annotations

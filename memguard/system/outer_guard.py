@@ -14,9 +14,9 @@ import os
 import re
 from collections.abc import Mapping
 
-from memguard.system.run_mark import find_marked
 from memguard.system.kernel_file import to_int
 from memguard.system.proc import Process, read_process, read_status, read_tree
+from memguard.system.run_mark import find_marked
 from memguard.units import MIB
 
 __all__ = ["OUTER_LIMIT", "brake_above", "has_backstop_name", "outer_limit", "tree_memory", "usable_below"]

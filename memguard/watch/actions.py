@@ -12,6 +12,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable
 
+from memguard.system.memory_files import Filesystems, held_in_files, open_memory_files
 from memguard.system.open_files import find_descriptor, read_open_files
 from memguard.system.proc import Process, read_cmdline, read_stat, read_status, read_tree
 from memguard.watch.root import Root, watchers
@@ -162,13 +163,21 @@ def _read_from(path: str, start: int) -> str:
 def holders(
     processes: Iterable[Process], held_by: Callable[[Process], int], within: float = 0.5
 ) -> list[dict[str, Any]]:
-    """Who held what, largest first: records.run.Holder's fields. What cannot be looked at in time is left out."""
+    """Who held what, largest first: records.run.Holder's fields. What cannot be looked at in time is left out.
+
+    Files in memory count for the first process that has them open for writing.
+    """
     deadline = time.monotonic() + within
+    processes = tuple(processes)
     found: list[dict[str, Any]] = []
+    statuses = ((process.pid, read_status(process.pid)) for process in processes)
+    shmem = {pid: status.rss_shmem or 0 for pid, status in statuses if status is not None}
+    in_files = held_in_files(processes, Filesystems(), shmem)
     for process in processes:
         stat = read_stat(process.pid)
         if stat is not None and stat.process == process:
-            held = {"pid": process.pid, "name": stat.name, "bytes": held_by(process)}
+            size = held_by(process) + in_files.get(process.pid, 0)
+            held = {"pid": process.pid, "name": stat.name, "bytes": size}
             found.append({**held, "command": read_cmdline(process.pid)})
         if time.monotonic() > deadline:
             break
@@ -187,9 +196,10 @@ def input_files(processes: Iterable[Process], own: str) -> dict[str, int]:
 
 
 def shared_files(processes: Iterable[Process]) -> tuple[str, ...]:
-    """The files that the tree has open in /dev/shm: memory that outlives it unless somebody removes them."""
-    paths = (file.path for p in processes for file in read_open_files(p.pid) if not file.deleted)
-    return tuple(sorted({path for path in paths if path.startswith("/dev/shm/")}))
+    """The files in memory that the tree has open for writing: they outlive it unless somebody removes them."""
+    filesystems = Filesystems()
+    files = (file for process in processes for file in open_memory_files(process.pid, filesystems))
+    return tuple(sorted({file.path for file in files if file.named and file.writable}))
 
 
 def end_tree(

@@ -17,11 +17,11 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from memguard.system.run_mark import find_marked
 from memguard.system.limits import LimitsReader, describe
 from memguard.system.memory_lock import lock_memory
 from memguard.system.proc import Process, read_cmdline
 from memguard.system.psi import read_pressure
+from memguard.system.run_mark import find_marked
 from memguard.units import format_size
 from memguard.watch import actions, policy, progress
 from memguard.watch.backstop import Backstop

@@ -13,8 +13,9 @@ now, at most the tree's threads. So a tree that writes at full speed is seen aga
 A tree's own memory is Σ (anonymous + shmem). After a fork that counts shared pages once per process. So a tree of
 several processes is measured by PSS when it comes near a limit of its own and at new peaks, and the difference is
 subtracted from then on: measured again when a process has come or gone, and a few times a second while near, since
-writing to a shared page moves the truth but not the sum. Page cache and mapped files never count. A tree in a cgroup of
-its own holds what is charged there, too: files that it has written into /dev/shm are in no process, and outlive it.
+writing to a shared page moves the truth but not the sum. Page cache and mapped files never count; files in memory
+(/dev/shm, memfd) do, which are in no process: a cgroup of the tree's own is charged for them, else shared_memory.py
+finds them.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ import time
 
 from memguard.records.limits import Constraint
 from memguard.system.cgroup import charges_v1, charges_v2, parse_flat
-from memguard.system.run_mark import find_marked
 from memguard.system.kernel_file import KeptFile
 from memguard.system.limits import LimitsReader
 from memguard.system.proc import Process, read_rollup, read_status, read_tree
+from memguard.system.run_mark import find_marked
 from memguard.units import MIB
 from memguard.watch.policy import Sample
 from memguard.watch.root import members_of, watchers
-from memguard.watch.shared_memory import SharedMemory
+from memguard.watch.shared_memory import SharedMemory, started_at
 
 __all__ = ["Sampler"]
 
@@ -109,13 +110,14 @@ class Sampler:
         self._tree = 0  # at the last measurement
         self._base = 0  # Σ resident then
         self._own_cgroup = own_cgroup
-        self._shared = None if own_cgroup else SharedMemory()  # a cgroup of its own is charged for it
+        # A cgroup of its own is charged for it.
+        self._shared = None if own_cgroup else SharedMemory(started_at(root), proc)
         self._own_stat = KeptFile(f"{own_cgroup}/memory.stat") if own_cgroup else None
         self._usage: dict[str, KeptFile] = {}  # by cgroup directory: everything that counts there, page cache too
         self._usage_base = self._usage_last = 0
         self._usage_tells = False  # whether whatever grows there shows, none of it in place of page cache
         self._headroom = 0
-        self._shared_twice = 0  # Σ − PSS when last measured
+        self._shared_twice = self._shmem_twice = 0  # Σ − PSS when last measured, and of shared memory alone
         self._pss_fresh = False  # no process has come or gone since
         self._pss_at, self._pss_took = -1e9, 0.0
 
@@ -186,19 +188,23 @@ class Sampler:
 
     def held_by(self, process: Process) -> int:
         """Bytes of anonymous and shared memory of one process, by PSS where it may be read."""
-        rollup = read_rollup(process.pid, self._proc)
-        if rollup is not None and rollup.pss_anon is not None:
-            return rollup.pss_anon + (rollup.pss_shmem or 0)
-        status = read_status(process.pid, self._proc)
-        return 0 if status is None else (status.rss_anon or 0) + (status.rss_shmem or 0)
+        return sum(self._read_held(process))
 
     def close(self) -> None:
         for member in self._members.values():
             member.statm.close()
-        for file in (*self._usage.values(), self._loadavg, self._own_stat):
+        for file in (*self._usage.values(), self._loadavg, self._own_stat, self._shared):
             if file is not None:
                 file.close()
         self._limits.close()
+
+    def _read_held(self, process: Process) -> tuple[int, int]:
+        """(anonymous, shared)"""
+        rollup = read_rollup(process.pid, self._proc)
+        if rollup is not None and rollup.pss_anon is not None:
+            return rollup.pss_anon, rollup.pss_shmem or 0
+        status = read_status(process.pid, self._proc)
+        return (0, 0) if status is None else (status.rss_anon or 0, status.rss_shmem or 0)
 
     def _read_loadavg(self) -> bool:
         """Whether the machine has started a process or thread since the last walk.
@@ -297,11 +303,11 @@ class Sampler:
         return sum(member.own for member in self._members.values())
 
     def _read_written(self) -> int:
-        """Bytes of the tree's files in /dev/shm that are in none of its processes."""
+        """Bytes of the tree's files in memory that are in none of its processes."""
         if self._shared is None:
             return 0
-        mapped = sum(member.shmem for member in self._members.values())
-        return max(0, self._shared.size(self.processes) - mapped)
+        shmem = {member.process: member.shmem for member in self._members.values()}
+        return self._shared.unmapped(shmem, self._shmem_twice if len(shmem) > 1 else 0)
 
     def _without_double(self, summed: int) -> int:
         return max(0, summed - self._shared_twice) if len(self._members) > 1 else summed
@@ -318,7 +324,9 @@ class Sampler:
 
     def _read_pss(self, summed: int, now: float) -> None:
         before = time.perf_counter()
-        self._shared_twice = summed - sum(self.held_by(process) for process in self.processes)
+        held = [self._read_held(process) for process in self.processes]
+        self._shared_twice = summed - sum(anon + shmem for anon, shmem in held)
+        self._shmem_twice = sum(member.shmem for member in self._members.values()) - sum(shmem for _, shmem in held)
         self._pss_at, self._pss_fresh = now, True
         self._pss_took = time.perf_counter() - before
 

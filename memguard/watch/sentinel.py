@@ -14,8 +14,8 @@ that the watcher was killed (kill -9, the OOM killer). Then it
     - removes the backstop's cgroup with the last process in it
 
 The tree is found below the root, in the backstop, and by its mark (system/run_mark.py). The sentinel is forked, not
-executed: it shares the watcher's pages. It has a session of its own, so that what a terminal sends to the script's group
-passes it.
+executed: it shares the watcher's pages. It has a session of its own, so that what a terminal sends to the script's
+group passes it.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ import signal
 import time
 
 from memguard.system.cgroup import parse_flat
-from memguard.system.run_mark import find_marked
 from memguard.system.kernel_file import read_bytes
 from memguard.system.proc import Process, read_tree
+from memguard.system.run_mark import find_marked
 from memguard.units import format_size
 from memguard.watch import actions
 from memguard.watch.backstop import hand_over, remove

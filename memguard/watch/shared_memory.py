@@ -36,12 +36,14 @@ def started_at(process: Process) -> float:
 
 
 class _File:
-    """`base` bytes of it are somebody else's."""
+    """`base` bytes of it are somebody else's. Only root may look through a mapping: where nothing else holds the file
+    any more (`mapped`), it has the size that it had `last`."""
 
-    __slots__ = ("base", "links", "name")
+    __slots__ = ("base", "last", "links", "mapped", "name")
 
     def __init__(self, base: int) -> None:
-        self.base = base
+        self.base = self.last = base
+        self.mapped = False
         self.name: str | None = None
         self.links: dict[str, None] = {}
 
@@ -88,6 +90,7 @@ class SharedMemory:
         self._looked_at = used
         for file in self._files.values():
             file.links.clear()
+            file.mapped = False
         processes = tuple(shmem)[:_OF]
         for process in processes:
             for found in open_memory_files(process.pid, self._filesystems):
@@ -99,6 +102,8 @@ class SharedMemory:
                     held = follow(process.pid, mapping, self._filesystems)
                     if held is not None and (mapping.key in self._files or not held.named):
                         self._add(held)
+                    elif mapping.key in self._files:
+                        self._files[mapping.key].mapped = True
         self._explained = explained
         self._maps.clear()
         self._due = time.monotonic() + _LOOK_COST * (time.monotonic() - started)
@@ -138,8 +143,9 @@ class SharedMemory:
                 file.links.pop(link, None)
                 continue
             if (status.st_dev, status.st_ino) == key:
-                return status.st_blocks * _BLOCK
-        return None
+                file.last = status.st_blocks * _BLOCK
+                return file.last
+        return file.last if file.mapped else None
 
     def _mapped(self, shmem: Mapping[Process, int], sizes: Mapping[Key, int]) -> list[int]:
         """Of each process: how much of its RssShmem may be pages of these files."""

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memguard.system.run_mark import find_marked
 from memguard.system.open_files import (
     OpenFile,
     find_descriptor,
@@ -21,6 +20,7 @@ from memguard.system.open_files import (
     read_transfer,
 )
 from memguard.system.proc import Process
+from memguard.system.run_mark import find_marked
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
 

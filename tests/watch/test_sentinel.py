@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from memguard.records.run import RunRecord
-from memguard.system.run_mark import find_marked
 from memguard.system.proc import read_status
+from memguard.system.run_mark import find_marked
 from memguard.units import MIB
 from memguard.watch.journal import read_run
 from tests.boxes import MemoryBox

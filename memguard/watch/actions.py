@@ -29,6 +29,7 @@ __all__ = [
     "resume",
     "send",
     "shared_files",
+    "size_of",
     "stack_of_stopped",
     "stop",
 ]
@@ -105,7 +106,7 @@ def stack_of_stopped(
     `ask` asks for more with the same signal; it is waited for until `answered`. The process is stopped again as soon as
     all is there, the time is over, or memory gets short.
     """
-    start = _size(stack_path)
+    start = size_of(stack_path)
     if not (ask() if ask is not None else ask_for_stack(process, stack_path)):
         return False
     send(process, signal.SIGCONT)
@@ -113,7 +114,7 @@ def stack_of_stopped(
     size, settled, complete, heard = 0, 0, False, False
     while not (complete and heard) and time.monotonic() < deadline and not in_danger():
         time.sleep(_STEP)
-        before, size = size, _size(stack_path)
+        before, size = size, size_of(stack_path)
         settled = settled + 1 if size == before else 0
         complete = complete or _dump_complete(_read_from(stack_path, start), settled)
         heard = answered()
@@ -144,7 +145,7 @@ def _append(path: str, text: str) -> None:
         pass
 
 
-def _size(path: str) -> int:
+def size_of(path: str) -> int:
     try:
         return os.stat(path).st_size
     except OSError:
@@ -154,7 +155,7 @@ def _size(path: str) -> int:
 def _read_from(path: str, start: int) -> str:
     try:
         with open(path, "rb", buffering=0) as file:
-            file.seek(max(start, _size(path) - _TAIL))
+            file.seek(max(start, size_of(path) - _TAIL))
             return file.read(_TAIL).decode("ascii", "replace")
     except OSError:
         return ""

@@ -120,7 +120,8 @@ def _why_none(record: RunRecord, agent: bool, *, dumped: bool) -> str:
     if "python" not in os.path.basename(largest.command[0] if largest.command else largest.name):
         return f"{largest.name} (pid {largest.pid}), which held most, is not Python"
     usual = "started with -I, -E or -S, with an environment of its own (env -i, sudo), or older than 3.8"
-    return f"Python (pid {largest.pid}) did not answer: {usual}"
+    outside = f"; {record.stack_missing}" if record.stack_missing else ""
+    return f"Python (pid {largest.pid}) did not answer: {usual}{outside}"
 
 
 def _read_end(path: str) -> str:

@@ -2,7 +2,8 @@
 
     evidence  who holds what, which input files are open, what lies in /dev/shm; all from outside
     stacks    each Python process, largest first, is continued just long enough to write its stack; the largest one also
-              looks who holds the memory, and writes the token ids it holds where --salvage asks for it
+              looks who holds the memory, and writes the token ids it holds where --salvage asks for it; one without the
+              agent is read from outside (outside_stack.py)
     raise     the largest Python process and the topmost one raise MemoryLimitExceeded: `finally` and `with` run
     end       all others, and those that do not end: SIGABRT where it is caught, SIGTERM, SIGKILL
 
@@ -71,7 +72,16 @@ class Ending:
             process = by_pid[holder["pid"]]
             if self._stack(process, in_danger, first=not speakers):
                 speakers.append(process)
+        if held and by_pid[held[0]["pid"]] not in speakers and not in_danger():
+            self._read_from_outside(by_pid[held[0]["pid"]], in_danger)
         return speakers
+
+    def _read_from_outside(self, process: Process, in_danger: Callable[[], bool]) -> None:
+        """The largest process has no agent: other means may still tell where it is."""
+        from memguard.watch.outside_stack import read_outside_stack
+
+        missing = read_outside_stack(process, self._journal.directory.stack, in_danger)
+        self._journal.write("outside", self._clock(), set={"stack_missing": missing})
 
     def _stack(self, process: Process, in_danger: Callable[[], bool], *, first: bool) -> bool:
         path = self._journal.directory.stack

@@ -26,26 +26,33 @@ from memguard.system.proc import (
 
 __all__ = ["ancestors", "check_job", "command_of", "find_job"]
 
-_SHELLS = frozenset(
-    ("ash", "bash", "busybox", "csh", "dash", "elvish", "fish", "ksh", "mksh", "nu", "pwsh", "sh", "tcsh")
-)
-_SHELLS |= {"xonsh", "zsh"}
+_SHELLS = frozenset({"ash", "bash", "busybox", "csh", "dash", "elvish", "fish", "ksh", "mksh", "nu", "pwsh", "sh"})
+_SHELLS |= {"tcsh", "xonsh", "zsh"}
 # By comm (15 bytes at most) or by the program's name.
 _SESSIONS = {
     "manages sessions": ("systemd", "(sd-pam)", "init", "runit", "s6-svscan", "systemd-logind", "elogind"),
     "holds logins": ("sshd", "sshd-session", "dropbear", "mosh-server", "login", "agetty", "getty"),
-    "holds terminals": ("tmux", "tmux: server", "screen", "SCREEN", "zellij", "dtach", "abduco", "konsole", "xterm")
-    + ("gnome-terminal-", "kitty", "alacritty", "wezterm-gui", "foot", "tilix", "xfce4-terminal"),
-    "is a part of the desktop": ("gdm3", "gdm", "gdm-x-session", "gdm-wayland-ses", "sddm", "lightdm", "gnome-shell")
-    + ("gnome-session-b", "Xorg", "Xwayland", "plasmashell", "kwin_wayland", "kwin_x11", "sway", "xfce4-session")
-    + ("dbus-daemon", "dbus-broker", "dbus-broker-lau"),
+    "holds terminals": ("tmux", "tmux: server", "screen", "SCREEN", "zellij", "dtach", "abduco"),
+    "holds terminal windows": ("gnome-terminal-", "konsole", "xterm", "kitty", "alacritty", "wezterm-gui", "foot"),
+    "shows the desktop": ("gnome-shell", "Xorg", "Xwayland", "plasmashell", "kwin_wayland", "kwin_x11", "sway"),
+    "holds the desktop's session": (
+        "gdm3",
+        "gdm",
+        "gdm-x-session",
+        "sddm",
+        "lightdm",
+        "xfce4-session",
+        "gnome-session-b",
+    ),
+    "serves the whole session": ("dbus-daemon", "dbus-broker", "dbus-broker-lau"),
     "starts other jobs, too": ("cron", "crond", "atd", "slurmd", "slurmstepd", "supervisord"),
     "holds containers": ("dockerd", "containerd", "containerd-shim", "crio", "conmon", "kubelet"),
 }
 _READERS = frozenset(
-    ("bat", "cat", "code", "emacs", "gdb", "git", "grep", "head", "htop", "less", "man", "micro", "more", "mv", "nano")
-    + ("nvim", "ps", "py-spy", "rg", "rm", "rsync", "scp", "sed", "ssh", "strace", "subl", "tail", "top", "vi", "vim")
+    {"bat", "cat", "code", "emacs", "gdb", "git", "grep", "head", "htop", "less", "man", "micro", "more"}
 )
+_READERS |= {"mv", "nano", "nvim", "ps", "py-spy", "rg", "rm", "rsync", "scp", "sed", "ssh", "strace", "tail", "top"}
+_READERS |= {"vi", "view", "vim", "watch"}
 _WITH_VALUE = ("-o", "+o", "-O", "+O", "--rcfile", "--init-file")  # a shell's options that take the next word
 _SHOWN = 3
 

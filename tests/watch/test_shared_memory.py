@@ -268,7 +268,7 @@ def test_shared_memory_of_several_workers_counts_once(tmp_path: Path) -> None:
     script.write_text(SHARES)
     command = Command(sys.executable, (sys.executable, str(script)), str(script))
     record = run_guarded(command, Options(limit=110 * MIB, backstop="none"))
-    assert record.exit_code == 0 and (record.peak or 0) < 110 * MIB
+    assert record.exit_code == 0 and record.termination_reason is None
 
 
 @pytest.mark.cgroup

@@ -170,7 +170,7 @@ def test_a_mention_is_enough_where_nothing_runs_under_the_name(tmp_path: Path) -
 
 
 def test_the_job_not_its_workers(tmp_path: Path) -> None:
-    forks = "import os, time\nfor _ in range(3): os.fork() or time.sleep(60)\n"
+    forks = "import os, time\nfor _ in range(3): os.fork() or time.sleep(60)\ntime.sleep(60)\n"
     with process(sys.executable, script(tmp_path, forks)) as job:
         until(lambda: len(read_children(job.pid)) >= 1)
         assert find_job(word_of(tmp_path)) == (job.pid, ())

@@ -21,7 +21,7 @@ from tests.system.machines import v1_machine, v2_machine, write_files
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
 RUN = [sys.executable, "-m", "memguard", "run", "-q"]
-# 145 MiB of 200, watchers aside: more than what a margin of 64 MiB would leave. In steps: to an outer guard's fence, one
+# 145 MiB of 200, watchers aside: more than what a margin of 64 MiB would leave. In steps: to an outer fence, one
 # burst of that size is more than what is left while the watcher of the inner one still starts.
 HOLDS = "import time\nrows = [bytearray(b'x' * (1 << 20)) for _ in range(145) if not time.sleep(0.001)]\nprint('held')"
 BLOCK = f"import memguard\nwith memguard.guard('400MiB'):\n    exec({HOLDS!r})"

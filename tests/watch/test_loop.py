@@ -106,8 +106,6 @@ def test_an_isolated_python_is_guarded_from_outside() -> None:
 
 
 @pytest.mark.skipif(find_pyspy(os.environ) is None or not may_trace(), reason="no py-spy that may read here")
-    find_pyspy(os.environ) is None or not may_trace(), reason="py-spy is not installed, or may not read"
-)
 def test_an_isolated_pythons_line_is_read_from_outside() -> None:
     record = run_guarded(python("-I", str(PROGRAMS / "guard_list.py")), LIMIT)
     assert_stopped(record)

@@ -48,7 +48,7 @@ _ROOMY = 0.9  # of the limit: above it a cgroup's page cache may give way to wha
 _WALK_PERIOD = 1.0  # seconds between tree walks when the machine starts no process
 _WALK_GAP = 0.25  # and at least, when it starts many
 _STRAYS_PERIOD, _STRAYS_PERIOD_NEAR = 2.0, 0.25  # seconds between searches for processes that left the tree
-_MARKED_PERIOD = 0.1  # and between those for the mark alone, of which one takes 1 µs per process of the machine
+_MARKED_PERIOD, _MARKED_COST = 0.1, 500  # and between those for the mark alone; 500 × what the last one took: 0.2 %
 _KEPT_DESCRIPTORS = 200  # statm descriptors kept open at most; the soft limit is often 1024
 _NEAR = 0.8  # of a limit: from here on a tree of several processes is measured by PSS, and strays are looked for
 _PSS_PERIOD = 0.25  # seconds between PSS readings while near, and 20 × what the last one took: at most 5 % of a core
@@ -104,7 +104,7 @@ class Sampler:
         self._members: dict[int, _Member] = {root.pid: _Member(root, proc)}
         self._threads = self._running = 1
         self._newest_pid = self._last_pid = self._strays_pid = b""
-        self._strays_at = self._marked_at = 0.0
+        self._strays_at = self._marked_due = 0.0
         self._near = False
         self._walked = self._measured = -1e9
         self._tree = 0  # at the last measurement
@@ -251,12 +251,15 @@ class Sampler:
             inside = members_of(self._own_cgroup, known=self._members, proc=self._proc)
             if inside:
                 return inside
-        if self._mark is None or now - self._marked_at < _MARKED_PERIOD:
-            return ()
         whole = now - self._strays_at >= period
-        self._marked_at, self._strays_at = now, now if whole else self._strays_at
-        self._strays_pid = self._last_pid if whole else self._strays_pid
-        return find_marked(*self._mark, self._proc, quick=not whole)
+        if self._mark is None or not (whole or (now >= self._marked_due and not self._own_cgroup)):
+            return ()
+        before = time.perf_counter()
+        found = find_marked(*self._mark, self._proc, quick=not whole)
+        if whole:
+            self._strays_pid, self._strays_at = self._last_pid, now
+        self._marked_due = now + max(_MARKED_PERIOD, _MARKED_COST * (time.perf_counter() - before))
+        return found
 
     def _walk(self, now: float, strays: tuple[Process, ...] = ()) -> None:
         self._read_loadavg()

@@ -66,6 +66,8 @@ def _killer(record: RunRecord) -> str:
         return "it passed its limit"
     if name == "MemAvailable":
         return "the machine ran out of memory"
+    if name == "the outer guard's limit":
+        return "it passed the outer guard's limit"
     return "the kernel killed it"
 
 

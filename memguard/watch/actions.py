@@ -13,6 +13,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable
 
+from memguard.system.memory_files import Filesystems, held_in_files, open_memory_files
 from memguard.system.open_files import find_descriptor, read_open_files
 from memguard.system.proc import Process, read_cmdline, read_stat, read_status, read_tree
 from memguard.watch.root import Root, watchers
@@ -32,6 +33,7 @@ __all__ = [
     "resume_all",
     "send",
     "shared_files",
+    "size_of",
     "stack_of_stopped",
     "stop",
 ]
@@ -148,7 +150,7 @@ def stack_of_stopped(
     `ask` asks for more with the same signal; it is waited for until `answered`. The process is stopped again as soon as
     all is there, the time is over, or memory gets short.
     """
-    start = _size(stack_path)
+    start = size_of(stack_path)
     if not (ask() if ask is not None else ask_for_stack(process, stack_path)):
         return False
     send(process, signal.SIGCONT)
@@ -156,7 +158,7 @@ def stack_of_stopped(
     size, settled, complete, heard = 0, 0, False, False
     while not (complete and heard) and time.monotonic() < deadline and not in_danger():
         time.sleep(_STEP)
-        before, size = size, _size(stack_path)
+        before, size = size, size_of(stack_path)
         settled = settled + 1 if size == before else 0
         complete = complete or _dump_complete(_read_from(stack_path, start), settled)
         heard = answered()
@@ -187,7 +189,7 @@ def _append(path: str, text: str) -> None:
         pass
 
 
-def _size(path: str) -> int:
+def size_of(path: str) -> int:
     try:
         return os.stat(path).st_size
     except OSError:
@@ -197,7 +199,7 @@ def _size(path: str) -> int:
 def _read_from(path: str, start: int) -> str:
     try:
         with open(path, "rb", buffering=0) as file:
-            file.seek(max(start, _size(path) - _TAIL))
+            file.seek(max(start, size_of(path) - _TAIL))
             return file.read(_TAIL).decode("ascii", "replace")
     except OSError:
         return ""
@@ -206,13 +208,21 @@ def _read_from(path: str, start: int) -> str:
 def holders(
     processes: Iterable[Process], held_by: Callable[[Process], int], within: float = 0.5
 ) -> list[dict[str, Any]]:
-    """Who held what, largest first: records.run.Holder's fields. What cannot be looked at in time is left out."""
+    """Who held what, largest first: records.run.Holder's fields. What cannot be looked at in time is left out.
+
+    Files in memory count for the first process that has them open for writing.
+    """
     deadline = time.monotonic() + within
+    processes = tuple(processes)
     found: list[dict[str, Any]] = []
+    statuses = ((process.pid, read_status(process.pid)) for process in processes)
+    shmem = {pid: status.rss_shmem or 0 for pid, status in statuses if status is not None}
+    in_files = held_in_files(processes, Filesystems(), shmem)
     for process in processes:
         stat = read_stat(process.pid)
         if stat is not None and stat.process == process:
-            held = {"pid": process.pid, "name": stat.name, "bytes": held_by(process)}
+            size = held_by(process) + in_files.get(process.pid, 0)
+            held = {"pid": process.pid, "name": stat.name, "bytes": size}
             found.append({**held, "command": read_cmdline(process.pid)})
         if time.monotonic() > deadline:
             break
@@ -231,9 +241,10 @@ def input_files(processes: Iterable[Process], own: str) -> dict[str, int]:
 
 
 def shared_files(processes: Iterable[Process]) -> tuple[str, ...]:
-    """The files that the tree has open in /dev/shm: memory that outlives it unless somebody removes them."""
-    paths = (file.path for p in processes for file in read_open_files(p.pid) if not file.deleted)
-    return tuple(sorted({path for path in paths if path.startswith("/dev/shm/")}))
+    """The files in memory that the tree has open for writing: they outlive it unless somebody removes them."""
+    filesystems = Filesystems()
+    files = (file for process in processes for file in open_memory_files(process.pid, filesystems))
+    return tuple(sorted({file.path for file in files if file.named and file.writable}))
 
 
 def end_tree(

@@ -38,6 +38,7 @@ from memguard.system.cgroup import charges_v1, charges_v2, find_memory_cgroups, 
 from memguard.system.descriptors import open_file
 from memguard.system.kernel_file import KeptFile, read_bytes, to_int
 from memguard.system.limits import LimitsReader, kernel_margin
+from memguard.system.outer_guard import OUTER_LIMIT, brake_above
 from memguard.system.own_cgroup import Missing, Place, find_place
 from memguard.system.proc import read_stat
 from memguard.units import MIB, format_size
@@ -50,7 +51,6 @@ _STEP = 4 * MIB  # smaller changes are not written
 _SLACK = 16 * MIB  # a limit is lowered only this far above what is in use: the kernel would reclaim, or kill, at once
 _REMOVE_WITHIN = 0.5  # seconds; a cgroup is empty as soon as its last process is reaped
 _PAGE = 4096
-_BRAKE = 2 * MIB  # the brake lies at least so much above what may be used; else 1/64 of it
 
 
 def fit(constraints: Iterable[Constraint], *, used: int = 0, kernel: int = 0) -> tuple[int, int] | None:
@@ -66,12 +66,14 @@ def fit(constraints: Iterable[Constraint], *, used: int = 0, kernel: int = 0) ->
             maximum.append(c.limit + kernel + kernel_margin(c.limit))
         else:
             usable.append(used + c.headroom)
-            maximum.append(used + c.headroom + c.margin // 2)
+            # An outer guard has a backstop of its own, which holds this cgroup, too.
+            kept = kernel_margin(c.limit) if c.name == OUTER_LIMIT else c.margin // 2
+            maximum.append(used + c.headroom + kept)
     if not maximum:
         return None
     # The nearer of two limits may have the smaller margin: an outer one's counts half.
     low, top = min(usable), min(maximum)
-    return (low + min(max(0, top - low) // 4, max(_BRAKE, low // 64))) // _PAGE * _PAGE, top
+    return min(low + max(0, top - low) // 4, brake_above(low)) // _PAGE * _PAGE, top
 
 
 def _own(size: tuple[int, int], *, v1: bool) -> tuple[int, int]:

@@ -35,11 +35,12 @@ from collections.abc import Iterable
 
 from memguard.system.kernel_file import KeptFile
 from memguard.system.proc import Process, read_stat
+from memguard.system.rlimit import FENCE_MARK, is_fence
 from memguard.units import MIB
 
 __all__ = ["MARK", "Fence", "floor", "is_fence", "own_soft", "release_marked"]
 
-MARK = 0xACE
+MARK = FENCE_MARK
 _PAGE = resource.getpagesize()
 _GROWS = MIB  # bytes of VmData between two looks that make a process one that grows
 _BLAS_THREADS = 64  # OpenBLAS as numpy ships it starts no more
@@ -51,11 +52,6 @@ _DATA = resource.RLIMIT_DATA
 def floor(cores: int) -> int:
     """Bytes of VmData that are always left: numpy's import on `cores` cores, or eight threads."""
     return 32 * MIB + 40 * MIB * min(cores, _BLAS_THREADS)
-
-
-def is_fence(soft: int) -> bool:
-    """Whether a soft limit is one that a fence has set."""
-    return soft != resource.RLIM_INFINITY and soft % _PAGE == MARK
 
 
 def own_soft() -> int:

@@ -17,8 +17,9 @@ that the watcher was killed (kill -9, the OOM killer). Then it
 Asked to let go, it takes the guard's hands off the tree as the watcher would have: fences, cgroup, what is stopped. It
 has descriptors and memory of its own, which the watcher may have run out of.
 
-The tree is found by its mark in /proc/PID/environ, and below the root. The sentinel is forked, not executed: it shares
-the watcher's pages. It has a session of its own, so that what a terminal sends to the script's group passes it.
+The tree is found below the root, in the backstop, and by its mark (system/run_mark.py). The sentinel is forked, not
+executed: it shares the watcher's pages. It has a session of its own, so that what a terminal sends to the script's
+group passes it.
 """
 
 from __future__ import annotations
@@ -33,15 +34,15 @@ from collections.abc import Iterator
 
 from memguard.system.cgroup import find_memory_cgroups, parse_flat
 from memguard.system.descriptors import forget_kept
-from memguard.system.environment import find_by_environment
 from memguard.system.kernel_file import read_bytes
 from memguard.system.proc import Process, read_tree
+from memguard.system.run_mark import find_marked
 from memguard.units import format_size
 from memguard.watch import actions
 from memguard.watch.backstop import hand_over, remove
 from memguard.watch.fence import own_soft, release_marked
 from memguard.watch.journal import RunDirectory
-from memguard.watch.root import Foreign, watchers
+from memguard.watch.root import Foreign, members_of, watchers
 from memguard.watch.signals import FORWARDED
 
 __all__ = ["Sentinel", "standing_by", "start"]
@@ -219,7 +220,8 @@ class _Watch:
         self._record(f"it was left {where}", seconds=self._now(), **({"kernel_kills": kills} if held else {}))
 
     def _tree(self) -> tuple[Process, ...]:
-        marked = find_by_environment(*self._mark)
+        inside = members_of(self._backstop) if self._backstop else ()
+        marked = (*inside, *find_marked(*self._mark))
         root = self._root or (marked[0] if marked else None)
         return read_tree(root, marked, without=watchers()) if root is not None else ()
 

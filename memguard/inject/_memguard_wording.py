@@ -36,7 +36,14 @@ def describe(one):
     # type: (Any) -> dict[str, Any]
     value, held = one.value, round(one.bytes)
     length = _length(value)
-    count, largest = token_ids(value)
+    try:
+        count, largest = token_ids(value)
+    except BaseException:  # of a user's own __len__ or __getitem__
+        count, largest = 0, 0
+    try:
+        items = _items(value)
+    except BaseException:
+        items = "items"
     width = 2 if largest < _UINT16 else 4 if largest < _UINT32 else 8
     per_item = held / float(count) if count else held / float(length) if length else None
     found = {
@@ -52,7 +59,7 @@ def describe(one):
         "tokens": count or None,
         "advice": _advice(value, count, width, per_item),
     }
-    found["text"] = _sentence(found, _items(value), width)
+    found["text"] = _sentence(found, items, width)
     return found
 
 
@@ -100,7 +107,7 @@ def _length(value):
         if _sizes.is_ndarray(value):
             return int(value.size)
         return len(value)
-    except Exception:
+    except BaseException:  # a user's __len__ may raise SystemExit
         return None
 
 

@@ -4,7 +4,11 @@ A command's module is imported only when it is asked for, so `memguard --help` a
 Each has `add_arguments(parser)` and `main(arguments) -> exit code`.
 """
 
-from __future__ import annotations
+# ruff: noqa: E402  (one import has to come before all others)
+
+from memguard.inject import standard_library
+
+standard_library.go_first()  # a json.py in the directory that PYTHONPATH names is the script's, not this command's
 
 import argparse
 import importlib

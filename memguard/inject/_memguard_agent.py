@@ -285,7 +285,7 @@ def _bundle_vocabulary(tiktoken_load):
     def read_file(blobpath):
         # type: (str) -> bytes
         try:
-            with load("_memguard_standard_library", "standard_library.py").first():
+            with load("_memguard_standard_library", "standard_library.py").First():
                 data = load("_memguard_gpt2_files", "gpt2_files.py").contents(blobpath)
         except Exception:
             data = None

@@ -180,9 +180,9 @@ def is_library(path):
     if path.startswith("<frozen ") or "/memguard/inject/" in path or "\\lib\\" in path.lower():
         return True
     names = path.split("/")[1:-1]
-    for above, name in zip([""] + names, names):
+    for position, name in enumerate(names):
         if name.startswith("python"):
-            version = name[6:]
+            version, above = name[6:], names[position - 1] if position else ""
             if above in ("lib", "lib64") and version[1:2] == "." and _is_digits(version.rstrip("t").replace(".", "")):
                 return True
             if version.endswith(".zip") and _is_digits(version[:-4]):

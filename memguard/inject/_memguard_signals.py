@@ -4,8 +4,8 @@
     try: …                 a look: a user's property, __len__ or __repr__ may raise anything in it, SystemExit, too
     finally: held.release(frame)
 
-Without it Ctrl-C, or a handler of SIGTERM that calls sys.exit, would come in the midst of the look: it could not be told
-from an error that a user's property raises, and it would be lost with that. Python's main thread only. Python 3.8 on.
+Without it Ctrl-C, or a handler of SIGTERM that calls sys.exit, would come in the midst of the look: it could not be
+told from an error that a user's property raises, and would be lost with that. Main thread only. Python 3.8 or later.
 """
 
 import _signal  # type: ignore[import-not-found]

@@ -10,7 +10,7 @@ Not here: which variable it is (_memguard_culprit.py). Standard library only, Py
 import os
 import sys
 import time
-from _collections import deque  # built in, where `collections` may be a module of the user's
+from _collections import deque  # type: ignore[import-not-found]  # built in; `collections` may be the user's
 from gc import get_referents
 from itertools import islice
 

@@ -1,8 +1,9 @@
 """Imports from the standard library's own directories, whatever lies beside the user's script.
 
-    with standard_library.first():        json, types, queue … are Python's own in here
+    with standard_library.First():            json, types, queue … are Python's own in here
         import json
-    standard_library.extension("_ctypes")         one compiled module, without the import system's locks
+    standard_library.extension("_ctypes")     one compiled module, without the import system's locks
+    standard_library.go_first()               for good, in a process that is memguard's alone
 
 A script's directory stands first on sys.path: a json.py in it is what `import json` finds, and running it may print, or
 end the script. Whoever imports within somebody else's program does it in here. Afterwards sys.modules is what it was
@@ -11,7 +12,7 @@ for the names that the user's own modules have: the script's `import json` gives
 Built-in modules of the interpreter alone are needed for this. Standard library only, Python 3.8 or later.
 """
 
-import _imp  # type: ignore[import-not-found]
+import _imp
 import _thread
 import os
 import sys
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _external = sys.modules["_frozen_importlib_external"]  # type: Any  # importlib.machinery, as it lies in every Python
 _own = {}  # type: dict[str, ModuleType]  # the standard library's modules that are not in sys.modules, by name
 _modules = {}  # type: dict[str, ModuleType]  # those of extension()
+_NAMES = getattr(sys, "stdlib_module_names", frozenset())  # type: frozenset[str]  # of all platforms; 3.10 and later
 _lock = _thread.RLock()
 _depth = 0
 
@@ -47,14 +49,20 @@ _DIRECTORIES = _find_directories()
 def find(name):
     # type: (str) -> ModuleSpec | None
     """Where the standard library has its top-level module `name`; None where it has none, or none in a file."""
-    if name in sys.builtin_module_names or _imp.is_frozen(name):
-        return None  # Python itself takes these before it looks at any directory
+    if _is_built_in(name):
+        return None
     spec = _external.PathFinder.find_spec(name, _DIRECTORIES)  # type: Any
     return spec if spec is not None and spec.loader is not None else None  # site-packages is a directory in there
 
 
+def _is_built_in(name):
+    # type: (str) -> bool
+    """Python itself takes these before it looks at any directory."""
+    return name in sys.builtin_module_names or bool(_imp.is_frozen(name))
+
+
 class _Finder:
-    """Goes before all others, for the one thread that is inside first()."""
+    """Goes before all others, for the one thread that is inside First()."""
 
     def __init__(self):
         # type: () -> None
@@ -62,12 +70,15 @@ class _Finder:
 
     def find_spec(self, name, path=None, target=None):
         # type: (str, Sequence[str] | None, ModuleType | None) -> ModuleSpec | None
-        if path is None and _thread.get_ident() == self.thread:
-            return find(name)
-        return None  # a package's module: its own __path__ says where
+        if path is not None or _thread.get_ident() != self.thread or _is_built_in(name):
+            return None  # of a package's modules its own __path__ says where they are
+        spec = find(name)
+        if spec is None and name in _NAMES:  # msvcrt, winreg: of another platform
+            raise ModuleNotFoundError("No module named %r" % name, name=name)
+        return spec
 
 
-class first:
+class First:
     """A with-block. What the user's modules have shadowed is put aside in it, and put back behind it."""
 
     def __enter__(self):
@@ -139,6 +150,12 @@ def _is_shadowed(name):
     if spec is None or here is None:
         return False
     return here.loader is None or os.path.realpath(here.origin or "") != os.path.realpath(spec.origin or "")
+
+
+def go_first():
+    # type: () -> None
+    """The library's directories first on sys.path, before those of PYTHONPATH and the working directory."""
+    sys.path.sort(key=lambda place: place not in _DIRECTORIES)
 
 
 def extension(name):

@@ -3,8 +3,8 @@
     ask(directory, process, "reclaim", "flush", "look", within=2.0)   ->  sequence number
     Answers(directory.events).new()                                   ->  [{"event": "flushed", "seq": …, …}, …]
 
-The asks lie in ask.<pid> of the run's directory, the newest last, in marshal's format (version 2): every Python from 3.8
-on reads it without an import, and json may be a module of the user's there. SIGURG tells the process to look.
+The asks lie in ask.<pid> of the run's directory, the newest last, in marshal's format (version 2): every Python from
+3.8 on reads it without an import, and json may be a module of the user's there. SIGURG tells the process to look.
 faulthandler dumps the stack in the same moment, also inside a long C call; the rest is done by the main thread as soon
 as it is between two of Python's steps (memguard/inject/_memguard_asks.py lists the words and their answers). Nobody
 waits here.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
+from memguard.cli import output
 from memguard.errors import ConfigError, InputError
 
 TYPE_CHECKING = False
@@ -37,24 +39,20 @@ def write_record(record: RunRecord, path: str) -> None:
 
 
 def note(line: str) -> None:
-    print(f"memguard: {line}", file=sys.stderr, flush=True)
+    output.note(f"memguard: {line}")
 
 
 def report(record: RunRecord, *, quiet: bool) -> None:
     """How it ended: in full where the guard had a part in it, else one line, and that on a terminal only."""
     # Loaded now, not while the script ran: the watcher stays small.
-    from memguard.cli.output import terminal_width, use_color
     from memguard.report.run import render, summary
 
     eventful = record.termination_reason in ("memory", "hang", "forecast") or record.left or record.warnings
     if quiet:
         text = summary(record) + "\n" if eventful else ""
     elif eventful or record.exit_signal == 9:
-        text = render(record, width=terminal_width(sys.stderr), color=use_color(sys.stderr))
+        text = render(record, width=output.terminal_width(sys.stderr), color=output.use_color(sys.stderr))
     else:  # a log file gets the script's own words alone
         text = summary(record) + "\n" if sys.stderr.isatty() else ""
-    try:
-        sys.stderr.write(text)
-        sys.stderr.flush()
-    except OSError:  # nobody reads it any more
-        pass
+    with contextlib.suppress(OSError):  # nobody reads it any more
+        output.write_report(text)

@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 
+from memguard.records.visible import visible
 from memguard.system.cgroup import find_memory_cgroups
 from memguard.system.proc import Process, read_children, read_cmdline, read_process
 from memguard.watch import policy
@@ -138,7 +139,7 @@ def _start_fields(process: Process, directory: RunDirectory, options: dict[str, 
 
 
 def _note(line: str) -> None:
-    print(f"memguard: {line}", file=sys.stderr, flush=True)
+    print(f"memguard: {visible(line)}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ import os
 import signal
 import time
 
+from memguard.records.visible import printable
 from memguard.system.cgroup import parse_flat
 from memguard.system.environment import find_by_environment
 from memguard.system.kernel_file import read_bytes
@@ -56,7 +57,7 @@ class Sentinel:
 
     def tell(self, root: Process, backstop_path: str | None) -> None:
         """Who the root of the tree is, and where the backstop has come to lie (None: there is none)."""
-        self._send(f"{root.pid} {root.start_time} {backstop_path or ''}\n".encode())
+        self._send(f"{root.pid} {root.start_time} {backstop_path or ''}\n".encode("utf-8", "surrogateescape"))
 
     def goodbye(self) -> None:
         """Ends it; what is left of the tree is left alone."""
@@ -200,7 +201,7 @@ class _Watch:
     def _say(self, what: str) -> None:
         text = f"memguard: the guard itself (process {self._watcher}) died; {what} (see: memguard diagnose)\n"
         with contextlib.suppress(OSError):
-            os.write(2, text.encode())
+            os.write(2, printable(text).encode())
 
 
 def _kills(*paths: str) -> int | None:

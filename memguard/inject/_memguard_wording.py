@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _agent = sys.modules["_memguard_agent"]  # type: Any
 _sizes = _agent.load("_memguard_sizes")  # type: Any
+_visible = _agent.load("_memguard_visible").visible  # type: Any
 
 _COUNTED = 100000  # inner lists whose lengths are added up; beyond that, those of a sample
 _INNER = 100  # inner lists whose elements are looked at
@@ -59,7 +60,7 @@ def describe(one):
         "tokens": count or None,
         "advice": _advice(value, count, width, per_item),
     }
-    found["text"] = _sentence(found, items, width)
+    found["text"] = _visible(_sentence(found, items, width))
     return found
 
 

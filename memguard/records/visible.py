@@ -4,10 +4,9 @@
     visible_record(record)      ->  the same record, every string in it made visible
     printable(text)             ->  a finished text: its line ends and its colours stay
 
-A terminal obeys control characters, and whoever names a file chooses them. They are spelled as `cat -v` spells them, ^[
-for ESC; those of C1 and bytes that are not UTF-8 as \\x9b; what turns the direction of writing, or ends a line, as
-\\u202e.
-Every renderer of report/ is decorated with `shows`; cli/output.py passes all that it prints through printable().
+A terminal obeys control characters, and whoever names a file chooses them. How they are spelled: visible() itself,
+which the agent needs, too (inject/_memguard_visible.py). Every renderer of report/ is decorated with `shows`;
+cli/output.py passes all that it prints through printable() or visible().
 """
 
 from __future__ import annotations
@@ -15,6 +14,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
+
+from memguard.inject._memguard_visible import visible
 
 TYPE_CHECKING = False  # typing would cost the watcher 0.5 MiB
 if TYPE_CHECKING:
@@ -25,28 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["printable", "shows", "visible", "visible_record"]
 
-# Unicode's Bidi_Control (UAX 9), and its two line ends beyond those of C0 and C1.
-_DIRECTION = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-_LINE_ENDS = (0x2028, 0x2029)
-_SPELLED = {
-    **{code: f"^{chr(code ^ 0x40)}" for code in (*range(32), 127)},
-    **{code: f"\\x{code:02x}" for code in range(128, 160)},
-    **{code: f"\\u{code:04x}" for code in (*_DIRECTION, *_LINE_ENDS)},
-    **{0xDC00 + byte: f"\\x{byte:02x}" for byte in range(128, 256)},  # a file name's byte, by surrogateescape
-}
 _COLOR = re.compile(r"(\x1b\[[0-9;]*m)")  # SGR, ECMA-48 8.3.117
-
-
-def visible(text: str) -> str:
-    """One line, whatever `text` holds; it can be encoded, too."""
-    if text.isprintable():
-        return text
-    spelled = text.translate(_SPELLED)
-    try:
-        spelled.encode("utf-8")
-    except UnicodeEncodeError:  # other lone surrogates: no file's name has them
-        spelled = spelled.encode("utf-8", "backslashreplace").decode("utf-8")
-    return spelled
 
 
 def printable(text: str) -> str:
@@ -92,11 +72,12 @@ def _visible_lines(text: str) -> str:
 
 
 def shows(render: Callable[P, str]) -> Callable[P, str]:
-    """Decorates a renderer: the records that it gets hold no control character."""
+    """Decorates what makes text of records: in those that it gets no control character is left."""
 
     @functools.wraps(render)
     def render_visible(*arguments: P.args, **named: P.kwargs) -> str:
         shown: Any = [visible_record(argument) for argument in arguments]
-        return render(*shown, **named)
+        also: Any = {name: visible_record(value) for name, value in named.items()}
+        return render(*shown, **also)
 
     return render_visible

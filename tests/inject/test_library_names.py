@@ -237,7 +237,7 @@ ALWAYS_THERE = {"__future__", "_collections", "_imp", "_signal", "_thread", "ate
 ALWAYS_THERE |= {"marshal", "os", "stat", "sys", "time"}  # os brings stat; the others are built into every Python
 
 
-@pytest.mark.parametrize("path", sorted(path.name for path in INJECT.glob("*memguard_*.py")) + ["standard_library.py"])
+@pytest.mark.parametrize("path", [*sorted(p.name for p in INJECT.glob("*memguard_*.py")), "standard_library.py"])
 def test_the_agent_imports_what_is_there_already(path: str) -> None:
     tree = ast.parse((INJECT / path).read_text(encoding="utf-8"))
     unseen = {

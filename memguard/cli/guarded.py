@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 
+from memguard.cli import output
 from memguard.errors import ConfigError
 
 TYPE_CHECKING = False
@@ -30,7 +31,8 @@ def check_writable(path: str, given: str) -> None:
 
 def note(line: str) -> None:
     """Never raises: a terminal that has gone, or a reader, must not be what ends a guard."""
-    _say(f"memguard: {line}\n")
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # gone, closed, or not there from the start
+        output.note(f"memguard: {line}")
 
 
 def conclude(record: RunRecord, record_path: str | None, *, quiet: bool) -> int:
@@ -61,23 +63,17 @@ def _kept(record: RunRecord) -> str:
     return os.path.dirname(record.stack_path) if record.stack_path else runs_directory()
 
 
-def _say(text: str) -> None:
-    with contextlib.suppress(OSError, ValueError, AttributeError):  # gone, closed, or not there from the start
-        sys.stderr.write(text)
-        sys.stderr.flush()
-
-
 def _report(record: RunRecord, *, quiet: bool) -> None:
     """How it ended: in full where the guard had a part in it, else one line, and that on a terminal only."""
     # Loaded now, not while the script ran: the watcher stays small.
-    from memguard.cli.output import terminal_width, use_color
     from memguard.report.run import render, summary
 
     eventful = record.termination_reason in ("memory", "hang", "forecast") or record.left or record.warnings
     if quiet:
         text = summary(record) + "\n" if eventful else ""
     elif eventful or record.exit_signal == 9:
-        text = render(record, width=terminal_width(sys.stderr), color=use_color(sys.stderr))
+        text = render(record, width=output.terminal_width(sys.stderr), color=output.use_color(sys.stderr))
     else:  # a log file gets the script's own words alone
         text = summary(record) + "\n" if sys.stderr is not None and sys.stderr.isatty() else ""
-    _say(text)
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        output.write_report(text)

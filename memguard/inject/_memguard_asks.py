@@ -1,6 +1,8 @@
 """What the guard asks of a running Python, and how it is done: in the main thread, between two of the script's steps.
 
-    [{"seq": 7, "do": ["reclaim", "flush", "look"], "within": 2.0, "headroom": 104857600, "salvage": null, …}]
+    [{"seq": 7, "do": ["reclaim", "flush", "look"], "within": 2.0, "headroom": 104857600, "salvage": None, …}]
+
+The asks come by marshal, version 2: it is built into every Python, so that nothing needs to be imported to read them.
 
 | do         | what                                                                                  | answer   |
 |------------|---------------------------------------------------------------------------------------|----------|
@@ -19,7 +21,7 @@ Loaded at the first ask. Standard library only, Python 3.8 or later.
 """
 
 import gc
-import json
+import marshal
 import os
 import sys
 import time
@@ -53,9 +55,9 @@ def read_asks(path):
     """In the order of their numbers. The file was written at once and renamed, so half of it never shows."""
     try:
         with open(path, "rb") as file:
-            asks = json.loads(file.read().decode("utf-8"))
-        return [ask for ask in asks if isinstance(ask["seq"], int) and isinstance(ask["do"], list)]
-    except (OSError, ValueError, KeyError, TypeError):
+            asks = marshal.loads(file.read())
+        return [ask for ask in asks if isinstance(ask["seq"], int) and isinstance(ask["do"], (list, tuple))]
+    except (OSError, EOFError, ValueError, KeyError, TypeError):
         return []
 
 
@@ -125,7 +127,7 @@ def obey(ask, run, frame):
                 error, answer = _interrupt()
             else:
                 answer = work[word](ask, deadline, frame)
-        except Exception as problem:
+        except BaseException as problem:  # SystemExit, too: a look calls methods of the user's objects
             answer = {"event": _EVENTS.get(word, "failed"), "errors": ["%s: %s" % (word, _name(problem))]}
         answer.update(pid=os.getpid(), seq=ask["seq"], seconds=round(time.perf_counter() - began, 6))
         _answer(run, answer)
@@ -137,13 +139,16 @@ def _answer(run, answer):
     """An answer that cannot be written (a full disk, no memory) keeps nothing from being done."""
     try:
         _agent.report(run, answer)
-    except Exception:
+    except BaseException:
         pass
 
 
 def _name(error):
     # type: (BaseException) -> str
-    return ("%s: %s" % (type(error).__name__, error))[:500]
+    try:
+        return ("%s: %s" % (type(error).__name__, error))[:500]
+    except BaseException:  # of its own __str__
+        return type(error).__name__
 
 
 def _resident():
@@ -185,7 +190,7 @@ def _release_arrow():
     try:
         if pyarrow is not None:
             pyarrow.default_memory_pool().release_unused()
-    except Exception:  # half imported, or too old to know how
+    except BaseException:  # half imported, too old to know how, or a module of the user's
         pass
 
 
@@ -193,10 +198,9 @@ def trim():
     # type: () -> None
     """glibc keeps up to some 30 MB of what was freed; other C libraries have no malloc_trim."""
     try:
-        import ctypes
-
-        ctypes.CDLL(None).malloc_trim(0)
-    except (ImportError, OSError, AttributeError, TypeError):
+        library = _agent.load("_memguard_standard_library", "standard_library.py").extension("_ctypes")
+        library.call_function(library.dlsym(library.dlopen(None, 0), "malloc_trim"), (0,))
+    except Exception:
         pass
 
 

@@ -110,6 +110,7 @@ class RunRecord:
     """memguard.run/1"""
 
     SCHEMA = "memguard.run/1"
+    LINES = ("stack",)  # a text of several lines
 
     id: str
     command: tuple[str, ...]

@@ -23,6 +23,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 
+from memguard.records.visible import visible
 from memguard.system.cgroup import find_memory_cgroups
 from memguard.system.descriptors import widen
 from memguard.system.proc import Process, read_children, read_cmdline, read_process
@@ -164,7 +165,7 @@ def _start_fields(process: Process, directory: RunDirectory, options: dict[str, 
 def _note(line: str) -> None:
     """Never raises: stderr may be closed, or nobody reads it any more."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        print(f"memguard: {line}", file=sys.stderr, flush=True)
+        print(f"memguard: {visible(line)}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

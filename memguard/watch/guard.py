@@ -25,6 +25,7 @@ from collections.abc import Callable
 
 from memguard import pressure
 from memguard.errors import ConfigError, MemguardError
+from memguard.inject.standard_library import First
 from memguard.system.descriptors import NO_ROOM
 from memguard.system.limits import LimitsReader
 from memguard.system.outer_guard import outer_limit, tree_memory
@@ -81,7 +82,8 @@ class Guard:
         """What happened; None while the block runs."""
         if self._directory is None or self in _entered:
             return None
-        return read_run(self._directory.path)
+        with First():
+            return read_run(self._directory.path)
 
     @property
     def watcher(self) -> int | None:
@@ -92,7 +94,8 @@ class Guard:
         _check_place()
         if self in _entered:
             raise ConfigError("this guard is entered already", "make one for each block: with memguard.guard(…)")
-        import resource
+        with First():
+            import resource
 
         self._pid = os.getpid()
         self._directory, _ = open_run(time.time())
@@ -138,7 +141,8 @@ class Guard:
             watcher.returncode = 0
             return
         if self._background and self._ended_well:
-            import shutil
+            with First():
+                import shutil
 
             watcher.kill()
             _stop(watcher)
@@ -221,7 +225,8 @@ def _load_agent() -> Any:
     """The agent under the name that it has under `memguard run`, where it has been here from the start."""
     agent = sys.modules.get("_memguard_agent")
     if agent is None:
-        from importlib.util import module_from_spec, spec_from_file_location
+        with First():
+            from importlib.util import module_from_spec, spec_from_file_location
 
         spec = spec_from_file_location("_memguard_agent", os.path.join(_INJECT, "_memguard_agent.py"))
         assert spec is not None and spec.loader is not None  # a path that ends in .py has both
@@ -257,7 +262,8 @@ def _environment(directory: RunDirectory, limit: int | None) -> Any:
 
 def _restore_data_limit(soft: int) -> None:
     """The watcher has moved it, and puts it back, unless it was killed."""
-    import resource
+    with First():
+        import resource
 
     now, hard = resource.getrlimit(resource.RLIMIT_DATA)
     if now != soft:
@@ -269,8 +275,9 @@ def _start_watcher(directory: RunDirectory, options: dict[str, Any], *, wait: bo
 
     No agent is in it, and nothing that the user's directory holds is imported.
     """
-    import select
-    import subprocess
+    with First():
+        import select
+        import subprocess
 
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MEMGUARD_RUN_DIR", "PYTHON"))}
     # What the blocks around this one have put there is held by their own watchers, which raise in their own blocks.
@@ -307,7 +314,8 @@ def _start_watcher(directory: RunDirectory, options: dict[str, Any], *, wait: bo
 
 def _stop(watcher: subprocess.Popen[bytes]) -> None:
     """A byte, not only the pipe's end: a process that was forked inside the block keeps the pipe open."""
-    import subprocess
+    with First():
+        import subprocess
 
     assert watcher.stdin is not None and watcher.stdout is not None
     with contextlib.suppress(OSError):

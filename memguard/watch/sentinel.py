@@ -32,6 +32,7 @@ import signal
 import time
 from collections.abc import Iterator
 
+from memguard.records.visible import printable
 from memguard.system.cgroup import find_memory_cgroups, parse_flat
 from memguard.system.descriptors import forget_kept
 from memguard.system.kernel_file import read_bytes
@@ -63,7 +64,7 @@ class Sentinel:
 
     def tell(self, root: Process, backstop_path: str | None) -> None:
         """Who the root of the tree is, and where the backstop has come to lie (None: there is none)."""
-        self._send(f"{root.pid} {root.start_time} {backstop_path or ''}\n".encode())
+        self._send(f"{root.pid} {root.start_time} {backstop_path or ''}\n".encode("utf-8", "surrogateescape"))
 
     def let_go(self) -> None:
         """Has it free the tree of everything that the guard holds it by, and end."""
@@ -241,7 +242,7 @@ class _Watch:
     def _say(self, what: str) -> None:
         text = f"memguard: the guard itself (process {self._watcher}) died; {what} (see: memguard diagnose)\n"
         with contextlib.suppress(OSError):
-            os.write(2, text.encode())
+            os.write(2, printable(text).encode())
 
 
 def _kills(*paths: str) -> int | None:

@@ -45,7 +45,6 @@ def ask(
     process: Process,
     *do: str,
     within: float,
-    headroom: int | None = None,
     salvage: str | None = None,
     message: str = "",
     asleep: bool = True,
@@ -53,12 +52,12 @@ def ask(
     """Asks `process` to do `do`, in this order, within so many seconds; returns the ask's sequence number.
 
     None where nobody listens: no agent, another program since an exec, a handler that the script has replaced, a full
-    disk. `headroom` is what the flush callbacks may know, `salvage` a directory, `message` that of the error to raise.
+    disk. `salvage` is a directory, `message` that of the error to raise.
     What the process has not come to yet stays asked, before the new ask, until its time is over. `asleep=False`: None,
     too, where it sleeps in a system call just now (actions.may_ask).
     """
     number, now = next(_numbers), time.monotonic()
-    order = {"seq": number, "do": do, "within": within, "headroom": headroom, "salvage": salvage, "message": message}
+    order = {"seq": number, "do": do, "within": within, "salvage": salvage, "message": message}
     path = _path(run_directory, process)
     temporary = f"{path}.tmp"
     orders = [*_still_asked(path, now), {**order, "until": now + within}]

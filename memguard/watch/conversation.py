@@ -39,7 +39,7 @@ class Conversation:
         self._answers = Answers(journal.directory.events)
         self._heard: set[tuple[int, int, str]] = set()
         self._told = 0
-        self._put_off: list[tuple[Process, tuple[str, ...], float, int | None]] = []  # what to do, until when, headroom
+        self._put_off: list[tuple[Process, tuple[str, ...], float]] = []  # what to do, until when
         self._awaited: dict[tuple[int, int], tuple[Process, float]] = {}  # (pid, number) → when it was asked
 
     def ask(self, process: Process, *do: str, **order: Any) -> int | None:
@@ -55,7 +55,6 @@ class Conversation:
         others: tuple[str, ...],
         *,
         within: float,
-        headroom: int,
     ) -> int:
         """Asks the first that listens for `first`, the next ones for `others`, those that sleep as soon as they are
         awake; returns how many were asked."""
@@ -63,7 +62,7 @@ class Conversation:
         self._put_off, until = [], self._clock() + within
         for process in tuple(processes)[:_ASKED]:
             if listens(process, self._journal.directory.stack):
-                self._put_off.append((process, others if self._put_off else first, until, headroom))
+                self._put_off.append((process, others if self._put_off else first, until))
         self._ask_awake()
         return len(self._awaited)
 
@@ -71,26 +70,26 @@ class Conversation:
         """The first that listens for its stack, as soon as it is awake."""
         for process in processes:
             if listens(process, self._journal.directory.stack):
-                self._put_off.append((process, (), self._clock() + within, None))
+                self._put_off.append((process, (), self._clock() + within))
                 break
         self._ask_awake()
 
     def _ask_awake(self) -> None:
         """What was put off, where it can be asked now; what has not been awake in its time is given up."""
         now, waiting, self._put_off = self._clock(), self._put_off, []
-        for process, do, until, headroom in waiting:
+        for process, do, until in waiting:
             if now > until:
                 continue
             if not do:
                 asked = ask_for_stack(process, self._journal.directory.stack, asleep=False)
             elif asked := may_ask(process):
                 run, within = self._journal.directory, until - now
-                number = ask(run, process, *do, within=within, headroom=headroom, asleep=False)
+                number = ask(run, process, *do, within=within, asleep=False)
                 asked = number is not None
                 if number is not None:
                     self._awaited[process.pid, number] = (process, now)
             if not asked:
-                self._put_off.append((process, do, until, headroom))
+                self._put_off.append((process, do, until))
 
     @property
     def answered(self) -> bool:

@@ -191,7 +191,7 @@ class Loop:
             self.say(progress.line(self.outlook.forecast))
         elif decision.action == policy.RECLAIM:
             self._tell_silent()
-            self.talk.ask_largest(largest, ("reclaim",), ("reclaim",), within=within, headroom=room)
+            self.talk.ask_largest(largest, ("reclaim",), ("reclaim",), within=within)
         elif decision.action == policy.FLUSH:
             self._tell_silent()
             self.talk.flush.ask(largest, room)
@@ -199,7 +199,7 @@ class Loop:
                 self.loosen()
                 self._loosened = True
             else:
-                self.talk.ask_largest(largest, ("look", "reclaim"), ("reclaim",), within=within, headroom=room)
+                self.talk.ask_largest(largest, ("look", "reclaim"), ("reclaim",), within=within)
         elif decision.action == policy.DUMP:  # from before the freeze, should it not answer then; nobody waits for it
             self.talk.ask_for_stack(largest[:4], within)
 

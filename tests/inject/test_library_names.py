@@ -243,9 +243,7 @@ def test_the_agent_imports_what_is_there_already(path: str) -> None:
     unseen = {
         id(inner)
         for node in ast.walk(tree)
-        # What is for type checkers; the timer of asks that wait for a write to end.
-        if (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
-        or (isinstance(node, ast.FunctionDef) and node.name == "_signal_later")
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"  # what is for type checkers
         for inner in ast.walk(node)
     }
     names: set[str] = set()

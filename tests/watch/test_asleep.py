@@ -133,7 +133,7 @@ TREE = (Process(3, 0), Process(1, 0), Process(2, 0))  # the largest does not lis
 
 def test_who_sleeps_is_asked_when_it_is_awake(asked: Asked) -> None:
     asked.asleep = {1}
-    assert asked.talk.ask_largest(TREE, ("look",), ("reclaim",), within=0.25, headroom=0) == 1
+    assert asked.talk.ask_largest(TREE, ("look",), ("reclaim",), within=0.25) == 1
     assert asked.asked == [(2, ("reclaim",))], "the look is the largest one's, and waits for it"
     asked.now = 0.1
     asked.talk.listen()
@@ -146,7 +146,7 @@ def test_who_sleeps_is_asked_when_it_is_awake(asked: Asked) -> None:
 
 def test_after_its_time_it_is_given_up(asked: Asked) -> None:
     asked.asleep = {1, 2}
-    assert asked.talk.ask_largest(TREE, ("look",), ("reclaim",), within=0.25, headroom=0) == 0
+    assert asked.talk.ask_largest(TREE, ("look",), ("reclaim",), within=0.25) == 0
     assert not asked.talk.answered, "somebody is still to be asked"
     asked.now, asked.asleep = 0.3, set()
     asked.talk.listen()

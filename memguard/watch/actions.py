@@ -1,7 +1,7 @@
 """What the guard does to a tree: stop it, ask where it is, look at it from outside, end it. Each step is time-boxed.
 
 A signal is sent to a process only after its start time has been read again, so that a reused pid is never hit. SIGURG,
-which asks for the stack, is sent only to a process that catches it and has the run's stack file open: a program that
+which asks for the stack, is sent only to a process that catches it and has the agent in it (agents.py): a program that
 exec'ed since, or a Python without the agent, never sees it.
 """
 
@@ -12,8 +12,9 @@ import signal
 import time
 from collections.abc import Callable, Iterable
 
-from memguard.system.open_files import find_descriptor, read_open_files
+from memguard.system.open_files import read_open_files
 from memguard.system.proc import Process, read_cmdline, read_stat, read_status, read_tree
+from memguard.watch.agents import listens
 from memguard.watch.root import Root, watchers
 
 TYPE_CHECKING = False
@@ -83,8 +84,7 @@ def resume(processes: Iterable[Process]) -> None:
 
 def ask_for_stack(process: Process, stack_path: str) -> bool:
     """Sends SIGURG where the agent listens; the dump appears in the stack file within milliseconds."""
-    status = read_status(process.pid)
-    if status is None or not status.catches(signal.SIGURG) or find_descriptor(process.pid, stack_path) is None:
+    if not listens(process, stack_path):
         return False
     _append(stack_path, f"{_STACK_HEADER}{process.pid}\n")
     return send(process, signal.SIGURG)

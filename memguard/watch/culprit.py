@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["find_culprit"]
 
+_PART = 0.5  # of what the largest process holds: below that, another one is not blamed in its place
 _SHARE = 0.2  # of what its process holds: below that, a variable is not what the memory went to
 
 _STACK_BYTES = 1 << 20  # read at most, from the end
@@ -38,6 +39,8 @@ def find_culprit(
     dumps = parse_dumps(text)
     order = [*([] if first is None else [first]), *(holder.pid for holder in record.holders)]
     for pid in sorted({*dumps, *looks}, key=lambda pid: order.index(pid) if pid in order else len(order)):
+        if pid != first and _holds_little(record, pid):
+            continue
         found = blame(dumps.get(pid, ()))
         variable = _variable(looks.get(pid, ()), _held_by(record, pid))
         if found is not None:
@@ -45,6 +48,12 @@ def find_culprit(
         if variable and (culprit := _culprit_by_variable(looks[pid][0], variable, record, pid)):
             return text, culprit, None  # no line of the stack is the script's own, but a variable is
     return text, None, _why_none(record, agent, bool(dumps))
+
+
+def _holds_little(record: RunRecord, pid: int) -> bool:
+    """Next to the largest process, which has not answered: a parent that waits for it is not to blame."""
+    held = _held_by(record, pid)
+    return held is not None and held < _PART * record.holders[0].bytes
 
 
 def _held_by(record: RunRecord, pid: int) -> int | None:
@@ -104,15 +113,11 @@ def _source_line(path: str, number: int | None) -> str | None:
 def _why_none(record: RunRecord, agent: bool, dumped: bool) -> str:
     if not agent:
         return "--no-agent was given"
+    if record.stack_missing:  # what the watcher has seen of the process while it was there
+        return record.stack_missing
     if dumped:
         return "no line of the stack is the script's own"
-    if not record.holders:
-        return "the tree could not be looked at"
-    largest = record.holders[0]
-    if "python" not in os.path.basename(largest.command[0] if largest.command else largest.name):
-        return f"{largest.name} (pid {largest.pid}), which held most, is not Python"
-    usual = "started with -I, -E or -S, older than 3.8, or without the PYTHONPATH it was to inherit"
-    return f"Python (pid {largest.pid}) did not answer: {usual}"
+    return "no process was left to ask" if record.holders else "the tree could not be looked at"
 
 
 def _read_end(path: str) -> str:

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from memguard.system.proc import Process, read_status
 from memguard.units import format_size
 from memguard.watch import actions
+from memguard.watch.agents import why_silent
 from memguard.watch.conversation import Conversation
 from memguard.watch.journal import Journal
 from memguard.watch.options import Options
@@ -65,6 +66,9 @@ class Ending:
             process = by_pid[holder["pid"]]
             if self._stack(process, in_danger, first=not speakers):
                 speakers.append(process)
+            elif holder is held[0]:
+                why = why_silent(process, self._journal.directory.stack)
+                self._journal.write("silent", self._clock(), set={"stack_missing": why})
         return speakers
 
     def _stack(self, process: Process, in_danger: Callable[[], bool], *, first: bool) -> bool:

@@ -2,16 +2,14 @@
 
     all_tokens (list, 41,200,000 ints) at prepare.py:23 holds 1.48 GiB, 36 bytes a token; as uint16 it would be 79 MiB
 
-Each variable is measured by a sample (_memguard_sizes.py), roughly first, the largest ones well; what holds most is
-then followed inwards, to `shard.ids` or `data['train']`. The same object under several names counts once, for the
-outermost frame, which is where it lives. The garbage collector rests meanwhile. Standard library only, Python 3.8 on.
-
-Not seen: what is on a frame's evaluation stack alone, such as a list comprehension that is not done yet.
+Each variable (_memguard_variables.py) is measured by a sample (_memguard_sizes.py), roughly first, the largest ones
+well; what holds most is then followed inwards, to `shard.ids` or `data['train']`. The same object under several names
+counts once, for the outermost frame, which is where it lives. Where all variables together explain too little,
+_memguard_unnamed.py looks for a list that is in none. The garbage collector rests meanwhile. Standard library only,
+Python 3.8 on.
 """
 
 import gc
-import os
-import re
 import sys
 import time
 
@@ -22,6 +20,8 @@ if TYPE_CHECKING:
 
 _agent = sys.modules["_memguard_agent"]  # type: Any
 _sizes = _agent.load("_memguard_sizes")  # type: Any
+_variables = _agent.load("_memguard_variables")  # type: Any
+Found = _variables.Found  # type: Any
 
 WITHIN = 0.04  # seconds for the measuring; naming what was found comes on top
 _MOST = 8  # containers named
@@ -30,28 +30,20 @@ _SMALLEST = 1 << 20  # bytes; below that nothing is worth a name
 _INWARDS = 0.5  # of a container's bytes in one part of it: that part is what to name
 _SIBLING = 0.1  # and any other that holds so much is named beside it
 _STEPS = 6
+_EXPLAINED = 0.5  # of the memory in variables: below that, what is in none is looked for
 _NAMED = 64  # parts of a container that are looked at one by one
-_GUARD = os.path.join(os.path.dirname(_agent._directory), "watch", "")  # memguard.guard()'s own frames
-_LIBRARY = re.compile(r"^<frozen |/lib(?:64)?/python\d\.\d+t?/|/python\d+\.zip/|/memguard/inject/|\\[Ll]ib\\")
-_PACKAGES = re.compile(r"[/\\](?:site|dist)-packages[/\\]")
-_OPTIMIZED = 0x1  # CO_OPTIMIZED: a function's frame, whose f_locals is a copy
-
-
-class Found:
-    """One container, with the variable that leads to it."""
-
-    def __init__(self, name, value, place):
-        # type: (str, Any, tuple[str, int | None, str]) -> None
-        self.name, self.value = name, value
-        self.file, self.line, self.function = place
-        self.bytes = 0.0
 
 
 def look(frame):
     # type: (FrameType | None) -> list[dict[str, Any]]
     """The containers that hold most, largest first, as the answer's JSON."""
     words = _agent.load("_memguard_wording")  # type: Any
-    return [words.describe(one) for one in find(frame)]
+    found = [words.describe(one) for one in find(frame)]
+    cells = words.cells(frame)
+    if cells:  # what the frames of a dump are called where they are a notebook's
+        found = found or [{}]
+        found[0]["cells"] = cells
+    return found
 
 
 def find(frame, within=WITHIN):
@@ -60,7 +52,14 @@ def find(frame, within=WITHIN):
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return _find(frame, time.perf_counter() + within)
+        found = _find(frame, time.perf_counter() + within)
+        held = _sizes.resident()
+        if held and sum(one.bytes for one in found) < _EXPLAINED * held:
+            unnamed = _agent.load("_memguard_unnamed")  # type: Any
+            found = sorted(found + unnamed.find(frame, held, found), key=lambda one: -one.bytes)[:_MOST]
+        for one in found:
+            one.bytes = min(one.bytes, held or one.bytes)  # an estimate never says more than there is
+        return found
     finally:
         if collecting:
             gc.enable()
@@ -91,7 +90,7 @@ def _roots(frame, ruler):
     """Each variable once, with a rough figure."""
     roots = []  # type: list[Found]
     try:
-        for one in _variables(frame):
+        for one in _variables.variables(frame):
             if id(one.value) not in ruler.claimed:
                 one.bytes = ruler.size(one.value, _ROUGH)
                 ruler.claimed.add(id(one.value))
@@ -101,60 +100,6 @@ def _roots(frame, ruler):
         # Nothing was left for the second look: it gets as much again, and no more.
         ruler.deadline = time.perf_counter() + WITHIN / 2
     return roots
-
-
-def _variables(frame):
-    # type: (FrameType | None) -> Iterator[Found]
-    """Locals of the user's own frames, outermost first; globals of the user's modules; locals of packages' frames."""
-    frames = _frames(frame)
-    own = [f for f in frames if not _PACKAGES.search(f.f_code.co_filename)]
-    for one in own:
-        yield from _locals(one)
-    lines = {}  # type: dict[int, tuple[int | None, str]]
-    for one in own:  # the innermost line of a module is the last to be put in
-        lines[id(one.f_globals)] = (one.f_lineno, one.f_code.co_name)
-    for module in list(sys.modules.values()):
-        path = getattr(module, "__file__", None)
-        main = getattr(module, "__name__", None) == "__main__"
-        if main or (isinstance(path, str) and not _LIBRARY.search(path) and not _PACKAGES.search(path)):
-            variables = vars(module)
-            line, function = lines.get(id(variables), (None, "<module>"))
-            place = (path or "<string>", line, function)
-            for name, value in list(variables.items()):
-                if not name.startswith("__"):
-                    yield Found(name, value, place)
-    for one in frames:
-        if one not in own:
-            yield from _locals(one)
-
-
-def _frames(frame):
-    # type: (FrameType | None) -> list[FrameType]
-    """The main thread's, then the other threads'; of each the outermost first; the standard library's left out."""
-    here = sys._getframe()
-    others = [innermost for innermost in sys._current_frames().values() if innermost is not here]
-    found = []  # type: list[FrameType]
-    for innermost in [frame] + others:
-        chain = []  # type: list[FrameType]
-        while innermost is not None and innermost not in found:
-            path = innermost.f_code.co_filename
-            if not (_LIBRARY.search(path) or path.startswith(_GUARD)):
-                chain.append(innermost)
-            innermost = innermost.f_back
-        found += reversed(chain)
-    return found
-
-
-def _locals(frame):
-    # type: (FrameType) -> Iterator[Found]
-    place = (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
-    variables = frame.f_locals
-    pairs = [(name, value) for name, value in variables.items() if not name.startswith("__")]
-    # Up to 3.12 the frame keeps this copy, and so everything in it, alive. Held by somebody else too, it is locals()'s.
-    if frame.f_code.co_flags & _OPTIMIZED and type(variables) is dict and sys.getrefcount(variables) <= 3:
-        variables.clear()
-    for name, value in pairs:
-        yield Found(name, value, place)
 
 
 def _inwards(one, ruler, steps):
@@ -199,7 +144,7 @@ def _parts(thing):
     elif not isinstance(thing, _sizes.CONTAINERS + (str, bytes, bytearray, memoryview, int, float)):
         frame = getattr(thing, "gi_frame", None)
         if frame is not None:  # of a generator that waits for its next value
-            for one in _locals(frame):
+            for one in _variables.frame_variables(frame):
                 yield "(%s)" % one.name, one.value
             return
         for name, value in _attributes(thing):

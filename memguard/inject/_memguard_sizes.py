@@ -34,6 +34,8 @@ _UNSHARED = 1 << 16  # an object as large as this is counted whole, however many
 _MANY_NAMES = 8
 _PAGES = 128  # pages of a large buffer that the kernel is asked about
 _LARGE_BUFFER = 8 << 20
+_ENCODED = 178  # bytes a token of a tokenizers.Encoding (0.23): ids, offsets, words, masks, and a String of each token
+_RESULTS = 250000  # of an lru_cache whose references are listed: 2 each, 8 bytes
 _PRESENT, _SWAPPED, _FILE = 1 << 63, 1 << 62, 1 << 61  # Documentation/admin-guide/mm/pagemap.rst
 
 SEQUENCES = (list, tuple)
@@ -55,12 +57,30 @@ def library(thing):
     # type: (Any) -> str
     """The package that `thing`'s type comes from, where that keeps its data outside Python objects."""
     name = (getattr(type(thing), "__module__", None) or "").split(".")[0]
-    return name if name in ("numpy", "torch", "pyarrow", "polars", "array") else ""
+    return name if name in ("numpy", "torch", "pyarrow", "polars", "array", "tokenizers") else ""
 
 
 def is_ndarray(thing):
     # type: (Any) -> bool
     return any(c.__name__ == "ndarray" and c.__module__ == "numpy" for c in type(thing).__mro__)
+
+
+def resident():
+    # type: () -> int | None
+    """Bytes of this process that are in memory and no file's."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            fields = file.read().split()
+        return (int(fields[1]) - int(fields[2])) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _few_results(cached):
+    # type: (Any) -> bool
+    """Without maxsize they lie in one dict, which is sampled."""
+    information = cached.cache_info()
+    return information.maxsize is None or bool(information.currsize <= _RESULTS)
 
 
 def block(size):
@@ -145,10 +165,14 @@ class Ruler:
             return own
         if isinstance(thing, CONTAINERS):
             return own + self._elements(thing, number, depth, seen)
+        if kind.__name__ == "_lru_cache_wrapper" and not _few_results(thing):
+            return own
         parts = get_referents(thing)  # an instance: its attributes, wherever it keeps them
         if kind.__flags__ & _MANAGED_DICT:  # in an array of their own, which sys.getsizeof does not count
             own += block(8 + 8 * max(_INLINE, len(parts)))
-        return own + sum(self._once(part, number, depth, seen) for part in islice(parts, SAMPLE))
+        looked_at = parts if len(parts) <= SAMPLE else [parts[position] for position in spread(len(parts), SAMPLE)]
+        held = sum(self._once(part, number, depth, seen) for part in looked_at)
+        return own + held * max(1.0, len(parts) / SAMPLE)
 
     def _shell(self, thing):
         # type: (Any) -> float
@@ -202,6 +226,8 @@ class Ruler:
         try:
             if kind == "array":
                 return block(80) + len(thing) * int(thing.itemsize)  # beyond that it is allocated, and untouched
+            if kind == "tokenizers":
+                return float(_ENCODED * len(thing) if type(thing).__name__ == "Encoding" else 0)
             if kind == "polars":
                 return float(thing.estimated_size())
             if kind == "torch":

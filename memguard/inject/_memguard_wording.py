@@ -10,11 +10,14 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import FrameType  # noqa: F401
     from typing import Any  # noqa: F401
 
 _agent = sys.modules["_memguard_agent"]  # type: Any
 _sizes = _agent.load("_memguard_sizes")  # type: Any
+_variables = _agent.load("_memguard_variables")  # type: Any
 
+_CELL = 1 << 16  # characters of a cell
 _COUNTED = 100000  # inner lists whose lengths are added up; beyond that, those of a sample
 _INNER = 100  # inner lists whose elements are looked at
 _INNER_IDS = 12  # and so many of each
@@ -30,6 +33,22 @@ _ADVICE_ARRAY = (
 _ADVICE_TEXT = "read the text in blocks instead of at once: memguard.iter_token_blocks(path), or for line in file"
 _ADVICE_ROWS = "take one item at a time from its source instead of keeping them all; flush what is done"
 _ADVICE_BYTES = "write it out in pieces as it grows"
+
+
+def cells(frame):
+    # type: (FrameType | None) -> dict[str, Any]
+    """{file: {"name": "In[3]", "source": the cell's text}} of the frames of a notebook's cells, which are on no disk."""
+    shell = _variables.notebook()
+    found = {}  # type: dict[str, Any]
+    if shell is None:
+        return found
+    lines = sys.modules.get("linecache")  # type: Any  # loaded wherever IPython is
+    for one in _variables.script_frames(frame)[0]:
+        file = one.f_code.co_filename
+        name = _variables.cell_name(shell, file)
+        if name and file not in found and lines is not None:
+            found[file] = {"name": name, "source": "".join(lines.getlines(file))[:_CELL]}
+    return found
 
 
 def describe(one):
@@ -52,6 +71,8 @@ def describe(one):
         "tokens": count or None,
         "advice": _advice(value, count, width, per_item),
     }
+    if one.unnamed:
+        found["unnamed"] = True
     found["text"] = _sentence(found, _items(value), width)
     return found
 
@@ -64,7 +85,7 @@ def _sentence(found, items, width):
         found["variable"],
         found["type"],
         size,
-        os.path.basename(found["file"]),
+        _base(found["file"]),
         line,
         human(found["bytes"]),
     )
@@ -73,6 +94,12 @@ def _sentence(found, items, width):
         if width < 8 and width * found["tokens"] < 0.9 * found["bytes"]:
             text += "; as uint%d it would be %s" % (8 * width, human(width * found["tokens"]))
     return text
+
+
+def _base(file):
+    # type: (str) -> str
+    shell = _variables.notebook()
+    return (_variables.cell_name(shell, file) if shell is not None else "") or os.path.basename(file)
 
 
 def human(size):

@@ -1,0 +1,132 @@
+"""What is in no variable: a list that a comprehension is still building, or that was handed straight to a call.
+
+It lies on the evaluation stack of a frame, where nothing in Python can look. The garbage collector knows it: of all
+objects that it knows, the largest lists, sets and dicts are measured. That costs 8 bytes for each of them, so it is done
+only where the variables explain too little, and where so much is left. Standard library only, Python 3.8 on.
+"""
+
+import gc
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType  # noqa: F401
+    from typing import Any  # noqa: F401
+
+_agent = sys.modules["_memguard_agent"]  # type: Any
+_sizes = _agent.load("_memguard_sizes")  # type: Any
+_variables = _agent.load("_memguard_variables")  # type: Any
+
+_ROOM = 64  # the list of all tracked objects may take this part of what the process holds
+_ALWAYS = 1 << 20  # or so many bytes: a script that has imported numpy and tiktoken has 30,000 of them
+_WITHIN = 0.05  # seconds for going through them, and as much for measuring
+_LONGEST = 12  # that are measured
+_NEWEST = 300  # short ones that are measured: ten texts of a gigabyte each are a short list
+_SHORT = 1000
+_LEAST = 0.2  # of what the process holds: less is not worth a name
+_KINDS = (list, dict, set)
+
+
+def find(frame, held, known):
+    # type: (FrameType | None, int, list[Any]) -> list[Any]
+    """At most one Found, larger than each of the `known`. `held`: what the process holds."""
+    least = max([_LEAST * held] + [one.bytes for one in known])
+    try:
+        if 8 * _tracked() > max(_ALWAYS, held // _ROOM):
+            return []
+        candidates = _candidates({id(one.value) for one in known})
+        ruler = _sizes.Ruler(time.perf_counter() + _WITHIN)
+        largest, size = _largest(candidates, ruler)
+    except MemoryError:
+        return []
+    if largest is None or size < least:
+        return []
+    name = _owner(largest, candidates)
+    one = _found(name, largest, frame)
+    one.bytes = size
+    return [one]
+
+
+def _tracked():
+    # type: () -> int
+    """How many objects the collector knows, without a list of them. Moving them twice makes the young ones old."""
+    if gc.get_freeze_count():  # the script has frozen some itself, which must stay so
+        return sys.maxsize
+    gc.freeze()
+    try:
+        return gc.get_freeze_count()
+    finally:
+        gc.unfreeze()
+
+
+def _candidates(known):
+    # type: (set[int]) -> list[Any]
+    """The longest ones, and the newest of the short ones."""
+    deadline = time.perf_counter() + _WITHIN
+    objects = gc.get_objects()
+    modules = {id(getattr(module, "__dict__", None)) for module in list(sys.modules.values())}
+    longest, newest = [], []  # type: list[tuple[int, int, Any]], list[Any]
+    shortest = _SHORT  # of the longest ones so far
+    for number, thing in enumerate(reversed(objects)):
+        if type(thing) in _KINDS:
+            length = len(thing)
+            if length > shortest:
+                longest.append((length, number, thing))
+                if len(longest) > 8 * _LONGEST:
+                    longest = sorted(longest, key=_by_length)[-_LONGEST:]
+                    shortest = longest[0][0]
+            elif 0 < length <= _SHORT and len(newest) < _NEWEST:
+                newest.append(thing)
+        if not number % 4096 and time.perf_counter() > deadline:
+            break
+    del objects
+    found = [thing for _, _, thing in sorted(longest, key=_by_length)[-_LONGEST:][::-1]] + newest
+    return [thing for thing in found if id(thing) not in known and id(thing) not in modules and thing is not sys.modules]
+
+
+def _by_length(candidate):
+    # type: (tuple[int, int, Any]) -> tuple[int, int]
+    return candidate[:2]
+
+
+def _largest(candidates, ruler):
+    # type: (list[Any], Any) -> tuple[Any, float]
+    largest, size = None, 0.0  # type: Any, float
+    try:
+        for thing in candidates:
+            rough = ruler.size(thing, 40)
+            if rough > size:
+                largest, size = thing, rough
+        if largest is not None:
+            size = ruler.size(largest)
+    except _sizes.Late:
+        pass
+    return largest, size
+
+
+def _owner(thing, candidates):
+    # type: (Any, list[Any]) -> str
+    """The variable that holds it, of a package's module or of an object that none of the script's leads to."""
+    for referrer in gc.get_referrers(thing):
+        if referrer is candidates or not isinstance(referrer, dict) or len(referrer) > _SHORT:
+            continue
+        key = next((key for key, value in list(referrer.items()) if value is thing and isinstance(key, str)), None)
+        if key is None:
+            continue
+        module = referrer.get("__name__")
+        if isinstance(module, str) and getattr(sys.modules.get(module), "__dict__", None) is referrer:
+            return "%s.%s" % (module, key)
+        for owner in gc.get_referrers(referrer):
+            if getattr(owner, "__dict__", None) is referrer:
+                return "%s.%s" % (type(owner).__name__, key)
+    return ""
+
+
+def _found(name, thing, frame):
+    # type: (str, Any, FrameType | None) -> Any
+    at = _variables.builder(frame)
+    place = ("<string>", None, "<module>") if at is None else (at.f_code.co_filename, at.f_lineno, at.f_code.co_name)
+    one = _variables.Found(name or "a %s under construction" % type(thing).__name__, thing, place)
+    one.unnamed = not name
+    return one

@@ -88,7 +88,7 @@ def variables(frame):
         if one.f_code.co_flags & _OPTIMIZED:
             yield from frame_variables(one)
     for one in own:  # a class body's, and those of code that is executed in a namespace of its own
-        if not one.f_code.co_flags & _OPTIMIZED and not _is_modules(one):
+        if not (one.f_code.co_flags & _OPTIMIZED or _is_modules(one)):
             yield from frame_variables(one)
     lines = {}  # type: dict[int, tuple[str, int | None, str]]
     # Where the module itself is, while it runs; later the innermost line of its functions.
@@ -130,6 +130,8 @@ def _is_modules(frame):
     # type: (FrameType) -> bool
     """Whether its variables are a module's globals."""
     module = sys.modules.get(frame.f_globals.get("__name__", ""))  # type: Any
+    if frame.f_code.co_flags & _OPTIMIZED:  # a look at its f_locals would be kept
+        return False
     return frame.f_locals is frame.f_globals and getattr(module, "__dict__", None) is frame.f_globals
 
 

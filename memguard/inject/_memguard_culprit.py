@@ -89,13 +89,17 @@ def _roots(frame, ruler):
     # type: (FrameType | None, Any) -> list[Found]
     """Each variable once, with a rough figure."""
     roots = []  # type: list[Found]
+    by_value = {}  # type: dict[int, Found]
     try:
         for one in _variables.variables(frame):
-            if id(one.value) not in ruler.claimed:
+            if id(one.value) in by_value:
+                by_value[id(one.value)].aliases.append(one.name)
+            elif id(one.value) not in ruler.claimed:
                 one.bytes = ruler.size(one.value, _ROUGH)
                 ruler.claimed.add(id(one.value))
                 if one.bytes >= _SMALLEST:
                     roots.append(one)
+                    by_value[id(one.value)] = one
     except _sizes.Late:
         # Nothing was left for the second look: it gets as much again, and no more.
         ruler.deadline = time.perf_counter() + WITHIN / 2
@@ -111,7 +115,7 @@ def _inwards(one, ruler, steps):
         for name, value in _named_parts(one.value):
             if id(value) not in ruler.claimed:
                 part = Found(one.name + name, value, (one.file, one.line, one.function))
-                part.bytes = ruler.size(value)
+                part.bytes, part.aliases = ruler.size(value), one.aliases
                 parts.append(part)
         if any(part.bytes >= _INWARDS * one.bytes for part in parts):
             named = [part for part in parts if part.bytes >= _SIBLING * one.bytes]

@@ -34,6 +34,7 @@ _UNSHARED = 1 << 16  # an object as large as this is counted whole, however many
 _MANY_NAMES = 8
 _PAGES = 128  # pages of a large buffer that the kernel is asked about
 _LARGE_BUFFER = 8 << 20
+_NDARRAY = 112  # bytes of the object itself (PyArrayObject_fields, numpy/core/include/numpy/ndarraytypes.h)
 _ENCODED = 178  # bytes a token of a tokenizers.Encoding (0.23): ids, offsets, words, masks, and a String of each token
 _RESULTS = 250000  # of an lru_cache whose references are listed: 2 each, 8 bytes
 _PRESENT, _SWAPPED, _FILE = 1 << 63, 1 << 62, 1 << 61  # Documentation/admin-guide/mm/pagemap.rst
@@ -242,8 +243,10 @@ class Ruler:
         base = array.base
         if base is not None and type(base).__name__ == "mmap" and type(array).__name__ == "memmap":
             return 0  # a file's pages
-        size = float(array.nbytes)
-        size *= _resident(array.__array_interface__["data"][0], int(array.nbytes))
+        if array.nbytes < _LARGE_BUFFER:  # the object, and its buffer from malloc
+            size = block(_NDARRAY) + block(max(_POOLED + 1, array.nbytes)) - max(0, _POOLED + 1 - array.nbytes)
+        else:
+            size = array.nbytes * _resident(array.__array_interface__["data"][0], int(array.nbytes))
         if array.dtype.hasobject and array.size:
             flat = array.reshape(-1)
             parts = [flat[position] for position in spread(len(flat), min(number, len(flat)))]

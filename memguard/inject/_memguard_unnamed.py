@@ -24,6 +24,7 @@ _WITHIN = 0.05  # seconds for going through them, and as much for measuring
 _LONGEST = 12  # that are measured
 _NEWEST = 300  # short ones that are measured: ten texts of a gigabyte each are a short list
 _SHORT = 1000
+_ENOUGH = 0.3  # of what the process holds in a long one: the short ones are not measured then
 _LEAST = 0.2  # of what the process holds: less is not worth a name
 _KINDS = (list, dict, set)
 
@@ -35,14 +36,18 @@ def find(frame, held, known):
     try:
         if 8 * _tracked() > max(_ALWAYS, held // _ROOM):
             return []
-        candidates = _candidates({id(one.value) for one in known})
+        longest, newest = _candidates({id(one.value) for one in known})
         ruler = _sizes.Ruler(time.perf_counter() + _WITHIN)
-        largest, size = _largest(candidates, ruler)
+        largest, size = _largest(longest, ruler)
+        if size < _ENOUGH * held:
+            shorter, more = _largest(newest, ruler)
+            largest, size = (shorter, more) if more > size else (largest, size)
     except MemoryError:
         return []
     if largest is None or size < least:
         return []
-    name = _owner(largest, candidates)
+    running = {id(one) for own in _variables.script_frames(frame) for one in own}
+    name = _owner(largest, (longest, newest), running)
     one = _found(name, largest, frame)
     one.bytes = size
     return [one]
@@ -61,7 +66,7 @@ def _tracked():
 
 
 def _candidates(known):
-    # type: (set[int]) -> list[Any]
+    # type: (set[int]) -> tuple[list[Any], list[Any]]
     """The longest ones, and the newest of the short ones."""
     deadline = time.perf_counter() + _WITHIN
     objects = gc.get_objects()
@@ -81,8 +86,10 @@ def _candidates(known):
         if not number % 4096 and time.perf_counter() > deadline:
             break
     del objects
-    found = [thing for _, _, thing in sorted(longest, key=_by_length)[-_LONGEST:][::-1]] + newest
-    return [thing for thing in found if id(thing) not in known and id(thing) not in modules and thing is not sys.modules]
+    modules.add(id(sys.modules))
+    known = known | modules
+    longest = sorted(longest, key=_by_length)[-_LONGEST:]
+    return [t for _, _, t in longest[::-1] if id(t) not in known], [t for t in newest if id(t) not in known]
 
 
 def _by_length(candidate):
@@ -105,22 +112,38 @@ def _largest(candidates, ruler):
     return largest, size
 
 
-def _owner(thing, candidates):
-    # type: (Any, list[Any]) -> str
+def _owner(thing, own, running):
+    # type: (Any, tuple[list[Any], list[Any]], set[int]) -> str
     """The variable that holds it, of a package's module or of an object that none of the script's leads to."""
     for referrer in gc.get_referrers(thing):
-        if referrer is candidates or not isinstance(referrer, dict) or len(referrer) > _SHORT:
+        if referrer is own[0] or referrer is own[1] or id(referrer) in running:
             continue
-        key = next((key for key, value in list(referrer.items()) if value is thing and isinstance(key, str)), None)
-        if key is None:
+        if type(referrer).__name__ == "frame":  # of a call that has failed: its traceback has not been let go yet
+            names = [one.name for one in _variables.frame_variables(referrer) if one.value is thing]
+            if names and not _variables.is_library(referrer.f_code.co_filename):
+                return names[0] + ", kept by an error's traceback"
             continue
-        module = referrer.get("__name__")
-        if isinstance(module, str) and getattr(sys.modules.get(module), "__dict__", None) is referrer:
-            return "%s.%s" % (module, key)
-        for owner in gc.get_referrers(referrer):
-            if getattr(owner, "__dict__", None) is referrer:
-                return "%s.%s" % (type(owner).__name__, key)
+        if not isinstance(referrer, dict):  # an instance whose attributes are in no dict yet (3.11 on)
+            key = _key(getattr(referrer, "__dict__", None), thing)
+            if key and not isinstance(referrer, type(sys)):
+                return "%s.%s" % (type(referrer).__name__, key)
+            continue
+        key = _key(referrer, thing)
+        if key:
+            module = referrer.get("__name__")
+            if isinstance(module, str) and getattr(sys.modules.get(module), "__dict__", None) is referrer:
+                return "%s.%s" % (module, key)
+            # One more walk over all that the collector knows, and no third one.
+            owners = [owner for owner in gc.get_referrers(referrer) if getattr(owner, "__dict__", None) is referrer]
+            return "%s.%s" % (type(owners[0]).__name__, key) if owners else ""
     return ""
+
+
+def _key(variables, thing):
+    # type: (Any, Any) -> str
+    if not isinstance(variables, dict) or len(variables) > _SHORT:
+        return ""
+    return next((key for key, value in list(variables.items()) if value is thing and isinstance(key, str)), "")
 
 
 def _found(name, thing, frame):

@@ -34,6 +34,7 @@ class Found:
         self.file, self.line, self.function = place
         self.bytes = 0.0
         self.unnamed = False  # it is in no variable: `name` says what it is
+        self.aliases = []  # type: list[str]  # what other frames call it
 
 
 def is_library(path):
@@ -84,20 +85,22 @@ def variables(frame):
     """
     shell = notebook()
     own, called = script_frames(frame)
+    lines = {}  # type: dict[int, tuple[str, int | None, str]]  # the innermost ones, by module
+    done = set()  # type: set[str]
+    running = {one.f_globals["__name__"]: _place(one) for one in own if _is_modules(one)}  # a notebook's cell is one, too
     for one in own:
-        if one.f_code.co_flags & _OPTIMIZED:
+        if _is_modules(one):
+            name = one.f_globals["__name__"]
+            if name not in done:
+                done.add(name)
+                yield from _module_variables(sys.modules[name], running[name], shell if name == "__main__" else None)
+        else:
+            lines[id(one.f_globals)] = _place(one)
             yield from frame_variables(one)
-    for one in own:  # a class body's, and those of code that is executed in a namespace of its own
-        if not (one.f_code.co_flags & _OPTIMIZED or _is_modules(one)):
-            yield from frame_variables(one)
-    lines = {}  # type: dict[int, tuple[str, int | None, str]]
-    # Where the module itself is, while it runs; later the innermost line of its functions.
-    for one in [one for one in own if one.f_code.co_flags & _OPTIMIZED] + [one for one in own[::-1] if _is_modules(one)]:
-        lines[id(one.f_globals)] = (one.f_code.co_filename, one.f_lineno, one.f_code.co_name)
-    for module in list(sys.modules.values()):
+    for name, module in list(sys.modules.items()):
         path = getattr(module, "__file__", None)
-        main = getattr(module, "__name__", None) == "__main__"
-        if main or (isinstance(path, str) and not is_library(path) and not is_package(path)):
+        main = name == "__main__"
+        if name not in done and (main or (isinstance(path, str) and not is_library(path) and not is_package(path))):
             place = lines.get(id(vars(module)), (path or "<string>", None, "<module>"))
             yield from _module_variables(module, place, shell if main else None)
     for one in called:
@@ -169,9 +172,14 @@ def _chains(frame):
     return chains
 
 
+def _place(frame):
+    # type: (FrameType) -> tuple[str, int, str]
+    return frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name
+
+
 def frame_variables(frame):
     # type: (FrameType) -> Iterator[Found]
-    place = (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+    place = _place(frame)
     variables = frame.f_locals
     pairs = [(name, value) for name, value in variables.items() if not name.startswith("__")]
     # Up to 3.12 the frame keeps this copy, and so everything in it, alive. Held by somebody else too, it is locals()'s.

@@ -17,6 +17,7 @@ _agent = sys.modules["_memguard_agent"]  # type: Any
 _sizes = _agent.load("_memguard_sizes")  # type: Any
 _variables = _agent.load("_memguard_variables")  # type: Any
 
+_ALIASES = 8
 _CELL = 1 << 16  # characters of a cell
 _COUNTED = 100000  # inner lists whose lengths are added up; beyond that, those of a sample
 _INNER = 100  # inner lists whose elements are looked at
@@ -71,6 +72,8 @@ def describe(one):
         "tokens": count or None,
         "advice": _advice(value, count, width, per_item),
     }
+    if one.aliases:
+        found["aliases"] = sorted(set(one.aliases))[:_ALIASES]
     if one.unnamed:
         found["unnamed"] = True
     found["text"] = _sentence(found, _items(value), width)

@@ -127,7 +127,9 @@ def _line_rows(record: RunRecord) -> list[tuple[str, str]]:
 
 def _variable(culprit: Culprit) -> str:
     """all_tokens (list, 41,200,000 ints): 1.48 GiB, 36 bytes each; as uint16 79 MiB"""
-    what = culprit.type or "object"
+    if culprit.type is None:
+        return f"{culprit.variable}, by the text of the line, which was inside one call"
+    what = culprit.type
     if culprit.length is not None:
         what += f", {culprit.length:,} items"
     text = f"{culprit.variable} ({what})"

@@ -244,7 +244,7 @@ class Ruler:
         if base is not None and type(base).__name__ == "mmap" and type(array).__name__ == "memmap":
             return 0  # a file's pages
         if array.nbytes < _LARGE_BUFFER:  # the object, and its buffer from malloc
-            size = block(_NDARRAY) + block(max(_POOLED + 1, array.nbytes)) - max(0, _POOLED + 1 - array.nbytes)
+            size = block(_NDARRAY) + -(-(int(array.nbytes) + 8) // 16) * 16
         else:
             size = array.nbytes * _resident(array.__array_interface__["data"][0], int(array.nbytes))
         if array.dtype.hasobject and array.size:

@@ -1,7 +1,7 @@
 """What is in no variable: a list that a comprehension is still building, or that was handed straight to a call.
 
 It lies on the evaluation stack of a frame, where nothing in Python can look. The garbage collector knows it: of all
-objects that it knows, the largest lists, sets and dicts are measured. That costs 8 bytes for each of them, so it is done
+objects that it knows, the largest lists, sets and dicts are measured. That costs 8 bytes for each of them: it is done
 only where the variables explain too little, and where so much is left. Standard library only, Python 3.8 on.
 """
 
@@ -121,7 +121,7 @@ def _owner(thing, own, running):
         if type(referrer).__name__ == "frame":  # of a call that has failed: its traceback has not been let go yet
             names = [one.name for one in _variables.frame_variables(referrer) if one.value is thing]
             if names and not _variables.is_library(referrer.f_code.co_filename):
-                return names[0] + ", kept by an error's traceback"
+                return str(names[0]) + ", kept by an error's traceback"
             continue
         if not isinstance(referrer, dict):  # an instance whose attributes are in no dict yet (3.11 on)
             key = _key(getattr(referrer, "__dict__", None), thing)
@@ -141,9 +141,11 @@ def _owner(thing, own, running):
 
 def _key(variables, thing):
     # type: (Any, Any) -> str
-    if not isinstance(variables, dict) or len(variables) > _SHORT:
-        return ""
-    return next((key for key, value in list(variables.items()) if value is thing and isinstance(key, str)), "")
+    if isinstance(variables, dict) and len(variables) <= _SHORT:
+        for key, value in list(variables.items()):
+            if value is thing and isinstance(key, str):
+                return key
+    return ""
 
 
 def _found(name, thing, frame):

@@ -87,7 +87,9 @@ def variables(frame):
     own, called = script_frames(frame)
     lines = {}  # type: dict[int, tuple[str, int | None, str]]  # the innermost ones, by module
     done = set()  # type: set[str]
-    running = {one.f_globals["__name__"]: _place(one) for one in own if _is_modules(one)}  # a notebook's cell is one, too
+    running = {
+        one.f_globals["__name__"]: _place(one) for one in own if _is_modules(one)
+    }  # a notebook's cell is one, too
     for one in own:
         if _is_modules(one):
             name = one.f_globals["__name__"]
@@ -226,13 +228,13 @@ def _inside(name, value, place):
     code = value.__code__  # type: CodeType
     parameters = code.co_varnames[: code.co_argcount]
     defaults = value.__defaults__ or ()
-    given = list(zip(parameters[len(parameters) - len(defaults) :], defaults))
+    given = list(zip(parameters[len(parameters) - len(defaults) :], defaults))  # noqa: B905 (not in 3.8)
     for parameter, part in given + list((value.__kwdefaults__ or {}).items()):
         yield Found("%s(%s)" % (name, parameter), part, place)
     for attribute, part in list(value.__dict__.items()):
         if attribute != "__wrapped__":
             yield Found(name + "." + attribute, part, place)
-    for variable, cell in zip(code.co_freevars, value.__closure__ or ()):
+    for variable, cell in zip(code.co_freevars, value.__closure__ or ()):  # noqa: B905
         try:
             part = cell.cell_contents
         except ValueError:  # not assigned yet

@@ -38,7 +38,7 @@ _ADVICE_BYTES = "write it out in pieces as it grows"
 
 def cells(frame):
     # type: (FrameType | None) -> dict[str, Any]
-    """{file: {"name": "In[3]", "source": the cell's text}} of the frames of a notebook's cells, which are on no disk."""
+    """{file: {"name": "In[3]", "source": the cell's text}} of a notebook's cells on the stack: no file has them."""
     shell = _variables.notebook()
     found = {}  # type: dict[str, Any]
     if shell is None:

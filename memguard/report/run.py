@@ -14,6 +14,17 @@ from memguard.units import format_duration, format_size
 __all__ = ["render", "summary"]
 
 _LABEL = 10
+_NO_TEXT = (
+    ".bin",
+    ".npy",
+    ".npz",
+    ".pkl",
+    ".pickle",
+    ".arrow",
+    ".h5",
+    ".hdf5",
+    ".idx",
+)  # data, but nothing to tokenize
 
 
 def summary(record: RunRecord) -> str:
@@ -174,7 +185,8 @@ def _rest_rows(record: RunRecord) -> list[tuple[str, str]]:
 def _next(record: RunRecord) -> list[str]:
     if record.termination_reason == "hang":
         return ["memguard diagnose                 was it the kernel? who else?"]
-    source = shlex.quote(_short(record.inputs[0], record.cwd)) if record.inputs else "FILE"
+    known = next((path for path in record.inputs if not path.lower().endswith(_NO_TEXT)), None)
+    source = shlex.quote(_short(known, record.cwd)) if known else "FILE"
     commands = {
         f"memguard estimate {source}": "which plan fits here",
         f"memguard tokenize {source} -o DIR": "the same tokens, streamed",

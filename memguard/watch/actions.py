@@ -25,7 +25,6 @@ __all__ = [
     "ask_for_stack",
     "end_tree",
     "holders",
-    "input_files",
     "resume",
     "send",
     "shared_files",
@@ -36,7 +35,6 @@ __all__ = [
 STOP_WITHIN = 0.1  # seconds; a process inside one long system call stops when that returns
 STACK_WITHIN = 0.1  # 0.7–7 ms were measured
 GRACE = 1.0  # between SIGTERM and SIGKILL
-SMALLEST_INPUT = 64 << 10  # bytes; below it lie settings and the interpreter's own files
 GONE_WITHIN = 10.0  # a large process takes its time to give its memory back
 _STEP = 0.001
 _SETTLED = 3  # steps without growth after which a dump is complete, where its last line does not show it
@@ -173,17 +171,6 @@ def holders(
         if time.monotonic() > deadline:
             break
     return sorted(found, key=lambda holder: -holder["bytes"])
-
-
-def input_files(processes: Iterable[Process], own: str) -> dict[str, int]:
-    """{path: size} of the files open for reading only that may be data: not small, not under `own`, not code."""
-    return {
-        file.path: file.size
-        for process in processes
-        for file in read_open_files(process.pid)
-        if file.readable and not file.writable and not file.deleted and file.size >= SMALLEST_INPUT
-        if not file.path.startswith(own) and not file.path.endswith((".py", ".pyc", ".so"))
-    }
 
 
 def shared_files(processes: Iterable[Process]) -> tuple[str, ...]:

@@ -139,7 +139,9 @@ def _without_descriptor(pid: int, stack_path: str) -> str:
         return f"descriptor {number}, to which the stack is written, is now {path or 'another file'}, and left alone"
     if os.path.exists(os.path.join(os.path.dirname(stack_path), _LOW)):
         return "it has closed the descriptor to which the stack is written"
-    return "it has closed the descriptor to which the stack is written, and was too long in a call into C to open it again"
+    return (
+        "it has closed the descriptor to which the stack is written, and was too long in a call into C to open it again"
+    )
 
 
 def _all_threads_block(pid: int) -> bool:

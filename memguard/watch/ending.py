@@ -30,8 +30,8 @@ from memguard.watch.sampler import Sampler
 __all__ = ["Ending"]
 
 _STACKS_WITHIN = 0.3  # seconds for the stacks of all processes together
-# For the stack and the look of the largest one: 13 ms were measured on a list of 50 M ints, 0.2 s in a notebook's kernel
-# where no variable holds it (100,000 objects to go through).
+# For the stack and the look of the largest one. 13 ms were measured on a list of 50 M ints, 0.2 s in a notebook's
+# kernel where no variable holds it (100,000 objects to go through).
 _LOOK_WITHIN = 0.5
 _SALVAGE_WITHIN = 60.0  # the script stands still meanwhile, and --salvage was asked for
 _SPEECH = 1.2  # from the raise on: 7–46 ms were measured, and a `finally` may write a file

@@ -1,4 +1,4 @@
-"""What a line of a script fills, by the script's own text: for a process that was inside one long call and could not say.
+"""What a line of a script fills, by its own text: for a process that was inside one long call and could not say.
 
     target(statement_at(tree, 22))        `train_ids` of `train_ids = enc.encode_ordinary(train_data)`
     filling_line(tree, 13, ["rows"])      12: `rows.append(…)`, in the loop that line 13 is in
@@ -23,9 +23,7 @@ _ONLY_AST = 0x400  # PyCF_ONLY_AST (Include/cpython/compile.h)
 _LOOPS = ("For", "AsyncFor", "While")
 _IMPORTS = ("Import", "ImportFrom")
 _SCOPES = ("FunctionDef", "AsyncFunctionDef", "ClassDef", "Lambda")
-_FILLS = frozenset(
-    "append extend add update insert setdefault appendleft extendleft push put write writelines frombytes fromlist".split()
-)
+_FILLS = frozenset(("append", "extend", "add", "update", "insert", "setdefault", "appendleft", "push", "put", "write"))
 
 
 def parse(text: str) -> Any | None:
@@ -92,14 +90,11 @@ def _head(statement: Any) -> list[Any]:
 
 
 def _is_statement(node: Any) -> bool:
-    return hasattr(node, "lineno") and not hasattr(node, "ctx") and _kind(node) in _STATEMENTS
+    """_ast.stmt's subclasses, and an `except` with its statements."""
+    return any(base.__name__ == "stmt" for base in type(node).__mro__) or _kind(node) == "ExceptHandler"
 
 
-_STATEMENTS = frozenset(
-    "FunctionDef AsyncFunctionDef ClassDef Return Delete Assign TypeAlias AugAssign AnnAssign For AsyncFor While If With "
-    "AsyncWith Match Raise Try TryStar Assert Import ImportFrom Global Nonlocal Expr Pass Break Continue "
-    "ExceptHandler".split()
-)
+_SMALL = frozenset(("len", "sum", "max", "min", "any", "all", "next", "hash", "bool", "int", "float"))
 
 
 def imported(tree: Any) -> frozenset[str]:
@@ -115,8 +110,10 @@ def target(statement: Any | None, modules: frozenset[str] = frozenset()) -> str:
         return ""
     if kind == "Return":
         return RETURN
+    if kind in ("Assign", "AnnAssign") and statement.value is not None and _is_small(statement.value):
+        return given(statement, modules) or _assigned(statement)
     if kind == "Assign":
-        return text(statement.targets[0])
+        return _assigned(statement)
     if kind in ("AugAssign", "AnnAssign", "For", "AsyncFor"):
         return text(statement.target)
     for item in getattr(statement, "items", ()):  # with
@@ -129,6 +126,17 @@ def target(statement: Any | None, modules: frozenset[str] = frozenset()) -> str:
             if _kind(node) == "Call" and _fills(node) and _root(node.func) not in modules:
                 return text(node.func.value)
     return ""
+
+
+def _assigned(statement: Any) -> str:
+    return text(statement.targets[0] if _kind(statement) == "Assign" else statement.target)
+
+
+def _is_small(value: Any) -> bool:
+    """One element, a number or a truth: what the memory is in is what it is taken from."""
+    if _kind(value) == "Call":
+        return _kind(value.func) == "Name" and value.func.id in _SMALL
+    return _kind(value) in ("Compare", "BoolOp") or (_kind(value) == "Subscript" and _kind(value.slice) == "Constant")
 
 
 def given(statement: Any | None, modules: frozenset[str] = frozenset()) -> str:
@@ -160,7 +168,9 @@ def _given(node: Any, modules: frozenset[str]) -> Iterator[str]:
 
 def _is_path(function: Any) -> bool:
     """open(PATH), os.path.join(…): not what the memory is in."""
-    return _kind(function) in ("Name", "Attribute") and text(function).startswith(("os.", "open", "Path", "str", "print"))
+    return _kind(function) in ("Name", "Attribute") and text(function).startswith(
+        ("os.", "open", "Path", "str", "print")
+    )
 
 
 def _root(node: Any) -> str:
@@ -188,7 +198,7 @@ def text(node: Any) -> str:
 
 
 def mentions(statement: Any | None, names: Iterable[str]) -> bool:
-    """`names` as the look gives them: of `self.writer.buffer` the last word counts, or the first if that is no `self`."""
+    """`names` as the look gives them: of `self.writer.buffer` the last word or the first, but `self`."""
     wanted = _words(names)
     return statement is not None and any(_says(node, wanted) for part in _head(statement) for node in _walk(part))
 

@@ -47,7 +47,7 @@ PYTHONS = {
     "taken off the handler of SIGURG": "import faulthandler, signal; faulthandler.unregister(23); "
     "signal.signal(23, signal.SIG_DFL)",
     "it blocks SIGURG": "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGURG])",
-    "descriptor 240, to which the stack is written, is now /dev/null": "import os; os.dup2(os.open('/dev/null', 2), 240)",
+    "descriptor 240, to which the stack is written, is now /dev/": "import os; os.dup2(os.open('/dev/zero', 2), 240)",
     "it has closed the descriptor": "import os; os.closerange(3, 1000)",
     "with an environment without memguard's MEMGUARD_RUN_DIR": "import os, sys\n"
     "if 'again' not in sys.argv: os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:], 'again'], {})",
@@ -58,7 +58,7 @@ PYTHONS = {
 def test_the_reason(reason: str, run: Path) -> None:
     for listening, why in silent([sys.executable, "-c", PYTHONS[reason] + READY], run):
         assert reason in why
-        # Where nothing else has its number a signal does no harm; from outside a handler is a handler; blocked is later.
+        # Where nothing else has its number a signal does no harm; a handler is a handler; blocked is later.
         assert listening is reason.startswith(("it has closed", "a handler of the script's own", "it blocks"))
 
 

@@ -23,7 +23,7 @@ _sizes = _agent.load("_memguard_sizes")  # type: Any
 _variables = _agent.load("_memguard_variables")  # type: Any
 Found = _variables.Found  # type: Any
 
-WITHIN = 0.04  # seconds for the measuring; naming what was found comes on top
+WITHIN = 0.04  # seconds of this thread's own CPU time for the measuring; naming what was found comes on top
 _MOST = 8  # containers named
 _ROUGH, _WELL = 40, 12  # elements in the first sample of each variable; variables that are then measured well
 _SMALLEST = 1 << 20  # bytes; below that nothing is worth a name
@@ -52,7 +52,7 @@ def find(frame, within=WITHIN):
     collecting = gc.isenabled()
     gc.disable()
     try:
-        found = _find(frame, time.perf_counter() + within)
+        found = _find(frame, time.thread_time() + within)
         held = _sizes.resident()
         if held and sum(one.bytes for one in found) < _EXPLAINED * held:
             unnamed = _agent.load("_memguard_unnamed")  # type: Any
@@ -102,7 +102,7 @@ def _roots(frame, ruler):
                     by_value[id(one.value)] = one
     except _sizes.Late:
         # Nothing was left for the second look: it gets as much again, and no more.
-        ruler.deadline = time.perf_counter() + WITHIN / 2
+        ruler.deadline = time.thread_time() + WITHIN / 2
     return roots
 
 

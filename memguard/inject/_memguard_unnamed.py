@@ -37,7 +37,7 @@ def find(frame, held, known):
         if 8 * _tracked() > max(_ALWAYS, held // _ROOM):
             return []
         longest, newest = _candidates({id(one.value) for one in known})
-        ruler = _sizes.Ruler(time.perf_counter() + _WITHIN)
+        ruler = _sizes.Ruler(time.thread_time() + _WITHIN)
         largest, size = _largest(longest, ruler)
         if size < _ENOUGH * held:
             shorter, more = _largest(newest, ruler)
@@ -68,7 +68,7 @@ def _tracked():
 def _candidates(known):
     # type: (set[int]) -> tuple[list[Any], list[Any]]
     """The longest ones, and the newest of the short ones."""
-    deadline = time.perf_counter() + _WITHIN
+    deadline = time.thread_time() + _WITHIN
     objects = gc.get_objects()
     modules = {id(getattr(module, "__dict__", None)) for module in list(sys.modules.values())}
     longest, newest = [], []  # type: list[tuple[int, int, Any]], list[Any]
@@ -83,7 +83,7 @@ def _candidates(known):
                     shortest = longest[0][0]
             elif 0 < length <= _SHORT and len(newest) < _NEWEST:
                 newest.append(thing)
-        if not number % 4096 and time.perf_counter() > deadline:
+        if not number % 4096 and time.thread_time() > deadline:
             break
     del objects
     modules.add(id(sys.modules))
@@ -114,7 +114,8 @@ def _largest(candidates, ruler):
 
 def _owner(thing, own, running):
     # type: (Any, tuple[list[Any], list[Any]], set[int]) -> str
-    """The variable that holds it, of a package's module or of an object that none of the script's leads to."""
+    """What holds it: a package's variable, an object or a container that none of the script's leads to. Else empty."""
+    container = ""
     for referrer in gc.get_referrers(thing):
         if referrer is own[0] or referrer is own[1] or id(referrer) in running:
             continue
@@ -127,16 +128,20 @@ def _owner(thing, own, running):
             key = _key(getattr(referrer, "__dict__", None), thing)
             if key and not isinstance(referrer, type(sys)):
                 return "%s.%s" % (type(referrer).__name__, key)
+            if isinstance(referrer, _sizes.CONTAINERS):
+                container = type(referrer).__name__
             continue
         key = _key(referrer, thing)
         if key:
             module = referrer.get("__name__")
             if isinstance(module, str) and getattr(sys.modules.get(module), "__dict__", None) is referrer:
-                return "%s.%s" % (module, key)
+                return key if module == "__main__" else "%s.%s" % (module, key)
             # One more walk over all that the collector knows, and no third one.
             owners = [owner for owner in gc.get_referrers(referrer) if getattr(owner, "__dict__", None) is referrer]
-            return "%s.%s" % (type(owners[0]).__name__, key) if owners else ""
-    return ""
+            if owners:
+                return "%s.%s" % (type(owners[0]).__name__, key)
+        container = "dict"
+    return "a %s in a %s" % (type(thing).__name__, container) if container else ""
 
 
 def _key(variables, thing):
@@ -153,5 +158,5 @@ def _found(name, thing, frame):
     at = _variables.builder(frame)
     place = ("<string>", None, "<module>") if at is None else (at.f_code.co_filename, at.f_lineno, at.f_code.co_name)
     one = _variables.Found(name or "a %s under construction" % type(thing).__name__, thing, place)
-    one.unnamed = not name
+    one.unnamed, one.built = not name or name.startswith("a "), not name
     return one

@@ -33,7 +33,8 @@ class Found:
         self.name, self.value = name, value
         self.file, self.line, self.function = place
         self.bytes = 0.0
-        self.unnamed = False  # it is in no variable: `name` says what it is
+        self.unnamed = False  # it is in no variable that is known: `name` says what it is
+        self.built = False  # nothing at all refers to it but the statement that is being executed
         self.aliases = []  # type: list[str]  # what other frames call it
 
 

@@ -75,7 +75,7 @@ def describe(one):
     if one.aliases:
         found["aliases"] = sorted(set(one.aliases))[:_ALIASES]
     if one.unnamed:
-        found["unnamed"] = True
+        found.update(unnamed=True, built=one.built)
     found["text"] = _sentence(found, _items(value), width)
     return found
 

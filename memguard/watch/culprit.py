@@ -73,7 +73,8 @@ def _culprit(stack: Stack, looks: Sequence[Look], held: int | None, pid: int) ->
         at = Frame(look.file, look.line, look.function)
         frame, inside = stack.like(at) or (at, None)
         if filled := stack.filled_from(frame):
-            variable.update(variable=filled, type=f"{variable.get('type', 'list')} under construction")
+            building = " under construction" if look.built else ""
+            variable.update(variable=filled, type=f"{variable.get('type', 'list')}{building}")
     else:
         frame, inside = stack.line_of(look.names) or stack.frames[0]
     name, path = stack.sources.name(frame.file), stack.sources.path(frame.file)
@@ -93,7 +94,7 @@ def _chosen(looks: Sequence[Look], stack: Stack) -> Look | None:
     """The largest variable. Where that is little, the largest that the line fills; None: what it fills was not seen."""
     if not looks or not looks[0].little or looks[0].unnamed:
         return looks[0] if looks else None
-    near = [look for look in looks if not look.unnamed and stack.line_of(look.names) is not None]
+    near = [look for look in looks if not look.unnamed and stack.fills(look.names)]
     if near and not (looks[0].stale and stack.filled()):
         return near[0]
     return None if stack.filled() or looks[0].tiny else looks[0]

@@ -34,7 +34,8 @@ class Look:
     file: str | None
     line: int | None
     function: str
-    unnamed: bool  # it is in no variable yet
+    unnamed: bool  # it is in no variable that is known
+    built: bool  # nothing refers to it yet
     stale: bool  # from an earlier look: the last one was not answered
     little: bool  # most of the memory is elsewhere
     tiny: bool  # nearly all of it is
@@ -62,6 +63,7 @@ def _read_look(container: Any, held: int | None) -> Look | None:
         line if isinstance(line, int) else None,
         function if isinstance(function, str) else "<module>",
         unnamed=container.get("unnamed") is True,
+        built=container.get("built") is True,
         stale=container.get("stale") is True,
         little=size < _MOST * (held or 0),
         tiny=size < _SHARE * (held or 0),
@@ -159,6 +161,16 @@ class Stack:
                 return name or value or source.given(statement, modules)
             call = one
         return ""
+
+    def fills(self, names: tuple[str, ...]) -> bool:
+        """Whether one of the lines, or a line of the loop that it is in, fills what has these names."""
+        for frame, _ in self.frames:
+            statement, tree = self._statement(frame), self.sources.tree(frame.file)
+            if statement is None or frame.line is None:
+                continue
+            if source.fills(statement, names) or source.filling_line(tree, frame.line, names) is not None:
+                return True
+        return False
 
     def line_of(self, names: tuple[str, ...]) -> tuple[Frame, Frame | None] | None:
         """The innermost line that says one of the variable's `names`, or the nearest in its loop that fills it.

@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["RETURN", "filling_line", "given", "imported", "is_generator", "mentions", "parse", "statement_at", "target"]
+__all__ = ["RETURN", "filling_line", "fills", "given", "imported", "is_generator", "mentions", "parse", "statement_at", "target"]
 
 RETURN = "return"  # the statement's value is its caller's
 _ONLY_AST = 0x400  # PyCF_ONLY_AST (Include/cpython/compile.h)
@@ -198,9 +198,13 @@ def text(node: Any) -> str:
 
 
 def mentions(statement: Any | None, names: Iterable[str]) -> bool:
-    """`names` as the look gives them: of `self.writer.buffer` the last word or the first, but `self`."""
+    """`names` as the look gives them: any word of `self.writer.buffer` counts, but `self`."""
     wanted = _words(names)
     return statement is not None and any(_says(node, wanted) for part in _head(statement) for node in _walk(part))
+
+
+def fills(statement: Any, names: Iterable[str]) -> bool:
+    return _is_filled(statement, _words(names))
 
 
 def _says(node: Any, words: frozenset[str]) -> bool:
@@ -210,8 +214,7 @@ def _says(node: Any, words: frozenset[str]) -> bool:
 
 def _words(names: Iterable[str]) -> frozenset[str]:
     dotted = [name.partition("[")[0].partition("(")[0].partition(",")[0].strip().split(".") for name in names]
-    found = {word for parts in dotted for word in (parts[0], parts[-1])}
-    return frozenset(found - {"self", "cls"})
+    return frozenset({word for parts in dotted for word in parts} - {"self", "cls"})
 
 
 def is_generator(tree: Any, line: int) -> bool:

@@ -137,6 +137,8 @@ def _parts(thing):
     """("['train']", value), (".ids", value): of a container with few parts, or of an instance."""
     if _sizes.is_ndarray(thing) or _sizes.library(thing) or type(thing).__module__.split(".")[0] == "pandas":
         return
+    if type(thing).__name__ == "_lru_cache_wrapper":  # its results have no names
+        return
     if isinstance(thing, dict):
         if len(thing) <= _NAMED:
             for key, value in list(thing.items()):

@@ -21,10 +21,10 @@ _variables = _agent.load("_memguard_variables")  # type: Any
 _ROOM = 64  # the list of all tracked objects may take this part of what the process holds
 _ALWAYS = 1 << 20  # or so many bytes: a script that has imported numpy and tiktoken has 30,000 of them
 _WITHIN = 0.05  # seconds for going through them, and as much for measuring
-_LONGEST = 12  # that are measured
-_NEWEST = 300  # short ones that are measured: ten texts of a gigabyte each are a short list
-_SHORT = 1000
-_ENOUGH = 0.3  # of what the process holds in a long one: the short ones are not measured then
+_MEASURED = 16  # candidates
+_SHORT = 1000  # variables of one object that are looked through
+_HEAVY = 1 << 20  # bytes of a candidate, by its length and its first element
+_PLAIN = (str, bytes, bytearray, list, tuple, dict, set)  # whose own size costs nothing to ask for
 _LEAST = 0.2  # of what the process holds: less is not worth a name
 _KINDS = (list, dict, set)
 
@@ -36,18 +36,14 @@ def find(frame, held, known):
     try:
         if 8 * _tracked() > max(_ALWAYS, held // _ROOM):
             return []
-        longest, newest = _candidates({id(one.value) for one in known})
-        ruler = _sizes.Ruler(time.thread_time() + _WITHIN)
-        largest, size = _largest(longest, ruler)
-        if size < _ENOUGH * held:
-            shorter, more = _largest(newest, ruler)
-            largest, size = (shorter, more) if more > size else (largest, size)
+        candidates = _candidates({id(one.value) for one in known})
+        largest, size = _largest(candidates, _sizes.Ruler(time.thread_time() + _WITHIN))
     except MemoryError:
         return []
     if largest is None or size < least:
         return []
     running = {id(one) for own in _variables.script_frames(frame) for one in own}
-    name = _owner(largest, (longest, newest), running)
+    name = _owner(largest, candidates, running)
     one = _found(name, largest, frame)
     one.bytes = size
     return [one]
@@ -66,33 +62,40 @@ def _tracked():
 
 
 def _candidates(known):
-    # type: (set[int]) -> tuple[list[Any], list[Any]]
-    """The longest ones, and the newest of the short ones."""
+    # type: (set[int]) -> list[Any]
+    """Those that look heaviest by their length and their first element: a million ints, or ten texts."""
     deadline = time.thread_time() + _WITHIN
     objects = gc.get_objects()
     modules = {id(getattr(module, "__dict__", None)) for module in list(sys.modules.values())}
-    longest, newest = [], []  # type: list[tuple[int, int, Any]], list[Any]
-    shortest = _SHORT  # of the longest ones so far
-    for number, thing in enumerate(reversed(objects)):
+    modules.add(id(sys.modules))
+    heaviest = []  # type: list[tuple[int, int, Any]]
+    least = _HEAVY
+    for number, thing in enumerate(objects):
         if type(thing) in _KINDS:
-            length = len(thing)
-            if length > shortest:
-                longest.append((length, number, thing))
-                if len(longest) > 8 * _LONGEST:
-                    longest = sorted(longest, key=_by_length)[-_LONGEST:]
-                    shortest = longest[0][0]
-            elif 0 < length <= _SHORT and len(newest) < _NEWEST:
-                newest.append(thing)
+            weight = _weight(thing)
+            if weight > least:
+                heaviest.append((weight, number, thing))
+                if len(heaviest) > 8 * _MEASURED:
+                    heaviest = sorted(heaviest, key=_by_weight)[-_MEASURED:]
+                    least = heaviest[0][0]
         if not number % 4096 and time.thread_time() > deadline:
             break
     del objects
-    modules.add(id(sys.modules))
-    known = known | modules
-    longest = sorted(longest, key=_by_length)[-_LONGEST:]
-    return [t for _, _, t in longest[::-1] if id(t) not in known], [t for t in newest if id(t) not in known]
+    ordered = sorted(heaviest, key=_by_weight)[-_MEASURED:]
+    return [thing for _, _, thing in reversed(ordered) if id(thing) not in known and id(thing) not in modules]
 
 
-def _by_length(candidate):
+def _weight(thing):
+    # type: (Any) -> int
+    if len(thing) < 4:
+        return 0
+    first = next(iter(thing.values() if type(thing) is dict else thing))
+    if _sizes.is_ndarray(first):
+        return len(thing) * int(first.nbytes)
+    return len(thing) * (8 + (sys.getsizeof(first) if type(first) in _PLAIN else 8))
+
+
+def _by_weight(candidate):
     # type: (tuple[int, int, Any]) -> tuple[int, int]
     return candidate[:2]
 
@@ -112,12 +115,12 @@ def _largest(candidates, ruler):
     return largest, size
 
 
-def _owner(thing, own, running):
-    # type: (Any, tuple[list[Any], list[Any]], set[int]) -> str
+def _owner(thing, candidates, running):
+    # type: (Any, list[Any], set[int]) -> str
     """What holds it: a package's variable, an object or a container that none of the script's leads to. Else empty."""
     container = ""
     for referrer in gc.get_referrers(thing):
-        if referrer is own[0] or referrer is own[1] or id(referrer) in running:
+        if referrer is candidates or id(referrer) in running:
             continue
         if type(referrer).__name__ == "frame":  # of a call that has failed: its traceback has not been let go yet
             names = [one.name for one in _variables.frame_variables(referrer) if one.value is thing]

@@ -143,11 +143,14 @@ def _is_modules(frame):
 
 def builder(frame):
     # type: (FrameType | None) -> FrameType | None
-    """The innermost of the script's own frames that is no generator's: what a generator yields, its caller keeps."""
+    """Whose statement builds what is in no variable: a comprehension's, where it has a frame of its own (up to 3.11);
+    else the innermost of the script's own that is no generator's: what a generator yields, its caller keeps.
+    """
     own, _ = script_frames(frame)
     chain = {id(one) for one in _callers(frame)}
     main = [one for one in own if id(one) in chain and not one.f_code.co_flags & _SUSPENDED]
-    return main[-1] if main else None
+    comprehensions = [one for one in main if one.f_code.co_name in ("<listcomp>", "<setcomp>", "<dictcomp>")]
+    return (comprehensions or main or [None])[-1]
 
 
 def _callers(frame):
@@ -199,7 +202,8 @@ def _module_variables(module, place, shell):
     if shell is not None:
         pairs = [pair for pair in pairs if not _is_shells(pair[0])]
     for name, value in pairs:
-        yield Found(name, value, place)
+        if type(value).__name__ != "_lru_cache_wrapper":
+            yield Found(name, value, place)
     for name, value in pairs:
         if _has_an_inside(value) and value.__module__ == module.__name__:
             yield from _inside(name, value, place)
@@ -217,7 +221,8 @@ def _inside(name, value, place):
         for attribute, part in list(vars(value).items()):
             if not attribute.startswith("__"):
                 named = name + "." + attribute
-                yield Found(named, part, place)
+                if type(part).__name__ != "_lru_cache_wrapper":
+                    yield Found(named, part, place)
                 if type(part).__name__ in ("staticmethod", "classmethod"):
                     part = part.__func__
                 if _has_an_inside(part) and not isinstance(part, type):

@@ -70,8 +70,7 @@ def _culprit(stack: Stack, looks: Sequence[Look], held: int | None, pid: int) ->
             frame, inside = stack.keeper()
             variable = {"variable": filled}
     elif look.unnamed and look.file is not None:
-        at = Frame(look.file, look.line, look.function)
-        frame, inside = stack.like(at) or (at, None)
+        frame, inside = stack.builder(Frame(look.file, look.line, look.function))
         if filled := stack.filled_from(frame):
             building = " under construction" if look.built else ""
             variable.update(variable=filled, type=f"{variable.get('type', 'list')}{building}")

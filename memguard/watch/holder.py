@@ -132,8 +132,13 @@ class Stack:
         tree = self.sources.tree(frame.file) if frame.line else None
         return source.statement_at(tree, frame.line) if tree is not None and frame.line else None
 
-    def like(self, frame: Frame) -> tuple[Frame, Frame | None] | None:
-        return next((pair for pair in self.frames if pair[0] == frame), None)
+    def builder(self, at: Frame) -> tuple[Frame, Frame | None]:
+        """The innermost frame whose statement has a comprehension; else where the process itself says it was built."""
+        for pair in self.frames:
+            statement = self._statement(pair[0])
+            if statement is not None and source.comprehends(statement):
+                return pair
+        return next((pair for pair in self.frames if pair[0] == at), (at, None))
 
     def keeper(self) -> tuple[Frame, Frame | None]:
         """The innermost frame that is no generator's: what that yields, its caller keeps."""

@@ -16,11 +16,24 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["RETURN", "filling_line", "fills", "given", "imported", "is_generator", "mentions", "parse", "statement_at", "target"]
+__all__ = [
+    "RETURN",
+    "comprehends",
+    "filling_line",
+    "fills",
+    "given",
+    "imported",
+    "is_generator",
+    "mentions",
+    "parse",
+    "statement_at",
+    "target",
+]
 
 RETURN = "return"  # the statement's value is its caller's
 _ONLY_AST = 0x400  # PyCF_ONLY_AST (Include/cpython/compile.h)
 _LOOPS = ("For", "AsyncFor", "While")
+_COMPREHENSIONS = ("ListComp", "SetComp", "DictComp")
 _IMPORTS = ("Import", "ImportFrom")
 _SCOPES = ("FunctionDef", "AsyncFunctionDef", "ClassDef", "Lambda")
 _FILLS = frozenset(("append", "extend", "add", "update", "insert", "setdefault", "appendleft", "push", "put", "write"))
@@ -205,6 +218,11 @@ def mentions(statement: Any | None, names: Iterable[str]) -> bool:
 
 def fills(statement: Any, names: Iterable[str]) -> bool:
     return _is_filled(statement, _words(names))
+
+
+def comprehends(statement: Any) -> bool:
+    """Whether the statement builds a container by a comprehension."""
+    return any(_kind(node) in _COMPREHENSIONS for part in _head(statement) for node in _walk(part))
 
 
 def _says(node: Any, words: frozenset[str]) -> bool:

@@ -94,7 +94,7 @@ def _chosen(looks: Sequence[Look], stack: Stack) -> Look | None:
     if not looks or not looks[0].little or looks[0].unnamed:
         return looks[0] if looks else None
     near = [look for look in looks if not look.unnamed and stack.fills(look.names)]
-    if near and not (looks[0].stale and stack.filled()):
+    if near:
         return near[0]
     return None if stack.filled() or looks[0].tiny else looks[0]
 

@@ -66,10 +66,6 @@ class Ending:
             if time.monotonic() > deadline:
                 break
             process = by_pid[holder["pid"]]
-            if holder is held[0]:  # what it has answered before; a new answer takes its place
-                for container in self._talk.held.get(process.pid, ()):
-                    if isinstance(container, dict):
-                        container["stale"] = True
             if self._stack(process, in_danger, first=not speakers):
                 speakers.append(process)
             elif holder is held[0]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Look", "Sources", "Stack", "read_cells", "read_looks"]
 
 _SHARE = 0.1  # of what its process holds: below that, a variable is not what the memory went to
-_MOST = 0.5  # of it: with less, an answer from before the last long call may be out of date
+_MOST = 0.5  # of it: with less, the memory may be in what the line is just making
 _SOURCE_BYTES = 1 << 20  # a source file larger than this is not read for its lines
 _LINE = 4096
 _KINDS = {"variable": str, "type": str, "length": int, "bytes": int, "bytes_as_uint16": int, "advice": str}
@@ -36,7 +36,6 @@ class Look:
     function: str
     unnamed: bool  # it is in no variable that is known
     built: bool  # nothing refers to it yet
-    stale: bool  # from an earlier look: the last one was not answered
     little: bool  # most of the memory is elsewhere
     tiny: bool  # nearly all of it is
 
@@ -64,7 +63,6 @@ def _read_look(container: Any, held: int | None) -> Look | None:
         function if isinstance(function, str) else "<module>",
         unnamed=container.get("unnamed") is True,
         built=container.get("built") is True,
-        stale=container.get("stale") is True,
         little=size < _MOST * (held or 0),
         tiny=size < _SHARE * (held or 0),
     )

@@ -150,7 +150,8 @@ def builder(frame):
     chain = {id(one) for one in _callers(frame)}
     main = [one for one in own if id(one) in chain and not one.f_code.co_flags & _SUSPENDED]
     comprehensions = [one for one in main if one.f_code.co_name in ("<listcomp>", "<setcomp>", "<dictcomp>")]
-    return (comprehensions or main or [None])[-1]
+    chosen = comprehensions or main
+    return chosen[-1] if chosen else None
 
 
 def _callers(frame):

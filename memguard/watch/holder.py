@@ -21,6 +21,7 @@ __all__ = ["Look", "Sources", "Stack", "read_cells", "read_looks"]
 _SHARE = 0.1  # of what its process holds: below that, a variable is not what the memory went to
 _MOST = 0.5  # of it: with less, the memory may be in what the line is just making
 _SOURCE_BYTES = 1 << 20  # a source file larger than this is not read for its lines
+_PARSED = 32 << 10  # characters: their tree takes 1.5 MiB (measured on the standard library's files)
 _LINE = 4096
 _KINDS = {"variable": str, "type": str, "length": int, "bytes": int, "bytes_as_uint16": int, "advice": str}
 
@@ -85,7 +86,7 @@ class Sources:
     def __init__(self, cwd: str, cells: Mapping[str, tuple[str, str]]) -> None:
         self._cwd, self._cells = cwd, cells
         self._texts: dict[str, str] = {}
-        self._trees: dict[str, Any] = {}
+        self._trees: dict[tuple[str, int], Any] = {}
 
     def name(self, file: str) -> str:
         """`In[3]` for a notebook's cell; empty for all else."""
@@ -100,10 +101,17 @@ class Sources:
             self._texts[file] = self._cells[file][1] if file in self._cells else _read(self.path(file))
         return self._texts[file]
 
-    def tree(self, file: str) -> Any | None:
-        if file not in self._trees:
-            self._trees[file] = source.parse(self.text(file))
-        return self._trees[file]
+    def tree(self, frame: Frame) -> Any | None:
+        """Of the whole file, or, where that would cost the watcher too much, of what is around the frame's line."""
+        text, key = self.text(frame.file), (frame.file, 0)
+        if frame.line is None:
+            return None
+        if len(text) > _PARSED:
+            text = source.block(text, frame.line)
+            key = (frame.file, text.count("\n"))
+        if key not in self._trees:
+            self._trees[key] = source.parse(text) if len(text) <= _PARSED + key[1] else None
+        return self._trees[key]
 
     def line(self, file: str, number: int | None) -> str | None:
         lines = self.text(file).split("\n", number)[:number] if number else []
@@ -127,7 +135,7 @@ class Stack:
         self.frames, self.sources = frames, sources
 
     def _statement(self, frame: Frame) -> Any | None:
-        tree = self.sources.tree(frame.file) if frame.line else None
+        tree = self.sources.tree(frame)
         return source.statement_at(tree, frame.line) if tree is not None and frame.line else None
 
     def builder(self, at: Frame) -> tuple[Frame, Frame | None]:
@@ -141,7 +149,7 @@ class Stack:
     def keeper(self) -> tuple[Frame, Frame | None]:
         """The innermost frame that is no generator's: what that yields, its caller keeps."""
         for pair in self.frames:
-            tree = self.sources.tree(pair[0].file)
+            tree = self.sources.tree(pair[0])
             if tree is None or not pair[0].line or not source.is_generator(tree, pair[0].line):
                 return pair
         return self.frames[0]
@@ -156,7 +164,7 @@ class Stack:
         position = next((n for n, pair in enumerate(self.frames) if pair[0] == frame), len(self.frames))
         call = self.frames[position][1] if position < len(self.frames) else None
         for one in (frame, *(pair[0] for pair in self.frames[position + 1 :])):
-            statement, tree = self._statement(one), self.sources.tree(one.file)
+            statement, tree = self._statement(one), self.sources.tree(one)
             modules = source.imported(tree) if tree is not None else frozenset()
             name = source.target(statement, modules)
             if name != source.RETURN:
@@ -168,7 +176,7 @@ class Stack:
     def fills(self, names: tuple[str, ...]) -> bool:
         """Whether one of the lines, or a line of the loop that it is in, fills what has these names."""
         for frame, _ in self.frames:
-            statement, tree = self._statement(frame), self.sources.tree(frame.file)
+            statement, tree = self._statement(frame), self.sources.tree(frame)
             if statement is None or frame.line is None:
                 continue
             if source.fills(statement, names) or source.filling_line(tree, frame.line, names) is not None:
@@ -185,7 +193,7 @@ class Stack:
             if source.mentions(statement, names):
                 return frame, inside
             if statement is not None and frame.line:
-                line = source.filling_line(self.sources.tree(frame.file), frame.line, names)
+                line = source.filling_line(self.sources.tree(frame), frame.line, names)
                 if line is not None:
                     return Frame(frame.file, line, frame.function), None
         return None

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RETURN",
+    "block",
     "comprehends",
     "filling_line",
     "fills",
@@ -47,6 +48,19 @@ def parse(text: str) -> Any | None:
             return compile(text, "<script>", "exec", _ONLY_AST, dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
+
+
+def block(text: str, line: int) -> str:
+    """What stands around `line` between two lines that begin in the first column, its lines' numbers kept."""
+    lines = text.split("\n")
+    first, last = min(line, len(lines)) - 1, min(line, len(lines))
+    while first > 0 and (
+        lines[first][:1] in ("", " ", "\t", "#", ")", "]", "}") or lines[first][:4] in ("else", "elif")
+    ):
+        first -= 1
+    while last < len(lines) and (lines[last][:1] in ("", " ", "\t", "#", ")", "]", "}")):
+        last += 1
+    return "\n" * first + "\n".join(lines[first:last])
 
 
 def _children(node: Any) -> Iterator[Any]:

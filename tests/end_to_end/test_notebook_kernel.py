@@ -55,11 +55,18 @@ def run_guarded(directory: Path, *cells: str) -> dict[str, Any]:
 
 
 GROW = "def grow(into):\n    while True:\n        into.extend(range(1000, 101000))"
-WRITER = "class Writer:\n    def __init__(self): self.buffer = []\n    def add(self, ids):\n        self.buffer.extend(ids)"
+WRITER = (
+    "class Writer:\n    def __init__(self): self.buffer = []\n    def add(self, ids):\n        self.buffer.extend(ids)"
+)
 NOTEBOOKS: dict[str, tuple[tuple[str, ...], str, str, str]] = {
     "a list of the cell": (("ids = []\nwhile True:\n    ids.extend(range(1000, 101000))",), "In[1]:3", "ids", "list"),
     "in a function of an earlier cell": ((GROW, "tokens = []", "grow(tokens)"), "In[1]:3", "tokens", "list"),
-    "in an attribute": ((WRITER, "w = Writer()\nwhile True: w.add(range(1000, 101000))"), "In[1]:4", "w.buffer", "list"),
+    "in an attribute": (
+        (WRITER, "w = Writer()\nwhile True: w.add(range(1000, 101000))"),
+        "In[1]:4",
+        "w.buffer",
+        "list",
+    ),
     "in a comprehension": (
         ("x = 1", "x\nids = [n + 1000 for n in range(10**9)]"),
         "In[2]:2",
@@ -105,6 +112,10 @@ def test_cells_of_a_living_kernel(tmp_path: Path) -> None:
     outputs = [cell["outputs"] for cell in json.loads(path.read_text())["cells"]]
     texts = ["".join("".join(out.get("text", ())) for out in cell) for cell in outputs]
     assert "lives" in texts[-1]
-    for number, line, variable in ((2, "In[3]:4", "ids (list"), (4, "In[5]:2", "ids (list"), (6, "In[2]:3", "tokens (list")):
+    for number, line, variable in (
+        (2, "In[3]:4", "ids (list"),
+        (4, "In[5]:2", "ids (list"),
+        (6, "In[2]:3", "tokens (list"),
+    ):
         assert [out["ename"] for out in outputs[number] if "ename" in out] == ["MemoryLimitExceeded"]
         assert f"line      {line}" in texts[number] and f"variable  {variable}" in texts[number], texts[number]

@@ -255,13 +255,14 @@ def test_a_list_of_millions_takes_milliseconds(tmp_path: Path) -> None:
     assert answer["seconds"] < 0.05
 
 
+CACHED = "def f(n): return [n] * 100\nfor n in range(9999): f(n)"
 KEPT = {
     "class Store:\n    rows = list(range(300, 500300))": "Store.rows",
     "def add(row, seen=list(range(300, 500300))): pass": "add(seen)",
     "def make():\n    kept = list(range(300, 500300))\n    return lambda: kept\nread = make()": "kept",
     "def encode(text): pass\nencode.cache = list(range(300, 500300))": "encode.cache",
-    "from functools import lru_cache\n@lru_cache(None)\ndef f(n): return [n] * 100\nfor n in range(9999): f(n)": "f (its cache)",
-    "from functools import lru_cache\n@lru_cache(9999)\ndef f(n): return [n] * 100\nfor n in range(9999): f(n)": "f (its cache)",
+    "import functools\n@functools.lru_cache(None)\n" + CACHED: "f (its cache)",
+    "import functools\n@functools.lru_cache(9999)\n" + CACHED: "f (its cache)",
     "class Job:\n    @staticmethod\n    def run(done=list(range(300, 500300))): pass": "Job.run(done)",
     "def read():\n    rows = list(range(300, 500300))\n    yield 1\nit = read(); next(it)": "it(rows)",
     "def fail():\n    lost = list(range(300, 500300))\n    1 / 0\ntry: fail()\n"

@@ -94,6 +94,15 @@ def test_lines_of_a_script() -> None:
     assert source.statement_at(tree, 99) is None
 
 
+def test_a_part_of_a_long_file_has_the_same_lines() -> None:
+    for line in range(1, SCRIPT.count("\n") + 1):
+        whole, part = source.parse(SCRIPT), source.parse(source.block(SCRIPT, line))
+        assert part is not None
+        found = [source.statement_at(tree, line) for tree in (whole, part)]
+        assert len({(one and (one.lineno, one.end_lineno, type(one).__name__)) for one in found}) == 1, line
+    assert source.block("", 3) == ""
+
+
 @pytest.mark.parametrize("text", ["def (", "\0", "x = '\\d'", "(" * 500, "print 1"])
 def test_what_is_no_python_is_nothing_and_no_warning(text: str) -> None:
     tree = source.parse(text)

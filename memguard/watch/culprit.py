@@ -90,10 +90,10 @@ def _culprit(stack: Stack, looks: Sequence[Look], held: int | None, pid: int) ->
 
 
 def _chosen(looks: Sequence[Look], stack: Stack) -> Look | None:
-    """The largest variable. Where that is little, the largest that the line fills; None: what it fills was not seen."""
+    """The largest variable. Where that is little, the largest that grows at the stack; None: it was not seen."""
     if not looks or not looks[0].little or looks[0].unnamed:
         return looks[0] if looks else None
-    near = [look for look in looks if not look.unnamed and stack.fills(look.names)]
+    near = [look for look in looks if not look.unnamed and stack.grows(look.names)]
     if near:
         return near[0]
     return None if stack.filled() or looks[0].tiny else looks[0]

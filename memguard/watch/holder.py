@@ -173,13 +173,15 @@ class Stack:
             call = one
         return ""
 
-    def fills(self, names: tuple[str, ...]) -> bool:
-        """Whether one of the lines, or a line of the loop that it is in, fills what has these names."""
+    def grows(self, names: tuple[str, ...]) -> bool:
+        """Whether one of the lines, or a line of the loop that it is in, makes what has these names larger."""
         for frame, _ in self.frames:
             statement, tree = self._statement(frame), self.sources.tree(frame)
             if statement is None or frame.line is None:
                 continue
-            if source.fills(statement, names) or source.filling_line(tree, frame.line, names) is not None:
+            if source.grows(statement, names):
+                return True
+            if source.filling_line(tree, frame.line, names, growing_only=True) is not None:
                 return True
         return False
 

@@ -21,8 +21,8 @@ __all__ = [
     "block",
     "comprehends",
     "filling_line",
-    "fills",
     "given",
+    "grows",
     "imported",
     "is_generator",
     "mentions",
@@ -34,6 +34,7 @@ __all__ = [
 RETURN = "return"  # the statement's value is its caller's
 _ONLY_AST = 0x400  # PyCF_ONLY_AST (Include/cpython/compile.h)
 _LOOPS = ("For", "AsyncFor", "While")
+_ASSIGNMENTS = ("Assign", "AugAssign", "AnnAssign")
 _COMPREHENSIONS = ("ListComp", "SetComp", "DictComp")
 _IMPORTS = ("Import", "ImportFrom")
 _SCOPES = ("FunctionDef", "AsyncFunctionDef", "ClassDef", "Lambda")
@@ -230,8 +231,9 @@ def mentions(statement: Any | None, names: Iterable[str]) -> bool:
     return statement is not None and any(_says(node, wanted) for part in _head(statement) for node in _walk(part))
 
 
-def fills(statement: Any, names: Iterable[str]) -> bool:
-    return _is_filled(statement, _words(names))
+def grows(statement: Any, names: Iterable[str]) -> bool:
+    """Whether the statement makes what has these `names` larger, and does not only put something in its place."""
+    return _grows(statement, _words(names))
 
 
 def comprehends(statement: Any) -> bool:
@@ -264,14 +266,16 @@ def is_generator(tree: Any, line: int) -> bool:
     return False
 
 
-def filling_line(tree: Any, line: int, names: Iterable[str]) -> int | None:
+def filling_line(tree: Any, line: int, names: Iterable[str], *, growing_only: bool = False) -> int | None:
     """The nearest line that fills what has these `names`, in the loops around `line`, the innermost loop first."""
     wanted = _words(names)
     path = _path(tree, line)
     scopes = [position for position, node in enumerate(path) if _kind(node) in _SCOPES]
     for loop in reversed(path[max(scopes, default=-1) + 1 :]):
         if _kind(loop) in _LOOPS:
-            filled = [node.lineno for node in _inner_statements(loop) if _is_filled(node, wanted)]
+            inner = list(_inner_statements(loop))
+            growing = [node.lineno for node in inner if _grows(node, wanted)]
+            filled = growing or [node.lineno for node in inner if not growing_only and _is_filled(node, wanted)]
             if filled:
                 return int(min(filled, key=lambda number: abs(number - line)))
     return None
@@ -288,8 +292,24 @@ def _inner_statements(loop: Any) -> Iterator[Any]:
 
 
 def _is_filled(statement: Any, words: frozenset[str]) -> bool:
-    if _kind(statement) in ("Assign", "AugAssign", "AnnAssign"):
+    if _kind(statement) in _ASSIGNMENTS:
         targets = getattr(statement, "targets", None) or [statement.target]
         return any(_says(node, words) for one in targets for node in _walk(one))
+    return _is_called_to_grow(statement, words)
+
+
+def _grows(statement: Any, words: frozenset[str]) -> bool:
+    """Filled without being replaced: `x += …`, `x[…] = …`, `x = f(x, …)`, `x.append(…)`."""
+    if not _is_filled(statement, words):
+        return False
+    if _kind(statement) not in ("Assign", "AnnAssign"):
+        return True
+    targets = getattr(statement, "targets", None) or [statement.target]
+    if any(_kind(one) == "Subscript" for one in targets):
+        return True
+    return statement.value is not None and any(_says(node, words) for node in _walk(statement.value))
+
+
+def _is_called_to_grow(statement: Any, words: frozenset[str]) -> bool:
     calls = (node for part in _head(statement) for node in _walk(part) if _kind(node) == "Call" and _fills(node))
     return any(_says(node, words) for call in calls for node in _walk(call.func.value))

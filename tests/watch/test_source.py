@@ -90,8 +90,19 @@ def test_lines_of_a_script() -> None:
     assert source.mentions(source.statement_at(tree, 19), ["self.rows"])
     assert not source.mentions(source.statement_at(tree, 15), ["rows"]), "the head of the loop alone"
     assert source.comprehends(source.statement_at(tree, 9)) and not source.comprehends(source.statement_at(tree, 16))
-    assert source.fills(source.statement_at(tree, 19), ["w.rows", "x"])
+    assert source.grows(source.statement_at(tree, 19), ["w.rows", "x"])
+    assert source.filling_line(tree, 20, ["ids"], growing_only=True) is None, "replaced in each turn"
     assert source.statement_at(tree, 99) is None
+
+
+@pytest.mark.parametrize("code", ["x += y", "x.ids[n] = y", "x['a'] = y", "x = np.append(x, y)", "d.x.add(y)"])
+def test_what_grows(code: str) -> None:
+    assert source.grows(at(code)[0], ["x"])
+
+
+@pytest.mark.parametrize("code", ["x = y", "y = f(x)", "y.append(x)", "x: int = 3", "f(x)", "x: list"])
+def test_what_does_not(code: str) -> None:
+    assert not source.grows(at(code)[0], ["x"])
 
 
 def test_a_part_of_a_long_file_has_the_same_lines() -> None:

@@ -66,7 +66,7 @@ def _candidates(known):
     """Those that look heaviest by their length and their first element: a million ints, or ten texts."""
     deadline = time.thread_time() + _WITHIN
     objects = gc.get_objects()
-    modules = {id(getattr(module, "__dict__", None)) for module in list(sys.modules.values())}
+    modules = {id(_variables.attributes(module)) for module in list(sys.modules.values())}
     modules.add(id(sys.modules))
     heaviest = []  # type: list[tuple[int, int, Any]]
     least = _HEAVY
@@ -127,20 +127,20 @@ def _owner(thing, candidates, running):
             if names and not _variables.is_library(referrer.f_code.co_filename):
                 return str(names[0]) + ", kept by an error's traceback"
             continue
-        if not isinstance(referrer, dict):  # an instance whose attributes are in no dict yet (3.11 on)
-            key = _key(getattr(referrer, "__dict__", None), thing)
-            if key and not isinstance(referrer, type(sys)):
+        if type(referrer) is not dict:  # an instance whose attributes are in no dict yet (3.11 on)
+            key = _key(_variables.attributes(referrer), thing)
+            if key and type(referrer) is not type(sys):
                 return "%s.%s" % (type(referrer).__name__, key)
-            if isinstance(referrer, _sizes.CONTAINERS):
+            if type(referrer) in _sizes.CONTAINERS:
                 container = type(referrer).__name__
             continue
         key = _key(referrer, thing)
         if key:
             module = referrer.get("__name__")
-            if isinstance(module, str) and getattr(sys.modules.get(module), "__dict__", None) is referrer:
+            if type(module) is str and _variables.attributes(sys.modules.get(module)) is referrer:
                 return key if module == "__main__" else "%s.%s" % (module, key)
             # One more walk over all that the collector knows, and no third one.
-            owners = [owner for owner in gc.get_referrers(referrer) if getattr(owner, "__dict__", None) is referrer]
+            owners = [owner for owner in gc.get_referrers(referrer) if _variables.attributes(owner) is referrer]
             if owners:
                 return "%s.%s" % (type(owners[0]).__name__, key)
         container = "dict"
@@ -148,10 +148,10 @@ def _owner(thing, candidates, running):
 
 
 def _key(variables, thing):
-    # type: (Any, Any) -> str
-    if isinstance(variables, dict) and len(variables) <= _SHORT:
+    # type: (dict[Any, Any], Any) -> str
+    if len(variables) <= _SHORT:
         for key, value in list(variables.items()):
-            if value is thing and isinstance(key, str):
+            if value is thing and type(key) is str:
                 return key
     return ""
 

@@ -18,6 +18,7 @@ _agent = sys.modules["_memguard_agent"]  # type: Any
 _HERE = os.path.join(_agent._directory, "")
 _GUARD = os.path.join(os.path.dirname(_agent._directory), "watch", "")  # memguard.guard()'s own frames
 _NOTEBOOK = os.path.join(os.path.dirname(_agent._directory), "notebook.py")
+_PACKAGES = {"site-packages", "dist-packages"}
 _OPTIMIZED = 0x1  # CO_OPTIMIZED: a function's frame, whose f_locals is a copy
 _SUSPENDED = 0x20 | 0x80 | 0x200  # CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR
 # IPython's own names in a notebook's namespace; its cells' inputs and values come on top: _i3, _3.
@@ -40,22 +41,28 @@ class Found:
 
 def is_library(path):
     # type: (str) -> bool
-    """The standard library's, and memguard's own."""
-    if path.startswith(("<frozen ", _HERE, _GUARD, _NOTEBOOK)):
+    """A file of Python itself, of the agent or the guard: `<frozen os>`, `…/lib/python3.11/…`, `…/python311.zip/…`."""
+    if path.startswith(("<frozen ", _HERE, _GUARD, _NOTEBOOK)) or "\\lib\\" in path.lower():
         return True
-    path = path.replace("\\", "/")
-    for folder in ("/lib/python", "/lib64/python"):
-        version, slash, _ = path.partition(folder)[2].partition("/")
-        if slash and version[:1].isdigit():
-            return True
-    zipped = path.partition("/python")[2].partition("/")[0]
-    return (zipped.endswith(".zip") and zipped[:-4].isdigit()) or "/Lib/" in path
+    names = path.split("/")[1:-1]
+    for position, name in enumerate(names):
+        if name.startswith("python"):
+            version, above = name[6:], names[position - 1] if position else ""
+            if above in ("lib", "lib64") and version[1:2] == "." and _is_digits(version.rstrip("t").replace(".", "")):
+                return True
+            if version.endswith(".zip") and _is_digits(version[:-4]):
+                return True
+    return False
+
+
+def _is_digits(text):
+    # type: (str) -> bool
+    return text.isdigit() and text.isascii()
 
 
 def is_package(path):
     # type: (str) -> bool
-    path = path.replace("\\", "/")
-    return "/site-packages/" in path or "/dist-packages/" in path
+    return not _PACKAGES.isdisjoint(path.replace("\\", "/").split("/")[1:-1])
 
 
 def notebook():
@@ -64,7 +71,7 @@ def notebook():
     get = getattr(sys.modules.get("IPython"), "get_ipython", None)  # type: Any
     try:
         return get() if get is not None else None
-    except Exception:
+    except BaseException:
         return None
 
 
@@ -74,7 +81,7 @@ def cell_name(shell, filename):
     try:
         named = shell.compile.format_code_name(filename)
         return str(named[1]) if named else ""
-    except Exception:
+    except BaseException:
         return ""
 
 
@@ -96,16 +103,16 @@ def variables(frame):
             name = one.f_globals["__name__"]
             if name not in done:
                 done.add(name)
-                yield from _module_variables(sys.modules[name], running[name], shell if name == "__main__" else None)
+                yield from _module_variables(one.f_globals, running[name], shell if name == "__main__" else None)
         else:
             lines[id(one.f_globals)] = _place(one)
             yield from frame_variables(one)
     for name, module in list(sys.modules.items()):
-        path = getattr(module, "__file__", None)
-        main = name == "__main__"
-        if name not in done and (main or (isinstance(path, str) and not is_library(path) and not is_package(path))):
-            place = lines.get(id(vars(module)), (path or "<string>", None, "<module>"))
-            yield from _module_variables(module, place, shell if main else None)
+        globals_ = attributes(module)
+        path, main = globals_.get("__file__"), name == "__main__"
+        if name not in done and (main or (type(path) is str and not is_library(path) and not is_package(path))):
+            place = lines.get(id(globals_), (path if type(path) is str else "<string>", None, "<module>"))
+            yield from _module_variables(globals_, place, shell if main else None)
     for one in called:
         yield from frame_variables(one)
     yield from _last_error()
@@ -135,10 +142,10 @@ def script_frames(frame):
 def _is_modules(frame):
     # type: (FrameType) -> bool
     """Whether its variables are a module's globals."""
-    module = sys.modules.get(frame.f_globals.get("__name__", ""))  # type: Any
-    if frame.f_code.co_flags & _OPTIMIZED:  # a look at its f_locals would be kept
+    name = frame.f_globals.get("__name__")
+    if frame.f_code.co_flags & _OPTIMIZED or type(name) is not str:  # a look at a function's f_locals would be kept
         return False
-    return frame.f_locals is frame.f_globals and getattr(module, "__dict__", None) is frame.f_globals
+    return frame.f_locals is frame.f_globals and attributes(sys.modules.get(name)) is frame.f_globals
 
 
 def builder(frame):
@@ -188,7 +195,7 @@ def frame_variables(frame):
     # type: (FrameType) -> Iterator[Found]
     place = _place(frame)
     variables = frame.f_locals
-    pairs = [(name, value) for name, value in variables.items() if not name.startswith("__")]
+    pairs = _public(variables)
     # Up to 3.12 the frame keeps this copy, and so everything in it, alive. Held by somebody else too, it is locals()'s.
     if frame.f_code.co_flags & _OPTIMIZED and type(variables) is dict and sys.getrefcount(variables) <= 3:
         variables.clear()
@@ -197,36 +204,72 @@ def frame_variables(frame):
         yield Found("what the comprehension goes over" if name == ".0" else name, value, place)
 
 
-def _module_variables(module, place, shell):
-    # type: (Any, tuple[str, int | None, str], Any) -> Iterator[Found]
-    pairs = [pair for pair in list(vars(module).items()) if not pair[0].startswith("__")]
+def attributes(thing):
+    # type: (Any) -> dict[Any, Any]
+    """Without asking it for anything: a module that is loaded at its first use would be loaded by that."""
+    try:
+        variables = object.__getattribute__(thing, "__dict__")
+        return variables if type(variables) is dict else {}
+    except BaseException:  # a script may put anything into sys.modules, and raise what it likes
+        return {}
+
+
+def _public(variables):
+    # type: (Any) -> list[tuple[str, Any]]
+    """A class body's variables may be in a mapping of the user's own, whose methods raise what they like."""
+    try:
+        pairs = list(variables.items())
+    except BaseException:
+        return []
+    return [(name, value) for name, value in pairs if type(name) is str and not name.startswith("__")]
+
+
+def _module_variables(globals_, place, shell):
+    # type: (dict[Any, Any], tuple[str, int | None, str], Any) -> Iterator[Found]
+    pairs = _public(globals_)
     if shell is not None:
         pairs = [pair for pair in pairs if not _is_shells(pair[0])]
     for name, value in pairs:
         if type(value).__name__ != "_lru_cache_wrapper":
             yield Found(name, value, place)
     for name, value in pairs:
-        if _has_an_inside(value) and value.__module__ == module.__name__:
+        if _has_an_inside(value) and _module_of(value) == globals_.get("__name__"):
             yield from _inside(name, value, place)
 
 
 def _has_an_inside(value):
     # type: (Any) -> bool
-    return isinstance(value, type) or type(value).__name__ in ("function", "_lru_cache_wrapper")
+    return issubclass(type(value), type) or type(value).__name__ in ("function", "_lru_cache_wrapper")
+
+
+def _module_of(value):
+    # type: (Any) -> Any
+    if type(value).__name__ == "function":
+        return value.__module__
+    try:
+        return attributes_of_class(value).get("__module__") if issubclass(type(value), type) else value.__module__
+    except BaseException:
+        return None
+
+
+def attributes_of_class(kind):
+    # type: (Any) -> dict[str, Any]
+    """Past its metaclass, which may be the user's."""
+    return dict(type.__dict__["__dict__"].__get__(kind))
 
 
 def _inside(name, value, place):
     # type: (str, Any, tuple[str, int | None, str]) -> Iterator[Found]
     """What a class keeps in its attributes, a function in its defaults, attributes, closure and cache."""
-    if isinstance(value, type):
-        for attribute, part in list(vars(value).items()):
+    if issubclass(type(value), type):
+        for attribute, part in attributes_of_class(value).items():
             if not attribute.startswith("__"):
                 named = name + "." + attribute
                 if type(part).__name__ != "_lru_cache_wrapper":
                     yield Found(named, part, place)
                 if type(part).__name__ in ("staticmethod", "classmethod"):
                     part = part.__func__
-                if _has_an_inside(part) and not isinstance(part, type):
+                if _has_an_inside(part) and not issubclass(type(part), type):
                     yield from _inside(named, part, place)
         return
     if type(value).__name__ == "_lru_cache_wrapper":

@@ -16,6 +16,17 @@ __all__ = ["render", "summary"]
 
 _LABEL = 10
 _MOST_ERRORS = 5
+_NO_TEXT = (
+    ".bin",
+    ".npy",
+    ".npz",
+    ".pkl",
+    ".pickle",
+    ".arrow",
+    ".h5",
+    ".hdf5",
+    ".idx",
+)  # data, but nothing to tokenize
 
 
 @shows
@@ -127,13 +138,15 @@ def _line_rows(record: RunRecord) -> list[tuple[str, str]]:
     if culprit.variable:
         rows.append(("variable", _variable(culprit)))
     if culprit.advice:
-        rows.append(("mend", culprit.advice))
+        rows.append(("fix", culprit.advice))
     return rows
 
 
 def _variable(culprit: Culprit) -> str:
     """all_tokens (list, 41,200,000 ints): 1.48 GiB, 36 bytes each; as uint16 79 MiB"""
-    what = culprit.type or "object"
+    if culprit.type is None:
+        return f"{culprit.variable}, by the text of the line, which was inside one call"
+    what = culprit.type
     if culprit.length is not None:
         what += f", {culprit.length:,} items"
     text = f"{culprit.variable} ({what})"
@@ -185,7 +198,8 @@ def _rest_rows(record: RunRecord) -> list[tuple[str, str]]:
 def _next(record: RunRecord) -> list[str]:
     if record.termination_reason == "hang":
         return ["memguard diagnose                 was it the kernel? who else?"]
-    source = shlex.quote(_short(record.inputs[0], record.cwd)) if record.inputs else "FILE"
+    known = next((path for path in record.inputs if not path.lower().endswith(_NO_TEXT)), None)
+    source = shlex.quote(_short(known, record.cwd)) if known else "FILE"
     commands = {
         f"memguard estimate {source}": "which plan fits here",
         f"memguard tokenize {source} -o DIR": "the same tokens, streamed",

@@ -188,6 +188,8 @@ def _on_signal(number, frame):
     # type: (int, FrameType | None) -> None
     """In the main thread, between two of Python's steps or in a call that looks for signals. `frame`: the script's."""
     global _busy
+    if _runs:
+        _write_lost_dump(_runs[-1])
     if not any(os.path.exists(_ask_path(run)) for run in _runs):  # the stack alone was wanted
         return
     error = None  # type: BaseException | None
@@ -218,7 +220,6 @@ def _obey_all(frame, nested):
     # type: (FrameType | None, bool) -> BaseException | None
     """Obeys until there is nothing new. Nested: the signal has come while an ask is being obeyed, by a callback say."""
     error = None  # type: BaseException | None
-    _write_lost_dump(_runs[-1])
     for run in list(_runs):
         while True:
             path = _ask_path(run)

@@ -36,9 +36,8 @@ def find_culprit(
     text, looks = _read_end(stack_path), held or {}
     dumps = parse_dumps(text)
     order = [*([] if first is None else [first]), *(holder.pid for holder in record.holders)]
-    for pid in sorted({*dumps, *looks}, key=lambda pid: order.index(pid) if pid in order else len(order)):
-        if pid != first and _holds_little(record, pid):
-            continue
+    answered = [pid for pid in {*dumps, *looks} if pid == first or not _holds_little(record, pid)]
+    for pid in sorted(answered, key=lambda pid: order.index(pid) if pid in order else len(order)):
         held_by = _held_by(record, pid)
         found = read_looks(looks.get(pid, ()), held_by)
         sources = Sources(record.cwd, read_cells(looks.get(pid, ())))
@@ -48,7 +47,7 @@ def find_culprit(
         if found and found[0].file is not None and not found[0].tiny:  # no line is the script's own, but a variable is
             alone = Stack(((Frame(found[0].file, found[0].line, found[0].function), None),), sources)
             return text, _culprit(alone, found, held_by, pid), None
-    return text, None, _why_none(record, agent, bool(dumps))
+    return text, None, _why_none(record, agent, any(pid in dumps for pid in answered))
 
 
 def _holds_little(record: RunRecord, pid: int) -> bool:

@@ -15,11 +15,17 @@ import os
 import sys
 from dataclasses import replace
 
-from memguard.cli.guard_arguments import add_guard_arguments, options_from
+from memguard.cli.guard_arguments import add_guard_arguments, options_from, place_of
 from memguard.cli.guarded import check_writable, note, report, write_record
+from memguard.cli.limit_check import check_limit
+from memguard.cli.misplaced import misplaced
 from memguard.cli.settings import read_settings
 from memguard.errors import ConfigError
 from memguard.watch.launch import Command, plain_command, python_command
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["add_arguments", "main"]
 
@@ -31,7 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--python", metavar="PATH", help=python)
     agent = "put nothing into the script's Python: then no line is named, and a hung Pool is not noticed"
     parser.add_argument("--no-agent", action="store_true", help=agent)
-    parser.add_argument("-q", "--quiet", action="store_true", help="one line at most from memguard")
+    parser.add_argument(
+        "-q",
+        "--quiet",
+        action="store_true",
+        help="nothing from memguard about a good end, one line where it had to act",
+    )
     add_guard_arguments(parser)
     module = "run a module, as python -m does; what follows is the module's own"
     parser.add_argument("-m", dest="module", nargs=argparse.REMAINDER, help=module)
@@ -40,12 +51,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     command = _command(arguments)
-    options = replace(
-        options_from(arguments, read_settings(os.getcwd())), agent=not arguments.no_agent, progress=not arguments.quiet
-    )
+    settings = read_settings(os.getcwd())
+    options = options_from(arguments, settings)
+    options = replace(options, agent=not arguments.no_agent, progress=not arguments.quiet)
+    say = _silent if arguments.quiet else note
+    check_limit(options.limit, place_of("limit", arguments, settings), command, agent=options.agent, notify=say)
     record_path = os.path.abspath(arguments.record) if arguments.record else None
     if record_path:
         check_writable(record_path, arguments.record)
+    _note_misplaced(arguments, say)
     if sys.platform == "linux":
         from memguard.watch.run import run_guarded
     else:
@@ -56,6 +70,20 @@ def main(arguments: argparse.Namespace) -> int:
     report(record, quiet=arguments.quiet)
     assert record.exit_code is not None  # it is None only in a journal that was cut off
     return record.exit_code
+
+
+def _silent(line: str) -> None:
+    pass
+
+
+def _note_misplaced(arguments: argparse.Namespace, notify: Callable[[str], None]) -> None:
+    """Says it where a script that knows no such option gets one of memguard's."""
+    module = arguments.module is not None
+    words = arguments.module if module else arguments.command
+    if words[0] not in ("-", "--"):
+        line = misplaced(words, module=module)
+        if line:
+            notify(line)
 
 
 def _command(arguments: argparse.Namespace) -> Command:

@@ -16,8 +16,9 @@ import argparse
 import os
 import sys
 
-from memguard.cli.guard_arguments import add_guard_arguments, options_from
+from memguard.cli.guard_arguments import add_guard_arguments, options_from, place_of
 from memguard.cli.guarded import check_writable, note, report, write_record
+from memguard.cli.limit_check import check_limit
 from memguard.cli.settings import read_settings
 from memguard.errors import ConfigError, SystemInterfaceError
 
@@ -32,7 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pid", nargs="?", metavar="PID", help="the process to guard, with all that it starts")
     parser.add_argument("--name", metavar="WORD", help="instead: your newest process with WORD in its command line")
     parser.add_argument("--record", metavar="FILE", help="write what happened to FILE (JSON, memguard.run/1)")
-    parser.add_argument("-q", "--quiet", action="store_true", help="one line at most from memguard")
+    parser.add_argument(
+        "-q",
+        "--quiet",
+        action="store_true",
+        help="nothing from memguard about a good end, one line where it had to act",
+    )
     add_guard_arguments(parser, leave_out=_NOT_HERE)
 
 
@@ -49,9 +55,11 @@ def main(arguments: argparse.Namespace) -> int:
     if record_path:
         check_writable(record_path, arguments.record)
     pid = _number(arguments.pid) if arguments.name is None else _find(arguments.name)
+    say = _quiet if arguments.quiet else note
+    check_limit(options.limit, place_of("limit", arguments, settings), None, pid=pid, notify=say)
     from memguard.watch.foreign import run_watch
 
-    record = run_watch(pid, options, _quiet if arguments.quiet else note)
+    record = run_watch(pid, options, say)
     if record_path:
         write_record(record, record_path)
     report(record, quiet=arguments.quiet)

@@ -12,11 +12,12 @@ of all token ids it could hold, a loop that gathers something unknown as one tha
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from memguard.errors import InputError
 from memguard.estimate import plans_pools
+from memguard.estimate.baseline import FALLBACK_ANONYMOUS
 from memguard.estimate.costs import LIBRARIES, Costs
 from memguard.estimate.model import judge
 from memguard.estimate.script_names import uses_of_names
@@ -40,7 +41,7 @@ from memguard.records.script import (
 )
 from memguard.units import MIB
 
-__all__ = ["ScriptPlan", "estimate_script", "heaviest_library", "read_script"]
+__all__ = ["ScriptPlan", "estimate_script", "heaviest_library", "import_memory", "read_script"]
 
 # What a script saves that does not import them: resident, anonymous; a bare Python (CPython 3.11, numpy 2.4, x86-64).
 _WITHOUT = {"tiktoken": (28 * MIB, 22 * MIB), "numpy": (12 * MIB, 6 * MIB)}
@@ -87,6 +88,18 @@ class ScriptPlan:
 def heaviest_library(plan: ScriptPlan) -> str:
     """Of those whose import weighs much, the one that brings the others along; "" for none."""
     return max((name for name in plan.imports if name in LIBRARIES), key=lambda n: LIBRARIES[n].rss, default="")
+
+
+def import_memory(imports: Collection[str]) -> tuple[list[str], int]:
+    """The libraries among `imports` that weigh something, and the anonymous memory of a Python that has them loaded."""
+    heavy = [name for name in LIBRARIES if name in imports]
+    names = [name for name in _WITHOUT if name in imports] + heavy
+    # datasets brings pandas, and that pyarrow; all of them bring numpy.
+    tables = max((LIBRARIES[name].anonymous for name in heavy if name != "torch"), default=0)
+    added = tables + (LIBRARIES["torch"].anonymous if "torch" in heavy else 0)
+    brought = {*names, *(["numpy"] if heavy else [])}
+    saved = sum(anonymous for name, (_, anonymous) in _WITHOUT.items() if name not in brought)
+    return names, FALLBACK_ANONYMOUS + added - saved
 
 
 def read_script(source: str, path: str) -> ScriptPlan:

@@ -19,7 +19,21 @@ VALUES = frozenset(f"--{name}" for name in (*TEXTS, *CHOICES, "record", "python"
 FLAGS = frozenset(("-q", "--quiet", "--no-agent", *(f"--{p}{name}" for name in SWITCHES for p in ("", "no-"))))
 
 # These make options out of names: def main(limit: int) has --limit.
-_BY_NAME = frozenset("fire typer absl tyro jsonargparse simple_parsing pydantic argh plac cyclopts defopt tap".split())
+_BY_NAME = frozenset(
+    (
+        "fire",
+        "typer",
+        "absl",
+        "tyro",
+        "jsonargparse",
+        "simple_parsing",
+        "pydantic",
+        "argh",
+        "plac",
+        "cyclopts",
+        "defopt",
+    )
+)
 _BY_FIELDS = b"HfArgumentParser"  # of transformers
 _MOST_FILES = 40
 _MOST_BYTES = 1 << 20  # of each

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-q",
         "--quiet",
         action="store_true",
-        help="nothing from memguard about a good end, one line where it had to act",
+        help="say nothing of a run that ends by itself",
     )
     add_guard_arguments(parser)
     module = "run a module, as python -m does; what follows is the module's own"

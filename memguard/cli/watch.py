@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-q",
         "--quiet",
         action="store_true",
-        help="nothing from memguard about a good end, one line where it had to act",
+        help="say nothing of a run that ends by itself",
     )
     add_guard_arguments(parser, leave_out=_NOT_HERE)
 

@@ -15,7 +15,6 @@ import ast
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from memguard.errors import InputError
 from memguard.estimate import plans_pools
 from memguard.estimate.baseline import FALLBACK_ANONYMOUS
 from memguard.estimate.costs import LIBRARIES, Costs
@@ -24,6 +23,7 @@ from memguard.estimate.script_names import uses_of_names
 from memguard.estimate.script_pieces import TextShape
 from memguard.estimate.script_plan import name_plan, parameters
 from memguard.estimate.script_price import Pricing, Weighed
+from memguard.estimate.script_source import parse_script, prepared
 from memguard.estimate.script_state import Moment
 from memguard.estimate.script_statements import Reader
 from memguard.estimate.script_values import Portion
@@ -38,6 +38,7 @@ from memguard.records.script import (
     Unrecognised,
     Use,
     Variable,
+    lines_of,
 )
 from memguard.units import MIB
 
@@ -72,6 +73,7 @@ class ScriptPlan:
     encoding: str
     imports: frozenset[str]
     uses: dict[tuple[str, str], tuple[Use, ...]]
+    unfinished: bool = False  # a part of it was not looked at: it takes more steps than a reader has
 
     @property
     def slices(self) -> float | None:
@@ -103,18 +105,13 @@ def import_memory(imports: Collection[str]) -> tuple[list[str], int]:
 
 
 def read_script(source: str, path: str) -> ScriptPlan:
-    """Raises InputError for what is not Python."""
-    try:
-        tree = ast.parse(source, path)
-    except (SyntaxError, ValueError, RecursionError) as error:
-        line = getattr(error, "lineno", None)
-        where = f", line {line}" if line else ""
-        message = getattr(error, "msg", None) or str(error)
-        raise InputError(
-            f"{path}{where}: not Python that this interpreter can read: {message}",
-            "run it once with its own Python to see the error",
-            path=path,
-        ) from None
+    """Raises InputError for what is not Python, or too large for a script."""
+    with prepared():
+        return _read(source, path)
+
+
+def _read(source: str, path: str) -> ScriptPlan:
+    tree = parse_script(source, path)
     reader = Reader(path)
     reader.module(tree)
     state = reader.state
@@ -131,11 +128,12 @@ def read_script(source: str, path: str) -> ScriptPlan:
         encoding=str(state.facts.get("encoding", "gpt2")),
         imports=frozenset(state.facts.get("imports", ())),
         uses=uses_of_names(tree),
+        unfinished=state.cut is not None,
     )
 
 
 def _unrecognised(nodes: Iterable[ast.AST], source: str) -> tuple[Unrecognised, ...]:
-    lines = source.splitlines()
+    lines = lines_of(source)
     found = sorted({getattr(node, "lineno", 1) for node in nodes})
     return tuple(Unrecognised(line, lines[line - 1].strip()) for line in found if line <= len(lines))
 
@@ -157,7 +155,7 @@ def estimate_script(
             peak_line=getattr(top.moment.node, "lineno", None),
             steps=_steps(middle),
             parameters=plan.parameters,
-            verdict=judge(peak, limits),
+            verdict=_verdict(plan, peak, limits),
         ),
         unrecognised=plan.unrecognised,
         inputs=plan.inputs,
@@ -166,6 +164,12 @@ def estimate_script(
         variables=_variables(plan, middle, Pricing(text_of(stats, "expected"), shape, costs)),
         source=plan.source,
     )
+
+
+def _verdict(plan: ScriptPlan, peak: Range, limits: Limits) -> str:
+    """Nobody can say of a script that it fits whose end was not read."""
+    verdict = judge(peak, limits)
+    return "tight" if plan.unfinished and verdict == "fits" else verdict
 
 
 def _baseline(plan: ScriptPlan, costs: Costs) -> int:

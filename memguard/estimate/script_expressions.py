@@ -19,8 +19,9 @@ from memguard.estimate import (
     script_members,
     script_methods,
 )
-from memguard.estimate.script_numbers import arithmetic
-from memguard.estimate.script_state import Frame, State, joined
+from memguard.estimate.script_numbers import arithmetic, literal
+from memguard.estimate.script_source import dotted_name
+from memguard.estimate.script_state import DEEPEST, Frame, State, joined
 from memguard.estimate.script_values import (
     UNKNOWN,
     Class,
@@ -48,6 +49,9 @@ __all__ = ["Evaluator"]
 _QUIET = (ast.Name, ast.Attribute, ast.Constant, ast.BinOp, ast.UnaryOp, ast.Subscript, ast.Load, ast.operator)
 
 
+_LONGEST_TEXT = 4096  # of a constant: a path, a separator, an option
+
+
 class Evaluator:
     def __init__(self, path: str) -> None:
         self.path = path
@@ -71,10 +75,16 @@ class Evaluator:
 
     def evaluate(self, node: ast.expr) -> Any:
         """The value; it stays at hand (alive) until the expression or statement around it is done."""
-        temps = self.state.temps
+        state = self.state
+        state.spend()
+        temps = state.temps
         mark = len(temps)
         handler = getattr(self, f"_{type(node).__name__}", None)
-        value = handler(node) if handler else UNKNOWN
+        state.depth += 1
+        try:
+            value = UNKNOWN if handler is None else handler(node) if state.depth <= DEEPEST else state.unread(node)
+        finally:
+            state.depth -= 1
         del temps[mark:]
         temps.append(value)
         return value
@@ -100,7 +110,7 @@ class Evaluator:
     def _Constant(self, node: ast.Constant) -> Any:  # noqa: N802 (named after the ast class)
         value = node.value
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return Number(float(value))
+            return literal(value)
         return Constant(value)
 
     def _Name(self, node: ast.Name) -> Any:  # noqa: N802
@@ -120,7 +130,8 @@ class Evaluator:
         for part in node.values:
             value = self.evaluate(part.value if isinstance(part, ast.FormattedValue) else part)
             parts.append(str(value.value) if isinstance(value, Constant) else None)
-        return Constant("".join(filter(None, parts))) if None not in parts else Path()
+        known = None not in parts and sum(len(part or "") for part in parts) <= _LONGEST_TEXT
+        return Constant("".join(filter(None, parts))) if known else Path()
 
     def _sequence(self, elements: list[ast.expr], mutable: bool) -> Any:
         items: list[Any] = []
@@ -128,6 +139,7 @@ class Evaluator:
             if isinstance(element, ast.Starred):
                 value = self.evaluate(element.value)
                 if isinstance(value, Sequence):
+                    self.state.spend(len(value.items))
                     items += value.items
                     continue
                 items.append(value)
@@ -163,8 +175,18 @@ class Evaluator:
     # -- operators --------------------------------------------------------------------------------------------
 
     def _BinOp(self, node: ast.BinOp) -> Any:  # noqa: N802
-        left = self.evaluate(node.left)
-        return self.binary(node.op, left, self.evaluate(node.right), node)
+        chain = [node]  # a + b + c + …: from the left, so that a long one is not a deep one
+        while isinstance(left := chain[-1].left, ast.BinOp):
+            chain.append(left)
+        temps = self.state.temps
+        mark = len(temps)
+        value = self.evaluate(left)
+        for link in reversed(chain):
+            self.state.spend()
+            value = self.binary(link.op, value, self.evaluate(link.right), link)
+            del temps[mark:]
+            temps.append(value)
+        return value
 
     def binary(self, op: ast.operator, left: Any, right: Any, node: ast.AST) -> Any:
         if isinstance(left, Number) and isinstance(right, Number):
@@ -176,7 +198,8 @@ class Evaluator:
         if isinstance(op, ast.Div) and isinstance(left, Path):
             return script_calls.joined_path([left, right])
         if isinstance(op, ast.Add) and _is_text(left) and _is_text(right):
-            return Constant(left.value + right.value)
+            longest = len(left.value) + len(right.value) > _LONGEST_TEXT
+            return UNKNOWN if longest else Constant(left.value + right.value)
         if isinstance(op, ast.Add) and (isinstance(left, Path) or isinstance(right, Path)):
             path = left if isinstance(left, Path) else right
             return Path(argument=False, many=path.many)
@@ -245,10 +268,13 @@ class Evaluator:
 
     def class_attribute(self, owner: Instance, cls: Class, name: str, node: ast.AST) -> Any:
         todo: list[Any] = [cls]
+        seen: set[int] = set()
         while todo:
             found = todo.pop(0)
-            if not isinstance(found, Class):
+            if not isinstance(found, Class) or id(found) in seen:
                 continue
+            self.state.spend()
+            seen.add(id(found))
             if name in found.scope:
                 value = found.scope[name]
                 if not isinstance(value, Function):
@@ -258,7 +284,7 @@ class Evaluator:
         return Method(owner, name)
 
     def _bound(self, owner: Instance, function: Function, node: ast.AST) -> Any:
-        decorators = [ast.unparse(d) for d in getattr(function.node, "decorator_list", [])]
+        decorators = [dotted_name(d) for d in getattr(function.node, "decorator_list", [])]
         if "staticmethod" in decorators:
             return function
         bound = Function(function.node, function.scopes, owner)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from memguard.estimate.script_values import (
+    MOST_TIMES,
     Bound,
     Constant,
     Data,
@@ -31,7 +32,12 @@ from memguard.estimate.script_values import (
     measure,
 )
 
-__all__ = ["Extra", "Frame", "LoopInfo", "Moment", "State", "children"]
+__all__ = ["DEEPEST", "BudgetSpent", "Extra", "Frame", "LoopInfo", "Moment", "State", "children"]
+
+# Steps that the reader takes at most: expressions and statements looked at, values alive at a moment, names copied for
+# a branch. The scripts of tests/programs take 100 to 600; all of these take half a second (CPython 3.11).
+_STEPS = 250_000
+DEEPEST = 200  # expressions, statements and calls inside one another
 
 # What a bound counts, per kind of Data, where the script compares len(x) with it.
 _ELEMENTS = {"text": "chars", "strings": "pieces", "lists": "pieces", "arrays": "pieces"}
@@ -57,6 +63,10 @@ class Moment:
     alive: tuple[Held, ...]
     extra: tuple[Extra, ...] = ()
     workers: float = 0.0  # processes of a pool that run meanwhile
+
+
+class BudgetSpent(Exception):
+    """The reader has taken all the steps that it has."""
 
 
 @dataclass(slots=True)
@@ -96,7 +106,40 @@ class State:
     calls: list[tuple[int, int]] = field(default_factory=list)  # positions of the calls being followed
     workers: float = 0.0
     copies: float = 1.0
+    generators: dict[ast.AST, bool] = field(default_factory=dict)  # functions: whether each of them yields
+    steps: int = 0
+    depth: int = 0  # of the expression or statement at hand
+    statement: ast.AST = field(default_factory=ast.Pass)  # the one at hand
+    cut: Moment | None = None  # where the reading ended before the script did
     _loop_count: int = 0
+    _held: dict[tuple[int, str], Held] = field(default_factory=dict)  # the last one of each, to be shared
+    _alive: tuple[Held, ...] = ()  # at the last moment
+
+    # -- the budget -------------------------------------------------------------------------------------------
+
+    def spend(self, steps: int = 1) -> None:
+        """Raises BudgetSpent once there are no steps left; `cut` is then what was alive, and all that may come yet."""
+        self.steps += steps
+        if self.steps <= _STEPS:
+            return
+        if self.cut is None:
+            self.steps, limit = -_STEPS, self.steps  # room for this last look
+            everything = (
+                Extra("what the unread lines may gather", "lists", Portion()),
+                Extra("a text that they may hold", "text", Portion()),
+            )
+            self.cut = Moment(self.statement, "unread", "", self.alive(), everything, self.workers)
+            self.steps = limit
+        raise BudgetSpent
+
+    def unread(self, node: ast.AST) -> Data:
+        """`node` lies too deep to be looked at: as if it gave all the token ids there are, and something kept them."""
+        self.not_understood(node)
+        result = self.make("opaque", node, Portion())
+        result.birth = ()
+        self.frames[0].env[f"line {getattr(node, 'lineno', 0)}"] = result
+        self.note(node, "unknown")
+        return result
 
     # -- making and growing Data ------------------------------------------------------------------------------
 
@@ -134,7 +177,8 @@ class State:
             if loop in cut or info.driven:
                 continue
             if info.count is not None:
-                result = Portion(result.source, result.low, result.high, result.cuts, result.times * info.count)
+                times = min(MOST_TIMES, result.times * info.count)
+                result = Portion(result.source, result.low, result.high, result.cuts, times)
             elif cut & set(loops) == set():
                 # It goes round an unknown number of times: as if it gathered all of the input.
                 self.not_understood(node)
@@ -194,6 +238,8 @@ class State:
             self.conditions.pop()
 
     def save(self) -> tuple[list[dict[str, Any]], list[tuple[Data, Any]]]:
+        # In steps of an expression's price: a name copied takes a hundredth of that, a list's state a quarter.
+        self.spend((sum(map(len, self.spaces)) + 8 * len(self.spaces)) // 50 + len(self.growing) // 4)
         datas = [(d, (d.kind, dict(d.parts), list(d.refs), d.birth)) for d in self.growing]
         return [dict(space) for space in self.spaces], datas
 
@@ -219,6 +265,7 @@ class State:
         self.moments.append(Moment(node, kind, variable, self.alive(), tuple(extra), self.workers))
 
     def alive(self) -> tuple[Held, ...]:
+        """The same tuple as at the last moment where nothing has changed since."""
         held: list[Held] = []
         seen: set[int] = set()
         for frame in self.frames:
@@ -226,7 +273,11 @@ class State:
                 self._visit(value, name, held, seen)
         for value in self.temps:
             self._visit(value, "", held, seen)
-        return tuple(held)
+        self.spend((len(seen) + len(self.temps) + sum(len(frame.env) for frame in self.frames) // 8) // 4)
+        found = tuple(held)
+        if found != self._alive:
+            self._alive = found
+        return self._alive
 
     def _visit(self, value: Any, label: str, held: list[Held], seen: set[int]) -> None:
         todo = [(value, label)]
@@ -237,13 +288,24 @@ class State:
             if isinstance(value, Data):
                 seen.add(id(value))
                 missing = self._missing(value) if value.grown and self.loops else ()
-                held.append(Held(label, value, tuple(value.parts.values()), value.kind, value.encoded, missing))
+                held.append(self._shared(label, value, missing))
                 todo += [(child, label) for child in value.refs]
             else:
                 below = children(value, label)
                 if below:
                     seen.add(id(value))
                     todo += below
+
+    def _shared(self, label: str, data: Data, missing: tuple[Portion, ...]) -> Held:
+        """`data` as it is now; the same object as before where it is as before."""
+        if len(data.parts) > 16:
+            self.spend(len(data.parts) // 16)
+        held = Held(label, data, tuple(data.parts.values()), data.kind, data.encoded, missing)
+        before = self._held.get((id(data), label))
+        if before is not None and before == held:
+            return before
+        self._held[id(data), label] = held
+        return held
 
     def _missing(self, data: Data) -> tuple[Portion, ...]:
         """In the last iteration a list holds all but what that iteration is about to add."""

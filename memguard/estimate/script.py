@@ -23,7 +23,7 @@ from memguard.estimate.script_names import uses_of_names
 from memguard.estimate.script_pieces import TextShape
 from memguard.estimate.script_plan import name_plan, parameters
 from memguard.estimate.script_price import Pricing, Weighed
-from memguard.estimate.script_source import parse_script, prepared
+from memguard.estimate.script_source import deep_recursion, parse_script, quiet_collector
 from memguard.estimate.script_state import Moment
 from memguard.estimate.script_statements import Reader
 from memguard.estimate.script_values import Portion
@@ -106,12 +106,13 @@ def import_memory(imports: Collection[str]) -> tuple[list[str], int]:
 
 def read_script(source: str, path: str) -> ScriptPlan:
     """Raises InputError for what is not Python, or too large for a script."""
-    with prepared():
-        return _read(source, path)
+    with quiet_collector():
+        tree = parse_script(source, path)
+        with deep_recursion():
+            return _read(tree, source, path)
 
 
-def _read(source: str, path: str) -> ScriptPlan:
-    tree = parse_script(source, path)
+def _read(tree: ast.Module, source: str, path: str) -> ScriptPlan:
     reader = Reader(path)
     reader.module(tree)
     state = reader.state

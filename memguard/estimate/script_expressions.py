@@ -76,7 +76,7 @@ class Evaluator:
     def evaluate(self, node: ast.expr) -> Any:
         """The value; it stays at hand (alive) until the expression or statement around it is done."""
         state = self.state
-        state.spend()
+        state.spend(2)
         temps = state.temps
         mark = len(temps)
         handler = getattr(self, f"_{type(node).__name__}", None)
@@ -182,7 +182,7 @@ class Evaluator:
         mark = len(temps)
         value = self.evaluate(left)
         for link in reversed(chain):
-            self.state.spend()
+            self.state.spend(2)
             value = self.binary(link.op, value, self.evaluate(link.right), link)
             del temps[mark:]
             temps.append(value)

@@ -124,7 +124,7 @@ def _grow(reader: Evaluator, data: Data, value: Data, node: ast.AST) -> None:
     state = reader.state
     site, piece = state.site(node), value.portion
     if len(value.parts) > 1 and value.weight > 0:  # of several inputs, or a list put together before
-        for index, part in enumerate(value.parts.values()):
+        for index, part in enumerate(list(value.parts.values())):  # data.extend(data)
             state.grow(data, (*site, index), part, node)
     else:
         state.grow(data, site, piece, node)

@@ -16,15 +16,22 @@ from typing import Any
 from memguard.estimate.script_values import (
     MOST_TIMES,
     Bound,
+    Class,
     Constant,
     Data,
+    Encoder,
+    File,
     Function,
     Generator,
     Held,
     Instance,
     Method,
+    Module,
     Number,
+    Path,
+    Pool,
     Portion,
+    Range,
     Record,
     Sequence,
     Threshold,
@@ -34,9 +41,11 @@ from memguard.estimate.script_values import (
 
 __all__ = ["DEEPEST", "BudgetSpent", "Extra", "Frame", "LoopInfo", "Moment", "State", "children"]
 
-# Steps that the reader takes at most: expressions and statements looked at, values alive at a moment, names copied for
-# a branch. The scripts of tests/programs take 100 to 600; all of these take half a second (CPython 3.11).
-_STEPS = 250_000
+# Steps of some 4 µs (CPython 3.11) that the reader takes at most: for expressions and statements looked at, values
+# alive at a moment, names copied for a branch, and for what each moment takes to be weighed later. The scripts of
+# tests/programs take 400 to 6,000.
+_STEPS = 300_000
+_MOMENT = 40  # steps for one that differs from the last one
 DEEPEST = 200  # expressions, statements and calls inside one another
 
 # What a bound counts, per kind of Data, where the script compares len(x) with it.
@@ -164,6 +173,7 @@ class State:
 
     def new_loops(self, birth: Iterable[tuple[int, int]]) -> list[int]:
         """The loops, outermost first, that have gone round since `birth`."""
+        self.spend(len(self.loops) // 4)
         known = set(birth)
         return [loop for loop, number in self.loops if (loop, number) not in known]
 
@@ -213,6 +223,7 @@ class State:
     # -- loops and branches -----------------------------------------------------------------------------------
 
     def new_loop(self, node: ast.AST, count: float | None = None, driven: bool = False) -> int:
+        self.spend(10)
         self._loop_count += 1
         self.loop_info[self._loop_count] = LoopInfo(node, count, driven)
         return self._loop_count
@@ -273,9 +284,10 @@ class State:
                 self._visit(value, name, held, seen)
         for value in self.temps:
             self._visit(value, "", held, seen)
-        self.spend((len(seen) + len(self.temps) + sum(len(frame.env) for frame in self.frames) // 8) // 4)
+        self.spend(2 + len(seen) // 2 + (len(self.temps) + sum(len(frame.env) for frame in self.frames)) // 4)
         found = tuple(held)
         if found != self._alive:
+            self.spend(_MOMENT + len(found) * 2)
             self._alive = found
         return self._alive
 
@@ -283,7 +295,7 @@ class State:
         todo = [(value, label)]
         while todo:
             value, label = todo.pop()
-            if id(value) in seen:
+            if type(value) in _LEAVES or id(value) in seen:
                 continue
             if isinstance(value, Data):
                 seen.add(id(value))
@@ -298,12 +310,11 @@ class State:
 
     def _shared(self, label: str, data: Data, missing: tuple[Portion, ...]) -> Held:
         """`data` as it is now; the same object as before where it is as before."""
-        if len(data.parts) > 16:
-            self.spend(len(data.parts) // 16)
         held = Held(label, data, tuple(data.parts.values()), data.kind, data.encoded, missing)
         before = self._held.get((id(data), label))
         if before is not None and before == held:
             return before
+        self.spend(3 * len(data.parts))
         self._held[id(data), label] = held
         return held
 
@@ -324,6 +335,10 @@ class State:
     def label_of(self, data: Data) -> str:
         """The name under which the script knows `data` now; "" for a value without one."""
         return next((held.label for held in self.alive() if held.data is data), "")
+
+
+# What keeps nothing of the input's size alive.
+_LEAVES = frozenset((Class, Constant, Encoder, File, Module, Number, Path, Pool, Range, Unknown))
 
 
 def _reset(data: Data, kind: str, parts: dict[Any, Portion], refs: list[Any], birth: Any) -> None:

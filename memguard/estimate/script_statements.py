@@ -82,7 +82,7 @@ class Reader(Evaluator):
             state.statement = statement
             if len(state.frames) == 1 and state.depth == 1:
                 self._reached = statement
-            state.spend()
+            state.spend(2)
             handler = getattr(self, f"_{type(statement).__name__}", None)
             mark = len(state.temps)
             if isinstance(statement, _BLOCKS):  # its line is where it begins

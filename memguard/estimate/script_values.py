@@ -45,7 +45,7 @@ __all__ = [
 
 # Loops inside loops of a known length: more than this is too much on any machine.
 MOST_TIMES = 1e30
-_LONGEST_DESCENT = 1000  # values made from one another
+_LONGEST_DESCENT = 100  # values made from one another
 
 # The input that sizes are compared on while the script is read, before any file is known: 1 GB of English.
 _REFERENCE = {"chars": 1e9, "bytes": 1e9, "lines": 1e7, "files": 10.0, "tokens": 2.5e8, "pieces": 1e4, "columns": 2.0}

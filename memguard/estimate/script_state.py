@@ -154,7 +154,8 @@ class State:
 
     def site(self, node: ast.AST) -> Any:
         """Tells the places of the script apart, each call of a function on its own."""
-        return (*self.calls, (getattr(node, "lineno", 0), getattr(node, "col_offset", 0)))
+        place = (getattr(node, name, 0) for name in ("lineno", "col_offset", "end_lineno", "end_col_offset"))
+        return (*self.calls, tuple(place))  # a + b and a + b + c begin at the same place
 
     def make(self, kind: str, node: ast.AST, portion: Portion | None = None, **fields: Any) -> Data:
         parts = {} if portion is None else {self.site(node): portion}

@@ -22,8 +22,9 @@ from memguard.estimate.model import judge
 from memguard.estimate.script_names import uses_of_names
 from memguard.estimate.script_pieces import TextShape
 from memguard.estimate.script_plan import name_plan, parameters
+from memguard.estimate.script_pressure import pressure_notes
 from memguard.estimate.script_price import Pricing, Weighed
-from memguard.estimate.script_source import deep_recursion, parse_script, quiet_collector
+from memguard.estimate.script_source import deep_recursion, parse_script, quiet_collector, too_deep
 from memguard.estimate.script_state import Moment
 from memguard.estimate.script_statements import Reader
 from memguard.estimate.script_values import Portion
@@ -73,6 +74,7 @@ class ScriptPlan:
     encoding: str
     imports: frozenset[str]
     uses: dict[tuple[str, str], tuple[Use, ...]]
+    notes: tuple[str, ...] = ()  # what its author should know, beside its memory
     unfinished: bool = False  # a part of it was not looked at: it takes more steps than a reader has
 
     @property
@@ -109,7 +111,10 @@ def read_script(source: str, path: str) -> ScriptPlan:
     with quiet_collector():
         tree = parse_script(source, path)
         with deep_recursion():
-            return _read(tree, source, path)
+            try:
+                return _read(tree, source, path)
+            except RecursionError:
+                raise too_deep(path) from None
 
 
 def _read(tree: ast.Module, source: str, path: str) -> ScriptPlan:
@@ -130,6 +135,7 @@ def _read(tree: ast.Module, source: str, path: str) -> ScriptPlan:
         imports=frozenset(state.facts.get("imports", ())),
         uses=uses_of_names(tree),
         unfinished=state.cut is not None,
+        notes=pressure_notes(tree) if "on_pressure" in source else (),
     )
 
 
@@ -164,6 +170,7 @@ def estimate_script(
         lines=_lines(middle),
         variables=_variables(plan, middle, Pricing(text_of(stats, "expected"), shape, costs)),
         source=plan.source,
+        notes=plan.notes,
     )
 
 

@@ -306,6 +306,8 @@ FUNCTIONS: dict[str, Callable[[Evaluator, Args, Kwargs, ast.AST], Any]] = {
     "collections.deque": _list,
     "collections.defaultdict": _defaultdict,
     "threading.Thread": _thread,
+    "memguard.checkpoints": _first,
+    "memguard.pressure.checkpoints": _first,
     "tqdm.tqdm": _first,
     "tqdm.trange": _range,
     "tqdm.auto.tqdm": _first,

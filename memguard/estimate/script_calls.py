@@ -105,6 +105,11 @@ _HARMLESS_BUILTINS = frozenset(_HARMLESS_BUILTINS_WORDS.split())
 
 _LONGEST_PATH = 4096  # PATH_MAX of linux/limits.h
 
+# memguard's own names, and what is had from them: memguard.ShardWriter.write.
+_GUARDED = tuple(
+    f"memguard.{name}" for name in ("checkpoint", "guard", "headroom", "limited", "on_pressure", "ShardWriter")
+)
+
 # Methods of unknown objects that sound like keeping what they get.
 _GATHERING = ("append", "appendleft", "extend", "put", "push")
 # Those that give an object whose methods are as harmless.
@@ -123,12 +128,22 @@ def call(reader: Evaluator, name: str, args: Args, kwargs: Kwargs, node: ast.AST
         return _stdin(reader, name, args, kwargs, node)
     if name.startswith(("os.path.", "posixpath.")):
         return _os_path(name.rpartition(".")[2], args)
+    if name.startswith(_GUARDED):
+        return _of_memguard(reader, name, args)
     for prefix, family in script_libraries.FAMILIES:
         if name.startswith(prefix):
             return family(reader, name, args, kwargs, node)
     if name.startswith(_HARMLESS):
         return Module("sys.object") if name.startswith(_OBJECTS) else UNKNOWN
     return unknown(reader, args, kwargs, node)
+
+
+def _of_memguard(reader: Evaluator, name: str, args: Args) -> Any:
+    """A checkpoint costs nothing, nor does what registers or guards; a ShardWriter keeps what it gets on the disk."""
+    for value in args:
+        if isinstance(value, Generator):
+            value.run(lambda element: None)
+    return args[0] if name == "memguard.on_pressure" and args else Module(name)
 
 
 def unknown(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:

@@ -18,6 +18,7 @@ from memguard.estimate import (
     script_loops,
     script_members,
     script_methods,
+    script_operators,
 )
 from memguard.estimate.script_numbers import arithmetic, literal
 from memguard.estimate.script_source import dotted_name
@@ -47,9 +48,6 @@ __all__ = ["Evaluator"]
 
 # Expressions that `peek` may look at: they change nothing.
 _QUIET = (ast.Name, ast.Attribute, ast.Constant, ast.BinOp, ast.UnaryOp, ast.Subscript, ast.Load, ast.operator)
-
-
-_LONGEST_TEXT = 4096  # of a constant: a path, a separator, an option
 
 
 class Evaluator:
@@ -130,7 +128,7 @@ class Evaluator:
         for part in node.values:
             value = self.evaluate(part.value if isinstance(part, ast.FormattedValue) else part)
             parts.append(str(value.value) if isinstance(value, Constant) else None)
-        known = None not in parts and sum(len(part or "") for part in parts) <= _LONGEST_TEXT
+        known = None not in parts and sum(len(part or "") for part in parts) <= script_operators.LONGEST_TEXT
         return Constant("".join(filter(None, parts))) if known else Path()
 
     def _sequence(self, elements: list[ast.expr], mutable: bool) -> Any:
@@ -154,7 +152,9 @@ class Evaluator:
 
     def _List(self, node: ast.List) -> Any:  # noqa: N802
         found = self._sequence(node.elts, mutable=True)
-        if all(isinstance(item, (Number, Unknown, Constant)) and not _is_text(item) for item in found.items):
+        if all(
+            isinstance(item, (Number, Unknown, Constant)) and not script_operators.is_text(item) for item in found.items
+        ):
             return self.state.make("list", node)
         return found
 
@@ -175,35 +175,10 @@ class Evaluator:
     # -- operators --------------------------------------------------------------------------------------------
 
     def _BinOp(self, node: ast.BinOp) -> Any:  # noqa: N802
-        chain = [node]  # a + b + c + …: from the left, so that a long one is not a deep one
-        while isinstance(left := chain[-1].left, ast.BinOp):
-            chain.append(left)
-        temps = self.state.temps
-        mark = len(temps)
-        value = self.evaluate(left)
-        for link in reversed(chain):
-            self.state.spend(2)
-            value = self.binary(link.op, value, self.evaluate(link.right), link)
-            del temps[mark:]
-            temps.append(value)
-        return value
+        return script_operators.chain(self, node)
 
     def binary(self, op: ast.operator, left: Any, right: Any, node: ast.AST) -> Any:
-        if isinstance(left, Number) and isinstance(right, Number):
-            return arithmetic(op, left, right) or UNKNOWN
-        if isinstance(op, ast.Add) and (isinstance(left, Data) or isinstance(right, Data)):
-            return script_lists.sum_of(self, left, right, node)
-        if isinstance(op, ast.Mult) and isinstance(left, (Data, Sequence)) and isinstance(right, Number):
-            return script_lists.repeated(self, left, right, node)
-        if isinstance(op, ast.Div) and isinstance(left, Path):
-            return script_calls.joined_path([left, right])
-        if isinstance(op, ast.Add) and _is_text(left) and _is_text(right):
-            longest = len(left.value) + len(right.value) > _LONGEST_TEXT
-            return UNKNOWN if longest else Constant(left.value + right.value)
-        if isinstance(op, ast.Add) and (isinstance(left, Path) or isinstance(right, Path)):
-            path = left if isinstance(left, Path) else right
-            return Path(argument=False, many=path.many)
-        return UNKNOWN
+        return script_operators.binary(self, op, left, right, node)
 
     def _UnaryOp(self, node: ast.UnaryOp) -> Any:  # noqa: N802
         value = self.evaluate(node.operand)
@@ -418,7 +393,3 @@ class Evaluator:
             if isinstance(method, Function):
                 return script_functions.call_function(self, method, args, kwargs, node)
         return script_calls.unknown(self, args, kwargs, node)
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, Constant) and isinstance(value.value, str)

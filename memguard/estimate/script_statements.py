@@ -274,15 +274,12 @@ class Reader(Evaluator):
             self.state.join(after)
             return flow if flow == other or other == "raise" else other
         if other in _ENDS:
-            self._adopt(after)
+            self.state.restore(after)
         elif flow not in _ENDS:
             self.state.join(after)
         elif flow in ("continue", "return"):
             self.ended_early.add(node)
         return ""
-
-    def _adopt(self, after: Any) -> None:
-        self.state.restore(after)
 
     def _Match(self, node: ast.Match) -> str:  # noqa: N802
         self.evaluate(node.subject)

@@ -95,6 +95,7 @@ class ScriptReport:
     lines: tuple[LineMemory, ...]
     variables: tuple[Variable, ...]
     source: str
+    notes: tuple[str, ...] = ()  # a callback that never runs
 
 
 @dataclass(frozen=True)

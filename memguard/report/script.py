@@ -45,6 +45,8 @@ def render(report: ScriptReport, *, limit: int | None = None, width: int = 100, 
     if step is not None and step.line is not None:
         parts += ["", f"Alive at line {step.line}: {step.formula}"]
     parts += _unread(report, width)
+    for note in report.notes:
+        parts += ["", f"note: {note.translate(_VISIBLE)}"]
     return to_text(*parts, width=width, color=color)
 
 

@@ -4,7 +4,7 @@
   memguard run -m datatrove.run --help     a module, as `python -m` would start it
   memguard run -- bash job.sh              any other program
 
-Options of memguard come before the script; everything after it is the script's own.
+Options of memguard come before the script; everything after it is the script's own. A good end is one line on stderr.
 Its output, its exit code and its signals are passed through; 75 means that the guard ended it.
 """
 

@@ -31,7 +31,7 @@ _INPUTS_KEPT = 20
 
 class Notes:
     def __init__(self, journal: Journal, sampler: Sampler, clock: Callable[[], float]) -> None:
-        self.fullest: Constraint | None = None
+        self.fullest: Constraint | None = None  # the one that was, or would be, met first
         self._inputs = InputFiles(journal.directory.path)
         self._journal, self._sampler, self._now = journal, sampler, clock
         self._cpu_before = _cpu_seconds()
@@ -41,8 +41,8 @@ class Notes:
 
     def sample(self, sample: Sample) -> None:
         """Rarely more than a few comparisons, and only while something grows."""
-        binding = sample.binding
-        if binding is not None and (self.fullest is None or binding.fraction > self.fullest.fraction):
+        binding = sample.tightest
+        if binding is not None and (self.fullest is None or binding.headroom < self.fullest.headroom):
             before, self.fullest = self.fullest, binding
             if before is None or (before.name, before.source) != (binding.name, binding.source):
                 self._journal.write("limit", sample.time, set=self.limit())

@@ -228,7 +228,7 @@ def test_a_watcher_that_fails_leaves_the_job_running(
             assert watcher.stderr is not None
             said = watcher.stderr.read()
     assert (process.returncode, out) == (0, "done\n")
-    assert words in said and "without a guard" in said and "Traceback" not in said and len(said.splitlines()) == 1
+    assert words in said and "without a guard" in said and "Traceback" not in said and len(said.splitlines()) == 2
 
 
 def test_how_a_name_is_understood_stands_in_the_help(environment: dict[str, str]) -> None:

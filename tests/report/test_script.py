@@ -113,7 +113,7 @@ def test_many_lines_that_were_not_read_are_no_flood() -> None:
 
 def test_what_a_terminal_would_obey_is_only_shown() -> None:
     text = render(report("x = 1 # \x1b]0;title\x07 \f \x9b31m\n" + SOURCE, (Unrecognised(1, "x \x1b[31m"),)))
-    assert not {"\x1b", "\x07", "\f", "\x9b"} & set(text) and "␛]0;title␇" in text
+    assert not {"\x1b", "\x07", "\f", "\x9b"} & set(text) and "^[]0;title^G" in text
 
 
 def test_colour_only_when_asked() -> None:

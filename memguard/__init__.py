@@ -19,10 +19,12 @@ if TYPE_CHECKING:
         ShardError,
         SystemInterfaceError,
     )
+    from memguard.pressure import checkpoint, checkpoints
     from memguard.pressure import register as on_pressure
     from memguard.tokens.job import tokenize
     from memguard.tokens.library import ShardWriter, iter_token_blocks
-    from memguard.watch.guard import guard, headroom, limited
+    from memguard.watch.guard import guard, headroom
+    from memguard.watch.limited import limited
 
 __version__ = "0.1.0"
 
@@ -37,6 +39,8 @@ __all__ = [
     "ShardWriter",
     "SystemInterfaceError",
     "__version__",
+    "checkpoint",
+    "checkpoints",
     "guard",
     "headroom",
     "iter_token_blocks",
@@ -47,11 +51,13 @@ __all__ = [
 
 _PLACES = {  # module and name there; the errors need no entry
     "ShardWriter": ("tokens.library", "ShardWriter"),
+    "checkpoint": ("pressure.safepoint", "checkpoint"),
+    "checkpoints": ("pressure.safepoint", "checkpoints"),
     "guard": ("watch.guard", "guard"),
     "headroom": ("watch.guard", "headroom"),
     "iter_token_blocks": ("tokens.library", "iter_token_blocks"),
-    "limited": ("watch.guard", "limited"),
-    "on_pressure": ("pressure", "register"),
+    "limited": ("watch.limited", "limited"),
+    "on_pressure": ("pressure.registry", "register"),
     "tokenize": ("tokens.job", "tokenize"),
 }
 
@@ -61,7 +67,9 @@ def __getattr__(name: str) -> Any:
         import importlib
 
         module, attribute = _PLACES[name]
-        return getattr(importlib.import_module(f"memguard.{module}"), attribute)
+        found = getattr(importlib.import_module(f"memguard.{module}"), attribute)
+        globals()[name] = found  # the next look is a module's variable: memguard.checkpoint() stands in hot loops
+        return found
     if name in __all__:
         from memguard import errors
 

@@ -129,6 +129,12 @@ def listen(path):
     return run
 
 
+def outermost():
+    # type: () -> str | None
+    """The directory of the outermost guard's run: its page has the flag that a checkpoint looks at."""
+    return _runs[0].path if _runs else None
+
+
 def leave(run):
     # type: (Run) -> None
     """Listens no longer to `run`; what SIGURG meant before the first listen() it means again after the last leave()."""
@@ -181,6 +187,15 @@ def _obey_all(frame, nested):
             for ask in new:
                 error = asks.obey(ask, run, frame) or error
     return error
+
+
+def trim():
+    # type: () -> None
+    """Gives back to the kernel what was freed. For memguard.pressure, after the script's callbacks."""
+    try:
+        load("_memguard_asks").trim()
+    except Exception:
+        pass
 
 
 def load(name, file=""):

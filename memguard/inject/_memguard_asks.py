@@ -10,6 +10,7 @@
 | salvage    | writes the largest list of token ids into the directory `salvage` (_memguard_salvage) | salvaged |
 | raise      | raises MemoryLimitExceeded (a MemoryError) in the script                              | raised   |
 | raise-hard | the same as a BaseException, for a script that swallows every Exception               | raised   |
+| interrupt  | ends a flush callback that waits for ever, where it runs in the main thread           | interrupted |
 
 Each answer is one line of the run's events.jsonl: {"event": …, "pid", "seq", "seconds", …}. What could not be done is
 answered, too: {"event": …, "errors": ["salvage: OSError: …"], "pid", …} and nothing else in it.
@@ -120,6 +121,8 @@ def obey(ask, run, frame):
         try:
             if word in ("raise", "raise-hard"):
                 error, answer = _error(ask, word)
+            elif word == "interrupt":
+                error, answer = _interrupt()
             else:
                 answer = work[word](ask, deadline, frame)
         except Exception as problem:
@@ -169,7 +172,7 @@ def _reclaim(ask, deadline, frame):
     before = _resident()
     collected = gc.collect()
     _release_arrow()
-    _trim()
+    trim()
     _keep_reserve()
     after = _resident()
     freed = None if before is None or after is None else before - after
@@ -186,7 +189,7 @@ def _release_arrow():
         pass
 
 
-def _trim():
+def trim():
     # type: () -> None
     """glibc keeps up to some 30 MB of what was freed; other C libraries have no malloc_trim."""
     try:
@@ -209,7 +212,7 @@ def _flush(ask, deadline, frame):
     pressure.set_headroom(ask.get("headroom"))
     pressed = pressure.press(within=max(0.0, deadline - time.perf_counter()))
     if pressed.called:
-        _trim()
+        trim()
     _keep_reserve()
     after = _resident()
     return {
@@ -243,6 +246,14 @@ def _salvage(ask, deadline, frame):
     finally:
         _keep_reserve()
     return dict(found, event="salvaged")
+
+
+def _interrupt():
+    # type: () -> tuple[BaseException | None, dict[str, Any]]
+    """A flush callback in the main thread waits for what never comes: it ends with an error, and the script goes on."""
+    pressure = sys.modules.get("memguard.pressure.answer")  # type: Any
+    error = pressure.interrupt() if pressure is not None else None  # type: BaseException | None
+    return error, {"event": "interrupted", "done": error is not None}
 
 
 def _error(ask, word):

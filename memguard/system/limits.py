@@ -21,7 +21,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 
-from memguard.records.limits import Constraint, Limits
+from memguard.records.limits import Constraint, Limits, kernel_margin
 from memguard.system.cgroup import (
     Charges,
     cgroup_version,
@@ -39,14 +39,6 @@ from memguard.units import GIB, MIB
 __all__ = ["LimitsReader", "default_reserve", "describe", "kernel_margin", "read_limits", "slurm_limit"]
 
 _LIMIT_FILE = {1: "memory.limit_in_bytes", 2: "memory.max"}
-
-
-def kernel_margin(limit: int) -> int:
-    """Bytes to keep free below a limit that the kernel enforces: max(64 MiB, 10 %).
-
-    Enough, as measured, for a watcher that polls every 2–100 ms to be first against writers of 10 GB/s.
-    """
-    return max(64 * MIB, limit // 10)
 
 
 def default_reserve(total: int) -> int:

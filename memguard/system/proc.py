@@ -30,6 +30,7 @@ __all__ = [
     "read_cmdline",
     "read_meminfo",
     "read_process",
+    "read_progress",
     "read_rollup",
     "read_stat",
     "read_statm",
@@ -262,6 +263,18 @@ def read_stat(pid: int | str, proc: str = "/proc") -> Stat | None:
 def read_process(pid: int | str, proc: str = "/proc") -> Process | None:
     stat = read_stat(pid, proc)
     return None if stat is None else stat.process
+
+
+def read_progress(pid: int, thread: int | None = None, proc: str = "/proc") -> int:
+    """Nanoseconds that one thread, or all of the process together, have spent on a processor so far: a figure that does
+    not change while they wait (schedstat, Documentation/scheduler/sched-stats.rst). 0 where it cannot be read.
+    """
+    try:
+        threads = os.listdir(f"{proc}/{pid}/task") if thread is None else [str(thread)]
+    except OSError:
+        return 0
+    files = (read_bytes(f"{proc}/{pid}/task/{name}/schedstat") for name in threads)
+    return sum(int(data.split()[0]) for data in files if data)
 
 
 def read_statm(pid: int | str, proc: str = "/proc") -> Statm | None:

@@ -277,7 +277,8 @@ class _Job:
         sizes = Sizes(budget.block, budget.longest_piece, self.division.prefix)
         blocks = read_blocks(self.sources, options.reading, self.division, self.vocabulary.family, sizes, self.after)
         pool, check = Pool(task, engine, budget, own), None
-        with contextlib.closing(blocks), pool, pressure.registered(pool.shrink):
+        buffer = pressure.Buffer("memguard.tokenize")
+        with contextlib.closing(blocks), contextlib.closing(buffer), pool:
             first = next(blocks, None)
             if first is None:  # an earlier run had read everything, and was killed before it could say so
                 return
@@ -286,6 +287,8 @@ class _Job:
             for found in pool.map(itertools.chain((first,), blocks)):
                 if check is not None and check.done():
                     check = check.result()
+                if buffer.asked():
+                    buffer.answer(pool.shrink)
                 yield found
             if check is not None:
                 check.result()

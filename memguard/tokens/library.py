@@ -10,12 +10,14 @@ for ids in memguard.iter_token_blocks(["train.txt"]):
 
 from __future__ import annotations
 
+import _thread
+import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from memguard import __version__, pressure
-from memguard.errors import ConfigError
+from memguard.errors import ConfigError, ShardError
 from memguard.records.codec import to_dict
 from memguard.records.manifest import EncodingInfo, Manifest
 from memguard.tokens.budget import DEFAULT_MEMORY
@@ -42,7 +44,8 @@ class ShardWriter:
 
     Nothing stands under its final name before the `with` block ends; if it ends with an exception, nothing is left.
     `splits` are the names that `write` may be given; a directory that holds other files is refused, as by `memguard
-    tokenize`. Not for several threads at once.
+    tokenize`. `write` is a checkpoint for its own buffer: under a guard that is short of memory it writes it out. Not
+    for several threads at once: a call inside another one, by a second thread or a callback, raises ShardError.
     """
 
     def __init__(
@@ -86,14 +89,18 @@ class ShardWriter:
         self._waiting: dict[str, list[npt.NDArray[Any]]] = {split: [] for split in splits}
         self._ends: dict[str, list[int]] = {split: [] for split in splits}
         self._sizes = dict.fromkeys(splits, 0)
-        self._asked = False
-        pressure.register(self._shrink)
+        self._buffer = pressure.Buffer("ShardWriter.write")
+        self._inside = _thread.allocate_lock()
         self.manifest: Manifest | None = None  # once it is written
 
     def write(
         self, ids: Sequence[int] | npt.NDArray[np.integer], split: str | None = None, *, end_document: bool = False
     ) -> None:
         """Appends `ids`. Raises ShardError for one outside the vocabulary, ConfigError for an unknown split."""
+        with self._alone("write"):
+            self._append(ids, split, end_document)
+
+    def _append(self, ids: Sequence[int] | npt.NDArray[np.integer], split: str | None, end_document: bool) -> None:
         import numpy as np
 
         split = split or self._default
@@ -107,14 +114,31 @@ class ShardWriter:
         self._sizes[split] += array.size
         if end_document:
             self._ends[split].append(self._sizes[split])
-        if self._sizes[split] >= _BUFFER or self._asked:
-            self.flush()
+        if self._buffer.asked():
+            self._buffer.answer(self._write_out)
+        elif self._sizes[split] >= _BUFFER:
+            self._write_out()
 
     def flush(self) -> None:
         """Everything so far goes into the (temporary) files."""
+        with self._alone("flush"):
+            self._write_out()
+
+    @contextlib.contextmanager
+    def _alone(self, name: str) -> Iterator[None]:
+        if not self._inside.acquire(blocking=False):
+            raise ShardError(
+                f"ShardWriter.{name} was called while another call of the same writer was at work",
+                "use it in one thread, or under a lock of your own; ask for more writers where threads write",
+            )
+        try:
+            yield
+        finally:
+            self._inside.release()
+
+    def _write_out(self) -> None:
         import numpy as np
 
-        self._asked = False
         for split, waiting in self._waiting.items():
             if waiting or self._ends[split]:
                 ids = np.concatenate(waiting) if waiting else np.empty(0, self._dtype)
@@ -145,11 +169,8 @@ class ShardWriter:
             self._desk.clear()
 
     def _end(self) -> None:
-        pressure.unregister(self._shrink)
+        self._buffer.close()
         self._output.stop()
-
-    def _shrink(self) -> None:
-        self._asked = True
 
     def __enter__(self) -> ShardWriter:
         return self

@@ -102,7 +102,11 @@ def main(arguments: list[str]) -> int:
     pipe = _Pipe(0)
     # No fence: a plain MemoryError in somebody's function, for memory that was only reserved, would explain nothing.
     chosen = Options(
-        limit=options.get("limit"), reserve=options.get("reserve"), salvage=options.get("salvage"), fence="off"
+        limit=options.get("limit"),
+        reserve=options.get("reserve"),
+        salvage=options.get("salvage"),
+        outer=options.get("outer"),
+        fence="off",
     )
     watched = _Beside(Foreign(process), chosen, journal, pipe, _note)
     journal.write("start", 0.0, set=_start_fields(process, journal.directory, options))

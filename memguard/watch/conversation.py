@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from memguard.system.proc import Process
 from memguard.watch.actions import ask_for_stack
 from memguard.watch.asks import Answers, ask
+from memguard.watch.flush import FlushRequests
 from memguard.watch.journal import Journal
 
 TYPE_CHECKING = False
@@ -20,15 +21,18 @@ if TYPE_CHECKING:
 __all__ = ["Conversation"]
 
 _ASKED = 8  # processes at most, the largest first: each is a signal, and a handler that runs in it
-_TOLD = frozenset({"reclaimed", "flushed", "salvaged", "raised"})  # what a record keeps of the answers
+_TOLD = frozenset({"reclaimed", "flushed", "salvaged", "raised", "interrupted"})  # what a record keeps of the answers
 _MOST_TOLD = 100
 _REMIND, _FORGET = 0.05, 1e6  # seconds
 
 
 class Conversation:
-    def __init__(self, journal: Journal, clock: Callable[[], float]) -> None:
+    """`outer`: the run directory of an outer guard of the same process."""
+
+    def __init__(self, journal: Journal, clock: Callable[[], float], outer: str | None = None) -> None:
         self.held: dict[int, list[dict[str, Any]]] = {}  # by pid: the containers that its last look found
         self.memory_errors: set[int] = set()  # pids that have ended with a MemoryError
+        self.flush = FlushRequests(journal.directory.path, outer)
         self._journal, self._clock = journal, clock
         self._answers = Answers(journal.directory.events)
         self._heard: set[tuple[int, int, str]] = set()
@@ -70,6 +74,7 @@ class Conversation:
             event, pid, number = answer.get("event"), answer.get("pid"), answer.get("seq")
             if not (isinstance(event, str) and isinstance(pid, int)):
                 continue
+            self.flush.hear(answer, self._clock())
             if isinstance(number, int):
                 self._heard.add((pid, number, event))
                 if event == "reclaimed":  # the last word of every stage's ask

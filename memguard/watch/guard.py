@@ -1,7 +1,7 @@
 """The guard of `memguard run` for a part of one's own program, without the command.
 
     with memguard.guard(limit="8GiB") as g: …        # at the limit: MemoryLimitExceeded, a MemoryError, in here
-    @memguard.limited("2GiB")                        # the same around each call of a function
+    @memguard.limited("2GiB")                        # the same around each call of a function: limited.py
     memguard.headroom()                              # bytes that may still be used, as of now
 
 A small process beside this one watches it and everything it starts, and asks through the same agent as under
@@ -16,7 +16,6 @@ Not here: the watching itself (beside.py, loop.py), what the agent does (memguar
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import os
 import sys
@@ -36,21 +35,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
     from types import TracebackType
-    from typing import Any, ParamSpec, TypeVar
+    from typing import Any
 
     from memguard.records.run import RunRecord
 
-    P = ParamSpec("P")
-    T = TypeVar("T")
-
-__all__ = ["Guard", "guard", "headroom", "limited"]
+__all__ = ["Guard", "guard", "headroom"]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _INJECT = os.path.join(_PACKAGE, "inject")
 _READY_WITHIN = 30.0  # seconds for a Python to start on a busy machine
 _END_WITHIN = 10.0  # seconds for the watcher to write its record
 _NO_MORE = sys.maxsize  # no ask has this number
-_SUSPENDED = 0x20 | 0x80 | 0x200  # CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR (Include/cpython/code.h)
 
 _entered: list[Guard] = []  # the outermost first
 
@@ -102,7 +97,9 @@ class Guard:
         with contextlib.ExitStack() as undo:
             agent = _load_agent()
             run = agent.listen(self._directory.path)
+            undo.callback(pressure.detach)
             undo.callback(agent.leave, run)
+            pressure.detach()
             undo.callback(_restore_data_limit, resource.getrlimit(resource.RLIMIT_DATA)[0])
             self._watcher = _start_watcher(self._directory, self._options(), wait=not self._background)
             undo.callback(self._end_watcher, run)
@@ -122,7 +119,8 @@ class Guard:
 
     def _options(self) -> dict[str, Any]:
         salvage = None if self.salvage is None else os.path.abspath(self.salvage)
-        options = {"limit": self.limit, "reserve": self.reserve, "salvage": salvage}
+        outer = _load_agent().outermost()
+        options = {"limit": self.limit, "reserve": self.reserve, "salvage": salvage, "outer": outer}
         return {**options, "cwd": os.getcwd(), "command": sys.orig_argv}
 
     def _end_watcher(self, run: Any) -> None:
@@ -165,33 +163,6 @@ def guard(
     """
     where = None if salvage is None else os.fspath(salvage)
     return Guard(_size("limit", limit), _size("reserve", reserve), on_pressure, where, background)
-
-
-def limited(
-    limit: str | int | None = None,
-    *,
-    reserve: str | int | None = None,
-    on_pressure: Callable[[], object] | None = None,
-    salvage: str | os.PathLike[str] | None = None,
-) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """guard() around each call of the function that it decorates."""
-    make = functools.partial(guard, limit, reserve=reserve, on_pressure=on_pressure, salvage=salvage)
-    make()  # a size that is none is an error here, not at the first call
-
-    def decorate(function: Callable[P, T]) -> Callable[P, T]:
-        code = getattr(function, "__code__", None)
-        if code is not None and code.co_flags & _SUSPENDED:
-            message = f"limited() guards a call, and {function.__qualname__}() returns before its work is done"
-            raise ConfigError(message, "put `with memguard.guard(…)` around the code that runs it")
-
-        @functools.wraps(function)
-        def call(*arguments: P.args, **named: P.kwargs) -> T:
-            with make():
-                return function(*arguments, **named)
-
-        return call
-
-    return decorate
 
 
 def headroom() -> int | None:

@@ -85,7 +85,7 @@ class Loop:
             root.process, limits, mark=mark, own_cgroup=self.backstop.path, brake=self.backstop.brake
         )
         self.notes = Notes(journal, self.sampler, self.now)
-        self.talk = Conversation(journal, self.now)
+        self.talk = Conversation(journal, self.now, options.outer)
         self.pool = PoolWatch(journal.directory.events)
         self.outlook = Outlook()
         self._progress = Progress(2) if options.progress else None
@@ -93,6 +93,7 @@ class Loop:
         self.state = policy.State()
         self.last: policy.Sample | None = None
         self.frozen: tuple[Process, ...] = ()
+        self._loosened = False  # for a callback that is at work
 
     def now(self) -> float:
         """Seconds since the start of the run."""
@@ -134,18 +135,37 @@ class Loop:
         self.talk.listen()
         if self.talk.answered and self.state.busy_until > sample.time:
             self.state = replace(self.state, busy_until=sample.time)  # done sooner than it might have taken
-        self.backstop.follow(sample.constraints)
-        if sample.tightest is not None:
-            self.fence.move(self.sampler.processes, sample.tightest.headroom)
+        sample = replace(sample, flush=self._flush())
+        if not sample.flush.running:
+            self.backstop.follow(sample.constraints)
+            if sample.tightest is not None:
+                self.fence.move(self.sampler.processes, sample.tightest.headroom)
         sample = self.outlook.look(sample, self.sampler.processes, self.notes.inputs)
         self._show(sample.time)
         sample = self._with_stall(sample)
         decision, self.state = policy.decide(self.options.policy, self.state, sample)
+        if self.talk.flush.pending and policy.FLUSH not in self.state.fired:
+            self.talk.flush.withdraw()
         if decision is not None:
             self._act(decision)
         elif self.pool.hung(sample.time, self.sampler.processes, self.notify):
             self.notes.decision("abort", "a pool worker died", sample.binding, self.pool.reason)
             self.end("hang", sample)
+
+    def _flush(self) -> policy.Flush:
+        """How the callbacks stand. While one is at work, neither the kernel's brake nor the fence holds it up; one that
+        waits for ever is interrupted."""
+        flush, processes = self.talk.flush, self.sampler.processes
+        flush.forget(processes)
+        for work in flush.blocked(self.now()):
+            for process in processes:
+                if process.pid == work.pid:
+                    self.talk.ask(process, "interrupt", within=1.0)
+        running = bool(flush.running)
+        if running and not self._loosened:
+            self.loosen()
+        self._loosened = running
+        return policy.Flush(flush.ready(processes), bool(flush.pending), running, flush.answers, flush.freed)
 
     def _with_stall(self, sample: policy.Sample) -> policy.Sample:
         """PSI is read only where it could matter: near the end of the machine's memory."""
@@ -168,12 +188,21 @@ class Loop:
             self.notes.forecast(self.outlook.forecast)
             self.say(progress.line(self.outlook.forecast))
         elif decision.action == policy.RECLAIM:
+            self._tell_silent()
             self.talk.ask_largest(largest, ("reclaim",), ("reclaim",), within=within, headroom=room)
         elif decision.action == policy.FLUSH:
-            every = ("flush", "reclaim")
-            self.talk.ask_largest(largest, ("look", *every), every, within=within, headroom=room)
+            self._tell_silent()
+            self.talk.flush.ask(largest, room)
+            if decision.rule != policy.LAST_ASK:
+                self.talk.ask_largest(largest, ("look", "reclaim"), ("reclaim",), within=within, headroom=room)
         elif decision.action == policy.DUMP:  # from before the freeze, should it not answer then; nobody waits for it
             any(actions.ask_for_stack(process, self.journal.directory.stack) for process in largest[:4])
+
+    def _tell_silent(self) -> None:
+        """A callback that nothing can call is said as soon as it would be needed."""
+        for one in self.talk.flush.silent(self.sampler.processes):
+            where = "at the top of the loop that fills the buffer"
+            self.say(f"{one.name} is registered, but no checkpoint was passed: put memguard.checkpoint() {where}")
 
     def _within(self, action: str) -> float:
         return next((stage.deadline for stage in self.options.policy.ladder if stage.action == action), 0.0)
@@ -182,6 +211,10 @@ class Loop:
         """Stops the tree and leaves it either ended or running again."""
         self.frozen = self.stop()
         try:
+            self.talk.listen()
+            if self.talk.flush.running and self.last is not None and not policy.beyond(self.last):
+                self.state = replace(self.state, frozen=None)  # a callback has begun just now
+                return
             self.notes.decision(decision.action, decision.rule, decision.constraint, decision.reason)
             outcome = None
             while outcome is None:

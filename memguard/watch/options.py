@@ -25,3 +25,4 @@ class Options:
     on_watcher_death: str | None = None  # stop | leave; None: leave inside a backstop, else stop
     salvage: str | None = None  # directory for the culprit's token ids
     progress: bool = False  # a live line on a terminal
+    outer: str | None = None  # the run directory of an outer guard that watches the same process

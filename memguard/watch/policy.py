@@ -5,7 +5,8 @@ the tree's own memory:
 
     notice         the forecast's final peak does not fit; changes nothing, said once
     reclaim  75 %  Python processes are asked to give back what they hold for nothing (gc, malloc_trim, Arrow's pool)
-    flush    80 %  callbacks write out what can be written out; one bounded look at who holds the memory
+    flush    80 %  callbacks are asked for, which the script runs at its next checkpoint; one bounded look at who holds
+                   the memory
     dump     85 %  the largest Python process is asked for its stack while it still runs
     freeze   97 %  SIGSTOP the whole tree, then measure it exactly
     abort          only out of a freeze: the exact figure is over, or could not be had in time
@@ -13,7 +14,10 @@ the tree's own memory:
 Rules, each held by a property test:
 
 - A stage below `freeze` fires once per rise: it is armed again when the use has fallen `rearm` below it. A steady
-  85 % job is asked once, not for ever.
+  85 % job is asked once, not for ever. `flush` is also armed again when the use has grown by `again` since the script
+  has answered, or by `again_skipped` where nothing could be called.
+- Callbacks are asked for once more before the freeze, which waits for the answer `last_ask` seconds at most; and while
+  one is at work. Neither holds it up beyond half of what is kept free below a limit (beyond).
 - Stages below `freeze` fire in order, each given its deadline before the next; `freeze` waits for none of them.
 - `abort` follows `freeze` only, and a frozen tree is resumed or aborted within the freeze's deadline.
 - A machine that stalls for memory (PSI) is over at 90 % of what MemAvailable leaves. Stalls alone mean nothing.
@@ -31,7 +35,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from memguard.errors import ConfigError
-from memguard.records.limits import Constraint
+from memguard.records.limits import Constraint, kernel_margin
 from memguard.units import format_size
 
 __all__ = [
@@ -40,17 +44,22 @@ __all__ = [
     "FLUSH",
     "FREEZE",
     "LADDER",
+    "LAST_ASK",
     "NOTICE",
     "RECLAIM",
     "RESUME",
     "Decision",
+    "Flush",
     "Policy",
     "Sample",
     "Stage",
     "State",
+    "beyond",
     "decide",
     "ladder_with",
 ]
+
+LAST_ASK = "once more before the freeze"  # the rule of a flush that is not the stage's own
 
 NOTICE, RECLAIM, FLUSH, DUMP, FREEZE, ABORT, RESUME = (
     "notice",
@@ -133,12 +142,26 @@ class Policy:
     rearm: float = 0.05
     regrow: float = 0.005  # a resumed tree is frozen again only after it has grown by this fraction of usable
     abort_on_forecast: bool = False
+    again: float = 0.03  # growth since an answered flush after which it is asked for again, as a share of usable
+    again_skipped: float = 0.005  # the same where no callback could be called
+    last_ask: float = 0.5  # seconds that the freeze waits for the last answer
     stalled: float = 0.2  # a machine that stands still for this share of its time, and
     stalled_at: float = 0.9  # whose memory is used to this fraction, is over already
 
     @property
     def freeze(self) -> Stage:
         return self.ladder[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """How the script's flush callbacks stand (watch/flush.py)."""
+
+    ready: bool = False  # a process of the tree passes checkpoints
+    pending: bool = False  # it has been asked, and has not answered
+    running: bool = False  # callbacks are at work
+    answers: int = 0  # so far
+    freed: bool = False  # the last one says that something was called
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +176,7 @@ class Sample:
     lateness: float = 0.0  # seconds that the watcher woke up later than it meant to
     forecast: int | None = None  # the tree's peak at the end of its input, as predicted now
     doomed: bool = False  # the forecast has been over the limit for long enough to be believed
+    flush: Flush = field(default_factory=lambda: Flush())
     stalled: float = 0.0  # share of the last 10 s in which the whole machine waited for memory (PSI, full avg10)
 
     @property
@@ -175,6 +199,9 @@ class State:
     frozen: tuple[float, Constraint] | None = None  # since when, and over which constraint
     doomed: bool = False  # frozen because of the forecast, not of what is used
     resumed_at: tuple[str, int] | None = None  # (constraint, used) of the last false alarm
+    flushed_at: tuple[str, int, bool] | None = None  # (constraint, used, something was called) at the last answer
+    answers: int = 0  # of the flush, when last looked at
+    last_asked: float | None = None  # when the freeze was put off for a last answer, in this rise
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +221,12 @@ def decide(policy: Policy, state: State, sample: Sample) -> tuple[Decision | Non
     binding = sample.binding
     if binding is None:
         return None, state
+    state = _heard(policy, state, sample, binding)
     state = replace(state, fired=_still_fired(policy, state, sample, binding))
+    if sample.flush.running and not beyond(sample):
+        return None, state
     if _over(policy, sample, binding):
-        return _freeze(policy, state, sample, binding)
+        return _ask_once_more(policy, state, sample, binding) or _freeze(policy, state, sample, binding)
     if sample.doomed and policy.abort_on_forecast:
         decision = Decision(FREEZE, "the forecast is over the limit", sample.tightest or binding, _foreseen(sample))
         return decision, replace(state, frozen=(sample.time, decision.constraint), doomed=True)
@@ -210,12 +240,58 @@ def decide(policy: Policy, state: State, sample: Sample) -> tuple[Decision | Non
     return _notice(state, sample)
 
 
+def _heard(policy: Policy, state: State, sample: Sample, binding: Constraint) -> State:
+    """What an answered flush, or a fall of the use, changes in the state."""
+    if sample.flush.answers != state.answers:
+        state = replace(
+            state,
+            answers=sample.flush.answers,
+            flushed_at=(binding.name, binding.used, sample.flush.freed),
+        )
+    if state.last_asked is not None and not policy.freeze.reached(sample, binding, less=policy.rearm / 2):
+        state = replace(state, last_asked=None)
+    return state
+
+
+def _regrown(policy: Policy, state: State, sample: Sample, binding: Constraint) -> bool:
+    """Whether enough has come since the last answer to ask for callbacks again."""
+    if state.flushed_at is None or sample.flush.pending or not sample.flush.ready:
+        return False
+    name, used, called = state.flushed_at
+    step = policy.again if called else policy.again_skipped
+    return name != binding.name or binding.used >= used + step * binding.usable
+
+
+def _ask_once_more(
+    policy: Policy, state: State, sample: Sample, binding: Constraint
+) -> tuple[Decision | None, State] | None:
+    """Before the freeze: callbacks may make it needless. None: nothing more is to be hoped for."""
+    flush = sample.flush
+    if beyond(sample) or not flush.ready:
+        return None
+    if state.last_asked is None:
+        asked = replace(state, last_asked=sample.time, fired=state.fired | {FLUSH})
+        return Decision(FLUSH, LAST_ASK, binding, _reason(binding)), asked
+    waiting = flush.pending and sample.time < state.last_asked + policy.last_ask
+    return (None, state) if waiting else None
+
+
+def beyond(sample: Sample) -> bool:
+    """Whether the use has come so near to what the kernel enforces, or so far over a limit of the user's own, that no
+    callback is waited for: half of the margin below the first, the same margin above the second."""
+    return any(
+        c.used > (c.limit - c.margin // 2 if c.margin else c.limit + kernel_margin(c.limit)) for c in sample.constraints
+    )
+
+
 def _still_fired(policy: Policy, state: State, sample: Sample, binding: Constraint) -> frozenset[str]:
     still = {
         stage.action
         for stage in policy.ladder
         if stage.action in state.fired and stage.reached(sample, binding, less=policy.rearm)
     }
+    if _regrown(policy, state, sample, binding):
+        still.discard(FLUSH)
     if NOTICE in state.fired:  # said once a run: a forecast that wavers around the limit would be said again and again
         still.add(NOTICE)
     return frozenset(still)

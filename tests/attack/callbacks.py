@@ -30,7 +30,19 @@ class Writer:
 
 
 """
-_IN_PLACE = ("extend", "append", "slice", "generator", "chain", "walrus", "update", "add one", "iadd", "setdefault", "two keys")
+_IN_PLACE = (
+    "extend",
+    "append",
+    "slice",
+    "generator",
+    "chain",
+    "walrus",
+    "update",
+    "add one",
+    "iadd",
+    "setdefault",
+    "two keys",
+)
 _TAKES_IN_PLACE = ("give, clear", "copy, clear", "slice delete", "slice assign", "count", "half", "pop", "inner")
 _ARGUMENT = ("list", "list of lists", "dict", "defaultdict", "deque", "set")
 _HALF_DONE = "the checkpoint lies inside the statement that fills: on_pressure's callbacks wait for its end"
@@ -59,11 +71,12 @@ OBJECTS: dict[str, Shape] = {
     ),
     "object made and run in one statement": Shape(
         _SELF + "class Registered(Writer):\n    def __init__(self):\n        super().__init__()\n"
-        "        on_pressure(self.flush)\n\n    def run(self, docs):\n        super().run(docs)\n        return self\n\n"
-        "writer = Registered().run(documents())\nwhile SIZE:\n    writer.flush()\n@report",
+        "        on_pressure(self.flush)\n\n    def run(self, docs):\n        super().run(docs)\n"
+        "        return self\n\nwriter = Registered().run(documents())\nwhile SIZE:\n    writer.flush()\n@report",
         places=("self",),
     ),
-    "buffer as an argument": Shape("""
+    "buffer as an argument": Shape(
+        """
 @start
 @flush
 def fill(buffer, docs):
@@ -72,8 +85,13 @@ def fill(buffer, docs):
 
 fill($tokens, documents())
 @finish
-""", kinds=_ARGUMENT, fills=_IN_PLACE, takes=_TAKES_IN_PLACE),
-    "buffer under another name": Shape("""
+""",
+        kinds=_ARGUMENT,
+        fills=_IN_PLACE,
+        takes=_TAKES_IN_PLACE,
+    ),
+    "buffer under another name": Shape(
+        """
 @start
 @flush
 def work():
@@ -84,7 +102,11 @@ def work():
 
 work()
 @finish
-""", kinds=_ARGUMENT, fills=_IN_PLACE, takes=_TAKES_IN_PLACE),
+""",
+        kinds=_ARGUMENT,
+        fills=_IN_PLACE,
+        takes=_TAKES_IN_PLACE,
+    ),
 }
 
 CALLBACKS: dict[str, Shape] = {
@@ -104,7 +126,8 @@ CALLBACKS: dict[str, Shape] = {
 }
 
 HALF_DONE: dict[str, Shape] = {
-    "checkpoint inside encode": Shape("""
+    "checkpoint inside encode": Shape(
+        """
 @start
 @flush
 def encode_long(doc):
@@ -114,8 +137,12 @@ def encode_long(doc):
 for doc in documents():
     @fill encode_long(doc)
 @finish
-""", no_callback=_HALF_DONE, seconds=0.4),
-    "checkpoint inside encode, in a function": Shape("""
+""",
+        no_callback=_HALF_DONE,
+        seconds=0.4,
+    ),
+    "checkpoint inside encode, in a function": Shape(
+        """
 @start
 @flush
 def encode_long(doc):
@@ -129,7 +156,10 @@ def work():
 
 work()
 @finish
-""", no_callback=_HALF_DONE, seconds=0.4),
+""",
+        no_callback=_HALF_DONE,
+        seconds=0.4,
+    ),
     "checkpoint inside and outside": Shape("""
 @start
 @flush
@@ -143,7 +173,8 @@ for doc in documents():
     @inline
 @finish
 """),
-    "checkpoint inside a cell's statement": Shape("""
+    "checkpoint inside a cell's statement": Shape(
+        """
 @start
 @flush
 def encode_long(doc):
@@ -153,8 +184,14 @@ def encode_long(doc):
 for doc in documents():
     @fill encode_long(doc)
 @finish
-""", no_callback=_HALF_DONE, seconds=0.4, cell=True, places=("global", "item")),
-    "one statement for all": Shape("""
+""",
+        no_callback=_HALF_DONE,
+        seconds=0.4,
+        cell=True,
+        places=("global", "item"),
+    ),
+    "one statement for all": Shape(
+        """
 @start
 @flush
 def work():
@@ -163,8 +200,12 @@ def work():
 
 work()
 @finish
-""", no_callback="one statement fills it: there is nothing before its end", seconds=0.3),
-    "method that checkpoints while it encodes": Shape("""
+""",
+        no_callback="one statement fills it: there is nothing before its end",
+        seconds=0.3,
+    ),
+    "method that checkpoints while it encodes": Shape(
+        """
 class Writer:
     def __init__(self):
         @start
@@ -186,5 +227,9 @@ writer.run()
 while SIZE:
     writer.flush()
 @report
-""", places=("self",), no_callback=_HALF_DONE, seconds=0.4),
+""",
+        places=("self",),
+        no_callback=_HALF_DONE,
+        seconds=0.4,
+    ),
 }

@@ -21,6 +21,7 @@ from typing import Any
 from memguard import pressure
 
 WANTED = int(os.environ.get("ATTACK_WANTED", "12"))  # callbacks that found something to move
+ANYWHERE = bool(os.environ.get("ATTACK_ANYWHERE"))  # call them between any two steps: what must never be done
 HANG = 40.0  # seconds after which a program says where it stands, and ends
 
 
@@ -57,7 +58,7 @@ def _ask(seed: int, how: str, seconds: float, switch: float | None) -> None:
     if switch is not None:
         sys.setswitchinterval(switch)
     spread = random.Random(seed)
-    if how == "signal":
+    if how == "signal" or ANYWHERE:
         signal.signal(signal.SIGALRM, lambda *_: _ask_again(spread))
         _ask_again(spread)
     else:
@@ -75,7 +76,10 @@ def ask_in_child(seed: int, seconds: float = 2.0) -> None:
 
 def _ask_again(spread: random.Random) -> None:
     tally.asked += 1
-    pressure.request()
+    if ANYWHERE:
+        pressure.run_callbacks()
+    else:
+        pressure.request()
     if not _stop.is_set():
         signal.setitimer(signal.ITIMER_REAL, spread.uniform(0.002, 0.02))
 

@@ -57,7 +57,8 @@ PROCESSES: dict[str, Shape] = {
     "fork pool": Shape(_POOL.replace("METHOD", "fork"), places=_PLACES),
     "spawn pool": Shape(_POOL.replace("METHOD", "spawn"), places=_PLACES, sinks=_NO_FILE),
     "forkserver pool": Shape(_POOL.replace("METHOD", "forkserver"), places=_PLACES, sinks=_NO_FILE),
-    "process executor": Shape("""
+    "process executor": Shape(
+        """
 @start
 @flush
 def main():
@@ -72,10 +73,17 @@ def main():
 if __name__ == "__main__":
     main()
     @finish
-""", places=_PLACES),
-    "fork workers that buffer": Shape(_WORKERS.replace("METHOD", "fork"), places=_PLACES, ordered=False, sinks=("list", "shards")),
-    "spawn workers that buffer": Shape(_WORKERS.replace("METHOD", "spawn"), places=_PLACES, ordered=False, sinks=("list", "shards")),
-    "child of os.fork": Shape("""
+""",
+        places=_PLACES,
+    ),
+    "fork workers that buffer": Shape(
+        _WORKERS.replace("METHOD", "fork"), places=_PLACES, ordered=False, sinks=("list", "shards")
+    ),
+    "spawn workers that buffer": Shape(
+        _WORKERS.replace("METHOD", "spawn"), places=_PLACES, ordered=False, sinks=("list", "shards")
+    ),
+    "child of os.fork": Shape(
+        """
 @start
 @flush
 def child():
@@ -95,8 +103,12 @@ for doc in documents():
             child()
         statuses.append(os.waitpid(pid, 0)[1])
 @finish
-""", places=("global", "closure", "attribute"), sinks=("list", "shards")),
-    "child of os.fork beside threads": Shape("""
+""",
+        places=("global", "closure", "attribute"),
+        sinks=("list", "shards"),
+    ),
+    "child of os.fork beside threads": Shape(
+        """
 @start
 @flush
 def work():
@@ -119,5 +131,11 @@ while not kit.enough() and len(statuses) < 8:
     statuses.append(os.waitpid(pid, 0)[1])
 [thread.join() for thread in threads]
 @finish
-""", places=("global", "attribute"), ordered=False, alone=True, sinks=("list", "shards"), asks=("thread",)),
+""",
+        places=("global", "attribute"),
+        ordered=False,
+        alone=True,
+        sinks=("list", "shards"),
+        asks=("thread",),
+    ),
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import random
@@ -26,7 +25,7 @@ from tests.attack.threads import TASKS, THREADS
 ROOT = Path(__file__).resolve().parents[2]
 SHAPES: dict[str, Shape] = {**LOOPS, **OBJECTS, **CALLBACKS, **HALF_DONE, **THREADS, **TASKS, **PROCESSES}
 
-PRELUDE = '''
+PRELUDE = """
 import array, asyncio, collections, concurrent.futures, contextlib, functools, gzip, hashlib, itertools, multiprocessing
 import os, queue, signal, sys, threading, time
 $numpy
@@ -50,7 +49,7 @@ def encode(doc):
 def pack(ids):
     return array.array("I", ids).tobytes()
 
-'''
+"""
 MARKER = re.compile(r"(\s*)(.*?)@(ask|start|flush|take|declare|fill|inline|finish|report)(?: (.*))?$")
 REGISTER = {
     "call": "on_pressure(flush)",
@@ -59,9 +58,20 @@ REGISTER = {
     "wrapper": "def low_memory():\n    flush()\n\non_pressure(low_memory)",
     "decorated wrapper": "@on_pressure\ndef low_memory():\n    flush()",
     "object": "class Flusher:\n    def __call__(self):\n        flush()\n\non_pressure(Flusher())",
-    "bound method": "class Flusher:\n    def now(self):\n        flush()\n\nflusher = Flusher()\non_pressure(flusher.now)",
+    "bound method": "class Flusher:\n    def now(self):\n        flush()\n\non_pressure(Flusher().now)",
 }
-STORE = {"attribute": "class Store:\n    pass\n\nstore = Store()", "class": "class Store:\n    pass", "item": "state = {}"}
+STORE = {
+    "attribute": "class Store:\n    pass\n\nstore = Store()",
+    "class": "class Store:\n    pass",
+    "item": "state = {}",
+}
+CELLS = """
+import ast, linecache
+cell = TEXT
+linecache.cache["<ipython-input-1>"] = (len(cell), None, cell.splitlines(True), "<ipython-input-1>")
+for statement in ast.parse(cell).body:
+    exec(compile(ast.Module([statement], []), "<ipython-input-1>", "exec"), globals())
+"""
 
 
 @dataclass(frozen=True)
@@ -165,7 +175,9 @@ class Renderer:
         references = {name: f'state["{name}"]' if item else prefix + name for name in self.names}
         text = Template(text).safe_substitute(references)
         text = text.replace("SIZE", Template(self.kind.size).safe_substitute(references))
-        text = text.replace("VALUES", self.sink.values).replace("ORDERED", str(self.shape.ordered and self.kind.ordered))
+        text = text.replace("VALUES", self.sink.values).replace(
+            "ORDERED", str(self.shape.ordered and self.kind.ordered)
+        )
         if self.choice.place == "self" and not text.startswith(" ") and text.startswith("while "):
             text = text.replace("self.", "writer.")
         return text
@@ -230,16 +242,13 @@ class Renderer:
         return self.refer(f"while SIZE:\n    flush()\n{self.put_report('')}")
 
     def put_report(self, _: str) -> str:
-        return self.refer(
-            f"{self.sink.close}\nkit.report(next(numbers) * STEP, VALUES, ORDERED, statuses=statuses)"
-        )
+        return self.refer(f"{self.sink.close}\nkit.report(next(numbers) * STEP, VALUES, ORDERED, statuses=statuses)")
 
     def cells(self, text: str) -> str:
-        """As one exec(), or a statement at a time, as IPython does it."""
+        """As one exec() of a string, or a statement at a time with the source where tracebacks find it, as IPython."""
         if self.seed % 2:
             return f'exec(compile({text!r}, "<cell 1>", "exec"), globals())\n'
-        statements = [ast.unparse(statement) for statement in ast.parse(text).body]
-        return f'for cell in {statements!r}:\n    exec(compile(cell, "<cell 2>", "exec"), globals())\n'
+        return CELLS.replace("TEXT", repr(text))
 
 
 def source(name: str, seed: int) -> str:
@@ -290,3 +299,7 @@ def run(text: str, directory: Path, command: Sequence[str] = (), python: str = s
         return Outcome(124, {}, f"no end in {HANG + 5} s: {process.communicate()[1]}")
     lines = [line for line in out.splitlines() if line.startswith("{")]
     return Outcome(process.returncode, json.loads(lines[-1]) if lines else {}, errors)
+
+
+if __name__ == "__main__":
+    print(source(sys.argv[1], int(sys.argv[2])))

@@ -1,8 +1,8 @@
 """A shape: the text around the buffer, with places for what differs from program to program.
 
 @ask starts the asking (at the top where the text has none), @start makes the state and where it goes, @flush defines
-and registers the callback, @declare says global or nonlocal, `@fill X` puts the values of X into the buffer, @inline may
-write a full buffer as the callback does, @finish flushes what is left and reports.
+and registers the callback, @declare says global or nonlocal, `@fill X` puts the values of X into the buffer, @inline
+may write a full buffer as the callback does, @finish flushes what is left and reports.
 """
 
 from __future__ import annotations
@@ -43,8 +43,12 @@ for doc in documents():
 
 LOOPS: dict[str, Shape] = {
     "for": Shape(LOOP),
-    "for over checkpoints": Shape(LOOP.replace("documents()", "checkpoints(documents())").replace("    checkpoint()\n", "")),
-    "for on one line": Shape("@start\n@flush\nfor doc in checkpoints(documents()): @fill encode(doc)\n@finish", one_line=True),
+    "for over checkpoints": Shape(
+        LOOP.replace("documents()", "checkpoints(documents())").replace("    checkpoint()\n", "")
+    ),
+    "for on one line": Shape(
+        "@start\n@flush\nfor doc in checkpoints(documents()): @fill encode(doc)\n@finish", one_line=True
+    ),
     "while with a condition": Shape("""
 @start
 @flush
@@ -342,7 +346,8 @@ any(add(doc) for doc in checkpoints(documents()))
 @finish
 """),
     "cell": Shape(LOOP, places=("global", "attribute", "item"), cell=True),
-    "cell with a function": Shape("""
+    "cell with a function": Shape(
+        """
 @start
 @flush
 def work(docs):
@@ -353,7 +358,10 @@ def work(docs):
 
 work(documents())
 @finish
-""", places=("global", "attribute", "class"), cell=True),
+""",
+        places=("global", "attribute", "class"),
+        cell=True,
+    ),
     "loop left early, and again": Shape("""
 @start
 @flush

@@ -122,7 +122,8 @@ with concurrent.futures.ThreadPoolExecutor(2) as encoders:
             futures.append(encoders.submit(encode, doc))
 @finish
 """),
-    "a pool's threads fill": Shape("""
+    "a pool's threads fill": Shape(
+        """
 @start
 @flush
 def work(docs):
@@ -134,8 +135,12 @@ with concurrent.futures.ThreadPoolExecutor(3) as workers:
     while not kit.enough():
         list(workers.map(work, [list(itertools.islice(documents(), 9)) for _ in range(6)]))
 @finish
-""", ordered=False, alone=True),
-    "a pool that rests": Shape("""
+""",
+        ordered=False,
+        alone=True,
+    ),
+    "a pool that rests": Shape(
+        """
 @start
 @flush
 def work(docs):
@@ -149,8 +154,12 @@ with concurrent.futures.ThreadPoolExecutor(2) as workers:
         checkpoint()
         @fill encode(doc)
 @finish
-""", ordered=False, alone=True),
-    "a thread that waits for ever": Shape("""
+""",
+        ordered=False,
+        alone=True,
+    ),
+    "a thread that waits for ever": Shape(
+        """
 @start
 @flush
 gate = threading.Event()
@@ -168,7 +177,10 @@ for doc in documents():
 gate.set()
 thread.join()
 @finish
-"""),
+""",
+        seconds=1.0,
+        no_callback="a thread that has passed a checkpoint may wake at any moment, and then runs beside the callback",
+    ),
     "threads that end soon": Shape("""
 @start
 @flush
@@ -184,7 +196,78 @@ for doc in documents():
     thread.join()
 @finish
 """),
-    "one buffer a thread": Shape("""
+    "a loop that joins, beside another": Shape(
+        """
+@start
+@flush
+def encode_beside(doc):
+    done = []
+    thread = threading.Thread(target=lambda: done.append(encode(doc)))
+    thread.start()
+    thread.join()
+    return done.pop()
+
+def work():
+    @declare
+    for doc in documents():
+        checkpoint()
+        @fill encode(doc)
+
+other = threading.Thread(target=work)
+other.start()
+for doc in documents():
+    checkpoint()
+    @fill encode_beside(doc)
+other.join()
+@finish
+""",
+        ordered=False,
+        alone=True,
+    ),
+    "a loop with a pool of its own, beside another": Shape(
+        """
+@start
+@flush
+def work():
+    @declare
+    for doc in documents():
+        checkpoint()
+        @fill encode(doc)
+
+other = threading.Thread(target=work)
+other.start()
+for doc in documents():
+    checkpoint()
+    with concurrent.futures.ThreadPoolExecutor(1) as encoder:
+        future = encoder.submit(encode, doc)
+    @fill future.result()
+other.join()
+@finish
+""",
+        ordered=False,
+        alone=True,
+    ),
+    "threads that start again and again": Shape(
+        """
+@start
+@flush
+def work(docs):
+    @declare
+    for doc in docs:
+        checkpoint()
+        @fill encode(doc)
+
+while not kit.enough():
+    threads = [threading.Thread(target=work, args=(itertools.islice(documents(), 5),)) for _ in range(3)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+@finish
+""",
+        ordered=False,
+        alone=True,
+    ),
+    "one buffer a thread": Shape(
+        """
 @start
 buffers, done = {}, []
 
@@ -207,8 +290,14 @@ threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
 [thread.join() for thread in threads]
 flush()
 kit.report(next(numbers) * STEP, done, False)
-""", ordered=False, kinds=("list",), sinks=("list",), places=("global",)),
-    "loop under a lock": Shape("""
+""",
+        ordered=False,
+        kinds=("list",),
+        sinks=("list",),
+        places=("global",),
+    ),
+    "loop under a lock": Shape(
+        """
 lock = threading.Lock()
 @start
 @flush
@@ -225,8 +314,12 @@ other.start()
 work()
 other.join()
 @finish
-"""),
-    "loop that owns the callback's RLock": Shape("""
+""",
+        seconds=1.0,
+        no_callback="the other thread waits for the lock that the first one holds at its checkpoint",
+    ),
+    "loop that owns the callback's RLock": Shape(
+        """
 lock = threading.RLock()
 @start
 @flush
@@ -239,8 +332,12 @@ def work():
 
 work()
 @finish
-""", lock="lock", no_callback="the loop owns the lock that the callback takes"),
-    "loop that holds the callback's lock": Shape("""
+""",
+        lock="lock",
+        no_callback="the loop owns the lock that the callback takes",
+    ),
+    "loop that holds the callback's lock": Shape(
+        """
 lock = threading.Lock()
 @start
 @flush
@@ -253,8 +350,13 @@ def work():
 
 work()
 @finish
-""", lock="lock", seconds=0.5, no_callback="the loop holds the lock that the callback takes: called, it would wait for ever"),
-    "checkpoint inside encode, two threads": Shape("""
+""",
+        lock="lock",
+        seconds=0.5,
+        no_callback="the loop holds the lock that the callback takes: called, it would wait for ever",
+    ),
+    "checkpoint inside encode, two threads": Shape(
+        """
 @start
 @flush
 def encode_long(doc):
@@ -266,7 +368,13 @@ def work():
     for doc in documents():
         @fill encode_long(doc)
 
-""" + threads(2), ordered=False, alone=True, seconds=0.5, no_callback="the checkpoint lies inside the statement that fills"),
+"""
+        + threads(2),
+        ordered=False,
+        alone=True,
+        seconds=0.5,
+        no_callback="the checkpoint lies inside the statement that fills",
+    ),
 }
 
 _GET = """
@@ -279,7 +387,9 @@ async def get(doc):
 """
 
 TASKS: dict[str, Shape] = {
-    "async, one task": Shape(_GET + """
+    "async, one task": Shape(
+        _GET
+        + """
 async def main():
     @declare
     for doc in documents():
@@ -288,8 +398,13 @@ async def main():
 
 asyncio.run(main())
 @finish
-""", fills=("extend", "iadd", "append", "slice", "concatenate", "update", "setdefault", "either"), asks=("thread",)),
-    "four tasks": Shape(_GET + """
+""",
+        fills=("extend", "iadd", "append", "slice", "concatenate", "update", "setdefault", "either"),
+        asks=("thread",),
+    ),
+    "four tasks": Shape(
+        _GET
+        + """
 async def work():
     @declare
     for doc in documents():
@@ -303,8 +418,13 @@ async def main():
 
 asyncio.run(main())
 @finish
-""", ordered=False, asks=("thread",)),
-    "four tasks, half done": Shape(_GET + """
+""",
+        ordered=False,
+        asks=("thread",),
+    ),
+    "four tasks, half done": Shape(
+        _GET
+        + """
 async def work():
     @declare
     for doc in documents():
@@ -316,9 +436,16 @@ async def main():
 
 asyncio.run(main())
 @finish
-""", ordered=False, asks=("thread",), seconds=1.0, fills=("extend", "iadd", "slice", "concatenate", "update"),
-        no_callback="a task is always inside a statement that fills: await first, then fill"),
-    "now and then half done": Shape(_GET + """
+""",
+        ordered=False,
+        asks=("thread",),
+        seconds=1.0,
+        fills=("extend", "iadd", "slice", "concatenate", "update"),
+        no_callback="a task is always inside a statement that fills: await first, then fill",
+    ),
+    "now and then half done": Shape(
+        _GET
+        + """
 async def slow():
     @declare
     while not kit.enough():
@@ -338,8 +465,14 @@ async def main():
 
 asyncio.run(main())
 @finish
-""", ordered=False, asks=("thread",), fills=("extend", "iadd", "slice", "concatenate", "update")),
-    "async for": Shape(_GET + """
+""",
+        ordered=False,
+        asks=("thread",),
+        fills=("extend", "iadd", "slice", "concatenate", "update"),
+    ),
+    "async for": Shape(
+        _GET
+        + """
 async def read():
     for doc in documents():
         await asyncio.sleep(0)
@@ -354,8 +487,11 @@ async def main():
 
 asyncio.run(main())
 @finish
-"""),
-    "to_thread encodes": Shape(_GET + """
+"""
+    ),
+    "to_thread encodes": Shape(
+        _GET
+        + """
 async def main():
     @declare
     for doc in documents():
@@ -366,7 +502,8 @@ async def main():
 
 asyncio.run(main())
 @finish
-"""),
+"""
+    ),
     "to_thread fills": Shape("""
 @start
 @flush
@@ -386,7 +523,9 @@ async def main():
 asyncio.run(main())
 @finish
 """),
-    "asyncio queue": Shape(_GET + """
+    "asyncio queue": Shape(
+        _GET
+        + """
 async def produce(waiting):
     for doc in documents():
         await waiting.put(await get(doc))
@@ -405,8 +544,11 @@ async def main():
 
 asyncio.run(main())
 @finish
-"""),
-    "as completed": Shape(_GET + """
+"""
+    ),
+    "as completed": Shape(
+        _GET
+        + """
 async def main():
     @declare
     while not kit.enough():
@@ -417,8 +559,11 @@ async def main():
 
 asyncio.run(main())
 @finish
-""", ordered=False),
-    "async method": Shape("""
+""",
+        ordered=False,
+    ),
+    "async method": Shape(
+        """
 class Writer:
     def __init__(self):
         @start
@@ -441,5 +586,8 @@ asyncio.run(writer.main())
 while SIZE:
     writer.flush()
 @report
-""", places=("self",), ordered=False),
+""",
+        places=("self",),
+        ordered=False,
+    ),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Answer", "Culprit", "Decision", "Forecast", "Holder", "Overhead", "RunLimit", "RunRecord"]
+__all__ = ["Answer", "Callback", "Culprit", "Decision", "Forecast", "Holder", "Overhead", "RunLimit", "RunRecord"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,19 @@ class Answer:
     called: int | None = None  # flush callbacks
     errors: tuple[str, ...] = ()  # "callback: what it raised"
     path: str | None = None  # the file that it wrote
+    skipped: tuple[str, ...] = ()  # "callback: why it was not called"
+    buffer: str | None = None  # what has written its own buffer out: "ShardWriter.write"
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """What the script has registered with memguard.on_pressure."""
+
+    name: str
+    pid: int
+    file: str | None = None
+    line: int | None = None
+    checkpoint: str | None = None  # the first checkpoint that its process has passed, "file:line"; None: none yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +127,8 @@ class RunRecord:
     culprit: Culprit | None = None
     forecast: Forecast | None = None
     answers: tuple[Answer, ...] = ()
+    callbacks: tuple[Callback, ...] = ()
+    loop: int | None = None  # the line of the loop around the culprit, where a checkpoint would belong
     script: str | None = None  # the script file, if the command runs one
     script_exit_code: int | None = None  # the child's own code, also where the guard ended it
     stack: str | None = None  # the faulthandler dump, as text

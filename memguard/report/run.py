@@ -14,6 +14,7 @@ from memguard.units import format_duration, format_size
 __all__ = ["render", "summary"]
 
 _LABEL = 10
+_MOST_ERRORS = 5
 
 
 def summary(record: RunRecord) -> str:
@@ -142,12 +143,19 @@ def _variable(culprit: Culprit) -> str:
 
 def _asked_rows(record: RunRecord) -> list[tuple[str, str]]:
     """What was flushed and saved before the end, and what went wrong with it."""
-    flushed = [answer for answer in record.answers if answer.event == "flushed" and answer.called]
+    flushed = [answer for answer in record.answers if answer.event == "flushed"]
+    calls = sum(answer.called or 0 for answer in flushed)
     rows = []
-    if flushed:
-        calls = sum(answer.called or 0 for answer in flushed)
+    if calls:
         rows.append(("flushed", f"{calls} callback{'s' * (calls != 1)} of memguard.on_pressure called before"))
-    rows += [("", f"callback failed: {error}") for answer in flushed for error in answer.errors[:3]]
+    rows += [("", f"callback failed: {error}") for answer in flushed for error in answer.errors[:3]][:_MOST_ERRORS]
+    reasons = dict.fromkeys(reason for answer in flushed for reason in answer.skipped)
+    rows += [("not called" if n == 0 else "", reason) for n, reason in enumerate(list(reasons)[:_MOST_ERRORS])]
+    if _stopped(record):
+        place = f"at the top of the loop at line {record.loop}" if record.loop else "in the loop that fills the buffer"
+        for callback in dict.fromkeys(c.name for c in record.callbacks if c.checkpoint is None):
+            rows.append(("no flush", f"{callback} is registered, but no checkpoint was passed: put"))
+            rows.append(("", f"memguard.checkpoint() {place}"))
     rows += [("salvaged", answer.path) for answer in record.answers if answer.event == "salvaged" and answer.path]
     return rows
 

@@ -75,6 +75,8 @@ class Conversation:
             if not (isinstance(event, str) and isinstance(pid, int)):
                 continue
             self.flush.hear(answer, self._clock())
+            if event in ("registered", "checkpoint") and self.flush.concerns(pid):
+                self._journal.write("callbacks", self._clock(), set={"callbacks": self.flush.callbacks()})
             if isinstance(number, int):
                 self._heard.add((pid, number, event))
                 if event == "reclaimed":  # the last word of every stage's ask

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["find_culprit"]
+__all__ = ["enclosing_loop", "find_culprit"]
 
 _SHARE = 0.2  # of what its process holds: below that, a variable is not what the memory went to
 
@@ -99,6 +99,23 @@ def _source_line(path: str, number: int | None) -> str | None:
     except OSError:
         pass
     return None
+
+
+def enclosing_loop(path: str, line: int) -> int | None:
+    """The line of the innermost `for` or `while` around `line`, in the same function; None where there is none."""
+    import ast
+
+    try:
+        if os.path.getsize(path) > _SOURCE_BYTES:
+            return None
+        with open(path, "rb") as file:
+            tree = ast.parse(file.read())
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    around = [n for n in ast.walk(tree) if isinstance(n, ast.stmt) and n.lineno <= line <= (n.end_lineno or 0)]
+    function = max((n.lineno for n in around if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))), default=0)
+    loops = (n.lineno for n in around if isinstance(n, (ast.For, ast.AsyncFor, ast.While)) and n.lineno > function)
+    return max(loops, default=None)
 
 
 def _why_none(record: RunRecord, agent: bool, dumped: bool) -> str:

@@ -128,9 +128,16 @@ class FlushRequests:
         self._told.update(one.pid for one in found)
         return found
 
-    def never_called(self) -> list[Registered]:
-        """The callbacks that nothing could call, because their process has passed no checkpoint."""
-        return [one for one in self.registered if one.pid not in self._passing]
+    def concerns(self, pid: int) -> bool:
+        """Whether the process has registered a callback."""
+        return any(one.pid == pid for one in self.registered)
+
+    def callbacks(self) -> list[dict[str, Any]]:
+        """All that are known, as fields of records.run.Callback."""
+        return [
+            {"name": r.name, "pid": r.pid, "file": r.file, "line": r.line, "checkpoint": self._passing.get(r.pid)}
+            for r in self.registered
+        ]
 
     def blocked(self, now: float) -> list[Work]:
         """The callbacks that wait for what does not come, each once; one that has taken too long is given up."""

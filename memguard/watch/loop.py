@@ -299,11 +299,14 @@ class Loop:
     def blame(self) -> dict[str, Any]:
         """The fields of the record that say who held the memory; after the end, when there is room to load them."""
         from memguard.records.codec import to_dict
-        from memguard.watch.culprit import find_culprit
+        from memguard.watch.culprit import enclosing_loop, find_culprit
 
         waiting = self.pool.parent if self.reason == "hang" else None
         stack, culprit, missing = find_culprit(
             self.journal.directory.stack, self.journal.record(), self.options.agent, waiting, self.talk.held
         )
         found = to_dict(culprit) if culprit else None
-        return {"stack": stack or None, "stack_missing": missing, "culprit": found}
+        blamed = {"stack": stack or None, "stack_missing": missing, "culprit": found}
+        if culprit and culprit.line and self.talk.flush.registered:
+            blamed["loop"] = enclosing_loop(culprit.file or "", culprit.line)
+        return blamed

@@ -5,13 +5,16 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import memguard
 from memguard import pressure
+from memguard.errors import ConfigError
 
 
 def test_callbacks_are_called_in_order_and_none_stops_another() -> None:
@@ -137,3 +140,123 @@ def test_headroom_is_what_the_guard_said_last(size: int | None) -> None:
     pressure.set_headroom(size)
     assert pressure.get_headroom() == size
     pressure.set_headroom(None)
+
+
+async def a_coroutine() -> None: ...
+
+
+def a_generator() -> Iterator[None]:
+    yield
+
+
+def needs(path: str) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (a_coroutine, "a_coroutine is a coroutine function"),
+        (a_generator, "a_generator is a generator function"),
+        (Buffer.flush, r"Buffer.flush needs arguments \(self\)"),
+        (needs, r"needs needs arguments \(path\)"),
+        (functools.partial(needs), r"needs needs arguments \(path\)"),
+        (None, "needs something to call, not None"),
+    ],
+)
+def test_what_could_not_work_is_refused(wrong: Callable[[], object], why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        pressure.register(wrong)
+    assert pressure.callbacks() == ()
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        functools.partial(needs, "a"),
+        functools.partial(needs, path="a"),
+        Buffer().flush,
+        Buffer(),
+        [].clear,
+        lambda a=1: a,
+    ],
+)
+def test_what_can_be_called_without_arguments_is_taken(right: Callable[[], object]) -> None:
+    with pressure.registered(right):
+        assert pressure.run_callbacks().errors == ()
+
+
+def test_a_callback_that_was_registered_twice_is_called_once() -> None:
+    called: list[int] = []
+    flush = functools.partial(called.append, 1)
+    with pressure.registered(flush), pressure.registered(flush):
+        assert pressure.run_callbacks().called == 1
+        pressure.unregister(flush)
+        assert pressure.callbacks() == (flush,)
+    assert called == [1]
+
+
+def test_a_lambda_that_only_makes_a_coroutine_is_told() -> None:
+    with pressure.registered(lambda: a_coroutine()):
+        (error,) = pressure.run_callbacks().errors
+    assert "returned a coroutine or generator that nobody runs" in error
+
+
+def test_what_was_skipped_comes_first_the_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, order = [0.0], []
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+
+    def slow() -> None:
+        order.append("slow")
+        now[0] += 5
+
+    def late() -> None:
+        order.append("late")
+
+    with pressure.registered(slow), pressure.registered(late):
+        assert pressure.run_callbacks(within=1).skipped[0].endswith("late: no time was left")
+        pressure.run_callbacks(within=1)
+    assert order == ["slow", "late", "slow"]
+
+
+def test_the_guards_own_error_ends_the_callback_and_goes_on_to_the_script() -> None:
+    def flush() -> None:
+        raise memguard.MemoryLimitExceeded("full")
+
+    with pressure.registered(flush), pytest.raises(memguard.MemoryLimitExceeded):
+        pressure.run_callbacks()
+
+
+@pytest.mark.parametrize("kind", [threading.Lock, threading.RLock])
+def test_a_callback_whose_lock_is_held_is_put_off(kind: Callable[[], Any]) -> None:
+    lock = kind()
+    held, done = threading.Event(), threading.Event()
+
+    def flush() -> None:
+        with lock:
+            pass
+
+    def hold() -> None:
+        with lock:
+            held.set()
+            done.wait(10)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(10)
+    with pressure.registered(flush):
+        (skipped,) = pressure.run_callbacks().skipped
+        done.set()
+        thread.join()
+        assert pressure.run_callbacks().called == 1
+    assert skipped.endswith("flush: the lock lock is held")
+
+
+def test_a_lock_that_this_very_thread_holds_is_no_deadlock() -> None:
+    lock = threading.Lock()
+
+    def flush() -> None:
+        with lock:
+            pass
+
+    with pressure.registered(flush), lock:
+        assert pressure.run_callbacks().called == 0

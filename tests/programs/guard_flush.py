@@ -24,6 +24,7 @@ def flush():
 
 with open(sys.argv[1], encoding="utf-8") as file:
     for line in file:
+        memguard.checkpoint()
         tokens.extend(encoding.encode_ordinary(line))
         if len(tokens) >= SHARD:
             flush()

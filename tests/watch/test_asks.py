@@ -137,60 +137,6 @@ def test_reclaim_gives_memory_back(start: Start) -> None:
     assert script.popen.poll() is None
 
 
-def test_flush_calls_what_is_registered_and_reports_what_fails(start: Start) -> None:
-    script = start(
-        """
-        import memguard, os
-        from memguard import pressure
-        @memguard.on_pressure
-        def flush(): print('flushed', pressure.get_headroom(), flush=True)
-        @pressure.register
-        def broken(): raise OSError('disk full')
-        print('ready', flush=True)
-        input()
-        """
-    )
-    (answer,) = script.answers(script.ask("flush", headroom=123))
-    script.expect("flushed 123")
-    assert (answer["event"], answer["called"]) == ("flushed", 2)
-    assert answer["errors"] == ["broken: OSError('disk full')"]
-
-
-def test_a_callback_that_the_script_itself_is_in_is_not_called_inside(start: Start) -> None:
-    script = start(
-        """
-        import memguard
-        @memguard.on_pressure
-        def flush(): print('ready', flush=True); input()
-        flush()
-        """
-    )
-    (answer,) = script.answers(script.ask("flush"))
-    assert (answer["called"], answer["skipped"]) == (0, ["flush"])
-
-
-def test_no_callback_starts_after_the_time_is_over(start: Start) -> None:
-    script = start(
-        """
-        import memguard, time
-        @memguard.on_pressure
-        def slow(): time.sleep(0.3)
-        @memguard.on_pressure
-        def second(): raise SystemExit('was called')
-        print('ready', flush=True)
-        input()
-        """
-    )
-    (answer,) = script.answers(script.ask("flush", within=0.1))
-    assert (answer["called"], answer["skipped"]) == (1, ["second"])
-
-
-def test_a_script_that_has_registered_nothing_answers_too(start: Start) -> None:
-    script = start(WAIT)
-    (answer,) = script.answers(script.ask("flush"))
-    assert (answer["event"], answer["called"]) == ("flushed", 0)
-
-
 def test_a_look_names_the_variable_and_its_line(start: Start, tmp_path: Path) -> None:
     script = start(
         """
@@ -214,21 +160,21 @@ def test_a_look_names_the_variable_and_its_line(start: Start, tmp_path: Path) ->
 
 def test_words_are_done_in_their_order_and_each_is_answered(start: Start) -> None:
     script = start(WAIT)
-    number = script.ask("reclaim", "flush", "look", "nonsense")
-    answers = script.answers(number, 4)
-    assert [answer["event"] for answer in answers] == ["reclaimed", "flushed", "held", "failed"]
-    assert answers[3]["errors"] == ["nonsense: KeyError: 'nonsense'"]
+    number = script.ask("reclaim", "look", "nonsense")
+    answers = script.answers(number, 3)
+    assert [answer["event"] for answer in answers] == ["reclaimed", "held", "failed"]
+    assert answers[2]["errors"] == ["nonsense: KeyError: 'nonsense'"]
 
 
 def test_an_ask_is_obeyed_once(start: Start) -> None:
     script = start(WAIT)
-    script.answers(script.ask("flush"))
+    script.answers(script.ask("reclaim"))
     script.popen.send_signal(signal.SIGURG)
     script.popen.send_signal(signal.SIGURG)
     number = script.ask("look")
     script.answers(number)
     lines = [json.loads(line) for line in Path(script.directory.events).read_text().splitlines()]
-    assert [line["event"] for line in lines] == ["flushed", "held"]
+    assert [line["event"] for line in lines] == ["reclaimed", "held"]
 
 
 RAISES = """
@@ -295,27 +241,6 @@ def test_raise_hard_ends_a_loop_that_swallows_every_exception(start: Start) -> N
     assert code == 1 and "MemoryLimitExceededHard" in err
 
 
-def test_raise_hard_interrupts_a_callback_that_never_returns(start: Start) -> None:
-    script = start(
-        """
-        import memguard
-        @memguard.on_pressure
-        def flush():
-            print('in flush', flush=True)
-            while True: pass
-        print('ready', flush=True)
-        input()
-        """
-    )
-    script.ask("flush")
-    script.expect("in flush")
-    script.ask("raise")  # waits for the callback
-    assert script.popen.poll() is None
-    # The signal of the ask before may be served only now, with this ask already there: then nobody listens any more.
-    ask(script.directory, script.process, "raise-hard", within=5.0)
-    assert script.end()[0] == 1
-
-
 def test_an_error_of_a_pool_worker_reaches_its_parent(start: Start) -> None:
     script = start(
         """
@@ -339,31 +264,10 @@ def test_an_error_of_a_pool_worker_reaches_its_parent(start: Start) -> None:
     assert script.end()[:2] == (0, "MemoryLimitExceeded the worker is full\n")
 
 
-def test_a_forked_worker_does_not_write_its_parents_buffer(start: Start) -> None:
-    script = start(
-        """
-        import memguard, os
-        @memguard.on_pressure
-        def flush(): print('flushed by', os.getpid(), flush=True)
-        pid = os.fork()
-        if pid == 0:
-            print('ready', flush=True)
-            while True: pass
-        os.waitpid(pid, 0)
-        """
-    )
-    children = Path(f"/proc/{script.process.pid}/task/{script.process.pid}/children").read_text().split()
-    worker = read_process(int(children[0]))
-    assert worker is not None
-    (answer,) = script.answers(script.ask("flush", process=worker))
-    assert (answer["pid"], answer["called"]) == (worker.pid, 0)
-    os.kill(worker.pid, signal.SIGKILL)
-
-
 def test_what_was_asked_before_is_done_too_and_the_error_comes_last(start: Start) -> None:
     script = start(RAISES)
     script.popen.send_signal(signal.SIGSTOP)
-    script.ask("flush", within=0.0)  # its time is over when the next one is asked
+    script.ask("reclaim", within=0.0)  # its time is over when the next one is asked
     first, second = script.ask("raise", message="first"), script.ask("look")
     script.popen.send_signal(signal.SIGCONT)
     code, out, _ = script.end()
@@ -379,7 +283,7 @@ def test_what_is_withdrawn_is_not_done(start: Start) -> None:
     script.ask("raise")
     withdraw(script.directory, script.process)
     script.popen.send_signal(signal.SIGCONT)
-    script.answers(script.ask("flush"))
+    script.answers(script.ask("reclaim"))
     script.go()
     assert script.end() == (0, "", "")
 
@@ -409,7 +313,7 @@ def test_another_program_at_the_same_pid_is_not_asked(start: Start) -> None:
 def test_a_run_directory_that_is_gone_is_nobody(tmp_path: Path) -> None:
     me = read_process(os.getpid())
     assert me is not None
-    assert ask(RunDirectory(str(tmp_path / "gone")), me, "flush", within=1.0) is None
+    assert ask(RunDirectory(str(tmp_path / "gone")), me, "reclaim", within=1.0) is None
 
 
 def test_answers_come_once_and_whole(tmp_path: Path) -> None:

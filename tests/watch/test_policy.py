@@ -16,14 +16,17 @@ from memguard.watch.policy import (
     FLUSH,
     FREEZE,
     LADDER,
+    LAST_ASK,
     NOTICE,
     RECLAIM,
     RESUME,
     Decision,
+    Flush,
     Policy,
     Sample,
     Stage,
     State,
+    beyond,
     decide,
     ladder_with,
 )
@@ -33,11 +36,17 @@ USABLE = 1_000_000
 
 
 def sample(
-    fraction: float, *, time: float = 0.0, tree: int | None = None, exact: bool = False, name: str = "memory.max"
+    fraction: float,
+    *,
+    time: float = 0.0,
+    tree: int | None = None,
+    exact: bool = False,
+    name: str = "memory.max",
+    flush: Flush | None = None,
 ) -> Sample:
     used = round(fraction * USABLE)
     constraint = Constraint(name, "/sys/fs/cgroup/x", USABLE + 100, used, 100, True)
-    return Sample(time, used if tree is None else tree, (constraint,), exact=exact)
+    return Sample(time, used if tree is None else tree, (constraint,), exact=exact, flush=flush or Flush())
 
 
 def run(samples: list[Sample], policy: Policy = POLICY) -> list[tuple[float, str]]:
@@ -278,3 +287,88 @@ def test_a_thrashing_machine_is_full_earlier_but_stalls_alone_mean_nothing(sampl
     assert (decision is not None and decision.action == FREEZE) == stopped
     if stopped:
         assert decide(POLICY, state, sample)[0].action == ABORT  # type: ignore[union-attr]
+
+
+READY, ASKED, AT_WORK = (
+    Flush(ready=True),
+    Flush(ready=True, pending=True),
+    Flush(ready=True, pending=True, running=True),
+)
+
+
+def answered(count: int, freed: bool = True) -> Flush:
+    return Flush(ready=True, answers=count, freed=freed)
+
+
+def test_callbacks_are_asked_for_again_when_enough_has_grown_since_the_answer() -> None:
+    """What is always held is 76 % of the limit, and never falls below 75 %."""
+    made = run(
+        [
+            sample(0.81, time=0, flush=READY),
+            sample(0.81, time=1, flush=READY),
+            sample(0.76, time=2, flush=answered(1)),
+            sample(0.785, time=3, flush=answered(1)),
+            sample(0.80, time=4, flush=answered(1)),
+            sample(0.805, time=5, flush=Flush(ready=True, pending=True, answers=1, freed=True)),
+            sample(0.76, time=6, flush=answered(2)),
+            sample(0.80, time=7, flush=answered(2)),
+        ]
+    )
+    assert [(t, a) for t, a in made if a == FLUSH] == [(1, FLUSH), (4, FLUSH), (7, FLUSH)]
+
+
+def test_a_steady_job_that_answers_is_asked_once() -> None:
+    steady = [sample(0.86 + 0.02 * (t % 2), time=t, flush=answered(1) if t > 1 else READY) for t in range(50)]
+    assert [action for _, action in run(steady)].count(FLUSH) == 1
+
+
+def test_what_was_skipped_is_asked_for_sooner() -> None:
+    for freed, again in ((False, [(1, FLUSH), (4, FLUSH)]), (True, [(1, FLUSH)])):
+        told = answered(1, freed)
+        steady = [sample(0.81, time=t, flush=told if t > 1 else READY) for t in range(4)]
+        rising = [*steady, sample(0.816, time=4, flush=told)]
+        assert [(time, action) for time, action in run(rising) if action == FLUSH] == again
+
+
+def test_once_more_before_the_freeze_and_no_freeze_where_that_helps() -> None:
+    state = State()
+    decision, state = decide(POLICY, state, sample(0.98, time=0.0, flush=READY))
+    assert decision is not None and (decision.action, decision.rule) == (FLUSH, LAST_ASK)
+    assert decide(POLICY, state, sample(0.98, time=0.2, flush=ASKED)) == (None, state)
+    decision, state = decide(POLICY, state, sample(0.7, time=0.3, flush=answered(1)))
+    assert decision is None
+    decision, _ = decide(POLICY, state, sample(0.98, time=0.4, flush=answered(1)))
+    assert decision is not None and decision.rule == LAST_ASK, "in the next rise it is asked once more, too"
+
+
+def test_an_answer_that_frees_nothing_or_does_not_come_is_followed_by_the_freeze() -> None:
+    for later in (sample(0.98, time=0.2, flush=answered(1)), sample(0.98, time=0.51, flush=ASKED)):
+        _, state = decide(POLICY, State(), sample(0.98, time=0.0, flush=READY))
+        decision, _ = decide(POLICY, state, later)
+        assert decision is not None and decision.action == FREEZE
+
+
+def test_nobody_to_ask_means_no_wait() -> None:
+    assert run([sample(0.98)]) == [(0.0, FREEZE)]
+
+
+def test_a_callback_at_work_is_waited_for_up_to_half_of_the_margin() -> None:
+    """USABLE + 100 is the kernel's limit here, 100 the margin."""
+    assert run([sample(0.99, time=t, flush=AT_WORK) for t in range(5)]) == []
+    over = sample(1 + 51 / USABLE, time=0.0, flush=AT_WORK)
+    assert beyond(over) and run([over]) == [(0.0, FREEZE)]
+    assert not beyond(sample(1 + 50 / USABLE))
+    own = Constraint("--limit", "--limit", USABLE, USABLE + (1 << 20), 0, False)
+    assert not beyond(Sample(0.0, own.used, (own,))), "a limit of the user's own kills nobody"
+
+
+@given(st.lists(st.tuples(st.floats(0.5, 1.2), st.sampled_from([READY, ASKED, Flush()])), min_size=20, max_size=60))
+def test_requests_never_hold_up_the_freeze_for_longer_than_one_last_ask(steps: list[tuple[float, Flush]]) -> None:
+    state, over_since, time = State(), None, 0.0
+    for fraction, flush in steps:
+        time += 0.1
+        decision, state = decide(POLICY, state, sample(max(fraction, 0.98), time=time, flush=flush))
+        if decision is not None and decision.action == FREEZE:
+            return
+        over_since = time if over_since is None else over_since
+        assert time - over_since <= POLICY.last_ask + 0.2

@@ -6,7 +6,8 @@ from corpus import save
 
 import memguard
 
-always = bytearray(b"x" * int(sys.argv[2]))
+always = bytearray(int(sys.argv[2]))
+always[::4096] = bytes(len(always[::4096]))  # in memory from here on
 rows, first = [], 0
 
 

@@ -3,7 +3,7 @@ from corpus import documents, encode, save
 
 import memguard
 
-FULL = 2_200_000
+FULL = 2_700_000
 buffered, written = [], 0
 
 

@@ -19,7 +19,7 @@ memguard.on_pressure(lambda: flush())
 for doc in documents(5_000_000):
     memguard.checkpoint()
     buffered.extend(encode(doc))
-    if len(buffered) >= 2_200_000:
+    if len(buffered) >= 2_700_000:
         flush()
 flush()
 file.close()

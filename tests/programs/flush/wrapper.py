@@ -22,6 +22,6 @@ memguard.on_pressure(shards.memory_is_short)
 for doc in documents(5_000_000):
     memguard.checkpoint()
     shards.ids.extend(encode(doc))
-    if len(shards.ids) >= 2_200_000:
+    if len(shards.ids) >= 2_700_000:
         shards.write()
 shards.write()

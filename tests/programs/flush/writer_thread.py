@@ -26,9 +26,7 @@ writer.start()
 for doc in documents():
     memguard.checkpoint()
     buffered.extend(encode(doc))
-    texts.append(bytearray(30_000))
-    if len(texts) == 2_500:
-        del texts[:]
+    texts.append(bytes(60_000))
     if len(buffered) >= 4_000:
         batches.put(buffered[:])
         del buffered[:]

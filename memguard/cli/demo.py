@@ -1,4 +1,4 @@
-"""The whole story in a minute: estimate, a guarded abort, and the streaming job that succeeds.
+"""The whole story in a minute: estimate, a guarded abort, a script that writes out in time, and the streaming job.
 
 Works in a temporary directory with real English text that ships with Python (the help topics of pydoc, repeated
 to size), inside a small memory limit. Needs no network and no special rights. Every step is an ordinary memguard
@@ -68,7 +68,8 @@ def _play(directory: str, size: int, limit: str) -> int:
     started = time.monotonic()
     try:
         _write_text(os.path.join(directory, "train.txt"), size)
-        shutil.copy(_example("prepare.py"), directory)
+        for name in ("prepare.py", "prepare_flush.py"):
+            shutil.copy(_example(name), directory)
     except OSError as error:
         raise InputError(f"{directory}: cannot be written: {error.strerror}", path=directory) from None
     _say(f"A script that most people start with, prepare.py, and {format_size(size)} of English text, train.txt.")
@@ -82,9 +83,18 @@ def _play(directory: str, size: int, limit: str) -> int:
         [*guarded, "prepare.py", "train.txt", "naive"],
         expect=75,
     )
+    _say("A script that fills a list may write it out in time: it says what to call, and where (prepare_flush.py).")
+    _say("    @memguard.on_pressure               memguard.checkpoint()")
+    _say("    def flush(): …                      at the top of the loop that fills the list")
+    _step(
+        "3. Or: two lines more, and it writes out what it holds before memory runs short",
+        directory,
+        [*guarded, "prepare_flush.py", "train.txt", "shards"],
+        expect=0,
+    )
     tokenize = ["tokenize", "train.txt", "-o", "data"]
     _step(
-        "3. Instead: stream it, under the same guard and limit",
+        "4. Instead: stream it, under the same guard and limit",
         directory,
         [*guarded, "--", "memguard", *tokenize],
         expect=0,

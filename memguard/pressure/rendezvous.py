@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
 
-__all__ = ["Standing", "done", "enter", "forget", "leave", "stand"]
+__all__ = ["Membership", "Standing", "done", "forget", "stand"]
 
 WITHIN = 0.5  # seconds that a thread waits at its checkpoint for the others
 _STEP = 0.005
@@ -43,14 +43,19 @@ class Standing:
         self.frames, self.missing, self.ran = frames, missing, ran
 
 
-def enter() -> None:
-    """This thread passes checkpoints from now on."""
-    _threads.add(_thread.get_ident())
+class Membership:
+    """This thread passes checkpoints, for as long as this object lives: in a variable of the thread's own, it goes with
+    the thread, whose number may then be another one's.
+    """
 
+    __slots__ = ("_thread",)
 
-def leave() -> None:
-    """Not any more."""
-    _threads.discard(_thread.get_ident())
+    def __init__(self) -> None:
+        self._thread = _thread.get_ident()
+        _threads.add(self._thread)
+
+    def __del__(self) -> None:
+        _threads.discard(self._thread)
 
 
 def stand(frame: FrameType, within: float = WITHIN) -> Standing:

@@ -143,7 +143,7 @@ def detach() -> None:
 def _first(frame: FrameType) -> None:
     """This thread's first checkpoint, or its first since the guards have changed."""
     _passed.here = 0
-    rendezvous.enter()
+    _passed.member = rendezvous.Membership()
     if _attached != os.getpid():
         caller = frame.f_back if frame.f_code.co_filename == __file__ and frame.f_back is not None else frame
         attach(f"{caller.f_code.co_filename}:{caller.f_lineno}")

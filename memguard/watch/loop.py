@@ -136,7 +136,7 @@ class Loop:
         if self.talk.answered and self.state.busy_until > sample.time:
             self.state = replace(self.state, busy_until=sample.time)  # done sooner than it might have taken
         sample = replace(sample, flush=self._flush())
-        if not sample.flush.running:
+        if not self._loosened:
             self.backstop.follow(sample.constraints)
             if sample.tightest is not None:
                 self.fence.move(self.sampler.processes, sample.tightest.headroom)
@@ -153,8 +153,8 @@ class Loop:
             self.end("hang", sample)
 
     def _flush(self) -> policy.Flush:
-        """How the callbacks stand. While one is at work, neither the kernel's brake nor the fence holds it up; one that
-        waits for ever is interrupted."""
+        """How the callbacks stand. While one is at work, or the last one is waited for, neither the kernel's brake nor
+        the fence holds the tree up; a callback that waits for ever is interrupted."""
         flush, processes = self.talk.flush, self.sampler.processes
         flush.forget(processes)
         for work in flush.blocked(self.now()):
@@ -162,9 +162,11 @@ class Loop:
                 if process.pid == work.pid:
                     self.talk.ask(process, "interrupt", within=1.0)
         running = bool(flush.running)
-        if running and not self._loosened:
+        # What sleeps at the kernel's limit never comes to the checkpoint that it is waited for.
+        loose = running or (self.state.last_asked is not None and bool(flush.pending))
+        if loose and not self._loosened:
             self.loosen()
-        self._loosened = running
+        self._loosened = loose
         return policy.Flush(flush.ready(processes), bool(flush.pending), running, flush.answers, flush.freed)
 
     def _with_stall(self, sample: policy.Sample) -> policy.Sample:
@@ -193,7 +195,10 @@ class Loop:
         elif decision.action == policy.FLUSH:
             self._tell_silent()
             self.talk.flush.ask(largest, room)
-            if decision.rule != policy.LAST_ASK:
+            if decision.rule == policy.LAST_ASK:
+                self.loosen()
+                self._loosened = True
+            else:
                 self.talk.ask_largest(largest, ("look", "reclaim"), ("reclaim",), within=within, headroom=room)
         elif decision.action == policy.DUMP:  # from before the freeze, should it not answer then; nobody waits for it
             any(actions.ask_for_stack(process, self.journal.directory.stack) for process in largest[:4])

@@ -18,7 +18,8 @@ Rules, each held by a property test:
   has answered, or by `again_skipped` where nothing could be called.
 - Callbacks are asked for once more before the freeze, which waits for the answer `last_ask` seconds at most; and while
   one is at work. Neither holds it up beyond half of what is kept free below a limit (beyond).
-- Stages below `freeze` fire in order, each given its deadline before the next; `freeze` waits for none of them.
+- Stages below `freeze` fire in order, each given its deadline before the next; `freeze` waits for none of them, nor
+  does a flush that the script runs at its checkpoint.
 - `abort` follows `freeze` only, and a frozen tree is resumed or aborted within the freeze's deadline.
 - A machine that stalls for memory (PSI) is over at 90 % of what MemAvailable leaves. Stalls alone mean nothing.
 - Nothing fires below its fraction, and nothing on behalf of others: a tree that holds less than would bring the
@@ -232,7 +233,7 @@ def decide(policy: Policy, state: State, sample: Sample) -> tuple[Decision | Non
         return decision, replace(state, frozen=(sample.time, decision.constraint), doomed=True)
     for stage in policy.ladder[:-1]:
         if stage.reached(sample, binding) and stage.action not in state.fired:
-            if sample.time < state.busy_until:
+            if sample.time < state.busy_until and not (stage.action == FLUSH and sample.flush.ready):
                 return None, state
             decision = Decision(stage.action, _rule(stage), binding, _reason(binding))
             fired = state.fired | {stage.action}

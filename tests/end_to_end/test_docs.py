@@ -37,7 +37,7 @@ def commands(page: Path) -> list[tuple[str, int]]:
 def desk(tmp_path: Path, english: str) -> Path:
     """A newcomer's directory: a text, the usual script, its streaming twin, a kernel log."""
     (tmp_path / "train.txt").write_text((english * 8)[:3_000_000], encoding="utf-8")
-    for name in ("prepare.py", "prepare_streaming.py"):
+    for name in ("prepare.py", "prepare_flush.py", "prepare_streaming.py"):
         shutil.copy(ROOT / "examples" / name, tmp_path)
     shutil.copy(ROOT / "tests/data/kills/memcg_v2_scope.kmsg.txt", tmp_path / "kernel.log")
     return tmp_path

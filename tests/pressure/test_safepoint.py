@@ -220,6 +220,24 @@ def test_a_thread_that_does_not_come_is_named_and_nothing_is_called(results: lis
     assert results[1].called == 1, "it has ended: nobody waits for it any more"
 
 
+def test_a_thread_that_has_ended_is_not_waited_for_in_a_new_one_of_the_same_number(
+    results: list[CallbackResult],
+) -> None:
+    first = threading.Thread(target=memguard.checkpoint)
+    first.start()
+    first.join()
+    end = threading.Event()
+    others = [threading.Thread(target=end.wait, args=(20,)) for _ in range(3)]  # they take over its number
+    for thread in others:
+        thread.start()
+    pressure.request()
+    memguard.checkpoint()
+    end.set()
+    for thread in others:
+        thread.join()
+    assert [result.called for result in results] == [1]
+
+
 def test_a_main_thread_that_joins_its_workers_does_not_hold_them_up(results: list[CallbackResult]) -> None:
     memguard.checkpoint()  # the main thread passes them, too
 

@@ -203,6 +203,7 @@ work()
 """,
         no_callback="one statement fills it: there is nothing before its end",
         seconds=0.3,
+        kinds=("list", "list of lists", "dict", "defaultdict", "array", "deque", "bytearray", "set", "numpy"),
     ),
     "method that checkpoints while it encodes": Shape(
         """

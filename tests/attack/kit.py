@@ -48,7 +48,7 @@ def _answered(result: pressure.CallbackResult) -> None:
 
 def ask(seed: int, how: str = "thread", seconds: float = 2.0, switch: float | None = None) -> None:
     """Asks every 2–20 ms, from a thread or from a signal's handler, until stop()."""
-    faulthandler.dump_traceback_later(HANG, exit=True)
+    faulthandler.enable()  # not its timer: signals that reach that thread are not noticed by the main one
     _ask(seed, how, seconds, switch)
 
 
@@ -66,9 +66,7 @@ def _ask(seed: int, how: str, seconds: float, switch: float | None) -> None:
 
 
 def ask_in_child(seed: int, seconds: float = 2.0) -> None:
-    """For a forked or spawned process, which starts with counts of its own. Not with faulthandler's timer: setting it
-    again after a fork waits for the thread that the parent's timer had.
-    """
+    """For a forked or spawned process, which starts with counts of its own."""
     global tally, _stop
     tally, _stop = Tally(), threading.Event()
     _ask(seed, "thread", seconds, 1e-4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -20,7 +21,8 @@ from tests.attack.callbacks import CALLBACKS, HALF_DONE, OBJECTS
 from tests.attack.kit import HANG
 from tests.attack.processes import PROCESSES
 from tests.attack.shapes import LOOPS, Shape
-from tests.attack.threads import TASKS, THREADS
+from tests.attack.tasks import TASKS
+from tests.attack.threads import THREADS
 
 ROOT = Path(__file__).resolve().parents[2]
 SHAPES: dict[str, Shape] = {**LOOPS, **OBJECTS, **CALLBACKS, **HALF_DONE, **THREADS, **TASKS, **PROCESSES}
@@ -293,10 +295,13 @@ def run(text: str, directory: Path, command: Sequence[str] = (), python: str = s
         start_new_session=True,  # so that its children end with it
     )
     try:
-        out, errors = process.communicate(timeout=HANG + 5)
+        out, errors = process.communicate(timeout=HANG)
     except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)  # faulthandler says where it stands
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(5)
         os.killpg(process.pid, signal.SIGKILL)
-        return Outcome(124, {}, f"no end in {HANG + 5} s: {process.communicate()[1]}")
+        return Outcome(124, {}, f"no end in {HANG} s: {process.communicate()[1]}")
     lines = [line for line in out.splitlines() if line.startswith("{")]
     return Outcome(process.returncode, json.loads(lines[-1]) if lines else {}, errors)
 

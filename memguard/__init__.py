@@ -1,9 +1,9 @@
 """memguard: estimate, guard, stream and diagnose the memory of language-model data preparation.
 
-The public names load lazily: `import memguard` costs no numpy, no tiktoken and no rich.
+The public names load lazily: `import memguard` costs no numpy, no tiktoken and no rich. What they need of the standard
+library comes from its own directories: a json.py beside the user's script is neither run for them nor put out of sight
+(inject/standard_library.py). For the same reason this file imports nothing else, not even __future__.
 """
-
-from __future__ import annotations
 
 TYPE_CHECKING = False  # typing would cost the watcher 0.5 MiB
 if TYPE_CHECKING:
@@ -62,29 +62,26 @@ _PLACES = {  # module and name there; the errors need no entry
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name in _PLACES:
-        import importlib
+def __getattr__(name: str) -> "Any":
+    if name not in __all__:
+        raise AttributeError(f"module 'memguard' has no attribute {name!r}")
+    from memguard.inject.standard_library import First
 
-        module, attribute = _PLACES[name]
-        found = getattr(importlib.import_module(f"memguard.{module}"), attribute)
-        globals()[name] = found  # the next look is a module's variable: memguard.checkpoint() stands in hot loops
-        return found
-    if name in __all__:
-        from memguard import errors
-
-        return getattr(errors, name)
-    raise AttributeError(f"module 'memguard' has no attribute {name!r}")
+    module, attribute = _PLACES.get(name, ("errors", name))
+    with First():
+        found = getattr(__import__(f"memguard.{module}", fromlist=[attribute]), attribute)
+    globals()[name] = found  # the next look is a module's variable: memguard.checkpoint() stands in hot loops
+    return found
 
 
-def load_ipython_extension(shell: Any) -> None:
+def load_ipython_extension(shell: "Any") -> None:
     """`%load_ext memguard` in a notebook: the magic %%memguard."""
     from memguard import notebook
 
     notebook.load(shell)
 
 
-def unload_ipython_extension(shell: Any) -> None:
+def unload_ipython_extension(shell: "Any") -> None:
     from memguard import notebook
 
     notebook.unload(shell)

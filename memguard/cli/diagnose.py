@@ -26,7 +26,7 @@ from dataclasses import replace
 from typing import Any
 
 from memguard.cli.evidence import gather_machine, gather_named
-from memguard.cli.output import terminal_width, use_color, write_json, write_text
+from memguard.cli.output import note, terminal_width, use_color, write_json, write_text
 from memguard.diagnose.query import Query, parse_since
 from memguard.diagnose.rules import MEMORY_VERDICTS, decide
 from memguard.errors import ConfigError, InputError
@@ -155,4 +155,4 @@ def _write_html(diagnosis: Diagnosis, path: str) -> None:
         if os.path.exists(temporary):
             os.unlink(temporary)
         raise InputError(f"--html {path}: {error.strerror}", "name a file that can be written", path=path) from None
-    print(f"memguard diagnose: wrote {path}", file=sys.stderr)
+    note(f"memguard diagnose: wrote {path}")

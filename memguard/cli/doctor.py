@@ -25,6 +25,7 @@ from memguard.system.machine import read_machine
 from memguard.units import format_size, parse_size
 from memguard.watch.journal import runs_directory
 from memguard.watch.launch import find_python
+from memguard.watch.outside_stack import find_pyspy, may_trace
 
 __all__ = ["add_arguments", "main"]
 
@@ -63,6 +64,7 @@ def examine(limit: str | None, reserve: str | None, environ: Mapping[str, str]) 
     )
     abilities = (
         *read_abilities(environ=environ),
+        _line_from_outside(environ),
         _limits_known(limits),
         _token_counts(),
         _engine(),
@@ -71,6 +73,25 @@ def examine(limit: str | None, reserve: str | None, environ: Mapping[str, str]) 
         _runs(runs_directory()),
     )
     return DoctorReport(__version__, sys.platform, abilities, limits, machine)
+
+
+def _line_from_outside(environ: Mapping[str, str]) -> Ability:
+    """Whether `memguard watch` can name the line of a job that was started without it."""
+    name = "line of a job watched"
+    pyspy, remote = find_pyspy(environ), hasattr(sys, "remote_exec")
+    means = [
+        *(["py-spy"] if pyspy else []),
+        *(["sys.remote_exec, for jobs of this Python's version"] if remote else []),
+    ]
+    if not means:
+        reason = "neither py-spy nor Python 3.14's sys.remote_exec is here: memguard watch names no line"
+        return Ability("see", name, "unavailable", reason, "pip install 'memguard-prep[pyspy]'")
+    if not may_trace():
+        reason = f"by {' and '.join(means)}, but kernel.yama.ptrace_scope lets only root read another job's Python"
+        return Ability("see", name, "partial", reason, "sudo memguard watch, or sysctl kernel.yama.ptrace_scope=0")
+    if not pyspy:
+        return Ability("see", name, "partial", f"by {means[0]}", "pip install 'memguard-prep[pyspy]' for all others")
+    return Ability("see", name, "ok", f"by {' and '.join(means)}")
 
 
 def _limits_known(limits: Limits) -> Ability:

@@ -21,7 +21,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from memguard.cli.output import terminal_width, use_color, write_json, write_text
+from memguard.cli.output import note, terminal_width, use_color, write_json, write_text
 from memguard.errors import ConfigError
 from memguard.units import format_size, parse_size
 
@@ -337,10 +337,10 @@ def _probe(arguments: argparse.Namespace, limits: Limits) -> int:
     if len(arguments.files) != 1:
         raise ConfigError("--probe needs one FILE, which SCRIPT reads", "memguard estimate train.txt --probe SCRIPT")
 
-    def note(line: str) -> None:
-        print(f"memguard: {line}", file=sys.stderr, flush=True)
+    def notify(line: str) -> None:
+        note(f"memguard: {line}")
 
-    result = probe(arguments.probe, arguments.files[0], limits, template=arguments.probe_args, notify=note)
+    result = probe(arguments.probe, arguments.files[0], limits, template=arguments.probe_args, notify=notify)
     if arguments.json:
         write_json(result)
     else:

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from typing import IO, cast
 
+from memguard.cli.output import note
 from memguard.diagnose.collection import Collection, LogFindings, merge_findings
 from memguard.diagnose.query import Query
 from memguard.diagnose.rules import MACHINE_COUNTER, Evidence, Pressure
@@ -32,7 +33,7 @@ def gather_named(path: str, query: Query | None = None) -> Evidence:
     collection = Collection()
     if path == "-":
         if sys.stdin.isatty():
-            print("memguard diagnose: paste the text, then press Ctrl-D", file=sys.stderr)
+            note("memguard diagnose: paste the text, then press Ctrl-D")
         collection.read_chunks(_chunks("stdin", sys.stdin.buffer))
     else:
         with _open(path) as file:

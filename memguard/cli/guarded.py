@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
-from memguard.errors import ConfigError, InputError
+from memguard.cli import output
+from memguard.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from memguard.records.run import RunRecord
 
-__all__ = ["check_writable", "note", "report", "write_record"]
+__all__ = ["check_writable", "conclude", "note"]
 
 
 def check_writable(path: str, given: str) -> None:
@@ -27,34 +29,51 @@ def check_writable(path: str, given: str) -> None:
         raise ConfigError(f"--record {given}: {directory} cannot be written", "name a file in a directory of yours")
 
 
-def write_record(record: RunRecord, path: str) -> None:
-    from memguard.watch.journal import write_record as write
-
-    try:
-        write(record, path, 0o666)  # less the umask, as any file that a user asks for
-    except OSError as error:
-        raise InputError(f"--record {path}: {error.strerror}", "the run itself is over", path=path) from None
-
-
 def note(line: str) -> None:
-    print(f"memguard: {line}", file=sys.stderr, flush=True)
+    """Never raises: a terminal that has gone, or a reader, must not be what ends a guard."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # gone, closed, or not there from the start
+        output.note(f"memguard: {line}")
 
 
-def report(record: RunRecord, *, quiet: bool) -> None:
+def conclude(record: RunRecord, record_path: str | None, *, quiet: bool) -> int:
+    """Writes the record where --record wants it, reports how the run ended, and returns its exit code.
+
+    The job is over by now: what fails here is said in one line, and the exit code stays what it was.
+    """
+    assert record.exit_code is not None  # it is None only in a journal that was cut off
+    try:
+        if record_path:
+            from memguard.watch.journal import write_record
+
+            write_record(record, record_path, 0o666)  # less the umask, as any file that a user asks for
+    except Exception as error:
+        reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        note(f"--record {record_path} could not be written: {reason}; the run's own is in {_kept(record)}")
+    try:
+        _report(record, quiet=quiet)
+    except Exception as error:
+        problem = f"{type(error).__name__}: {error}"
+        note(f"how the run ended could not be shown ({problem}); its record is in {_kept(record)}")
+    return record.exit_code
+
+
+def _kept(record: RunRecord) -> str:
+    from memguard.watch.journal import runs_directory
+
+    return os.path.dirname(record.stack_path) if record.stack_path else runs_directory()
+
+
+def _report(record: RunRecord, *, quiet: bool) -> None:
     """How it ended: in full where the guard had a part in it, else one line, and that on a terminal only."""
     # Loaded now, not while the script ran: the watcher stays small.
-    from memguard.cli.output import terminal_width, use_color
     from memguard.report.run import render, summary
 
     eventful = record.termination_reason in ("memory", "hang", "forecast") or record.left or record.warnings
     if quiet:
         text = summary(record) + "\n" if eventful else ""
     elif eventful or record.exit_signal == 9:
-        text = render(record, width=terminal_width(sys.stderr), color=use_color(sys.stderr))
+        text = render(record, width=output.terminal_width(sys.stderr), color=output.use_color(sys.stderr))
     else:  # a log file gets the script's own words alone
-        text = summary(record) + "\n" if sys.stderr.isatty() else ""
-    try:
-        sys.stderr.write(text)
-        sys.stderr.flush()
-    except OSError:  # nobody reads it any more
-        pass
+        text = summary(record) + "\n" if sys.stderr is not None and sys.stderr.isatty() else ""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        output.write_report(text)

@@ -4,7 +4,11 @@ A command's module is imported only when it is asked for, so `memguard --help` a
 Each has `add_arguments(parser)` and `main(arguments) -> exit code`.
 """
 
-from __future__ import annotations
+# ruff: noqa: E402  (one import has to come before all others)
+
+from memguard.inject import standard_library
+
+standard_library.go_first()  # a json.py in the directory that PYTHONPATH names is the script's, not this command's
 
 import argparse
 import importlib
@@ -15,6 +19,10 @@ import sys
 from memguard import __version__
 from memguard.cli.lean import put_off_inspect
 from memguard.errors import ConfigError, MemguardError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 __all__ = ["COMMANDS", "main"]
 
@@ -111,7 +119,7 @@ def _run_command(name: str, arguments: list[str]) -> int:
     if name in _WATCHERS:
         put_off_inspect()
     module = importlib.import_module(f"memguard.cli.{name}")
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=f"memguard {name}",
         description=module.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -123,13 +131,24 @@ def _run_command(name: str, arguments: list[str]) -> int:
     except SystemExit as stop:  # argparse has printed the help (0) or the usage error (2)
         return stop.code if isinstance(stop.code, int) else 2
     code = module.main(namespace)
-    sys.stdout.flush()
+    if sys.stdout is not None:  # None: closed from the start
+        sys.stdout.flush()
     return int(code)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> "NoReturn":
+        """The words that are wrong may hold anything."""
+        from memguard.records.visible import visible
+
+        super().error(visible(message))
 
 
 def _report_error(error: MemguardError, command: str | None) -> int:
     prefix = f"memguard {command}" if command else "memguard"
-    print(f"{prefix}: {error.message}", file=sys.stderr)
+    from memguard.cli.output import note
+
+    note(f"{prefix}: {error.message}")
     if error.hint:
-        print(f"  {error.hint}", file=sys.stderr)
+        note(f"  {error.hint}")
     return error.exit_code

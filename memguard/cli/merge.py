@@ -10,10 +10,9 @@ way, nothing is changed in the directories that are read, and memguard verify kn
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
-from memguard.cli.output import write_json
+from memguard.cli.output import note, write_json
 from memguard.cli.token_bar import token_bar
 from memguard.units import format_count, format_size
 
@@ -37,7 +36,7 @@ def main(arguments: argparse.Namespace) -> int:
     with token_bar(arguments.quiet) as progress:
         manifest = merge(arguments.directories, arguments.output, overwrite=arguments.overwrite, progress=progress)
     if not arguments.quiet:
-        print(_summary(manifest, len(arguments.directories), arguments.output), file=sys.stderr)
+        note(_summary(manifest, len(arguments.directories), arguments.output))
     if arguments.json:
         write_json(manifest)
     return 0

@@ -16,9 +16,10 @@ import sys
 from dataclasses import replace
 
 from memguard.cli.guard_arguments import add_guard_arguments, options_from
-from memguard.cli.guarded import check_writable, note, report, write_record
+from memguard.cli.guarded import check_writable, conclude, note
 from memguard.cli.settings import read_settings
 from memguard.errors import ConfigError
+from memguard.system.proc import require_proc
 from memguard.watch.launch import Command, plain_command, python_command
 
 __all__ = ["add_arguments", "main"]
@@ -40,6 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     command = _command(arguments)
+    if sys.platform == "linux":
+        require_proc()
     options = replace(
         options_from(arguments, read_settings(os.getcwd())), agent=not arguments.no_agent, progress=not arguments.quiet
     )
@@ -51,11 +54,7 @@ def main(arguments: argparse.Namespace) -> int:
     else:
         from memguard.watch.portable import run_guarded
     record = run_guarded(command, options, note)
-    if record_path:
-        write_record(record, record_path)
-    report(record, quiet=arguments.quiet)
-    assert record.exit_code is not None  # it is None only in a journal that was cut off
-    return record.exit_code
+    return conclude(record, record_path, quiet=arguments.quiet)
 
 
 def _command(arguments: argparse.Namespace) -> Command:

@@ -21,7 +21,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from memguard.cli.output import terminal_width, use_color, write_json
+from memguard.cli.output import note, terminal_width, use_color, write_json
 from memguard.errors import ConfigError, MemoryLimitExceeded
 from memguard.records.manifest import Manifest
 from memguard.units import format_count, format_duration, format_rate, format_size, parse_size
@@ -156,7 +156,7 @@ def main(arguments: argparse.Namespace) -> int:
 
         kept = os.path.exists(os.path.join(out, JOURNAL))
         what = "the same command with --resume goes on" if kept else "no file was left behind"
-        print(f"memguard tokenize: stopped; {what}", file=sys.stderr)
+        note(f"memguard tokenize: stopped; {what}")
         return 128 + (end.number if isinstance(end, _Ended) else signal.SIGINT)
     if not arguments.quiet:
         show.summary(manifest, out, arguments.workers)
@@ -219,7 +219,7 @@ def _room(max_memory: int, quiet: bool) -> int | None:
     room = read_room()
     if room is not None and room < max_memory and not quiet:
         sizes = f"{format_size(room)}, less than --max-memory {format_size(max_memory)}"
-        print(f"note: the limits here leave the job {sizes}: it keeps to that", file=sys.stderr)
+        note(f"note: the limits here leave the job {sizes}: it keeps to that")
     return room
 
 
@@ -305,9 +305,9 @@ class _Display:
 
     def summary(self, manifest: Manifest, out: str, workers: int | None) -> None:
         for line in _summary(manifest, out, self.last, _peak_memory()):
-            print(line, file=sys.stderr)
+            note(line)
         if self.last is not None and workers and self.last.workers < workers:
-            print(f"  note: {workers} workers asked for, {self.last.workers} fit into --max-memory", file=sys.stderr)
+            note(f"  note: {workers} workers asked for, {self.last.workers} fit into --max-memory")
 
 
 _SHOWN = 6  # shards

@@ -22,6 +22,7 @@ from memguard.diagnose.signs import CAUSES, Sign
 from memguard.diagnose.userspace import KILLERS, REPORTERS
 from memguard.records.diagnosis import Counter, Diagnosis, Event
 from memguard.records.run import RunRecord
+from memguard.records.visible import shows
 
 __all__ = ["MACHINE_COUNTER", "MEMORY_VERDICTS", "Evidence", "Pressure", "decide"]
 
@@ -170,7 +171,7 @@ def _kill(
         verdict=verdict,
         confidence=confidence,
         events=(event, *(others if every_event else others[: _SHOWN_EVENTS - 1])),
-        explanation=wording.explain_kill(
+        explanation=shows(wording.explain_kill)(
             event, verdict, events, count, run, evidence.now, last=last, hang=workers_left
         ),
         advice=advice.for_kill(event, verdict, script, inputs, run),
@@ -233,7 +234,7 @@ def _guard(evidence: Evidence, run: RunRecord) -> Diagnosis:
         verdict="hang" if run.termination_reason == "hang" else "guard",
         confidence="certain",
         events=(event, *(reversed(log.events[-_SHOWN_EVENTS:]) if log else ())),
-        explanation=wording.explain_guard(run, evidence.now),
+        explanation=shows(wording.explain_guard)(run, evidence.now),
         advice=advice.for_run(run),
         sources=evidence.sources,
         run_id=run.id,
@@ -251,12 +252,12 @@ def _killed_run(evidence: Evidence, run: RunRecord) -> Diagnosis:
     """SIGKILL, but no kill in the log: it may have been memory only where a counter moved or the log was hidden."""
     if run.kernel_kills:
         steps = (*advice.for_run(run), *advice.for_counters())
-        return _plain(evidence, "oom-kill", "likely", wording.explain_counted_run(run), steps, run)
+        return _plain(evidence, "oom-kill", "likely", shows(wording.explain_counted_run)(run), steps, run)
     return _plain(
         evidence,
         "unknown",
         "weak",
-        wording.explain_sigkill(run, log_read=evidence.log is not None, counters=evidence.counters),
+        shows(wording.explain_sigkill)(run, log_read=evidence.log is not None, counters=evidence.counters),
         advice.for_unknown(run, log_read=evidence.log is not None),
         run,
     )
@@ -271,7 +272,7 @@ def _state(pressure: Pressure) -> str | None:
 
 
 def _machine_state(evidence: Evidence, pressure: Pressure, verdict: str) -> Diagnosis:
-    explanation = wording.explain_state(
+    explanation = shows(wording.explain_state)(
         verdict, pressure.full_avg60, pressure.swap_total, pressure.swap_free, pressure.shm_used, pressure.shm_total
     )
     return _plain(evidence, verdict, "likely", explanation, advice.for_state(verdict), evidence.run)
@@ -279,20 +280,20 @@ def _machine_state(evidence: Evidence, pressure: Pressure, verdict: str) -> Diag
 
 def _counted(evidence: Evidence, counters: list[Counter]) -> Diagnosis:
     return _plain(
-        evidence, "memcg-oom", "weak", wording.explain_counters(counters), advice.for_counters(), evidence.run
+        evidence, "memcg-oom", "weak", shows(wording.explain_counters)(counters), advice.for_counters(), evidence.run
     )
 
 
 def _blind(evidence: Evidence) -> Diagnosis:
     """No log could be read, and nothing else says anything: that is no "nothing happened"."""
     kills = next((counter.oom_kill for counter in evidence.counters if counter.path == MACHINE_COUNTER), None)
-    return _plain(evidence, "unknown", "weak", wording.explain_blind(kills), advice.for_counters(), None)
+    return _plain(evidence, "unknown", "weak", shows(wording.explain_blind)(kills), advice.for_counters(), None)
 
 
 def _others(evidence: Evidence, log: LogFindings) -> Diagnosis:
     """There are kills, but none that was asked for."""
     last = log.events[-1]
-    explanation = wording.explain_others(evidence.query.words, last, log.event_count)
+    explanation = shows(wording.explain_others)(evidence.query.words, last, log.event_count)
     sign = exit_sign(evidence.query.exit_code)
     quotes = (sign.raw,) if sign else ()
     return _plain(evidence, "unknown", "weak", explanation, advice.for_others(last), None, quotes)
@@ -304,7 +305,7 @@ def _quiet_run(evidence: Evidence, run: RunRecord) -> Diagnosis:
         evidence,
         "not-memory" if failed and evidence.log is not None else "unknown",
         "likely" if failed else "weak",
-        wording.explain_quiet_run(run, evidence.log.lines if evidence.log else None),
+        shows(wording.explain_quiet_run)(run, evidence.log.lines if evidence.log else None),
         advice.for_unknown(run, log_read=evidence.log is not None),
         run,
     )
@@ -331,7 +332,7 @@ def _signs(evidence: Evidence) -> Diagnosis:
         evidence,
         verdict,
         confidence,
-        wording.explain_signs(chosen, lines, named=evidence.named, command=command),
+        shows(wording.explain_signs)(chosen, lines, named=evidence.named, command=command),
         advice.for_signs(chosen, script, inputs, named=evidence.named),
         None,
         quoted,

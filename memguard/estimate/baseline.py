@@ -38,8 +38,10 @@ _TIMING_TIMEOUT = 10.0  # encoding some 400 KB takes 0.1 on a quiet machine
 # A little is encoded too: the first call builds the regex engine's tables. What is timed is processor time: the scan is
 # at work meanwhile, on the same cores.
 _PROGRAM = """\
-import os
 import sys
+if not sys.path[0]:  # the working directory, whose json.py may be anything
+    del sys.path[0]
+import os
 import time
 import numpy
 import tiktoken

@@ -3,13 +3,14 @@
 - faulthandler's C-level handler on SIGURG writes the Python stack to the run's stack.txt within milliseconds, also
   during a long C call. SIGURG, because its default is to be ignored: should the handler be gone, nothing happens.
 - behind it, as soon as the main thread is between two of Python's steps again, a Python handler looks whether the guard
-  has left an ask (ask.<pid>.json) in the run's directory, and obeys it: _memguard_asks.py, loaded at the first one.
+  has left an ask (ask.<pid>) in the run's directory, and obeys it: _memguard_asks.py, loaded at the first one.
 - tiktoken gets GPT-2's files from beside this module where it would download them. Its own cache is asked first.
 - a worker of multiprocessing.Pool that dies is written to the run's events.jsonl: the Pool itself never says so, and
   waits for ever for the result that the worker took with it.
 
 No thread, no work while the script runs unless the guard asks, and no failure of the agent's may ever reach the script;
-what may reach it is the one error that an ask orders: MemoryLimitExceeded.
+what may reach it is the one error that an ask orders: MemoryLimitExceeded. No import either, but of what is built into
+the interpreter: a json.py or a types.py beside the script is the user's, and `import json` is for the script to say.
 
 `memguard.guard()` loads the same module into a process that was not started by `memguard run`: listen() and leave().
 """
@@ -113,7 +114,7 @@ def _end():
         )
         os.write(_runs[0].stack, text.encode("ascii", "backslashreplace"))
         report(_runs[0], {"event": "memory-error", "pid": os.getpid(), "error": str(error)[:500]})
-    except Exception:
+    except BaseException:  # of the error's own __str__
         pass
 
 
@@ -153,17 +154,30 @@ def _on_signal(number, frame):
     # type: (int, FrameType | None) -> None
     """In the main thread, between two of Python's steps or in a call that looks for signals. `frame`: the script's."""
     global _busy
+    if not any(os.path.exists(_ask_path(run)) for run in _runs):  # the stack alone was wanted
+        return
     error = None  # type: BaseException | None
+    try:
+        signals = load("_memguard_signals")
+    except Exception:
+        return  # the guard gets no answer, and goes on without
+    held = signals.hold()
     nested, _busy = _busy, os.getpid()
     try:
         error = _obey_all(frame, nested == _busy)
-    except Exception:
-        pass  # the guard gets no answer, and goes on without
+    except BaseException:
+        pass  # what a user's __len__ or property has raised during a look; the script's signals are held meanwhile
     finally:
         _busy = nested
+        held.release(frame)
         frame = None
     if error is not None:
         raise error
+
+
+def _ask_path(run):
+    # type: (Run) -> str
+    return os.path.join(run.path, "ask.%d" % os.getpid())
 
 
 def _obey_all(frame, nested):
@@ -172,14 +186,14 @@ def _obey_all(frame, nested):
     error = None  # type: BaseException | None
     for run in list(_runs):
         while True:
-            path = os.path.join(run.path, "ask.%d.json" % os.getpid())
+            path = _ask_path(run)
             if not os.path.exists(path):
                 break
             asks = load("_memguard_asks")
             new = [ask for ask in asks.read_asks(path) if ask["seq"] > run.done]
             if nested:  # whoever is obeying looks again when it is done; one word does not wait for that
                 new = [ask for ask in new if "raise-hard" in ask["do"]]
-            if not new or asks.must_wait(new):
+            if not new:
                 break
             run.done = new[-1]["seq"]
             if run is not _runs[-1]:  # the signal's own dump went to the innermost guard's file
@@ -219,15 +233,22 @@ def load(name, file=""):
 
 def _open_high(path):
     # type: (str) -> int
-    """`path` for appending, not inherited by other programs, and not in the way of descriptors the script counts on."""
+    """`path` for appending, not inherited by other programs, and not in the way of descriptors the script counts on.
+
+    Where the limit on open files lies below (`ulimit -n 16`), as far up as it lets: a descriptor's number matters to
+    scripts that expect the next one to be 3, and to shells that use 3 to 9.
+    """
     low = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-    for high in range(_STACK_DESCRIPTOR, _STACK_DESCRIPTOR + 8):
+    limit = os.sysconf("SC_OPEN_MAX")
+    top = _STACK_DESCRIPTOR + 8 if limit < 0 else min(_STACK_DESCRIPTOR + 8, limit)
+    usual = range(_STACK_DESCRIPTOR, top)
+    for high in usual or range(top - 1, low, -1):
         try:
             os.fstat(high)
         except OSError:  # free
             try:
                 os.dup2(low, high, inheritable=False)
-            except OSError:  # above the limit on open files
+            except OSError:
                 return low
             os.close(low)
             return high
@@ -286,7 +307,8 @@ def _bundle_vocabulary(tiktoken_load):
     def read_file(blobpath):
         # type: (str) -> bytes
         try:
-            data = load("_memguard_gpt2_files", "gpt2_files.py").contents(blobpath)
+            with load("_memguard_standard_library", "standard_library.py").First():
+                data = load("_memguard_gpt2_files", "gpt2_files.py").contents(blobpath)
         except Exception:
             data = None
         return original(blobpath) if data is None else data  # type: ignore[no-any-return]
@@ -309,7 +331,7 @@ def _report_dead_workers(pool_module):
                 if code:  # a worker that has done its share (maxtasksperchild) ends with 0
                     died = {"event": "pool-worker-died", "pid": worker.pid, "exitcode": code, "parent": os.getpid()}
                     report(_runs[0], died)
-        except Exception:
+        except BaseException:  # this is the Pool's own thread: no signal of the script's is served in it
             pass
         return cleaned
 
@@ -318,11 +340,4 @@ def _report_dead_workers(pool_module):
 
 def report(run, event):
     # type: (Run, dict[str, Any]) -> None
-    """One line, in one write(): the lines of several processes never mix."""
-    import json
-
-    descriptor = os.open(run.events, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-    try:
-        os.write(descriptor, (json.dumps(event) + "\n").encode("ascii"))
-    finally:
-        os.close(descriptor)
+    load("_memguard_answers").report(run, event)

@@ -11,7 +11,6 @@ Not seen: what is on a frame's evaluation stack alone, such as a list comprehens
 
 import gc
 import os
-import re
 import sys
 import time
 
@@ -32,8 +31,7 @@ _SIBLING = 0.1  # and any other that holds so much is named beside it
 _STEPS = 6
 _NAMED = 64  # parts of a container that are looked at one by one
 _GUARD = os.path.join(os.path.dirname(_agent._directory), "watch", "")  # memguard.guard()'s own frames
-_LIBRARY = re.compile(r"^<frozen |/lib(?:64)?/python\d\.\d+t?/|/python\d+\.zip/|/memguard/inject/|\\[Ll]ib\\")
-_PACKAGES = re.compile(r"[/\\](?:site|dist)-packages[/\\]")
+_PACKAGES = {"site-packages", "dist-packages"}
 _OPTIMIZED = 0x1  # CO_OPTIMIZED: a function's frame, whose f_locals is a copy
 
 
@@ -107,22 +105,21 @@ def _variables(frame):
     # type: (FrameType | None) -> Iterator[Found]
     """Locals of the user's own frames, outermost first; globals of the user's modules; locals of packages' frames."""
     frames = _frames(frame)
-    own = [f for f in frames if not _PACKAGES.search(f.f_code.co_filename)]
+    own = [f for f in frames if not _is_package(f.f_code.co_filename)]
     for one in own:
         yield from _locals(one)
     lines = {}  # type: dict[int, tuple[int | None, str]]
     for one in own:  # the innermost line of a module is the last to be put in
         lines[id(one.f_globals)] = (one.f_lineno, one.f_code.co_name)
     for module in list(sys.modules.values()):
-        path = getattr(module, "__file__", None)
-        main = getattr(module, "__name__", None) == "__main__"
-        if main or (isinstance(path, str) and not _LIBRARY.search(path) and not _PACKAGES.search(path)):
-            variables = vars(module)
+        variables = _module_variables(module)
+        path = variables.get("__file__")
+        main = variables.get("__name__") == "__main__"
+        if main or (type(path) is str and not is_library(path) and not _is_package(path)):
             line, function = lines.get(id(variables), (None, "<module>"))
             place = (path or "<string>", line, function)
-            for name, value in list(variables.items()):
-                if not name.startswith("__"):
-                    yield Found(name, value, place)
+            for name, value in _public(variables):
+                yield Found(name, value, place)
     for one in frames:
         if one not in own:
             yield from _locals(one)
@@ -138,7 +135,7 @@ def _frames(frame):
         chain = []  # type: list[FrameType]
         while innermost is not None and innermost not in found:
             path = innermost.f_code.co_filename
-            if not (_LIBRARY.search(path) or path.startswith(_GUARD)):
+            if not (is_library(path) or path.startswith(_GUARD)):
                 chain.append(innermost)
             innermost = innermost.f_back
         found += reversed(chain)
@@ -149,12 +146,58 @@ def _locals(frame):
     # type: (FrameType) -> Iterator[Found]
     place = (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
     variables = frame.f_locals
-    pairs = [(name, value) for name, value in variables.items() if not name.startswith("__")]
+    pairs = _public(variables)
     # Up to 3.12 the frame keeps this copy, and so everything in it, alive. Held by somebody else too, it is locals()'s.
     if frame.f_code.co_flags & _OPTIMIZED and type(variables) is dict and sys.getrefcount(variables) <= 3:
         variables.clear()
     for name, value in pairs:
         yield Found(name, value, place)
+
+
+def _module_variables(module):
+    # type: (Any) -> dict[Any, Any]
+    """Without asking the module for anything: one that is loaded at its first use would be loaded by that."""
+    try:
+        variables = object.__getattribute__(module, "__dict__")
+        return variables if type(variables) is dict else {}
+    except Exception:  # a script may put anything into sys.modules
+        return {}
+
+
+def _public(variables):
+    # type: (Any) -> list[tuple[str, Any]]
+    """A class body's variables may be in a mapping of the user's own, whose methods raise what they like."""
+    try:
+        pairs = list(variables.items())
+    except BaseException:
+        return []
+    return [(name, value) for name, value in pairs if type(name) is str and not name.startswith("__")]
+
+
+def is_library(path):
+    # type: (str) -> bool
+    """A file of Python itself or of the agent: `<frozen os>`, `…/lib/python3.11/…`, `…/python311.zip/…`."""
+    if path.startswith("<frozen ") or "/memguard/inject/" in path or "\\lib\\" in path.lower():
+        return True
+    names = path.split("/")[1:-1]
+    for position, name in enumerate(names):
+        if name.startswith("python"):
+            version, above = name[6:], names[position - 1] if position else ""
+            if above in ("lib", "lib64") and version[1:2] == "." and _is_digits(version.rstrip("t").replace(".", "")):
+                return True
+            if version.endswith(".zip") and _is_digits(version[:-4]):
+                return True
+    return False
+
+
+def _is_digits(text):
+    # type: (str) -> bool
+    return text.isdigit() and text.isascii()
+
+
+def _is_package(path):
+    # type: (str) -> bool
+    return not _PACKAGES.isdisjoint(path.replace("\\", "/").split("/")[1:-1])
 
 
 def _inwards(one, ruler, steps):
@@ -179,7 +222,7 @@ def _named_parts(thing):
     """None of them where the thing's own methods raise errors."""
     try:
         return list(_parts(thing))
-    except Exception:
+    except BaseException:  # SystemExit, too
         return []
 
 

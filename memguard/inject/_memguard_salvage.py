@@ -7,13 +7,10 @@ Written under a temporary name and renamed, the note first: a file that is there
 time go through one small array, so next to no memory is needed. Standard library only, Python 3.8 or later.
 """
 
-import json
 import os
-import re
 import stat
 import sys
 import time
-from array import array
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any, Iterator  # noqa: F401
 
 _agent = sys.modules["_memguard_agent"]  # type: Any
+_encode = _agent.load("_memguard_answers").encode  # type: Any
 _AT_ONCE = 1 << 16  # ids
 _WIDTHS = (("H", "uint16"), ("I", "uint32"))  # array's type codes; both have these sizes wherever Python runs
 _NOT_INPUT = (".py", ".pyc", ".so", ".zip")
@@ -52,7 +50,8 @@ def salvage(frame, directory, deadline):
 def _write(found, directory, code, dtype, deadline):
     # type: (Any, str, str, str, float) -> dict[str, Any]
     os.makedirs(directory, exist_ok=True)
-    name = re.sub(r"\W+", "_", found.name).strip("_") or "ids"
+    array = _agent.load("_memguard_standard_library", "standard_library.py").extension("array").array
+    name = _file_name(found.name)
     path = os.path.join(os.path.abspath(directory), "%s.%d.%s.bin" % (name, os.getpid(), dtype))
     temporary = "%s.tmp" % path
     try:
@@ -80,9 +79,8 @@ def _write(found, directory, code, dtype, deadline):
             "time": time.time(),
             "inputs": open_inputs(),
         }
-        with open(path + ".json.tmp", "w", encoding="utf-8") as text:
-            json.dump(note, text, indent=2)
-            text.write("\n")
+        with open(path + ".json.tmp", "wb") as text:
+            text.write(_pretty(note).encode("ascii"))
         os.replace(path + ".json.tmp", path + ".json")
         os.replace(temporary, path)
     except BaseException:
@@ -91,6 +89,18 @@ def _write(found, directory, code, dtype, deadline):
                 os.unlink(left)
         raise
     return {"path": path, "variable": found.name, "count": count, "dtype": dtype, "bytes": os.path.getsize(path)}
+
+
+def _file_name(variable):
+    # type: (str) -> str
+    """`shard['train'].ids` → `shard_train_ids`."""
+    words = "".join([letter if letter.isalnum() or letter == "_" else " " for letter in variable]).split()
+    return "_".join(words).strip("_") or "ids"
+
+
+def _pretty(note):
+    # type: (dict[str, Any]) -> str
+    return "{\n" + ",\n".join(["  %s: %s" % (_encode(name), _encode(value)) for name, value in note.items()]) + "\n}\n"
 
 
 def _write_all(file, ids):
@@ -141,8 +151,8 @@ def open_inputs():
         try:
             path = os.readlink("/proc/self/fd/" + name)
             status = os.fstat(int(name))
-            with open("/proc/self/fdinfo/" + name) as file:
-                fields = dict(line.split(":", 1) for line in file if ":" in line)
+            with open("/proc/self/fdinfo/" + name, "rb") as file:
+                fields = dict(line.split(":", 1) for line in file.read().decode("ascii").splitlines() if ":" in line)
             reading = int(fields["flags"], 8) & (os.O_WRONLY | os.O_RDWR) == 0
             if reading and stat.S_ISREG(status.st_mode) and not path.endswith(_NOT_INPUT) and path[:6] != "/proc/":
                 found.append({"path": path, "position": int(fields["pos"]), "size": status.st_size})

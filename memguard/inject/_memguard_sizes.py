@@ -10,7 +10,7 @@ Not here: which variable it is (_memguard_culprit.py). Standard library only, Py
 import os
 import sys
 import time
-from collections import deque
+from _collections import deque  # type: ignore[import-not-found]  # built in; `collections` may be the user's
 from gc import get_referents
 from itertools import islice
 
@@ -119,7 +119,9 @@ class Ruler:
         """Bytes of `thing` and of what it holds; 0 where its own methods raise errors."""
         try:
             return self._size(thing, number, 0, {id(thing)})
-        except Exception:
+        except Late:
+            raise
+        except BaseException:  # a user's own method raises what it likes, SystemExit, too
             return 0
 
     def _size(self, thing, number, depth, seen):
@@ -170,7 +172,9 @@ class Ruler:
         seen.add(id(thing))
         try:
             return self._size(thing, number, depth + 1, seen)
-        except Exception:
+        except Late:
+            raise
+        except BaseException:
             return 0
 
     def _elements(self, container, number, depth, seen):
@@ -208,7 +212,7 @@ class Ruler:
                 return float(thing.untyped_storage().nbytes()) if thing.device.type == "cpu" else 0
             size = float(thing.nbytes)
             return size * _resident(*_arrow_place(thing), own=True) if kind == "pyarrow" else size
-        except Exception:
+        except BaseException:
             return 0
 
     def _array(self, array, number, depth, seen):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _agent = sys.modules["_memguard_agent"]  # type: Any
 _sizes = _agent.load("_memguard_sizes")  # type: Any
+_visible = _agent.load("_memguard_visible").visible  # type: Any
 
 _COUNTED = 100000  # inner lists whose lengths are added up; beyond that, those of a sample
 _INNER = 100  # inner lists whose elements are looked at
@@ -36,7 +37,14 @@ def describe(one):
     # type: (Any) -> dict[str, Any]
     value, held = one.value, round(one.bytes)
     length = _length(value)
-    count, largest = token_ids(value)
+    try:
+        count, largest = token_ids(value)
+    except BaseException:  # of a user's own __len__ or __getitem__
+        count, largest = 0, 0
+    try:
+        items = _items(value)
+    except BaseException:
+        items = "items"
     width = 2 if largest < _UINT16 else 4 if largest < _UINT32 else 8
     per_item = held / float(count) if count else held / float(length) if length else None
     found = {
@@ -52,7 +60,7 @@ def describe(one):
         "tokens": count or None,
         "advice": _advice(value, count, width, per_item),
     }
-    found["text"] = _sentence(found, _items(value), width)
+    found["text"] = _visible(_sentence(found, items, width))
     return found
 
 
@@ -100,7 +108,7 @@ def _length(value):
         if _sizes.is_ndarray(value):
             return int(value.size)
         return len(value)
-    except Exception:
+    except BaseException:  # a user's __len__ may raise SystemExit
         return None
 
 

@@ -15,7 +15,9 @@ def _load_agent():
         import _memguard_agent  # type: ignore[import-not-found]
 
         _memguard_agent.start()
-    except Exception:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         pass  # the script runs, guarded from outside alone
 
 

@@ -16,6 +16,8 @@ from __future__ import annotations
 import os
 import sys
 
+from memguard.inject.standard_library import extension
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -67,8 +69,7 @@ def open_pages() -> list[Page]:
 
 
 def _map(path: str) -> Any:
-    import mmap
-
+    mmap = extension("mmap")
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         os.ftruncate(descriptor, PAGE)

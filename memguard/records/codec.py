@@ -2,6 +2,9 @@
 
 A record that stands alone carries its schema as the class attribute SCHEMA, such as `memguard.run/1`; it becomes the
 first key of the JSON object. Unknown keys are ignored when reading, so that an older memguard reads a newer record.
+
+A path that is not UTF-8 is, in Python, text with lone surrogates (PEP 383: the byte 0xff is U+DCFF). In the JSON each
+is written as the escape \\udcff, so that the file is UTF-8 and json.loads gives back the same path.
 """
 
 from __future__ import annotations
@@ -37,7 +40,14 @@ def to_dict(record: Any) -> Any:
 
 
 def to_json(record: Any, *, indent: int | None = 2) -> str:
-    return json.dumps(to_dict(record), indent=indent, ensure_ascii=False)
+    """JSON that can be encoded as UTF-8."""
+    text = json.dumps(to_dict(record), indent=indent, ensure_ascii=False)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        # Outside of its strings JSON is ASCII, and there backslashreplace writes a surrogate as JSON does.
+        text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text
 
 
 def from_json(cls: type[T], text: str) -> T:

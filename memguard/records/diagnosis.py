@@ -98,6 +98,7 @@ class Comparison:
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
     SCHEMA = "memguard.diagnosis/1"
+    LINES = ("explanation",)  # a text of several lines
 
     # oom-kill | memcg-oom | userspace-killer | allocation-failure | guard | thrashing | shm-full | hang | not-memory
     # | unknown

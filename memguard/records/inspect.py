@@ -9,6 +9,8 @@ __all__ = ["IdRange", "InspectReport", "TokenCount"]
 
 @dataclass(frozen=True, slots=True)
 class TokenCount:
+    QUOTED = ("text",)
+
     id: int
     text: str | None  # None: no encoding is known, or it has no such id
     count: int
@@ -26,6 +28,7 @@ class IdRange:
 @dataclass(frozen=True, slots=True)
 class InspectReport:
     SCHEMA = "memguard.inspect/1"
+    QUOTED = ("first_text", "last_text")
 
     path: str
     bytes: int

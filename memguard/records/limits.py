@@ -25,7 +25,7 @@ class Constraint:
     """One limit in force.
 
     `name` is the kernel's or the flag's own word: `--limit`, `memory.max`, `memory.high`, `memory.limit_in_bytes`,
-    `MemAvailable`, `RLIMIT_AS`, `RLIMIT_DATA`, `SLURM_MEM_PER_NODE`.
+    `MemAvailable`, `RLIMIT_AS`, `RLIMIT_DATA`, `SLURM_MEM_PER_NODE`; or `the outer guard's limit`.
     """
 
     name: str

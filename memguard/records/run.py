@@ -110,6 +110,7 @@ class RunRecord:
     """memguard.run/1"""
 
     SCHEMA = "memguard.run/1"
+    LINES = ("stack",)  # a text of several lines
 
     id: str
     command: tuple[str, ...]
@@ -147,3 +148,4 @@ class RunRecord:
     python: str | None = None  # the interpreter that ran the script
     stall: float | None = None  # percent of 10 s in which the whole machine waited for memory (PSI), at worst
     watcher_death: str | None = None  # what became of the script, in words, after the watcher itself had been killed
+    guard_failure: str | None = None  # why the guard gave up before the end, in one line; the script went on without it

@@ -80,6 +80,8 @@ class LineMemory:
 
 @dataclass(frozen=True, slots=True)
 class ScriptReport:
+    LINES = ("source",)  # a text of several lines
+
     path: str
     plan: ScriptPlanEstimate
     unrecognised: tuple[Unrecognised, ...]

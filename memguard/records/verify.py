@@ -11,6 +11,8 @@ __all__ = ["Problem", "ShardCheck", "VerifyReport"]
 class Problem:
     """One thing that is wrong. What does not apply is None."""
 
+    QUOTED = ("expected", "found")
+
     kind: str  # manifest | missing | foreign | size | header | index | sha256 | ids | text | eot | source
     message: str
     shard: str | None = None  # relative to the directory

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from memguard.records.visible import shows
 from memguard.report.terminal import to_text
 from memguard.units import format_count, format_size
 
@@ -36,6 +37,7 @@ _STYLES = {
 }
 
 
+@shows
 def render(diagnosis: Diagnosis, *, width: int = 100, color: bool = False, every_event: bool = False) -> str:
     """`every_event` adds a table of all kills. At most `width` columns, except for quoted log lines' own wrapping."""
     from rich.padding import Padding

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from memguard.records.doctor import GROUPS, Ability, DoctorReport, Machine
 from memguard.records.limits import Limits
+from memguard.records.visible import shows
 from memguard.report.terminal import to_text
 from memguard.units import format_size
 
@@ -29,6 +30,7 @@ _TITLE = {
 }
 
 
+@shows
 def render(report: DoctorReport, *, width: int = 100, color: bool = False) -> str:
     parts: list[RenderableType] = [_headline(report), "", *_limits(report.limits)]
     if report.machine is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from memguard.records.estimate import CorpusStats, Estimate, PlanEstimate, Range
+from memguard.records.visible import shows
 from memguard.report.terminal import to_text
 from memguard.units import format_count, format_duration, format_size
 
@@ -23,6 +24,7 @@ _NARROWEST_BAR = 6
 _LIMIT_SHARE = 0.6
 
 
+@shows
 def render(estimate: Estimate, *, width: int = 100, color: bool = False, every: bool = False) -> str:
     """`every`: all plans, not only those that are usual for such an input."""
     plans = [plan for plan in estimate.plans if every or plan.usual]

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from memguard.records.estimate import Comparison, History, Range
+from memguard.records.visible import shows
 from memguard.report.terminal import to_text
 from memguard.units import format_size
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["render"]
 
 
+@shows
 def render(history: History, *, width: int = 100, color: bool = False) -> str:
     if not history.comparisons:
         return to_text(*_nothing(history), width=width, color=color)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from memguard.records.estimate import Probe
 from memguard.records.limits import Limits
+from memguard.records.visible import shows
 from memguard.report.terminal import to_text
 from memguard.units import format_duration, format_size
 
@@ -23,6 +24,7 @@ _SHAPES = {
 }
 
 
+@shows
 def render(probe: Probe, limits: Limits, *, width: int = 100, color: bool = False) -> str:
     from rich.text import Text
 

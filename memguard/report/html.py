@@ -9,6 +9,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from memguard.records.visible import shows
 from memguard.units import format_count, format_size
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ footer{margin-top:2.5rem;border-top:1px solid var(--line);padding-top:.6rem;font
 """
 
 
+@shows
 def render_diagnosis(diagnosis: Diagnosis) -> str:
     """The whole page."""
     headline, *facts = diagnosis.explanation.split("\n")

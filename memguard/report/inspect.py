@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from memguard.records.inspect import InspectReport
+from memguard.records.visible import shows
 from memguard.report.terminal import quoted, to_text
 from memguard.units import format_count, format_size
 
@@ -19,6 +20,7 @@ _LABEL = 11
 _LONGEST_BAR = 40
 
 
+@shows
 def render(report: InspectReport, *, width: int = 100, color: bool = False) -> str:
     parts: list[RenderableType] = [_headline(report), _facts(report)]
     if report.tokens:

@@ -9,6 +9,7 @@ import shlex
 import signal
 
 from memguard.records.run import Culprit, RunRecord
+from memguard.records.visible import shows
 from memguard.units import format_duration, format_size
 
 __all__ = ["render", "summary"]
@@ -17,6 +18,7 @@ _LABEL = 10
 _MOST_ERRORS = 5
 
 
+@shows
 def summary(record: RunRecord) -> str:
     """One line, without a newline."""
     name, limit = _name(record), record.limit
@@ -42,6 +44,7 @@ def summary(record: RunRecord) -> str:
     return f"memguard: {name}: {ended}{after}{peak}"
 
 
+@shows
 def render(record: RunRecord, *, width: int = 100, color: bool = False) -> str:
     """The end of a run in full; ends with a newline."""
     rows = [*_memory_rows(record), *_line_rows(record), *_asked_rows(record), *_rest_rows(record)]
@@ -66,6 +69,8 @@ def _killer(record: RunRecord) -> str:
         return "it passed its limit"
     if name == "MemAvailable":
         return "the machine ran out of memory"
+    if name == "the outer guard's limit":
+        return "it passed the outer guard's limit"
     return "the kernel killed it"
 
 

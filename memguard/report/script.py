@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from memguard.records.script import LineMemory, ScriptReport, ScriptStep
+from memguard.records.visible import shows
 from memguard.report.terminal import to_text
 from memguard.units import format_size
 
@@ -30,6 +31,7 @@ _SHORT = 60
 _QUIET_SHARE = 0.02
 
 
+@shows
 def render(report: ScriptReport, *, limit: int | None = None, width: int = 100, color: bool = False) -> str:
     """`limit`: bytes that a new job may use here; lines beyond it are marked."""
     parts: list[RenderableType] = [_headline(report), _peak(report)]

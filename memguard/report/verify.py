@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from memguard.records.verify import Problem, ShardCheck, VerifyReport
+from memguard.records.visible import shows
 from memguard.report.terminal import quoted, to_text
 from memguard.units import format_count, format_duration, format_rate, format_size
 
@@ -18,6 +19,7 @@ _SHARDS_SHOWN = 12
 _PROBLEMS_SHOWN = 20
 
 
+@shows
 def render(report: VerifyReport, *, width: int = 100, color: bool = False) -> str:
     parts: list[RenderableType] = [_headline(report)]
     for problem in report.problems[:_PROBLEMS_SHOWN]:

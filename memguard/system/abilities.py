@@ -15,7 +15,7 @@ from memguard.system.cgroup import cgroup_version, find_memory_cgroups, read_mem
 from memguard.system.kernel_file import read_bytes
 from memguard.system.kernel_log import MEND, Refusal, describe, kernel_logs
 from memguard.system.own_cgroup import Missing, Place, find_place
-from memguard.system.proc import read_meminfo, read_rollup, read_status
+from memguard.system.proc import proc_problem, read_meminfo, read_rollup, read_status
 from memguard.system.psi import read_pressure
 
 __all__ = ["read_abilities"]
@@ -43,7 +43,7 @@ def read_abilities(root: str = "/", environ: Mapping[str, str] | None = None) ->
         _shared_pages(proc),
         _cgroup_limits(cgroups),
         _pressure(proc),
-        _freeze(),
+        _freeze(proc),
         _first_victim(proc),
         _backstop(place),
         _fence(brake=isinstance(place, Place)),
@@ -56,6 +56,10 @@ def read_abilities(root: str = "/", environ: Mapping[str, str] | None = None) ->
 
 def _process_memory(proc: str) -> Ability:
     name = "memory of every process"
+    problem = proc_problem() if proc == "/proc" and sys.platform == "linux" else None
+    if problem is not None:
+        reason = f"{problem[0]}: nothing can be measured, so neither run nor watch can guard"
+        return Ability("see", name, "unavailable", reason, problem[1])
     status = read_status("self", proc)
     if status is not None and status.rss_anon is not None:
         return Ability("see", name, "ok", "anonymous, file and shared memory apart, from /proc")
@@ -109,8 +113,11 @@ def _pressure(proc: str) -> Ability:
     return Ability("see", name, "unavailable", reason, "boot with psi=1 to have it shown")
 
 
-def _freeze() -> Ability:
+def _freeze(proc: str) -> Ability:
     name = "stop a script in time"
+    problem = proc_problem() if proc == "/proc" and sys.platform == "linux" else None
+    if problem is not None:
+        return Ability("enforce", name, "unavailable", problem[0], problem[1])
     if sys.platform != "win32":
         reason = "your own processes can be frozen, asked for their Python line, and ended"
         return Ability("enforce", name, "ok", reason)
@@ -217,6 +224,8 @@ def _other_killers(proc: str) -> Ability:
     except OSError:
         return Ability("enforce", name, "partial", "other processes cannot be listed here")
     names = ((read_bytes(f"{proc}/{pid}/comm") or b"").decode("utf-8", "replace").strip() for pid in pids)
+    if proc == "/proc" and str(os.getpid()) not in pids:
+        return Ability("enforce", name, "partial", "other processes cannot be listed here")
     running = sorted({comm for comm in names if comm in _KILLERS})
     if not running:
         return Ability("enforce", name, "ok", "no earlyoom, nohang, systemd-oomd or Slurm step daemon runs")
@@ -243,4 +252,6 @@ def _kill_counters(proc: str, cgroups: tuple[str, ...]) -> Ability:
     ]
     if places:
         return Ability("diagnose", name, "ok", "oom_kill in " + ", ".join(places))
-    return Ability("diagnose", name, "unavailable", "this kernel does not count them (before Linux 4.13)")
+    old = "this kernel does not count them (before Linux 4.13)"
+    reason = old if os.path.exists(f"{proc}/vmstat") else f"there is no {proc}/vmstat"
+    return Ability("diagnose", name, "unavailable", reason)

@@ -1,12 +1,15 @@
 """Small files of the kernel's, opened once or kept open.
 
 Files of /proc and /sys are made anew at each read and have no size, so they are read to their end in one go. A
-kept descriptor saves the path walk: 1.3 µs instead of 12 µs for /proc/PID/statm.
+kept descriptor saves the path walk: 1.3 µs instead of 12 µs for /proc/PID/statm. How many are kept: descriptors.py.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+
+from memguard.system.descriptors import NO_ROOM, is_watcher, keep, let_go, may_keep, open_file
 
 __all__ = ["KeptFile", "read_bytes", "to_int"]
 
@@ -14,10 +17,14 @@ _CHUNK = 64 * 1024
 
 
 def read_bytes(path: str) -> bytes | None:
-    """The whole file; None where it has vanished, never was, or may not be read."""
+    """The whole file; None where it has vanished, never was, or may not be read.
+
+    In a watcher a full table of descriptors is an OSError: None would look like a process that has ended.
+    """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except (OSError, ValueError):
+        descriptor = open_file(path)
+    except (OSError, ValueError) as error:
+        _raise_without_room(error)
         return None
     try:
         parts = []
@@ -30,6 +37,11 @@ def read_bytes(path: str) -> bytes | None:
         os.close(descriptor)
 
 
+def _raise_without_room(error: Exception) -> None:
+    if isinstance(error, OSError) and error.errno in NO_ROOM and is_watcher():
+        raise error
+
+
 def to_int(text: str | bytes | None) -> int | None:
     """A non-negative decimal number; None for everything else (`max`, `unlimited`, garbage)."""
     if text is None:
@@ -39,28 +51,44 @@ def to_int(text: str | bytes | None) -> int | None:
 
 
 class KeptFile:
-    """One kernel file behind a kept descriptor; each `read` gives its present content.
+    """One kernel file behind a kept descriptor, as long as there are enough of those; each `read` gives its present
+    content.
 
     At most 64 KiB, which no file that memguard keeps open comes near.
     """
 
-    __slots__ = ("_descriptor", "path")
+    __slots__ = ("_descriptor", "opened", "path")
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self.opened = 0  # how often: the same path may be another process's file by then
         self._descriptor: int | None = None
 
     def read(self) -> bytes | None:
         """None where the file is not there any more: a removed cgroup says ENODEV, an ended process ESRCH."""
         try:
             if self._descriptor is None:
-                self._descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+                self._descriptor = open_file(self.path)
+                self.opened += 1
+                if may_keep():
+                    keep(self)
+                else:
+                    return self._read_once(self._descriptor)
             return os.pread(self._descriptor, _CHUNK, 0)
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
             self.close()
+            _raise_without_room(error)
             return None
 
+    def _read_once(self, descriptor: int) -> bytes:
+        try:
+            return os.pread(descriptor, _CHUNK, 0)
+        finally:
+            self.close()
+
     def close(self) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        let_go(self)
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            with contextlib.suppress(OSError):  # somebody else in this process has closed it
+                os.close(descriptor)

@@ -9,6 +9,7 @@
 | memory.high                       | the same                             | max(64 MiB, 10 %) | kernel stalls     |
 | RLIMIT_AS, RLIMIT_DATA            | VmSize, VmData of the process        | max(64 MiB, 10 %) | kernel refuses    |
 | SLURM_MEM_PER_NODE, _PER_CPU      | the tree's own memory                | max(64 MiB, 10 %) | slurmd kills      |
+| the outer guard's limit           | the same, of that guard's cgroup     | 0                 | that guard acts   |
 | MemAvailable                      | MemTotal − MemAvailable              | default_reserve   | thrashing, a kill |
 
 Swap adds no room: it turns a kill into hours of thrashing. RLIMIT_RSS is ignored by Linux and here. The guard's poll
@@ -32,8 +33,9 @@ from memguard.system.cgroup import (
     parse_limit,
 )
 from memguard.system.kernel_file import KeptFile, to_int
+from memguard.system.outer_guard import OUTER_LIMIT, has_backstop_name, outer_limit, tree_memory, usable_below
 from memguard.system.proc import Meminfo, parse_meminfo, parse_status, read_stat
-from memguard.system.rlimit import read_rlimits
+from memguard.system.rlimit import is_fence, read_rlimits
 from memguard.units import GIB, MIB
 
 __all__ = ["LimitsReader", "default_reserve", "describe", "kernel_margin", "read_limits", "slurm_limit"]
@@ -80,9 +82,11 @@ def read_limits(
     Windows; untested) the machine's memory comes from psutil and no other limit is known. What the calling process
     uses itself counts as used: read early, before large imports, where the question is about a later job.
     """
+    environ = os.environ if environ is None else environ
     reader = LimitsReader(pid, limit=limit, reserve=reserve, root=root, environ=environ)
     try:
-        constraints = reader.read(tree_used)
+        around = tree_memory(environ) if outer_limit(environ) is not None and root == "/" else None
+        constraints = reader.read(tree_used, around=around)
         memory = reader.read_memory()
     finally:
         reader.close()
@@ -110,7 +114,8 @@ class LimitsReader:
     Keeps its descriptors open and follows the process into another cgroup. Single-threaded; `close()` when done.
     One read takes about 0.1 ms: half of it for /proc/meminfo, 25 µs for each memory.stat of a limited cgroup.
     `rlimits=False` leaves RLIMIT_AS and RLIMIT_DATA out, for a caller that moves them itself; `ignore` names cgroup
-    directories whose limits are left out: the guard's own backstop, which lies above what the tree may use.
+    directories whose limits are left out: the guard's own backstop, which lies above what the tree may use. Another
+    guard's is OUTER_LIMIT (outer_guard.py).
     """
 
     def __init__(
@@ -127,7 +132,8 @@ class LimitsReader:
         self._pid, self._limit, self._reserve, self._root = pid, limit, reserve, root
         self._ignore = ignore
         self._proc = root.rstrip("/") + "/proc"
-        self._slurm = slurm_limit(os.environ if environ is None else environ)
+        environ = os.environ if environ is None else environ
+        self._slurm, self._outer = slurm_limit(environ), outer_limit(environ)
         self._meminfo = KeptFile(f"{self._proc}/meminfo")
         self._membership = KeptFile(f"{self._proc}/{pid}/cgroup")
         self._status = KeptFile(f"{self._proc}/{pid}/status")
@@ -139,14 +145,20 @@ class LimitsReader:
         """--limit, in bytes, from now on."""
         self._limit = limit
 
-    def read(self, tree_used: int) -> tuple[Constraint, ...]:
-        """What holds now, the tree itself using `tree_used` bytes: --limit, the cgroups upwards, then the rest."""
+    def read(self, tree_used: int, *, around: int | None = None) -> tuple[Constraint, ...]:
+        """What holds now, the tree itself using `tree_used` bytes: --limit, the cgroups upwards, then the rest.
+
+        `around`: what the tree of an outer guard uses that has no cgroup; at least `tree_used`.
+        """
         memory = self.read_memory()
         constraints: list[Constraint] = []
         if self._limit is not None:
             constraints.append(Constraint("--limit", "--limit", self._limit, tree_used, 0, False))
         enforced = self._read_cgroups(memory.kernel_unreclaimable if memory else None)
         constraints += enforced
+        if self._outer is not None and not any(c.name == OUTER_LIMIT for c in enforced):
+            used = max(tree_used, around or 0)
+            constraints.append(Constraint(OUTER_LIMIT, "MEMGUARD_LIMIT", self._outer, used, 0, False))
         if self._slurm and not any(c.limit <= self._slurm[1] for c in enforced):
             name, granted = self._slurm
             margin = kernel_margin(granted)
@@ -202,11 +214,15 @@ class LimitsReader:
         self._place = place
         found = ((path, cgroup_version(path)) for path in find_memory_cgroups(self._pid, root=self._root))
         # Version 2's true root has no limit file, nor has a directory where the memory controller is off.
-        self._cgroups = tuple(
+        readers = [
             _CgroupReader(path, version)
             for path, version in found
-            if path not in self._ignore and version is not None and os.path.exists(f"{path}/{_LIMIT_FILE[version]}")
-        )
+            if version is not None and os.path.exists(f"{path}/{_LIMIT_FILE[version]}")
+        ]
+        # Elsewhere than at the bottom, an ignored one is read: version 1's smallest limit may be its own.
+        while readers and readers[0].path in self._ignore:
+            del readers[0]
+        self._cgroups = tuple(readers)
 
     def _read_resolved(self, kernel_bound: int | None) -> tuple[list[Constraint], bool]:
         """The constraints, and whether every cgroup was still there."""
@@ -220,7 +236,18 @@ class LimitsReader:
             own, top = self._cgroups[0], self._cgroups[-1]
             hierarchical = own.charges(kernel_bound).hierarchical_limit
             constraints = _reconcile(constraints, hierarchical, lambda: top.charges(kernel_bound).used, own.path)
-        return constraints, True
+        guards = {cgroup.path for cgroup in self._cgroups if cgroup.guarded}
+        return [seen for c in constraints if (seen := self._as_seen(c, guards)) is not None], True
+
+    def _as_seen(self, found: Constraint, guards: set[str]) -> Constraint | None:
+        """None for the guard's own backstop, and all but the brake of another guard's."""
+        if found.source in self._ignore:
+            return None
+        if found.source not in guards:
+            return found
+        if found.name == "memory.max":
+            return None
+        return Constraint(OUTER_LIMIT, found.source, usable_below(found.limit), found.used, 0, False)
 
     def _read_rlimits(self) -> list[Constraint]:
         data = self._status.read()
@@ -238,7 +265,7 @@ class LimitsReader:
 class _CgroupReader:
     """One cgroup directory behind kept descriptors; memory.stat, the dearest, is read only where a limit is set."""
 
-    __slots__ = ("_high", "_kmem", "_limit", "_stat", "path", "version")
+    __slots__ = ("_high", "_kmem", "_limit", "_oom", "_stat", "guarded", "path", "version")
 
     def __init__(self, path: str, version: int) -> None:
         self.path, self.version = path, version
@@ -246,6 +273,8 @@ class _CgroupReader:
         self._high = KeptFile(f"{path}/memory.high") if version == 2 else None
         self._stat = KeptFile(f"{path}/memory.stat")
         self._kmem = KeptFile(f"{path}/memory.kmem.usage_in_bytes") if version == 1 else None
+        self._oom = KeptFile(f"{path}/memory.oom_control") if version == 1 and has_backstop_name(path) else None
+        self.guarded = False  # another guard's backstop, at the last read
 
     def read(self, kernel_bound: int | None) -> list[Constraint] | None:
         """The limits set here; None where the directory vanished."""
@@ -256,10 +285,17 @@ class _CgroupReader:
         if self._high is not None:
             limits.append(("memory.high", parse_limit(self._high.read())))
         in_force = [(name, limit) for name, limit in limits if limit is not None]
+        self.guarded = self._is_guarded(in_force)
         if not in_force:
             return []
         used = self.charges(kernel_bound).used
         return [Constraint(name, self.path, limit, used, kernel_margin(limit), True) for name, limit in in_force]
+
+    def _is_guarded(self, in_force: list[tuple[str, int]]) -> bool:
+        """A guard that has gone takes its brake along: the kernel may kill again, memory.high is `max`."""
+        if self._oom is not None:
+            return parse_flat(self._oom.read() or b"").get("oom_kill_disable") == 1
+        return self.version == 2 and has_backstop_name(self.path) and any(name == "memory.high" for name, _ in in_force)
 
     def charges(self, kernel_bound: int | None) -> Charges:
         stat = parse_flat(self._stat.read() or b"")
@@ -268,7 +304,7 @@ class _CgroupReader:
         return charges_v2(stat)
 
     def close(self) -> None:
-        for file in (self._limit, self._high, self._stat, self._kmem):
+        for file in (self._limit, self._high, self._stat, self._kmem, self._oom):
             if file is not None:
                 file.close()
 
@@ -290,8 +326,9 @@ def _reconcile(
 
 
 def _soft_memory_limits(rlimits: Mapping[str, tuple[int | None, int | None]]) -> dict[str, int]:
+    """A guard's moving fence is none: it leaves whatever its guard leaves."""
     soft = {name: rlimits.get(name, (None, None))[0] for name in ("RLIMIT_AS", "RLIMIT_DATA")}
-    return {name: limit for name, limit in soft.items() if limit is not None}
+    return {name: limit for name, limit in soft.items() if limit is not None and not is_fence(limit)}
 
 
 def _memory_elsewhere() -> Meminfo | None:

@@ -10,6 +10,7 @@ import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from memguard.system.descriptors import list_names
 from memguard.system.kernel_file import read_bytes, to_int
 from memguard.system.proc import Process
 
@@ -45,10 +46,7 @@ def parse_fdinfo(text: str) -> tuple[int | None, int | None]:
 
 def read_open_files(pid: int, proc: str = "/proc") -> tuple[OpenFile, ...]:
     """The regular files that `pid` has open, in the order of their descriptors; empty where nobody may look."""
-    try:
-        names = sorted(int(name) for name in os.listdir(f"{proc}/{pid}/fd") if name.isdigit())
-    except OSError:
-        return ()
+    names = sorted(int(name) for name in list_names(f"{proc}/{pid}/fd") or () if name.isdigit())
     return tuple(file for name in names if (file := _read_open_file(pid, name, proc)) is not None)
 
 
@@ -103,11 +101,7 @@ def read_positions(
 
 def _own_positions(pid: int, inputs: Mapping[str, int], proc: str) -> dict[str, int]:
     found: dict[str, int] = {}
-    try:
-        names = os.listdir(f"{proc}/{pid}/fd")
-    except OSError:
-        return found
-    for name in names:
+    for name in list_names(f"{proc}/{pid}/fd") or ():
         try:
             path = os.readlink(f"{proc}/{pid}/fd/{name}")
         except OSError:
@@ -130,13 +124,10 @@ def read_transfer(pid: int, proc: str = "/proc") -> tuple[int, int] | None:
 
 def find_descriptor(pid: int, path: str, proc: str = "/proc") -> int | None:
     """The first descriptor behind which `pid` has exactly `path` open; None where there is none or nobody may look."""
-    try:
-        for name in os.listdir(f"{proc}/{pid}/fd"):
-            try:
-                if os.readlink(f"{proc}/{pid}/fd/{name}") == path:
-                    return int(name)
-            except OSError:
-                continue
-    except OSError:
-        pass
+    for name in list_names(f"{proc}/{pid}/fd") or ():
+        try:
+            if os.readlink(f"{proc}/{pid}/fd/{name}") == path:
+                return int(name)
+        except OSError:
+            continue
     return None

@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from memguard.errors import SystemInterfaceError
+from memguard.system.descriptors import list_names
 from memguard.system.kernel_file import read_bytes, to_int
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "parse_stat",
     "parse_statm",
     "parse_status",
+    "proc_problem",
     "read_children",
     "read_cmdline",
     "read_meminfo",
@@ -36,6 +39,7 @@ __all__ = [
     "read_statm",
     "read_status",
     "read_tree",
+    "require_proc",
 ]
 
 
@@ -277,6 +281,26 @@ def read_progress(pid: int, thread: int | None = None, proc: str = "/proc") -> i
     return sum(int(data.split()[0]) for data in files if data)
 
 
+def require_proc(proc: str = "/proc") -> None:
+    """Raises SystemInterfaceError where this process cannot be seen in /proc: then no tree can be guarded."""
+    found = proc_problem(proc)
+    if found is not None:
+        raise SystemInterfaceError(f"{found[0]}: without it nothing can be guarded", found[1], path=proc)
+
+
+def proc_problem(proc: str = "/proc") -> tuple[str, str] | None:
+    """(What is wrong with /proc, what to do); None where it shows this process."""
+    stat = read_stat("self", proc)
+    mount = "mount -t proc proc /proc, or have the container's runtime do it"
+    if stat is None and os.path.exists(f"{proc}/self"):
+        return f"{proc} is not Linux's", "memguard reads stat, statm and task of each process there"
+    if stat is None:
+        return f"{proc} is not mounted", mount
+    if stat.pid != os.getpid():  # its numbers would be other processes'
+        return f"{proc} shows another PID namespace", "mount -t proc proc /proc, or: unshare --pid --fork --mount-proc"
+    return None
+
+
 def read_statm(pid: int | str, proc: str = "/proc") -> Statm | None:
     text = _read_text(f"{proc}/{pid}/statm")
     return None if text is None else parse_statm(text, os.sysconf("SC_PAGE_SIZE"))
@@ -311,10 +335,7 @@ def read_children(pid: int, proc: str = "/proc") -> tuple[int, ...]:
     Each thread lists the children that it forked (task/TID/children; CONFIG_PROC_CHILDREN, in every common kernel);
     without that file all of /proc is searched. A child forked during the read may be missed: look again.
     """
-    try:
-        threads = os.listdir(f"{proc}/{pid}/task")
-    except OSError:
-        return ()
+    threads = list_names(f"{proc}/{pid}/task") or ()
     children: list[int] = []
     for thread in threads:
         data = read_bytes(f"{proc}/{pid}/task/{thread}/children")
@@ -328,7 +349,7 @@ def read_children(pid: int, proc: str = "/proc") -> tuple[int, ...]:
 
 
 def _search_children(pid: int, proc: str) -> tuple[int, ...]:
-    stats = (read_stat(name, proc) for name in os.listdir(proc) if name.isdigit())
+    stats = (read_stat(name, proc) for name in list_names(proc) or () if name.isdigit())
     return tuple(stat.pid for stat in stats if stat is not None and stat.ppid == pid)
 
 

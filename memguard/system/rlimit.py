@@ -1,10 +1,15 @@
-"""Resource limits of a process (`ulimit`), read from /proc/PID/limits. Not here: moving them (watch/)."""
+"""Resource limits of a process (`ulimit`), read from /proc/PID/limits. Not here: moving them (watch/fence.py)."""
 
 from __future__ import annotations
 
+import os
+
 from memguard.system.kernel_file import read_bytes, to_int
 
-__all__ = ["parse_limits", "read_rlimits"]
+__all__ = ["FENCE_MARK", "is_fence", "parse_limits", "read_rlimits"]
+
+FENCE_MARK = 0xACE  # the low 12 bits of an RLIMIT_DATA that a guard's fence has set; the kernel compares whole pages
+_PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 # The kernel's words in /proc/PID/limits (fs/proc/base.c, lnames) and the names of setrlimit(2).
 _NAMES = {
@@ -25,6 +30,11 @@ _NAMES = {
     "Max realtime priority": "RLIMIT_RTPRIO",
     "Max realtime timeout": "RLIMIT_RTTIME",
 }
+
+
+def is_fence(soft: int) -> bool:
+    """Whether a soft RLIMIT_DATA is one that a guard's fence has set."""
+    return soft >= 0 and soft % _PAGE == FENCE_MARK
 
 
 def parse_limits(text: str) -> dict[str, tuple[int | None, int | None]]:

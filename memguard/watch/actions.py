@@ -7,11 +7,13 @@ exec'ed since, or a Python without the agent, never sees it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
 from collections.abc import Callable, Iterable
 
+from memguard.system.memory_files import Filesystems, held_in_files, open_memory_files
 from memguard.system.open_files import find_descriptor, read_open_files
 from memguard.system.proc import Process, read_cmdline, read_stat, read_status, read_tree
 from memguard.watch.root import Root, watchers
@@ -25,9 +27,13 @@ __all__ = [
     "end_tree",
     "holders",
     "input_files",
+    "listens",
+    "may_ask",
     "resume",
+    "resume_all",
     "send",
     "shared_files",
+    "size_of",
     "stack_of_stopped",
     "stop",
 ]
@@ -37,21 +43,29 @@ STACK_WITHIN = 0.1  # 0.7–7 ms were measured
 GRACE = 1.0  # between SIGTERM and SIGKILL
 SMALLEST_INPUT = 64 << 10  # bytes; below it lie settings and the interpreter's own files
 GONE_WITHIN = 10.0  # a large process takes its time to give its memory back
+_ASLEEP = "STt"  # in an interruptible system call; stopped, perhaps in one
+_TRACKER_WITHIN = 2.0  # seconds that multiprocessing's resource tracker gets once it is alone; 30 ms were measured
 _STEP = 0.001
 _SETTLED = 3  # steps without growth after which a dump is complete, where its last line does not show it
 _OUTERMOST = (" in <module>\n", " in _run_module_as_main\n")
+_held: set[Process] = set()  # what this watcher has stopped, and not continued yet
 _STACK_HEADER = "# process "  # parsed in stacks.py, which is not loaded while the script runs
 _TAIL = 1 << 16  # bytes of the stack file looked at
 
 
-def send(process: Process, number: int) -> bool:
+def send(process: Process, number: int, *, asleep: bool = True) -> bool:
+    """`asleep=False`: not while its main thread waits in an interruptible system call (see may_ask)."""
     stat = read_stat(process.pid)
-    if stat is None or stat.process != process:
+    if stat is None or stat.process != process or (stat.state in _ASLEEP and not asleep):
         return False
+    if number == signal.SIGSTOP:
+        _held.add(process)
     try:
         os.kill(process.pid, number)
     except (ProcessLookupError, PermissionError):
         return False
+    if number == signal.SIGCONT:
+        _held.discard(process)
     return True
 
 
@@ -76,18 +90,50 @@ def stop(root: Process, known: Iterable[Process], within: float = STOP_WITHIN) -
         time.sleep(_STEP)
 
 
+def resume_all() -> None:
+    """Whatever has been stopped here and not been continued since: nothing stays frozen where the guard fails."""
+    resume(_held)
+    _held.clear()
+
+
 def resume(processes: Iterable[Process]) -> None:
-    for process in processes:
-        send(process, signal.SIGCONT)
+    """Each of them, whatever becomes of the others. SIGCONT does nothing to one that was not stopped, nor to a stranger
+    that has got the pid.
+    """
+    for process in tuple(processes):
+        try:
+            send(process, signal.SIGCONT)
+        except Exception:  # no descriptor, no memory to look who it is
+            with contextlib.suppress(OSError):
+                os.kill(process.pid, signal.SIGCONT)
 
 
-def ask_for_stack(process: Process, stack_path: str) -> bool:
-    """Sends SIGURG where the agent listens; the dump appears in the stack file within milliseconds."""
+def listens(process: Process, stack_path: str) -> bool:
+    """Whether SIGURG reaches an agent there."""
     status = read_status(process.pid)
-    if status is None or not status.catches(signal.SIGURG) or find_descriptor(process.pid, stack_path) is None:
+    return status is not None and status.catches(signal.SIGURG) and find_descriptor(process.pid, stack_path) is not None
+
+
+def may_ask(process: Process) -> bool:
+    """Whether a signal would interrupt no system call that its main thread sleeps in.
+
+    Python takes such a call up again, and so does much of C; but sleep(3), poll or sem_wait called from C come back
+    early, and not everybody who calls them looks. The kernel hands a process's signals to its main thread.
+    """
+    stat = read_stat(process.pid)
+    return stat is not None and stat.process == process and stat.state not in _ASLEEP
+
+
+def ask_for_stack(process: Process, stack_path: str, *, asleep: bool = True) -> bool:
+    """Sends SIGURG where the agent listens; the dump appears in the stack file within milliseconds.
+
+    `asleep=False`: not to a process that sleeps. The state is looked at once more just before the signal; between the
+    two lie some 10 µs.
+    """
+    if not listens(process, stack_path) or not (asleep or may_ask(process)):
         return False
     _append(stack_path, f"{_STACK_HEADER}{process.pid}\n")
-    return send(process, signal.SIGURG)
+    return send(process, signal.SIGURG, asleep=asleep)
 
 
 def stack_of_stopped(
@@ -104,7 +150,7 @@ def stack_of_stopped(
     `ask` asks for more with the same signal; it is waited for until `answered`. The process is stopped again as soon as
     all is there, the time is over, or memory gets short.
     """
-    start = _size(stack_path)
+    start = size_of(stack_path)
     if not (ask() if ask is not None else ask_for_stack(process, stack_path)):
         return False
     send(process, signal.SIGCONT)
@@ -112,7 +158,7 @@ def stack_of_stopped(
     size, settled, complete, heard = 0, 0, False, False
     while not (complete and heard) and time.monotonic() < deadline and not in_danger():
         time.sleep(_STEP)
-        before, size = size, _size(stack_path)
+        before, size = size, size_of(stack_path)
         settled = settled + 1 if size == before else 0
         complete = complete or _dump_complete(_read_from(stack_path, start), settled)
         heard = answered()
@@ -143,7 +189,7 @@ def _append(path: str, text: str) -> None:
         pass
 
 
-def _size(path: str) -> int:
+def size_of(path: str) -> int:
     try:
         return os.stat(path).st_size
     except OSError:
@@ -153,7 +199,7 @@ def _size(path: str) -> int:
 def _read_from(path: str, start: int) -> str:
     try:
         with open(path, "rb", buffering=0) as file:
-            file.seek(max(start, _size(path) - _TAIL))
+            file.seek(max(start, size_of(path) - _TAIL))
             return file.read(_TAIL).decode("ascii", "replace")
     except OSError:
         return ""
@@ -162,13 +208,21 @@ def _read_from(path: str, start: int) -> str:
 def holders(
     processes: Iterable[Process], held_by: Callable[[Process], int], within: float = 0.5
 ) -> list[dict[str, Any]]:
-    """Who held what, largest first: records.run.Holder's fields. What cannot be looked at in time is left out."""
+    """Who held what, largest first: records.run.Holder's fields. What cannot be looked at in time is left out.
+
+    Files in memory count for the first process that has them open for writing.
+    """
     deadline = time.monotonic() + within
+    processes = tuple(processes)
     found: list[dict[str, Any]] = []
+    statuses = ((process.pid, read_status(process.pid)) for process in processes)
+    shmem = {pid: status.rss_shmem or 0 for pid, status in statuses if status is not None}
+    in_files = held_in_files(processes, Filesystems(), shmem)
     for process in processes:
         stat = read_stat(process.pid)
         if stat is not None and stat.process == process:
-            held = {"pid": process.pid, "name": stat.name, "bytes": held_by(process)}
+            size = held_by(process) + in_files.get(process.pid, 0)
+            held = {"pid": process.pid, "name": stat.name, "bytes": size}
             found.append({**held, "command": read_cmdline(process.pid)})
         if time.monotonic() > deadline:
             break
@@ -187,9 +241,10 @@ def input_files(processes: Iterable[Process], own: str) -> dict[str, int]:
 
 
 def shared_files(processes: Iterable[Process]) -> tuple[str, ...]:
-    """The files that the tree has open in /dev/shm: memory that outlives it unless somebody removes them."""
-    paths = (file.path for p in processes for file in read_open_files(p.pid) if not file.deleted)
-    return tuple(sorted({path for path in paths if path.startswith("/dev/shm/")}))
+    """The files in memory that the tree has open for writing: they outlive it unless somebody removes them."""
+    filesystems = Filesystems()
+    files = (file for process in processes for file in open_memory_files(process.pid, filesystems))
+    return tuple(sorted({file.path for file in files if file.named and file.writable}))
 
 
 def end_tree(
@@ -204,25 +259,37 @@ def end_tree(
     """SIGTERM, so that a script's own clean-up may run; SIGKILL when the grace is over or memory gets short.
 
     `speakers` have been asked to raise an exception: they get no signal for `speech` seconds, unless memory gets short.
-    Works on a stopped tree and on a running one. Returns what could not be ended (another user's; stuck in the kernel).
+    multiprocessing's resource trackers come last: by themselves, when nobody else is left, and they take the semaphores
+    and the shared memory of those who could not with them. Works on a stopped tree and on a running one. Returns what
+    could not be ended (another user's; stuck in the kernel).
     """
     seen, speaking = dict.fromkeys((*known, *speakers)), frozenset(speakers)
     tree = _living(root, seen)
-    _signal_end(process for process in tree if process not in speaking)
-    resume(speaking)
+    trackers = frozenset(filter(_is_tracker, tree))
+    _signal_end(process for process in tree if process not in speaking | trackers)
+    resume(speaking | trackers)
     if speaking:
         tree = _wait(root, seen, speech, lambda tree: not speaking.isdisjoint(tree) and not in_danger())
         _signal_end(process for process in tree if process in speaking)
     if tree or not root.ended:
-        tree = _wait(root, seen, grace, lambda tree: not in_danger())
-    deadline = time.monotonic() + GONE_WITHIN
+        tree = _wait(root, seen, grace, lambda tree: not (tree and trackers.issuperset(tree)) and not in_danger())
+    start = time.monotonic()
     # The root counts until its end is known: a process whose first thread has ended looks like a zombie.
-    while (tree or not root.ended) and time.monotonic() < deadline:
+    while (tree or not root.ended) and (lasted := time.monotonic() - start) < GONE_WITHIN:
         for process in (root.process, *tree):
-            send(process, signal.SIGKILL)
+            if process not in trackers or lasted > _TRACKER_WITHIN:
+                send(process, signal.SIGKILL)
         time.sleep(2 * _STEP)
         tree = _living(root, seen)
     return tree
+
+
+def _is_tracker(process: Process) -> bool:
+    """Whether it is a resource tracker of multiprocessing's, or of joblib's loky, by its command line:
+    python -c 'from multiprocessing.resource_tracker import main;main(5)'.
+    """
+    words = read_cmdline(process.pid)
+    return len(words) > 2 and words[-2] == "-c" and "resource_tracker import main" in words[-1]
 
 
 def _signal_end(processes: Iterable[Process]) -> None:

@@ -3,9 +3,11 @@
     ask(directory, process, "reclaim", "flush", "look", within=2.0)   ->  sequence number
     Answers(directory.events).new()                                   ->  [{"event": "flushed", "seq": …, …}, …]
 
-The asks lie in ask.<pid>.json of the run's directory, the newest last; SIGURG tells the process to look. faulthandler
-dumps the stack in the same moment, also inside a long C call; the rest is done by the main thread as soon as it is
-between two of Python's steps (memguard/inject/_memguard_asks.py lists the words and their answers). Nobody waits here.
+The asks lie in ask.<pid> of the run's directory, the newest last, in marshal's format (version 2): every Python from
+3.8 on reads it without an import, and json may be a module of the user's there. SIGURG tells the process to look.
+faulthandler dumps the stack in the same moment, also inside a long C call; the rest is done by the main thread as soon
+as it is between two of Python's steps (memguard/inject/_memguard_asks.py lists the words and their answers). Nobody
+waits here.
 
 A signal that comes just before a system call that blocks is served only when that returns: an ask that is not answered
 in time may be repeated by the signal alone (actions.ask_for_stack), as often as one likes: each ask is obeyed once.
@@ -16,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import marshal
 import os
 import time
 
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Answers", "ask", "withdraw"]
 
+_MARSHAL = 2  # the format's version
 _MOST_ASKED = 8  # orders that wait at once
 _READ_AT_ONCE = 1 << 20
 _LONGEST_LINE = 1 << 20  # more than any answer; a longer one is not ours
@@ -41,31 +45,32 @@ def ask(
     process: Process,
     *do: str,
     within: float,
-    headroom: int | None = None,
     salvage: str | None = None,
     message: str = "",
+    asleep: bool = True,
 ) -> int | None:
     """Asks `process` to do `do`, in this order, within so many seconds; returns the ask's sequence number.
 
     None where nobody listens: no agent, another program since an exec, a handler that the script has replaced, a full
-    disk. `headroom` is what the flush callbacks may know, `salvage` a directory, `message` that of the error to raise.
-    What the process has not come to yet stays asked, before the new ask, until its time is over.
+    disk. `salvage` is a directory, `message` that of the error to raise.
+    What the process has not come to yet stays asked, before the new ask, until its time is over. `asleep=False`: None,
+    too, where it sleeps in a system call just now (actions.may_ask).
     """
     number, now = next(_numbers), time.monotonic()
-    order = {"seq": number, "do": do, "within": within, "headroom": headroom, "salvage": salvage, "message": message}
+    order = {"seq": number, "do": do, "within": within, "salvage": salvage, "message": message}
     path = _path(run_directory, process)
     temporary = f"{path}.tmp"
     orders = [*_still_asked(path, now), {**order, "until": now + within}]
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            os.write(descriptor, json.dumps(orders).encode("ascii"))
+            os.write(descriptor, marshal.dumps(orders, _MARSHAL))
         finally:
             os.close(descriptor)
         os.rename(temporary, path)
     except OSError:
         return None
-    if ask_for_stack(process, run_directory.stack):
+    if ask_for_stack(process, run_directory.stack, asleep=asleep):
         return number
     withdraw(run_directory, process)
     return None
@@ -75,9 +80,9 @@ def _still_asked(path: str, now: float) -> list[dict[str, Any]]:
     """The orders in the file whose time is not over; the process knows by their numbers which it has obeyed."""
     try:
         with open(path, "rb", buffering=0) as file:
-            orders = json.loads(file.read())
+            orders = marshal.loads(file.read())
         return [order for order in orders if order["until"] > now][-_MOST_ASKED:]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, EOFError, ValueError, KeyError, TypeError):
         return []
 
 
@@ -88,7 +93,7 @@ def withdraw(run_directory: RunDirectory, process: Process) -> None:
 
 
 def _path(run_directory: RunDirectory, process: Process) -> str:
-    return os.path.join(run_directory.path, f"ask.{process.pid}.json")
+    return os.path.join(run_directory.path, f"ask.{process.pid}")
 
 
 class Answers:

@@ -35,8 +35,10 @@ from collections.abc import Callable, Iterable
 
 from memguard.records.limits import Constraint
 from memguard.system.cgroup import charges_v1, charges_v2, find_memory_cgroups, parse_flat, parse_limit
+from memguard.system.descriptors import open_file
 from memguard.system.kernel_file import KeptFile, read_bytes, to_int
 from memguard.system.limits import LimitsReader, kernel_margin
+from memguard.system.outer_guard import OUTER_LIMIT, brake_above
 from memguard.system.own_cgroup import Missing, Place, find_place
 from memguard.system.proc import read_stat
 from memguard.units import MIB, format_size
@@ -49,7 +51,6 @@ _STEP = 4 * MIB  # smaller changes are not written
 _SLACK = 16 * MIB  # a limit is lowered only this far above what is in use: the kernel would reclaim, or kill, at once
 _REMOVE_WITHIN = 0.5  # seconds; a cgroup is empty as soon as its last process is reaped
 _PAGE = 4096
-_BRAKE = 2 * MIB  # the brake lies at least so much above what may be used; else 1/64 of it
 
 
 def fit(constraints: Iterable[Constraint], *, used: int = 0, kernel: int = 0) -> tuple[int, int] | None:
@@ -65,12 +66,14 @@ def fit(constraints: Iterable[Constraint], *, used: int = 0, kernel: int = 0) ->
             maximum.append(c.limit + kernel + kernel_margin(c.limit))
         else:
             usable.append(used + c.headroom)
-            maximum.append(used + c.headroom + c.margin // 2)
+            # An outer guard has a backstop of its own, which holds this cgroup, too.
+            kept = kernel_margin(c.limit) if c.name == OUTER_LIMIT else c.margin // 2
+            maximum.append(used + c.headroom + kept)
     if not maximum:
         return None
     # The nearer of two limits may have the smaller margin: an outer one's counts half.
     low, top = min(usable), min(maximum)
-    return (low + min(max(0, top - low) // 4, max(_BRAKE, low // 64))) // _PAGE * _PAGE, top
+    return min(low + max(0, top - low) // 4, brake_above(low)) // _PAGE * _PAGE, top
 
 
 def _own(size: tuple[int, int], *, v1: bool) -> tuple[int, int]:
@@ -238,19 +241,22 @@ class Backstop:
         top = max((self.limit or 0) + _PAGE, self._usage() + room)
         self._set(top, top)
 
-    def close(self) -> None:
-        """Removes the cgroup. What still lives in it is moved out, or, in a scope, left under the kernel's limit."""
+    def close(self) -> bool:
+        """Removes the cgroup. What still lives in it is moved out, or, in a scope, left under the kernel's limit.
+
+        Returns whether nothing of the guard's holds the tree any more; where it does, it may be tried again.
+        """
         if self._closed:
-            return
-        self._closed = True
+            return True
         for file in (self._stat, self._outside):
             if file is not None:
                 file.close()
         self._refusal()
         if self.kind == "scope":  # systemd removes it with its last process
-            hand_over(self.path or "")
-        elif self.kind != "none":
-            remove(self.path or "", self._home)
+            self._closed = hand_over(self.path or "")
+        else:
+            self._closed = self.kind == "none" or remove(self.path or "", self._home)
+        return self._closed
 
     def _set(self, high: int, maximum: int) -> None:
         before, self.limit, self._high = self.limit or 0, maximum, high
@@ -298,15 +304,14 @@ class Backstop:
 _FILES = {False: ("memory.max", "memory.current"), True: ("memory.limit_in_bytes", "memory.usage_in_bytes")}
 
 
-def hand_over(path: str) -> None:
-    """Leaves a backstop to the kernel alone: from now on it kills at the limit.
+def hand_over(path: str) -> bool:
+    """Leaves a backstop to the kernel alone: from now on it kills at the limit. Whether that is so.
 
     Without a watcher nobody would wake a tree that sleeps at its limit, or crawls above memory.high.
     """
     if os.path.exists(f"{path}/memory.oom_control"):
-        _try(f"{path}/memory.oom_control", 0)
-    else:
-        _try(f"{path}/memory.high", "max")
+        return _try(f"{path}/memory.oom_control", 0)
+    return _try(f"{path}/memory.high", "max") or not os.path.isdir(path)
 
 
 def remove(path: str, home: str | None = None, within: float = _REMOVE_WITHIN) -> bool:
@@ -331,7 +336,7 @@ def remove(path: str, home: str | None = None, within: float = _REMOVE_WITHIN) -
 
 
 def _write(path: str, value: object) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    descriptor = open_file(path, os.O_WRONLY)
     try:
         os.write(descriptor, str(value).encode("ascii"))
     except OSError as error:

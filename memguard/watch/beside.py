@@ -7,10 +7,14 @@ writes `ready` and a newline to stdout once it watches, and ends when its stdin 
 process has ended. It watches PID and all below it, itself left out, by the same loop as `memguard run`. At the limit it
 differs: the process is asked to raise MemoryLimitExceeded and goes on; what grows on nevertheless is asked again, and
 ended at the third time.
+
+A watcher that fails says so in one line and leaves the block without a guard. One that is killed while the process is
+frozen, by the kernel say, would leave it so for ever; so a sentinel is there for as long.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -19,13 +23,16 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 
+from memguard.records.visible import visible
 from memguard.system.cgroup import find_memory_cgroups
+from memguard.system.descriptors import widen
 from memguard.system.proc import Process, read_children, read_cmdline, read_process
-from memguard.watch import policy
+from memguard.watch import actions, failure, policy
 from memguard.watch.journal import Journal, RunDirectory
 from memguard.watch.loop import Loop
 from memguard.watch.options import EXIT_GUARD, Options
 from memguard.watch.root import Foreign, leave_out
+from memguard.watch.sentinel import standing_by
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,6 +80,10 @@ class _Beside(Loop):
         ):
             super().consider(sample)
 
+    def _freeze(self, decision: policy.Decision) -> None:
+        with standing_by(self.journal.directory, self.root.process):
+            super()._freeze(decision)
+
     def end(self, reason: str, sample: policy.Sample) -> None:
         """The tree is frozen. Asks for the exception first; ends the tree only where that has not helped."""
         ending = self.ending()
@@ -96,9 +107,20 @@ def main(arguments: list[str]) -> int:
     process = read_process(pid)
     if process is None:
         return 3
+    try:
+        _watch(process, RunDirectory(path), options)
+    except Exception as error:
+        actions.resume_all()
+        _note(failure.explain(error, "the program goes on without a guard"))
+        return 125
+    return 0
+
+
+def _watch(process: Process, directory: RunDirectory, options: dict[str, Any]) -> None:
+    widen()
     # Guards may nest: the outer one's watcher is a child of the same process.
-    leave_out(child for child in read_children(pid) if _NAME in read_cmdline(child))
-    journal = Journal(RunDirectory(path))
+    leave_out(child for child in read_children(process.pid) if _NAME in read_cmdline(child))
+    journal = Journal(directory)
     pipe = _Pipe(0)
     # No fence: a plain MemoryError in somebody's function, for memory that was only reserved, would explain nothing.
     chosen = Options(
@@ -124,7 +146,6 @@ def main(arguments: list[str]) -> int:
         **blamed,
     )
     journal.close()
-    return 0
 
 
 def _start_fields(process: Process, directory: RunDirectory, options: dict[str, Any]) -> dict[str, Any]:
@@ -142,7 +163,9 @@ def _start_fields(process: Process, directory: RunDirectory, options: dict[str, 
 
 
 def _note(line: str) -> None:
-    print(f"memguard: {line}", file=sys.stderr, flush=True)
+    """Never raises: stderr may be closed, or nobody reads it any more."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        print(f"memguard: {visible(line)}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 Nobody waits for an answer here: it is read from the run's events.jsonl when it has come. A process that was asked just
 before it began to wait in the kernel hears nothing until that is over; so what has not answered is asked once more.
+One whose main thread sleeps in a system call is not asked, since the signal would end that call: it is tried again at
+each look, for as long as the stage lasts.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from memguard.system.proc import Process
-from memguard.watch.actions import ask_for_stack
+from memguard.watch.actions import ask_for_stack, listens, may_ask
 from memguard.watch.asks import Answers, ask
 from memguard.watch.flush import FlushRequests
 from memguard.watch.journal import Journal
@@ -37,10 +39,13 @@ class Conversation:
         self._answers = Answers(journal.directory.events)
         self._heard: set[tuple[int, int, str]] = set()
         self._told = 0
+        self._put_off: list[tuple[Process, tuple[str, ...], float]] = []  # what to do, until when
         self._awaited: dict[tuple[int, int], tuple[Process, float]] = {}  # (pid, number) → when it was asked
 
     def ask(self, process: Process, *do: str, **order: Any) -> int | None:
-        """asks.ask in this run: the ask's number; None where no agent listens."""
+        """asks.ask in this run: the ask's number; None where no agent listens. This is for the end: whoever sleeps is
+        asked, too, and what a stage has put off until then is given up."""
+        self._put_off.clear()
         return ask(self._journal.directory, process, *do, **order)
 
     def ask_largest(
@@ -50,24 +55,51 @@ class Conversation:
         others: tuple[str, ...],
         *,
         within: float,
-        headroom: int,
     ) -> int:
-        """Asks the first that listens for `first`, the next ones for `others`; returns how many were asked."""
+        """Asks the first that listens for `first`, the next ones for `others`, those that sleep as soon as they are
+        awake; returns how many were asked."""
         self._awaited.clear()
+        self._put_off, until = [], self._clock() + within
         for process in tuple(processes)[:_ASKED]:
-            do = others if self._awaited else first
-            number = self.ask(process, *do, within=within, headroom=headroom)
-            if number is not None:
-                self._awaited[process.pid, number] = (process, self._clock())
+            if listens(process, self._journal.directory.stack):
+                self._put_off.append((process, others if self._put_off else first, until))
+        self._ask_awake()
         return len(self._awaited)
+
+    def ask_for_stack(self, processes: Iterable[Process], within: float) -> None:
+        """The first that listens for its stack, as soon as it is awake."""
+        for process in processes:
+            if listens(process, self._journal.directory.stack):
+                self._put_off.append((process, (), self._clock() + within))
+                break
+        self._ask_awake()
+
+    def _ask_awake(self) -> None:
+        """What was put off, where it can be asked now; what has not been awake in its time is given up."""
+        now, waiting, self._put_off = self._clock(), self._put_off, []
+        for process, do, until in waiting:
+            if now > until:
+                continue
+            if not do:
+                asked = ask_for_stack(process, self._journal.directory.stack, asleep=False)
+            elif asked := may_ask(process):
+                run, within = self._journal.directory, until - now
+                number = ask(run, process, *do, within=within, asleep=False)
+                asked = number is not None
+                if number is not None:
+                    self._awaited[process.pid, number] = (process, now)
+            if not asked:
+                self._put_off.append((process, do, until))
 
     @property
     def answered(self) -> bool:
         """Whether all that were asked last have done the last thing that they were asked for."""
-        return not self._awaited
+        return not self._awaited and not self._put_off
 
     def listen(self) -> None:
         """Reads what has come since."""
+        if self._put_off:
+            self._ask_awake()
         if self._awaited:
             self._remind()
         for answer in self._answers.new():
@@ -93,8 +125,7 @@ class Conversation:
         """Those that have heard nothing: the signal was served, or will be, when their system call returns."""
         now = self._clock()
         for key, (process, since) in list(self._awaited.items()):
-            if _REMIND <= now - since < _FORGET:
-                ask_for_stack(process, self._journal.directory.stack)
+            if _REMIND <= now - since < _FORGET and ask_for_stack(process, self._journal.directory.stack, asleep=False):
                 self._awaited[key] = (process, since - _FORGET)  # once
 
     def heard(self, process: Process, number: int | None, event: str) -> bool:

@@ -31,20 +31,22 @@ def find_culprit(
 ) -> tuple[str, Culprit | None, str | None]:
     """(the stack file's text, the culprit, why there is none).
 
-    Of process `first` if it is given and has answered, else of the largest one that has. `held` is what each process
-    has answered to its last look, largest first: the line is the dump's, the variable the look's.
+    Of process `first` if it is given and has answered, else of the largest one that has, where none holds far more.
+    `held` is what each process has answered to its last look, largest first: the line is the dump's, the variable the
+    look's.
     """
     text, looks = _read_end(stack_path), held or {}
     dumps = parse_dumps(text)
     order = [*([] if first is None else [first]), *(holder.pid for holder in record.holders)]
-    for pid in sorted({*dumps, *looks}, key=lambda pid: order.index(pid) if pid in order else len(order)):
+    asked = [pid for pid in {*dumps, *looks} if pid == first or not _is_small(record, pid)]
+    for pid in sorted(asked, key=lambda pid: order.index(pid) if pid in order else len(order)):
         found = blame(dumps.get(pid, ()))
         variable = _variable(looks.get(pid, ()), _held_by(record, pid))
         if found is not None:
             return text, replace(_culprit(found[0], found[1], record, pid), **variable), None
         if variable and (culprit := _culprit_by_variable(looks[pid][0], variable, record, pid)):
             return text, culprit, None  # no line of the stack is the script's own, but a variable is
-    return text, None, _why_none(record, agent, bool(dumps))
+    return text, None, _why_none(record, agent, dumped=any(pid in dumps for pid in asked))
 
 
 def _held_by(record: RunRecord, pid: int) -> int | None:
@@ -118,7 +120,13 @@ def enclosing_loop(path: str, line: int) -> int | None:
     return max(loops, default=None)
 
 
-def _why_none(record: RunRecord, agent: bool, dumped: bool) -> str:
+def _is_small(record: RunRecord, pid: int) -> bool:
+    """Whether another process holds so much more that the line of this one, which may just wait, tells nothing."""
+    held = _held_by(record, pid)
+    return held is not None and held < _SHARE * record.holders[0].bytes
+
+
+def _why_none(record: RunRecord, agent: bool, *, dumped: bool) -> str:
     if not agent:
         return "--no-agent was given"
     if dumped:
@@ -128,8 +136,9 @@ def _why_none(record: RunRecord, agent: bool, dumped: bool) -> str:
     largest = record.holders[0]
     if "python" not in os.path.basename(largest.command[0] if largest.command else largest.name):
         return f"{largest.name} (pid {largest.pid}), which held most, is not Python"
-    usual = "started with -I, -E or -S, older than 3.8, or without the PYTHONPATH it was to inherit"
-    return f"Python (pid {largest.pid}) did not answer: {usual}"
+    usual = "started with -I, -E or -S, with an environment of its own (env -i, sudo), or older than 3.8"
+    outside = f"; {record.stack_missing}" if record.stack_missing else ""
+    return f"Python (pid {largest.pid}) did not answer: {usual}{outside}"
 
 
 def _read_end(path: str) -> str:

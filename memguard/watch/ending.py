@@ -2,7 +2,8 @@
 
     evidence  who holds what, which input files are open, what lies in /dev/shm; all from outside
     stacks    each Python process, largest first, is continued just long enough to write its stack; the largest one also
-              looks who holds the memory, and writes the token ids it holds where --salvage asks for it
+              looks who holds the memory, and writes the token ids it holds where --salvage asks for it; one without the
+              agent is read from outside (outside_stack.py)
     raise     the largest Python process and the topmost one raise MemoryLimitExceeded: `finally` and `with` run
     end       all others, and those that do not end: SIGABRT where it is caught, SIGTERM, SIGKILL
 
@@ -26,6 +27,10 @@ from memguard.watch.policy import Sample
 from memguard.watch.root import Root
 from memguard.watch.sampler import Sampler
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 __all__ = ["Ending"]
 
 _STACKS_WITHIN = 0.3  # seconds for the stacks of all processes together
@@ -33,6 +38,7 @@ _LOOK_WITHIN = 0.2  # for the stack and the look of the largest one; 13 ms were 
 _SALVAGE_WITHIN = 60.0  # the script stands still meanwhile, and --salvage was asked for
 _SPEECH = 1.2  # from the raise on: 7–46 ms were measured, and a `finally` may write a file
 _GRACE = 0.5  # from SIGTERM to SIGKILL
+_SMALL = 0.2  # of what the largest process holds
 _LAST_WORDS = 8 << 20  # bytes that the tree may always take while it is let run for its last words
 
 
@@ -50,10 +56,11 @@ class Ending:
     ) -> None:
         self._root, self._options, self._journal = root, options, journal
         self._sampler, self._talk, self._clock = sampler, talk, clock
+        self._held: list[dict[str, Any]] = []  # the evidence, the largest process first
 
     def look(self, stopped: tuple[Process, ...], sample: Sample) -> list[Process]:
         """The evidence; returns the processes that have answered, largest first. They are stopped again."""
-        held = actions.holders(stopped, self._sampler.held_by)
+        held = self._held = actions.holders(stopped, self._sampler.held_by)
         self._journal.write("evidence", self._clock(), set={"holders": held[:20], "tree": sample.tree})
         by_pid = {process.pid: process for process in stopped}
         in_danger = self.danger(sample)
@@ -65,7 +72,16 @@ class Ending:
             process = by_pid[holder["pid"]]
             if self._stack(process, in_danger, first=not speakers):
                 speakers.append(process)
+        if held and by_pid[held[0]["pid"]] not in speakers and not in_danger():
+            self._read_from_outside(by_pid[held[0]["pid"]], in_danger)
         return speakers
+
+    def _read_from_outside(self, process: Process, in_danger: Callable[[], bool]) -> None:
+        """The largest process has no agent: other means may still tell where it is."""
+        from memguard.watch.outside_stack import read_outside_stack
+
+        missing = read_outside_stack(process, self._journal.directory.stack, in_danger)
+        self._journal.write("outside", self._clock(), set={"stack_missing": missing})
 
     def _stack(self, process: Process, in_danger: Callable[[], bool], *, first: bool) -> bool:
         path = self._journal.directory.stack
@@ -101,7 +117,19 @@ class Ending:
     def ask_to_raise(self, processes: list[Process], sample: Sample) -> list[Process]:
         """Those of them that have been asked for a MemoryLimitExceeded; they do it as soon as they run."""
         message = _message(sample)
-        return [p for p in processes if self._talk.ask(p, "raise", within=_SPEECH, message=message) is not None]
+
+        def ask(process: Process) -> int | None:
+            return self._talk.ask(process, "raise", within=_SPEECH, message=message + self._elsewhere(process))
+
+        return [process for process in processes if ask(process) is not None]
+
+    def _elsewhere(self, process: Process) -> str:
+        """Where nearly all of the memory is, for one that is asked to raise and holds hardly any of it."""
+        largest = self._held[0] if self._held else {"pid": process.pid, "bytes": 0}
+        own = next((held["bytes"] for held in self._held if held["pid"] == process.pid), largest["bytes"])
+        if largest["pid"] == process.pid or own >= _SMALL * largest["bytes"]:
+            return ""
+        return f"; process {largest['pid']} ({largest['name']}) holds {format_size(largest['bytes'])} of that"
 
     def danger(self, sample: Sample) -> Callable[[], bool]:
         """A question to ask while the tree is let run for its last words: has it grown too much?

@@ -35,11 +35,12 @@ from collections.abc import Iterable
 
 from memguard.system.kernel_file import KeptFile
 from memguard.system.proc import Process, read_stat
+from memguard.system.rlimit import FENCE_MARK, is_fence
 from memguard.units import MIB
 
 __all__ = ["MARK", "Fence", "floor", "is_fence", "own_soft", "release_marked"]
 
-MARK = 0xACE
+MARK = FENCE_MARK
 _PAGE = resource.getpagesize()
 _GROWS = MIB  # bytes of VmData between two looks that make a process one that grows
 _BLAS_THREADS = 64  # OpenBLAS as numpy ships it starts no more
@@ -51,11 +52,6 @@ _DATA = resource.RLIMIT_DATA
 def floor(cores: int) -> int:
     """Bytes of VmData that are always left: numpy's import on `cores` cores, or eight threads."""
     return 32 * MIB + 40 * MIB * min(cores, _BLAS_THREADS)
-
-
-def is_fence(soft: int) -> bool:
-    """Whether a soft limit is one that a fence has set."""
-    return soft != resource.RLIM_INFINITY and soft % _PAGE == MARK
 
 
 def own_soft() -> int:
@@ -93,7 +89,7 @@ class _Fenced:
         self.set: int | None = None  # the fence as it stands
         self.data = 0  # VmData at the last look
         self._statm = KeptFile(f"/proc/{process.pid}/statm")
-        self._checked = False  # whether the open descriptor is known to be this very process's
+        self._checked = 0  # the opening of that file which is known to be this very process's
 
     def read_data(self) -> int | None:
         """VmData and the main thread's stack, statm's sixth field: 132 KiB more, on the safe side. None: it has ended.
@@ -101,14 +97,16 @@ class _Fenced:
         An open descriptor stays with its process, whoever gets the pid; so the start time is compared once.
         """
         fields = (self._statm.read() or b"").split()
-        self._checked = self._checked or _is_alive(self.process)
-        if len(fields) < 6 or not self._checked:
+        if self._checked != self._statm.opened:
+            if not _is_alive(self.process):
+                return None
+            self._checked = self._statm.opened
+        if len(fields) < 6:
             return None
         return int(fields[5]) * _PAGE
 
     def close(self) -> None:
         self._statm.close()
-        self._checked = False
 
 
 class Fence:
@@ -154,11 +152,16 @@ class Fence:
                 self._replace(fenced, fenced.soft)
                 fenced.set = None
 
-    def close(self) -> None:
-        """Releases every process, and lets the descriptors go."""
-        self.release()
-        for fenced in self._fenced.values():
+    def close(self) -> bool:
+        """Releases every process, and lets the descriptors go. Whether all of them could be released."""
+        whole = True
+        for fenced in list(self._fenced.values()):
+            try:
+                self.release(fenced.process)
+            except Exception:  # the next one may be possible
+                whole = False
             fenced.close()
+        return whole
 
     def caused(self, process: Process) -> bool:
         """Whether a MemoryError that ended `process` was the fence's: it stood when the process was last looked at.

@@ -2,8 +2,9 @@
 
     run_watch(pid, options) -> RunRecord
 
-No agent is in that job's Python (unless it runs under another guard), so no line can be named and nothing be flushed:
-what remains is freeze, evidence from outside, SIGTERM, SIGKILL.
+No agent is in that job's Python (unless it runs under another guard), so nothing can be flushed: what remains is
+freeze, evidence from outside, SIGTERM, SIGKILL. Its line is read from outside where the system allows it
+(outside_stack.py). Which processes are no jobs: jobs.py.
 """
 
 from __future__ import annotations
@@ -14,13 +15,20 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from memguard.errors import ConfigError, SystemInterfaceError
+from memguard.errors import MemguardError
 from memguard.system.cgroup import find_memory_cgroups
-from memguard.system.proc import read_cmdline, read_process, read_stat
+from memguard.system.descriptors import give_back, widen
+from memguard.system.limits import read_limits
+from memguard.system.proc import Process, read_cmdline, read_status, read_tree, require_proc
+from memguard.units import format_size
+from memguard.watch import actions, failure
+from memguard.watch.jobs import check_job, command_of
 from memguard.watch.journal import Journal, open_run
 from memguard.watch.loop import Loop
 from memguard.watch.options import EXIT_GUARD, Options
+from memguard.watch.policy import Decision
 from memguard.watch.root import Foreign
+from memguard.watch.sentinel import standing_by
 from memguard.watch.signals import ENDING, SignalWait
 
 TYPE_CHECKING = False
@@ -29,46 +37,81 @@ if TYPE_CHECKING:
 
 __all__ = ["run_watch"]
 
+_OTHERS_SHOWN = 5
 
-def run_watch(pid: int, options: Options, notify: Callable[[str], None] = lambda line: None) -> RunRecord:
+
+def run_watch(
+    pid: int,
+    options: Options,
+    notify: Callable[[str], None] = lambda line: None,
+    *,
+    others: tuple[int, ...] = (),
+) -> RunRecord:
     """Watches `pid` and all below it until it has ended, by itself or by the guard, or until this process is told to
     end (Ctrl-C): then the job goes on without a guard, exit code 128 + signal.
 
-    Raises ConfigError where there is no such process, SystemInterfaceError where it is another user's.
+    `notify` is told first who is watched; `others` might have been meant as well. Raises ConfigError where there is no
+    such process, or it is none to be watched (jobs.py), SystemInterfaceError where it is another user's.
     """
-    process = read_process(pid)
-    if process is None:
-        raise ConfigError(f"no process {pid}", "ps aux | grep python   shows what runs", exit_code=3)
-    if pid == os.getpid() or pid in _ancestors():
-        raise ConfigError(f"process {pid} is memguard itself, or what started it", "memguard run SCRIPT.py")
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        problem = f"process {pid} belongs to somebody else: it can neither be measured nor stopped"
-        raise SystemInterfaceError(problem, "watch it as its owner", path=f"/proc/{pid}") from None
+    require_proc()
+    process = check_job(pid)
+    notify(_whom(process, options, others))
     started = time.time()
-    directory, warning = open_run(started)
-    journal = Journal(directory)
-    signals = SignalWait()
+    with contextlib.ExitStack() as undo:
+        try:
+            undo.callback(give_back, widen())
+            directory, warning = open_run(started)
+            journal = Journal(directory)
+            undo.callback(journal.close)
+            signals = SignalWait()
+            undo.callback(signals.close)
+            # A fence would outlive a watcher that is killed, on a job that has nobody else to take it off.
+            watched = _Watched(Foreign(process), replace(options, fence="off"), journal, signals, notify)
+            watched.begin(started, warning)
+            watched.watch()
+            return watched.finish()
+        except MemguardError:
+            raise
+        except Exception as error:
+            actions.resume_all()
+            line = failure.explain(error, f"process {pid} goes on without a guard, or has ended")
+            raise MemguardError(line, exit_code=125) from error
+
+
+def _whom(process: Process, options: Options, others: tuple[int, ...]) -> str:
+    """Who is watched, in one line."""
+    tree = read_tree(process)
+    held = [read_status(member.pid) for member in tree]
+    used = sum((status.rss_anon or 0) + (status.rss_shmem or 0) for status in held if status is not None)
+    limits = read_limits(limit=options.limit, reserve=options.reserve, tree_used=used, pid=process.pid)
+    below = len(tree) - 1
+    children = f"with the {below} it has started" if below > 1 else "with the one it has started" if below else "alone"
+    room = f"{format_size(limits.effective)} more, by {limits.source}"
+    if options.limit is not None:
+        room = f"{format_size(options.limit)} by --limit, {format_size(used)} of it in use" + (
+            "" if limits.source == "--limit" else f"; {room}"
+        )
+    chosen = f"; the newest of {len(others) + 1}, not {_listed(others)}" if others else ""
+    name = f"process {process.pid} ({command_of(process.pid)})"
+    return f"watching {name} of {_owner(process.pid)}, {children}; it may use {room}{chosen}"
+
+
+def _listed(pids: tuple[int, ...]) -> str:
+    shown = ", ".join(map(str, pids[:_OTHERS_SHOWN]))
+    return shown if len(pids) <= _OTHERS_SHOWN else f"{shown} and {len(pids) - _OTHERS_SHOWN} others"
+
+
+def _owner(pid: int) -> str:
+    import pwd
+
     try:
-        # A fence would outlive a watcher that is killed, on a job that has nobody else to take it off.
-        watched = _Watched(Foreign(process), replace(options, fence="off"), journal, signals, notify)
-        watched.begin(started, warning)
-        watched.watch()
-        return watched.finish()
-    finally:
-        signals.close()
-        journal.close()
-
-
-def _ancestors() -> set[int]:
-    found: set[int] = set()
-    pid = os.getppid()
-    while pid > 1 and pid not in found:
-        found.add(pid)
-        stat = read_stat(pid)
-        pid = stat.ppid if stat else 0
-    return found
+        uid = os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return "?"
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
 
 
 class _Watched(Loop):
@@ -96,6 +139,10 @@ class _Watched(Loop):
             },
         )
 
+    def _freeze(self, decision: Decision) -> None:
+        with standing_by(self.journal.directory, self.root.process):
+            super()._freeze(decision)
+
     def on_signal(self, number: int, from_terminal: bool) -> None:
         if number in ENDING:
             self._signal, self.given_up = number, True
@@ -103,8 +150,10 @@ class _Watched(Loop):
 
     def finish(self) -> RunRecord:
         overhead = self.notes.overhead()
-        missing = "a job that was started without memguard cannot be asked; memguard run SCRIPT names the line"
-        blamed = {"stack_missing": missing} if self.reason is not None else {}
+        blamed = self.blame() if self.reason is not None else {}
+        if blamed and blamed["culprit"] is None:
+            unread = self.journal.record().stack_missing or "no line of the stack is the job's own"
+            blamed["stack_missing"] = f"the job was started without memguard's agent; {unread}"
         self.sampler.close()
         code = EXIT_GUARD if self.reason else 128 + self._signal if self._signal else 0
         return self.notes.end(

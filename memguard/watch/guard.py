@@ -25,9 +25,11 @@ from collections.abc import Callable
 
 from memguard import pressure
 from memguard.errors import ConfigError, MemguardError
-from memguard.system.environment import find_by_environment
+from memguard.inject.standard_library import First
+from memguard.system.descriptors import NO_ROOM
 from memguard.system.limits import LimitsReader
-from memguard.system.proc import Process, read_meminfo, read_process, read_status, read_tree
+from memguard.system.outer_guard import outer_limit, tree_memory
+from memguard.system.proc import read_meminfo, require_proc
 from memguard.units import parse_size
 from memguard.watch.journal import RunDirectory, open_run, read_run
 
@@ -68,6 +70,7 @@ class Guard:
         self._directory: RunDirectory | None = None
         self._watcher: subprocess.Popen[bytes] | None = None
         self._pid = 0
+        self._outer: str | None = None  # MEMGUARD_LIMIT as it was before the block
 
     @property
     def directory(self) -> str | None:
@@ -79,7 +82,8 @@ class Guard:
         """What happened; None while the block runs."""
         if self._directory is None or self in _entered:
             return None
-        return read_run(self._directory.path)
+        with First():
+            return read_run(self._directory.path)
 
     @property
     def watcher(self) -> int | None:
@@ -90,7 +94,8 @@ class Guard:
         _check_place()
         if self in _entered:
             raise ConfigError("this guard is entered already", "make one for each block: with memguard.guard(…)")
-        import resource
+        with First():
+            import resource
 
         self._pid = os.getpid()
         self._directory, _ = open_run(time.time())
@@ -103,6 +108,7 @@ class Guard:
             undo.callback(_restore_data_limit, resource.getrlimit(resource.RLIMIT_DATA)[0])
             self._watcher = _start_watcher(self._directory, self._options(), wait=not self._background)
             undo.callback(self._end_watcher, run)
+            self._outer = os.environ.get("MEMGUARD_LIMIT")
             undo.enter_context(_environment(self._directory, self.limit))
             if self._on_pressure is not None:
                 undo.enter_context(pressure.registered(self._on_pressure))
@@ -135,7 +141,8 @@ class Guard:
             watcher.returncode = 0
             return
         if self._background and self._ended_well:
-            import shutil
+            with First():
+                import shutil
 
             watcher.kill()
             _stop(watcher)
@@ -172,29 +179,16 @@ def headroom() -> int | None:
     guarded together; pages that forked processes share are counted once for each, so it errs to the safe side. Reads
     /proc and the cgroup's files each time: 0.3 ms, and 15 µs for each process of the machine under `memguard run`.
     """
-    given = os.environ.get("MEMGUARD_LIMIT", "")
-    limits = [int(given)] if given.isdigit() else []
-    limits += [entered.limit for entered in _entered if entered.limit is not None]
+    limits = [entered.limit for entered in _entered if entered.limit is not None]
     reserves = [entered.reserve for entered in _entered if entered.reserve is not None]
     guarded = bool(_entered) or "MEMGUARD_RUN_DIR" in os.environ  # then the guard's fence moves RLIMIT_DATA as it likes
     reader = LimitsReader("self", min(limits, default=None), max(reserves, default=None), rlimits=not guarded)
+    watchers = tuple(entered.watcher for entered in _entered if entered.watcher is not None)
     try:
-        return min((max(0, c.headroom) for c in reader.read(_tree_memory())), default=None)
+        tree = tree_memory(os.environ, without=watchers)
+        return min((max(0, c.headroom) for c in reader.read(tree)), default=None)
     finally:
         reader.close()
-
-
-def _tree_memory() -> int:
-    """Anonymous and shared memory, in bytes, of all that is guarded together with this process."""
-    me = read_process(os.getpid())
-    if me is None:
-        return 0
-    marked: tuple[Process, ...] = ()
-    if os.environ.get("MEMGUARD_RUN_DIR"):
-        marked = find_by_environment("MEMGUARD_RUN_DIR", os.environ["MEMGUARD_RUN_DIR"])
-    watchers = {entered.watcher for entered in _entered}
-    found = [read_status(process.pid) for process in read_tree(me, marked) if process.pid not in watchers]
-    return sum((status.rss_anon or 0) + (status.rss_shmem or 0) for status in found if status is not None)
 
 
 def _check_place() -> None:
@@ -202,6 +196,7 @@ def _check_place() -> None:
         raise ConfigError("memguard.guard() needs Linux", "memguard run works elsewhere, too, by polling")
     if sys.implementation.name != "cpython":
         raise ConfigError("memguard.guard() needs CPython: its agent uses CPython's faulthandler")
+    require_proc()
     if threading.current_thread() is not threading.main_thread():
         name = threading.current_thread().name
         hint = "enter it in the main thread, around the work of all threads: it guards the whole process"
@@ -230,7 +225,8 @@ def _load_agent() -> Any:
     """The agent under the name that it has under `memguard run`, where it has been here from the start."""
     agent = sys.modules.get("_memguard_agent")
     if agent is None:
-        from importlib.util import module_from_spec, spec_from_file_location
+        with First():
+            from importlib.util import module_from_spec, spec_from_file_location
 
         spec = spec_from_file_location("_memguard_agent", os.path.join(_INJECT, "_memguard_agent.py"))
         assert spec is not None and spec.loader is not None  # a path that ends in .py has both
@@ -247,8 +243,7 @@ def _load_agent() -> Any:
 @contextlib.contextmanager
 def _environment(directory: RunDirectory, limit: int | None) -> Any:
     """What the processes that the block starts inherit: the agent, the run that is theirs, the smallest limit."""
-    outer = os.environ.get("MEMGUARD_LIMIT", "")
-    limits = [*([int(outer)] if outer.isdigit() else []), *([] if limit is None else [limit])]
+    limits = [size for size in (outer_limit(os.environ), limit) if size is not None]
     changes = {"MEMGUARD_LIMIT": str(min(limits))} if limits else {}
     if "MEMGUARD_RUN_DIR" not in os.environ:  # else they are an outer guard's
         places = [_INJECT, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
@@ -267,7 +262,8 @@ def _environment(directory: RunDirectory, limit: int | None) -> Any:
 
 def _restore_data_limit(soft: int) -> None:
     """The watcher has moved it, and puts it back, unless it was killed."""
-    import resource
+    with First():
+        import resource
 
     now, hard = resource.getrlimit(resource.RLIMIT_DATA)
     if now != soft:
@@ -279,10 +275,16 @@ def _start_watcher(directory: RunDirectory, options: dict[str, Any], *, wait: bo
 
     No agent is in it, and nothing that the user's directory holds is imported.
     """
-    import select
-    import subprocess
+    with First():
+        import select
+        import subprocess
 
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MEMGUARD_RUN_DIR", "PYTHON"))}
+    # What the blocks around this one have put there is held by their own watchers, which raise in their own blocks.
+    for entered in reversed(_entered):
+        if entered._pid == os.getpid():
+            kept.pop("MEMGUARD_LIMIT", None)
+            kept.update({} if entered._outer is None else {"MEMGUARD_LIMIT": entered._outer})
     environment = {**kept, "PYTHONPATH": os.path.dirname(_PACKAGE)}
     command = [sys.executable, "-P", "-m", "memguard.watch.beside"]
     command += [str(os.getpid()), directory.path, json.dumps(options)]
@@ -290,7 +292,8 @@ def _start_watcher(directory: RunDirectory, options: dict[str, Any], *, wait: bo
         watcher = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     except OSError as error:
         message = f"the guard's watcher cannot be started: {sys.executable}: {error.strerror}"
-        raise MemguardError(message, "is this Python still installed?", exit_code=125) from None
+        hint = "allow more open files: ulimit -n 1024" if error.errno in NO_ROOM else "is this Python still installed?"
+        raise MemguardError(message, hint, exit_code=125) from None
     if not wait:
         return watcher
     assert watcher.stdout is not None
@@ -311,7 +314,8 @@ def _start_watcher(directory: RunDirectory, options: dict[str, Any], *, wait: bo
 
 def _stop(watcher: subprocess.Popen[bytes]) -> None:
     """A byte, not only the pipe's end: a process that was forked inside the block keeps the pipe open."""
-    import subprocess
+    with First():
+        import subprocess
 
     assert watcher.stdin is not None and watcher.stdout is not None
     with contextlib.suppress(OSError):

@@ -113,7 +113,8 @@ class Journal:
         return record
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        with contextlib.suppress(OSError):  # somebody has closed it already
+            os.close(self._descriptor)
 
 
 class _Fold:

@@ -2,7 +2,8 @@
 
 The child gets the terminal, the descriptors, the working directory, the signal mask and the signal dispositions that it
 would have had without memguard, and stays in the same process group, so that Ctrl-C, Ctrl-Z and input() work as ever.
-What differs is the environment: PYTHONPATH starts with memguard/inject, MEMGUARD_RUN_DIR names the run's directory.
+What differs: PYTHONPATH starts with memguard/inject, MEMGUARD_RUN_DIR names the run's directory, oom_score_adj is
+higher, and RLIMIT_RSS, which Linux ignores, carries the run's mark.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from memguard.errors import ConfigError
+from memguard.system.outer_guard import outer_limit
+from memguard.system.run_mark import set_mark
 
 __all__ = ["Command", "child_environment", "find_python", "plain_command", "python_command", "spawn"]
 
@@ -131,14 +134,14 @@ def child_environment(
     environ: Mapping[str, str], run_directory: str, *, agent: bool, limit: int | None = None
 ) -> dict[str, str]:
     """`environ` with the agent's directory first on PYTHONPATH, the run's directory in MEMGUARD_RUN_DIR, and --limit in
-    bytes, where it was given, in MEMGUARD_LIMIT.
+    bytes, where it was given, in MEMGUARD_LIMIT, unless an outer guard's is smaller.
 
     The latter marks the tree's processes, too. A PYTHONPATH that is not set gets no trailing separator: that would put
     the working directory on sys.path.
     """
     child = {**environ, "MEMGUARD_RUN_DIR": run_directory}
     if limit is not None:
-        child["MEMGUARD_LIMIT"] = str(limit)
+        child["MEMGUARD_LIMIT"] = str(min(limit, outer_limit(environ) or limit))
     if agent:
         paths = [path for path in environ.get("PYTHONPATH", "").split(os.pathsep) if path != _INJECT]
         child["PYTHONPATH"] = os.pathsep.join([_INJECT, *paths] if any(paths) else [_INJECT])
@@ -186,6 +189,8 @@ def _exec(
         if hasattr(signal, "pthread_sigmask"):
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         _raise_oom_score()
+        if "MEMGUARD_RUN_DIR" in environ:
+            set_mark(environ["MEMGUARD_RUN_DIR"])
         enter()
         os.execvpe(command.executable, list(command.argv), dict(environ))
     except OSError as error:

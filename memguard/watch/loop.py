@@ -17,11 +17,11 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from memguard.system.environment import find_by_environment
 from memguard.system.limits import LimitsReader, describe
 from memguard.system.memory_lock import lock_memory
 from memguard.system.proc import Process, read_cmdline
 from memguard.system.psi import read_pressure
+from memguard.system.run_mark import find_marked
 from memguard.units import format_size
 from memguard.watch import actions, policy, progress
 from memguard.watch.backstop import Backstop
@@ -34,7 +34,7 @@ from memguard.watch.options import Options
 from memguard.watch.outlook import Outlook
 from memguard.watch.pools import PoolWatch
 from memguard.watch.progress import Progress
-from memguard.watch.root import Root
+from memguard.watch.root import Root, members_of
 from memguard.watch.sampler import Sampler
 
 TYPE_CHECKING = False
@@ -191,7 +191,7 @@ class Loop:
             self.say(progress.line(self.outlook.forecast))
         elif decision.action == policy.RECLAIM:
             self._tell_silent()
-            self.talk.ask_largest(largest, ("reclaim",), ("reclaim",), within=within, headroom=room)
+            self.talk.ask_largest(largest, ("reclaim",), ("reclaim",), within=within)
         elif decision.action == policy.FLUSH:
             self._tell_silent()
             self.talk.flush.ask(largest, room)
@@ -199,9 +199,9 @@ class Loop:
                 self.loosen()
                 self._loosened = True
             else:
-                self.talk.ask_largest(largest, ("look", "reclaim"), ("reclaim",), within=within, headroom=room)
+                self.talk.ask_largest(largest, ("look", "reclaim"), ("reclaim",), within=within)
         elif decision.action == policy.DUMP:  # from before the freeze, should it not answer then; nobody waits for it
-            any(actions.ask_for_stack(process, self.journal.directory.stack) for process in largest[:4])
+            self.talk.ask_for_stack(largest[:4], within)
 
     def _tell_silent(self) -> None:
         """A callback that nothing can call is said as soon as it would be needed."""
@@ -275,8 +275,9 @@ class Loop:
             self._progress.show(progress.line(self.outlook.forecast), self.sampler.processes)
 
     def strays(self) -> tuple[Process, ...]:
-        """What carries the mark, wherever it is now."""
-        return find_by_environment(*self._mark) if self._mark else ()
+        """What is in the backstop's cgroup or carries the mark, whoever its parent is now."""
+        inside = members_of(self.backstop.path) if self.backstop.path else ()
+        return tuple(dict.fromkeys((*inside, *(find_marked(*self._mark) if self._mark else ()))))
 
     def stop(self) -> tuple[Process, ...]:
         """First what is known, at once; then what a double fork has taken out of the tree."""

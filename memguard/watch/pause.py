@@ -16,6 +16,7 @@ import signal
 from dataclasses import dataclass
 
 from memguard.errors import ConfigError
+from memguard.records.visible import printable
 from memguard.units import format_size, parse_size
 from memguard.watch.signals import ENDING
 
@@ -99,7 +100,7 @@ def _converse(descriptor: int, summary: str, usable: int) -> Answer:
 
 
 def _say(descriptor: int, text: str) -> None:
-    left = text.encode("utf-8", "replace")
+    left = printable(text).encode()
     while left:
         left = left[os.write(descriptor, left) :]
 

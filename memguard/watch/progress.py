@@ -19,6 +19,7 @@ import os
 from collections.abc import Iterable
 
 from memguard.records.run import Forecast
+from memguard.records.visible import visible
 from memguard.system.open_files import read_open_files, read_transfer
 from memguard.system.proc import Process
 from memguard.units import format_duration, format_size
@@ -101,7 +102,7 @@ class Progress:
 
     def _write(self, text: str) -> bool:
         try:
-            os.write(self._descriptor, text.encode("utf-8", "replace"))
+            os.write(self._descriptor, text.encode())
         except OSError:  # the terminal has gone
             self.active = False
             return False
@@ -126,5 +127,5 @@ def _columns(descriptor: int) -> int:
 
 def _cut(text: str, columns: int) -> str:
     """One row at most: a bar that wraps could not be taken away line by line. Nothing on a terminal without a width."""
-    plain = "".join(character if character.isprintable() else "?" for character in text)
+    plain = visible(text)
     return plain if len(plain) < columns else plain[: max(0, columns - 1)]

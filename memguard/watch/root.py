@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
+from memguard.system.cgroup import read_processes
+from memguard.system.descriptors import list_names
 from memguard.system.proc import Process, read_stat
 
-__all__ = ["Child", "Foreign", "Root", "leave_out", "watchers"]
+__all__ = ["Child", "Foreign", "Root", "leave_out", "members_of", "watchers"]
 
 
 _watchers: set[int] = set()
@@ -20,6 +22,13 @@ def watchers() -> set[int]:
 
 def leave_out(pids: Iterable[int]) -> None:
     _watchers.update(pids)
+
+
+def members_of(cgroup: str, *, known: Container[int] = (), proc: str = "/proc") -> tuple[Process, ...]:
+    """What is in a backstop's cgroup, and so belongs to its tree, whoever its parent is by now; `known` left out."""
+    strangers = (pid for pid in read_processes(cgroup) if pid not in known and pid not in watchers())
+    found = (read_stat(pid, proc) for pid in strangers)
+    return tuple(stat.process for stat in found if stat is not None and stat.alive)
 
 
 class Root:
@@ -49,15 +58,16 @@ class Foreign(Root):
         stat = read_stat(self.pid)
         if stat is None or stat.process != self.process:
             return True
-        try:  # a main thread that ends before the others looks like a zombie
-            return not stat.alive and len(os.listdir(f"/proc/{self.pid}/task")) <= 1
-        except OSError:
-            return True
+        # A main thread that ends before the others looks like a zombie.
+        return not stat.alive and len(list_names(f"/proc/{self.pid}/task") or ()) <= 1
 
 
 class Child(Root):
     def __init__(self, pid: int) -> None:
-        stat = read_stat(pid)
+        try:
+            stat = read_stat(pid)
+        except OSError:  # no descriptor: without its start time it gets no signal, but its end is seen
+            stat = None
         super().__init__(Process(pid, stat.start_time if stat else 0))
 
     def _has_ended(self) -> bool:

@@ -16,10 +16,11 @@ from collections.abc import Callable
 
 from memguard.errors import MemguardError
 from memguard.system.cgroup import find_memory_cgroups, parse_flat
+from memguard.system.descriptors import give_back, release_spare, widen
 from memguard.system.kernel_file import read_bytes
-from memguard.system.proc import read_cmdline, read_tree
+from memguard.system.proc import read_cmdline, read_tree, require_proc
 from memguard.units import format_size
-from memguard.watch import actions
+from memguard.watch import actions, failure
 from memguard.watch import sentinel as sentinels
 from memguard.watch.backstop import Backstop, choose
 from memguard.watch.journal import Journal, RunDirectory, open_run
@@ -27,7 +28,7 @@ from memguard.watch.launch import Command, child_environment, spawn
 from memguard.watch.loop import Loop
 from memguard.watch.options import EXIT_GUARD, Options
 from memguard.watch.root import Child, watchers
-from memguard.watch.signals import ENDING, STOPPING, SignalWait, stop_with
+from memguard.watch.signals import ENDING, SignalWait, ignores, pass_on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,66 +40,127 @@ _NICE = 10  # the watcher sleeps 99 % of the time
 _LINGER = 0.3  # seconds that helpers get to end by themselves after the script
 
 
+class _Prepared:
+    """All that the script's start needs; `undo` takes it back, each part whatever becomes of the others."""
+
+    def __init__(self, options: Options, notify: Callable[[str], None]) -> None:
+        self.undo: list[Callable[[], object]] = []
+        try:
+            self._prepare(options, notify)
+        except BaseException:
+            self.take_back()
+            raise
+
+    def _prepare(self, options: Options, notify: Callable[[str], None]) -> None:
+        self.limits = widen()  # on open files
+        self.undo.append(lambda: give_back(self.limits))
+        self.started = time.time()
+        directory, self.warning = open_run(self.started)
+        self.undo.append(lambda: _remove(directory))
+        self.journal = Journal(directory)
+        self.undo.append(self.journal.close)
+        self.signals = SignalWait()
+        self.undo.append(self.signals.close)
+        self.environment = child_environment(os.environ, directory.path, agent=options.agent, limit=options.limit)
+        self.backstop = choose(options.backstop, options.limit, notify=notify, reserve=options.reserve)
+        self.undo.append(self.backstop.close)
+        self.kills = _kernel_kills(self.backstop)
+        self.mark = ("MEMGUARD_RUN_DIR", directory.path)
+        self.sentinel = sentinels.start(directory, self.mark, self.backstop.path, options.on_watcher_death)
+        self.undo.append(self.sentinel.goodbye)
+
+    def spawn(self, command: Command) -> int:
+        """The script's pid."""
+        try:
+            return spawn(command, self.environment, self.signals.inherited, enter=self._enter)
+        except BaseException:
+            self.take_back()
+            raise
+
+    def _enter(self) -> None:
+        self.backstop.enter()
+        give_back(self.limits)
+
+    def take_back(self) -> None:
+        """Newest first."""
+        while self.undo:
+            with contextlib.suppress(Exception):
+                self.undo.pop()()
+
+
 def run_guarded(command: Command, options: Options, notify: Callable[[str], None] = lambda line: None) -> RunRecord:
     """Runs `command` to its end, or to the guard's. `notify` gets one-line notes while it runs.
 
-    Raises ConfigError when the command cannot be started: then no run is recorded.
+    Raises ConfigError when the command cannot be started, SystemInterfaceError where there is no /proc to guard by, and
+    MemguardError with exit code 125 where memguard fails before the start: then no run is recorded. A guard that fails
+    later lets the script go on: the record has `guard_failure`, and the script's own exit code.
     """
-    started = time.time()
-    directory, warning = open_run(started)
-    journal = Journal(directory)
-    signals = SignalWait()
-    environment = child_environment(os.environ, directory.path, agent=options.agent, limit=options.limit)
-    backstop = choose(options.backstop, options.limit, notify=notify, reserve=options.reserve)
-    kills = _kernel_kills(backstop)
-    mark = ("MEMGUARD_RUN_DIR", directory.path)
-    sentinel = sentinels.start(directory, mark, backstop.path, options.on_watcher_death)
+    require_proc()
     try:
-        pid = spawn(command, environment, signals.inherited, enter=backstop.enter)
+        ready = _Prepared(options, notify)
+        pid = ready.spawn(command)
     except MemguardError:
-        sentinel.goodbye()
-        backstop.close()
-        signals.close()
-        journal.close()
-        _remove(directory)
         raise
+    except Exception as error:
+        raise failure.before_start(error) from error
     child = Child(pid)
-    backstop.entered(pid)
-    sentinel.tell(child.process, backstop.path)
-    run = _Run(child, options, journal, signals, notify, mark=mark, backstop=backstop)
     gc.freeze()  # what is loaded by now stays: no later collection walks it
     nice = os.getpriority(os.PRIO_PROCESS, 0)
     with contextlib.suppress(PermissionError):  # where it may: to wake in time on a machine that is busy
         os.setpriority(os.PRIO_PROCESS, 0, nice - _NICE)
     try:
-        run.begin(command, started, warning)
-        run.watch()
-        return run.finish(kills)
-    except Exception as error:
-        notify(f"memguard itself failed ({type(error).__name__}: {error}); the script goes on without a guard")
-        run.let_go()
-        _wait_unguarded(child, signals)
-        raise MemguardError(f"memguard itself failed: {error!r}", "please report this", exit_code=125) from error
+        return _guard(child, command, options, ready, notify)
     finally:
-        run.let_go()
-        sentinel.goodbye()
         os.setpriority(os.PRIO_PROCESS, 0, nice)
         gc.unfreeze()
-        signals.close()
-        journal.close()
+        ready.signals.close()
+        ready.journal.close()
+        give_back(ready.limits)
 
 
-def _wait_unguarded(child: Child, signals: SignalWait) -> None:
-    while not child.poll():
-        signals.sleep(time.monotonic() + 0.2)
-        for number, from_terminal in signals.fetch():
-            if not from_terminal and not child.poll():
-                os.kill(child.pid, number)
+def _guard(
+    child: Child, command: Command, options: Options, ready: _Prepared, notify: Callable[[str], None]
+) -> RunRecord:
+    run: _Run | None = None
+    try:
+        ready.backstop.entered(child.pid)
+        ready.sentinel.tell(child.process, ready.backstop.path)
+        run = _Run(child, options, ready.journal, ready.signals, notify, mark=ready.mark, backstop=ready.backstop)
+        run.begin(command, ready.started, ready.warning)
+        run.watch()
+        return run.finish(ready.kills)
+    except Exception as error:
+        by_guard = run is not None and run.reason is not None and child.ended
+        ended = child.poll()
+        _let_go(run, ready)
+        line = failure.explain(error, failure.AT_THE_END if ended else failure.UNGUARDED)
+        with contextlib.suppress(Exception):
+            notify(line)
+        failure.wait(child, ready.signals)
+        return failure.record(run, child, command, line, by_guard=by_guard)
+    finally:
+        _let_go(run, ready)
+
+
+def _let_go(run: _Run | None, ready: _Prepared) -> None:
+    """Nothing of the guard's holds the tree any more; what the watcher cannot undo, its sentinel does."""
+    release_spare()
+    whole = True
+    for undo in (*((run.fence.close,) if run is not None else ()), actions.resume_all, ready.backstop.close):
+        try:
+            whole = undo() is not False and whole
+        except Exception:
+            whole = False
+    if whole:
+        ready.sentinel.goodbye()
+    else:
+        ready.sentinel.let_go()
 
 
 def _remove(directory: RunDirectory) -> None:
     for path in (directory.journal, directory.stack, directory.events):
-        os.unlink(path)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
     os.rmdir(directory.path)
 
 
@@ -143,20 +205,11 @@ class _Run(Loop):
             },
         )
 
-    def let_go(self) -> None:
-        """Nothing of the guard's holds the tree any more."""
-        self.fence.close()
-        self.backstop.close()
-
     def on_signal(self, number: int, from_terminal: bool) -> None:
         if number in ENDING:
-            self._interrupted = True
+            self._interrupted = self._interrupted or not ignores(self.root.pid, number)
             self.journal.write("signal", self.now(), signal=number, from_terminal=from_terminal)
-        if not from_terminal and not self.root.ended:
-            with contextlib.suppress(PermissionError):  # a setuid program's
-                os.kill(self.root.pid, number)
-        if number in STOPPING:
-            stop_with(self.root.pid)
+        pass_on(self.root, number, from_terminal)
 
     def finish(self, kills_before: int | None) -> RunRecord:
         """Ends or names what is left, works out why it ended, writes the record."""

@@ -13,8 +13,9 @@ now, at most the tree's threads. So a tree that writes at full speed is seen aga
 A tree's own memory is Σ (anonymous + shmem). After a fork that counts shared pages once per process. So a tree of
 several processes is measured by PSS when it comes near a limit of its own and at new peaks, and the difference is
 subtracted from then on: measured again when a process has come or gone, and a few times a second while near, since
-writing to a shared page moves the truth but not the sum. Page cache and mapped files never count. A tree in a cgroup of
-its own holds what is charged there, too: files that it has written into /dev/shm are in no process, and outlive it.
+writing to a shared page moves the truth but not the sum. Page cache and mapped files never count; files in memory
+(/dev/shm, memfd) do, which are in no process: a cgroup of the tree's own is charged for them, else shared_memory.py
+finds them.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ import time
 
 from memguard.records.limits import Constraint
 from memguard.system.cgroup import charges_v1, charges_v2, parse_flat
-from memguard.system.environment import find_by_environment
 from memguard.system.kernel_file import KeptFile
 from memguard.system.limits import LimitsReader
 from memguard.system.proc import Process, read_rollup, read_status, read_tree
+from memguard.system.run_mark import find_marked
 from memguard.units import MIB
 from memguard.watch.policy import Sample
-from memguard.watch.root import watchers
-from memguard.watch.shared_memory import SharedMemory
+from memguard.watch.root import members_of, watchers
+from memguard.watch.shared_memory import SharedMemory, started_at
 
 __all__ = ["Sampler"]
 
@@ -47,6 +48,7 @@ _ROOMY = 0.9  # of the limit: above it a cgroup's page cache may give way to wha
 _WALK_PERIOD = 1.0  # seconds between tree walks when the machine starts no process
 _WALK_GAP = 0.25  # and at least, when it starts many
 _STRAYS_PERIOD, _STRAYS_PERIOD_NEAR = 2.0, 0.25  # seconds between searches for processes that left the tree
+_MARKED_PERIOD, _MARKED_COST = 0.1, 500  # and between those for the mark alone; 500 × what the last one took: 0.2 %
 _KEPT_DESCRIPTORS = 200  # statm descriptors kept open at most; the soft limit is often 1024
 _NEAR = 0.8  # of a limit: from here on a tree of several processes is measured by PSS, and strays are looked for
 _PSS_PERIOD = 0.25  # seconds between PSS readings while near, and 20 × what the last one took: at most 5 % of a core
@@ -74,7 +76,8 @@ class _Member:
 class Sampler:
     """Measures the tree below `root`. `times` passed in are seconds since the start of the run.
 
-    A process that has left the tree by a double fork is found by `mark`, a variable of its environment and its value.
+    A process that has left the tree by a double fork is found in the own cgroup, or by `mark`, which is a variable of
+    its environment and that one's value, the run's directory (system/run_mark.py).
     `brake`: a backstop of the kernel's holds what grows faster than it is looked at.
     `own_cgroup` is the directory of a memory cgroup that holds this tree and nothing else.
     `proc` is another root of /proc, for tests.
@@ -101,19 +104,21 @@ class Sampler:
         self._members: dict[int, _Member] = {root.pid: _Member(root, proc)}
         self._threads = self._running = 1
         self._newest_pid = self._last_pid = self._strays_pid = b""
-        self._strays_at = 0.0
+        self._strays_at = self._marked_due = 0.0
+        self._unlisted = 0  # looks at a loadavg that is not there
         self._near = False
         self._walked = self._measured = -1e9
         self._tree = 0  # at the last measurement
         self._base = 0  # Σ resident then
         self._own_cgroup = own_cgroup
-        self._shared = None if own_cgroup else SharedMemory()  # a cgroup of its own is charged for it
+        # A cgroup of its own is charged for it.
+        self._shared = None if own_cgroup else SharedMemory(started_at(root), proc)
         self._own_stat = KeptFile(f"{own_cgroup}/memory.stat") if own_cgroup else None
         self._usage: dict[str, KeptFile] = {}  # by cgroup directory: everything that counts there, page cache too
         self._usage_base = self._usage_last = 0
         self._usage_tells = False  # whether whatever grows there shows, none of it in place of page cache
         self._headroom = 0
-        self._shared_twice = 0  # Σ − PSS when last measured
+        self._shared_twice = self._shmem_twice = 0  # Σ − PSS when last measured, and of shared memory alone
         self._pss_fresh = False  # no process has come or gone since
         self._pss_at, self._pss_took = -1e9, 0.0
 
@@ -184,26 +189,34 @@ class Sampler:
 
     def held_by(self, process: Process) -> int:
         """Bytes of anonymous and shared memory of one process, by PSS where it may be read."""
-        rollup = read_rollup(process.pid, self._proc)
-        if rollup is not None and rollup.pss_anon is not None:
-            return rollup.pss_anon + (rollup.pss_shmem or 0)
-        status = read_status(process.pid, self._proc)
-        return 0 if status is None else (status.rss_anon or 0) + (status.rss_shmem or 0)
+        return sum(self._read_held(process))
 
     def close(self) -> None:
         for member in self._members.values():
             member.statm.close()
-        for file in (*self._usage.values(), self._loadavg, self._own_stat):
+        for file in (*self._usage.values(), self._loadavg, self._own_stat, self._shared):
             if file is not None:
                 file.close()
         self._limits.close()
+
+    def _read_held(self, process: Process) -> tuple[int, int]:
+        """(anonymous, shared)"""
+        rollup = read_rollup(process.pid, self._proc)
+        if rollup is not None and rollup.pss_anon is not None:
+            return rollup.pss_anon, rollup.pss_shmem or 0
+        status = read_status(process.pid, self._proc)
+        return (0, 0) if status is None else (status.rss_anon or 0, status.rss_shmem or 0)
 
     def _read_loadavg(self) -> bool:
         """Whether the machine has started a process or thread since the last walk.
 
         /proc/loadavg is `0.20 0.18 0.12 3/456 11206`: 3 threads run now, this one among them; 11206 is the newest pid.
         """
-        load, _, self._newest_pid = (self._loadavg.read() or b"").rpartition(b" ")
+        data = self._loadavg.read()
+        if data is None:  # a /proc with processes alone (subset=pid): then there may always be a new one
+            self._running, self._newest_pid, self._unlisted = self._cpus, b"%d" % self._unlisted, self._unlisted + 1
+            return True
+        load, _, self._newest_pid = data.rpartition(b" ")
         running = load.rpartition(b" ")[2].partition(b"/")[0]
         self._running = int(running) - 1 if running.isdigit() else self._cpus
         return self._newest_pid != self._last_pid
@@ -237,10 +250,21 @@ class Sampler:
     def _find_strays(self, now: float) -> tuple[Process, ...]:
         """What has left the tree: looked for now and then, and only while the machine starts processes."""
         period = _STRAYS_PERIOD_NEAR if self._near else _STRAYS_PERIOD
-        if self._mark is None or self._strays_pid == self._last_pid or now - self._strays_at < period:
+        if self._strays_pid == self._last_pid:
             return ()
-        self._strays_pid, self._strays_at = self._last_pid, now
-        return find_by_environment(*self._mark, self._proc)
+        if self._own_cgroup:
+            inside = members_of(self._own_cgroup, known=self._members, proc=self._proc)
+            if inside:
+                return inside
+        whole = now - self._strays_at >= period
+        if self._mark is None or not (whole or (now >= self._marked_due and not self._own_cgroup)):
+            return ()
+        before = time.perf_counter()
+        found = find_marked(*self._mark, self._proc, quick=not whole)
+        if whole:
+            self._strays_pid, self._strays_at = self._last_pid, now
+        self._marked_due = now + max(_MARKED_PERIOD, _MARKED_COST * (time.perf_counter() - before))
+        return found
 
     def _walk(self, now: float, strays: tuple[Process, ...] = ()) -> None:
         self._read_loadavg()
@@ -287,11 +311,11 @@ class Sampler:
         return sum(member.own for member in self._members.values())
 
     def _read_written(self) -> int:
-        """Bytes of the tree's files in /dev/shm that are in none of its processes."""
+        """Bytes of the tree's files in memory that are in none of its processes."""
         if self._shared is None:
             return 0
-        mapped = sum(member.shmem for member in self._members.values())
-        return max(0, self._shared.size(self.processes) - mapped)
+        shmem = {member.process: member.shmem for member in self._members.values()}
+        return self._shared.unmapped(shmem, self._shmem_twice if len(shmem) > 1 else 0)
 
     def _without_double(self, summed: int) -> int:
         return max(0, summed - self._shared_twice) if len(self._members) > 1 else summed
@@ -308,11 +332,13 @@ class Sampler:
 
     def _read_pss(self, summed: int, now: float) -> None:
         before = time.perf_counter()
-        self._shared_twice = summed - sum(self.held_by(process) for process in self.processes)
+        held = [self._read_held(process) for process in self.processes]
+        self._shared_twice = summed - sum(anon + shmem for anon, shmem in held)
+        self._shmem_twice = sum(member.shmem for member in self._members.values()) - sum(shmem for _, shmem in held)
         self._pss_at, self._pss_fresh = now, True
         self._pss_took = time.perf_counter() - before
 
 
 def _counts_tree(constraint: Constraint) -> bool:
     """--limit and Slurm's count the tree alone; a cgroup's and the machine's own counters know no double pages."""
-    return not constraint.kernel and constraint.name != "MemAvailable"
+    return not constraint.kernel and not constraint.source.startswith("/")

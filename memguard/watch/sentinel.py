@@ -2,6 +2,7 @@
 
     sentinel = start(directory, mark, backstop.path, "leave" | "stop" | None)     before the script is started
     sentinel.tell(root, backstop.path)                                            once it is known
+    sentinel.let_go()                                                             where the watcher fails, and cannot
     sentinel.goodbye()                                                            in every orderly ending
 
 It holds the reading end of a pipe whose only writing end is the watcher's. The end of the file without a goodbye means
@@ -13,8 +14,12 @@ that the watcher was killed (kill -9, the OOM killer). Then it
     - writes into the run's journal what became of it, and one line on stderr
     - removes the backstop's cgroup with the last process in it
 
-The tree is found by its mark in /proc/PID/environ, and below the root. The sentinel is forked, not executed: it shares
-the watcher's pages. It has a session of its own, so that what a terminal sends to the script's group passes it.
+Asked to let go, it takes the guard's hands off the tree as the watcher would have: fences, cgroup, what is stopped. It
+has descriptors and memory of its own, which the watcher may have run out of.
+
+The tree is found below the root, in the backstop, and by its mark (system/run_mark.py). The sentinel is forked, not
+executed: it shares the watcher's pages. It has a session of its own, so that what a terminal sends to the script's
+group passes it.
 """
 
 from __future__ import annotations
@@ -25,25 +30,28 @@ import json
 import os
 import signal
 import time
+from collections.abc import Iterator
 
-from memguard.system.cgroup import parse_flat
-from memguard.system.environment import find_by_environment
+from memguard.records.visible import printable
+from memguard.system.cgroup import find_memory_cgroups, parse_flat
+from memguard.system.descriptors import forget_kept
 from memguard.system.kernel_file import read_bytes
 from memguard.system.proc import Process, read_tree
+from memguard.system.run_mark import find_marked
 from memguard.units import format_size
 from memguard.watch import actions
 from memguard.watch.backstop import hand_over, remove
 from memguard.watch.fence import own_soft, release_marked
 from memguard.watch.journal import RunDirectory
-from memguard.watch.root import Foreign, watchers
+from memguard.watch.root import Foreign, members_of, watchers
 from memguard.watch.signals import FORWARDED
 
-__all__ = ["Sentinel", "start"]
+__all__ = ["Sentinel", "standing_by", "start"]
 
 _GRACE = 1.0  # seconds between SIGTERM and SIGKILL
 _GONE_WITHIN = 0.5  # seconds that the sentinel gets to end after the goodbye
 _WATCH_PERIOD = 0.5  # seconds between looks at a tree that was left alone
-_GOODBYE = b"goodbye"
+_GOODBYE, _LET_GO = b"goodbye", b"let go"
 _EXIT_KILLED = 128 + signal.SIGKILL  # what the watcher's own parent has seen
 
 
@@ -56,14 +64,22 @@ class Sentinel:
 
     def tell(self, root: Process, backstop_path: str | None) -> None:
         """Who the root of the tree is, and where the backstop has come to lie (None: there is none)."""
-        self._send(f"{root.pid} {root.start_time} {backstop_path or ''}\n".encode())
+        self._send(f"{root.pid} {root.start_time} {backstop_path or ''}\n".encode("utf-8", "surrogateescape"))
+
+    def let_go(self) -> None:
+        """Has it free the tree of everything that the guard holds it by, and end."""
+        self._end(_LET_GO)
 
     def goodbye(self) -> None:
         """Ends it; what is left of the tree is left alone."""
+        self._end(_GOODBYE)
+
+    def _end(self, word: bytes) -> None:
         if self._writer is None:
             return
-        self._send(_GOODBYE + b"\n")
-        os.close(self._writer)
+        self._send(word + b"\n")
+        with contextlib.suppress(OSError):
+            os.close(self._writer)
         self._writer = None
         deadline = time.monotonic() + _GONE_WITHIN
         with contextlib.suppress(ChildProcessError):
@@ -100,6 +116,21 @@ def start(
     return Sentinel(pid, writer)
 
 
+@contextlib.contextmanager
+def standing_by(directory: RunDirectory, root: Process) -> Iterator[None]:
+    """A sentinel for as long as a tree is frozen that nothing else holds (guard(), `watch`): a watcher that is killed
+    just then would leave it frozen for ever. It leaves the tree to itself."""
+    sentinel = None
+    with contextlib.suppress(OSError):  # no process or descriptor for it: then without
+        sentinel = start(directory, ("MEMGUARD_RUN_DIR", directory.path), None, "leave")
+        sentinel.tell(root, None)
+    try:
+        yield
+    finally:
+        if sentinel is not None:
+            sentinel.goodbye()
+
+
 def _detach(reader: int) -> None:
     """Nothing of the watcher's is kept open but stderr, and nothing that a terminal sends is heard."""
     gc.disable()  # a collection would touch, and so copy, every page
@@ -108,6 +139,7 @@ def _detach(reader: int) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1):
         os.dup2(null, descriptor)
+    forget_kept()
     for name in os.listdir("/proc/self/fd"):
         if int(name) not in (0, 1, 2, reader):
             with contextlib.suppress(OSError):
@@ -138,11 +170,20 @@ class _Watch:
             heard += part
             *lines, heard = heard.split(b"\n")
             for line in lines:
-                if line == _GOODBYE:
+                if line == _LET_GO:
+                    self._let_go()
+                if line in (_GOODBYE, _LET_GO):
                     return
                 pid, started, path = os.fsdecode(line).split(" ", 2)
                 self._root, self._backstop = Process(int(pid), int(started)), path or None
         self._on_watcher_death()
+
+    def _let_go(self) -> None:
+        tree = self._tree()
+        release_marked(tree, own_soft())
+        actions.resume(tree)
+        if self._backstop:
+            remove(self._backstop, next(iter(find_memory_cgroups()), None))
 
     def _on_watcher_death(self) -> None:
         tree = self._tree()
@@ -180,7 +221,8 @@ class _Watch:
         self._record(f"it was left {where}", seconds=self._now(), **({"kernel_kills": kills} if held else {}))
 
     def _tree(self) -> tuple[Process, ...]:
-        marked = find_by_environment(*self._mark)
+        inside = members_of(self._backstop) if self._backstop else ()
+        marked = (*inside, *find_marked(*self._mark))
         root = self._root or (marked[0] if marked else None)
         return read_tree(root, marked, without=watchers()) if root is not None else ()
 
@@ -200,7 +242,7 @@ class _Watch:
     def _say(self, what: str) -> None:
         text = f"memguard: the guard itself (process {self._watcher}) died; {what} (see: memguard diagnose)\n"
         with contextlib.suppress(OSError):
-            os.write(2, text.encode())
+            os.write(2, printable(text).encode())
 
 
 def _kills(*paths: str) -> int | None:

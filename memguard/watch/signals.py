@@ -7,12 +7,17 @@ watcher alone, which then passes the signal on.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
 from collections.abc import Iterable, Iterator
 
-__all__ = ["ENDING", "FORWARDED", "STOPPING", "SignalWait"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from memguard.watch.root import Root
+
+__all__ = ["ENDING", "FORWARDED", "STOPPING", "SignalWait", "ignores", "pass_on"]
 
 ENDING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})
 STOPPING = frozenset({signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
@@ -47,6 +52,31 @@ class SignalWait:
             pass
         self.sleep(0.0)
         signal.pthread_sigmask(signal.SIG_SETMASK, self.inherited)
+
+
+def pass_on(root: Root, number: int, from_terminal: bool) -> None:
+    """Has the script get what memguard got, unless both have; and stops with it."""
+    if root.poll():
+        return
+    if not from_terminal or _is_for_leader(number):
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # a setuid program's
+            os.kill(root.pid, number)
+    if number in STOPPING:
+        stop_with(root.pid)
+
+
+def _is_for_leader(number: int) -> bool:
+    """A terminal that goes away (ssh -t, xterm -e, tmux) tells its session's leader alone, by SIGHUP and SIGCONT: that
+    is memguard, where no shell stands before it."""
+    return number in (signal.SIGHUP, signal.SIGCONT) and os.getsid(0) == os.getpid()
+
+
+def ignores(pid: int, number: int) -> bool:
+    """Whether a process ignores `number`, as under nohup."""
+    from memguard.system.proc import read_status
+
+    status = read_status(pid)
+    return status is not None and bool(status.sig_ign >> (number - 1) & 1)
 
 
 def stop_with(pid: int) -> None:

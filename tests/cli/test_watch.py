@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from memguard.system.proc import read_children
+from memguard.watch.outside_stack import find_pyspy, may_trace
 from tests.people import ROOT, normal_user
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
@@ -65,7 +68,48 @@ def test_a_job_that_ends_by_itself(environment: dict[str, str], tmp_path: Path) 
         watcher = watching(environment, tmp_path, process.pid)
         process.communicate("\n", timeout=20)
         out, err = watcher.communicate(timeout=20)
-    assert (watcher.returncode, out, err) == (0, "", ""), err
+    assert (watcher.returncode, out, len(err.splitlines())) == (0, "", 1), err
+
+
+def test_whom_it_watches_is_said_first(environment: dict[str, str], tmp_path: Path) -> None:
+    code = "import subprocess, sys; p = subprocess.Popen(['sleep', '60']); input(); p.kill(); p.wait()"
+    with job(code) as process:
+        deadline = time.monotonic() + 10
+        while not read_children(process.pid) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        watcher = watching(environment, tmp_path, process.pid, "--limit", "300M")
+        assert watcher.stderr is not None
+        first = watcher.stderr.readline()
+        assert f"watching process {process.pid} ({sys.executable}" in first
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        assert f" of {user}, with the one it has started" in first and "300 MiB by --limit" in first
+        process.communicate("\n", timeout=20)
+        watcher.communicate(timeout=20)
+
+
+def test_without_a_limit_the_first_line_names_what_holds(environment: dict[str, str], tmp_path: Path) -> None:
+    with job("input()") as process:
+        watcher = watching(environment, tmp_path, process.pid)
+        process.communicate("\n", timeout=20)
+        _, err = watcher.communicate(timeout=20)
+    assert ", alone; it may use " in err and " more, by " in err
+
+
+@pytest.mark.skipif(
+    find_pyspy(os.environ) is None or not may_trace(), reason="py-spy is not installed, or may not read"
+)
+def test_the_line_of_a_job_is_named_from_outside(environment: dict[str, str], tmp_path: Path) -> None:
+    script = tmp_path / "prep.py"
+    script.write_text(
+        "import time\ninput()\nrows = []\nwhile True:\n    rows.append(b'x' * (1 << 20)); time.sleep(0.01)\n"
+    )
+    process = subprocess.Popen([sys.executable, str(script)], text=True, stdin=subprocess.PIPE)
+    watcher = watching(environment, tmp_path, process.pid, "--limit", "96M", "--record", "r.json")
+    process.communicate("\n", timeout=20)
+    _, err = watcher.communicate(timeout=20)
+    assert watcher.returncode == 75 and "prep.py:5" in err and "rows.append" in err, err
+    record = json.loads((tmp_path / "r.json").read_text())
+    assert (record["culprit"]["file"], record["culprit"]["line"]) == (str(script), 5) and not record["stack_missing"]
 
 
 def test_a_job_that_passes_its_limit(environment: dict[str, str], tmp_path: Path) -> None:
@@ -76,6 +120,8 @@ def test_a_job_that_passes_its_limit(environment: dict[str, str], tmp_path: Path
     assert watcher.returncode == 75, err
     assert process.returncode == -signal.SIGTERM and out == ""
     assert "memguard: stopped" in err and "Traceback" not in err
+    if find_pyspy(os.environ) is None and not hasattr(sys, "remote_exec"):
+        assert "memguard-prep[pyspy]" in err
     record = json.loads((tmp_path / "r.json").read_text())
     assert record["termination_reason"] == "memory" and record["pid"] == process.pid
     assert record["limit"]["name"] == "--limit" and not record["left"]
@@ -107,8 +153,9 @@ def test_by_a_word_of_its_command_line(environment: dict[str, str], tmp_path: Pa
     with job("input()", word) as older, job("input()", word) as newer:
         watcher = watching(environment, tmp_path, "--name", word, "--record", "r.json")
         newer.communicate("\n", timeout=20)
-        watcher.communicate(timeout=20)
+        _, err = watcher.communicate(timeout=20)
         assert older.poll() is None
+    assert f"; the newest of 2, not {older.pid}" in err
     assert json.loads((tmp_path / "r.json").read_text())["pid"] == newer.pid
 
 
@@ -128,7 +175,8 @@ def test_what_cannot_be_watched(environment: dict[str, str], tmp_path: Path) -> 
         (["99999999999999999999"], 2, "not a process number"),
         ([], 2, "which process?"),
         (["--name", f"no-such-word-{os.getpid()}"], 3, "none of your processes"),
-        ([str(os.getpid())], 2, "is memguard itself, or what started it"),
+        ([str(os.getpid())], 3, "is memguard itself, or what started it"),
+        (["1"], 3, "is the first process"),
         (["1", "--limit", "lots"], 2, "--limit: not a size"),
         (["1", "--record", str(tmp_path)], 2, "is a directory"),
     ):
@@ -145,3 +193,41 @@ def test_another_users_process() -> None:
     shutil.rmtree(person.home)
     assert result.returncode == 3, result.stderr
     assert f"process {process.pid} belongs to somebody else" in result.stderr and "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("patch", "code", "words"),
+    [
+        ("def fails(*_): raise MemoryError\nforeign.Loop.consider = fails", 125, "the guard failed (MemoryError)"),
+        ("def fails(*_): raise ValueError('a bug')\nforeign.Loop.ending = fails", 125, "ValueError: a bug"),
+        (
+            "stop = foreign.Loop.stop\n"
+            "def dies(loop): stop(loop); os.kill(os.getpid(), signal.SIGKILL)\n"
+            "foreign.Loop.stop = dies",
+            -signal.SIGKILL,
+            "the guard itself (process",
+        ),
+    ],
+    ids=["fails", "fails while it is frozen", "is killed while it is frozen"],
+)
+def test_a_watcher_that_fails_leaves_the_job_running(
+    patch: str, code: int, words: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    main = f"import os, signal, sys\nimport memguard.watch.foreign as foreign\n{patch}\n"
+    main += "from memguard.cli.main import main\nsys.exit(main(['watch', sys.argv[1], '--limit', '96M']))"
+    with job(GROW) as process:
+        command = [sys.executable, "-c", main, str(process.pid)]
+        with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as watcher:
+            time.sleep(0.3)
+            out, _ = process.communicate("\n", timeout=20)
+            assert watcher.wait(20) == code
+            assert watcher.stderr is not None
+            said = watcher.stderr.read()
+    assert (process.returncode, out) == (0, "done\n")
+    assert words in said and "without a guard" in said and "Traceback" not in said and len(said.splitlines()) == 1
+
+
+def test_how_a_name_is_understood_stands_in_the_help(environment: dict[str, str]) -> None:
+    result = subprocess.run([*WATCH, "--help"], env=environment, capture_output=True, text=True, timeout=20)
+    for part in ("--name WORD looks at your own processes", "the newest", "workers", "are refused"):
+        assert part in result.stdout

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memguard.system.environment import find_by_environment
 from memguard.system.open_files import (
     OpenFile,
     find_descriptor,
@@ -21,6 +20,7 @@ from memguard.system.open_files import (
     read_transfer,
 )
 from memguard.system.proc import Process
+from memguard.system.run_mark import find_marked
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
 
@@ -140,10 +140,10 @@ def test_processes_are_found_by_a_variable_of_their_environment(tmp_path: Path) 
     env = {**os.environ, "MEMGUARD_TEST_MARK": value}
     with subprocess.Popen(["sleep", "60"], env=env) as marked, subprocess.Popen(["sleep", "60"]) as other:
         try:
-            found = [process.pid for process in find_by_environment("MEMGUARD_TEST_MARK", value)]
+            found = [process.pid for process in find_marked("MEMGUARD_TEST_MARK", value)]
             assert found == [marked.pid]
-            assert find_by_environment("MEMGUARD_TEST_MARK", value + "x") == ()
-            assert find_by_environment("TEST_MARK", value) == (), "the whole name counts"
+            assert find_marked("MEMGUARD_TEST_MARK", value + "x") == ()
+            assert find_marked("TEST_MARK", value) == (), "the whole name counts"
         finally:
             marked.kill()
             other.kill()

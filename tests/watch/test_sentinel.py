@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from memguard.records.run import RunRecord
-from memguard.system.environment import find_by_environment
 from memguard.system.proc import read_status
+from memguard.system.run_mark import find_marked
 from memguard.units import MIB
 from memguard.watch.journal import read_run
 from tests.boxes import MemoryBox
@@ -113,7 +113,7 @@ class Watcher:
         self.cgroup: str | None = facts["cgroup"]
 
     def tree(self) -> list[int]:
-        return [process.pid for process in find_by_environment("MEMGUARD_RUN_DIR", self.run)]
+        return [process.pid for process in find_marked("MEMGUARD_RUN_DIR", self.run)]
 
     def end(self) -> tuple[str, str]:
         """Killed, or orderly; everything that it and the sentinel have written (stderr ends with the sentinel)."""
@@ -131,7 +131,7 @@ class Watcher:
 def state(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
     for run in (tmp_path / "runs").iterdir():
-        for process in find_by_environment("MEMGUARD_RUN_DIR", str(run)):
+        for process in find_marked("MEMGUARD_RUN_DIR", str(run)):
             os.kill(process.pid, signal.SIGKILL)
 
 

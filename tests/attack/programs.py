@@ -300,7 +300,8 @@ def run(text: str, directory: Path, command: Sequence[str] = (), python: str = s
         process.send_signal(signal.SIGABRT)  # faulthandler says where it stands
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(5)
-        os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         return Outcome(124, {}, f"no end in {HANG} s: {process.communicate()[1]}")
     lines = [line for line in out.splitlines() if line.startswith("{")]
     return Outcome(process.returncode, json.loads(lines[-1]) if lines else {}, errors)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.attack.programs import SHAPES, run, source
+from tests.attack.programs import SHAPES, choose, run, source
 
 SEEDS = 8  # for each shape: more than 600 programs
 NAMES = sorted(SHAPES)
@@ -36,5 +36,6 @@ def test_all(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["for", "function"])
 def test_the_attack_sees_a_flush_between_any_two_steps(name: str, tmp_path: Path) -> None:
     """Called from a signal's handler, as a guard could be tempted to: what this very test would find then."""
-    outcomes = [run(source(name, seed), tmp_path / str(seed), ATTACK_ANYWHERE="1") for seed in range(6)]
+    seeds = [seed for seed in range(60) if choose(name, seed).sink == "list"][:6]  # with an executor it would hang
+    outcomes = [run(source(name, seed), tmp_path / str(seed), ATTACK_ANYWHERE="1") for seed in seeds]
     assert any(outcome.found.get("lost") or outcome.found.get("twice") for outcome in outcomes), outcomes

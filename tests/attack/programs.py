@@ -283,7 +283,8 @@ def run(text: str, directory: Path, command: Sequence[str] = (), python: str = s
     directory.mkdir(parents=True, exist_ok=True)
     program = directory / "program.py"
     program.write_text(text)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", **more}
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", **more}
     process = subprocess.Popen(
         [python, *command, str(program)],
         stdin=subprocess.DEVNULL,

@@ -91,7 +91,7 @@ def test_imports_go_down_only(path: str) -> None:
     room = room_of(path)
     used = rooms_used(path) - {room}
     # inject/ stands alone and is data to everybody else, but for what it shares: the vocabulary with tokens/, the
-    # spelling of control characters with records/, the standard library's own modules with guard(), pressure/, the command
+    # spelling of control characters with records/, the standard library's own modules with guard(), pressure/, cli/
     wrong = {other for other in used - {"inject"} if FLOOR[other] <= FLOOR[room]}
     assert not wrong, f"{path} imports {sorted(wrong)}"
     if "inject" in used:

@@ -64,6 +64,7 @@ def __getattr__(name: str) -> Any:
     """Loaded at first use: the guard's watcher needs page.py alone."""
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
+    from memguard.inject.standard_library import First
 
-    return getattr(importlib.import_module(f"memguard.pressure.{_PLACES[name]}"), name)
+    with First():  # whatever lies beside the user's script
+        return getattr(__import__(f"memguard.pressure.{_PLACES[name]}", fromlist=[name]), name)

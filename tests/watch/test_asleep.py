@@ -68,7 +68,7 @@ def test_it_is_stopped_all_the_same(wait: str, answered: bool) -> None:
     code = WAITS.format(wait=wait)
     record = run_guarded(Command(sys.executable, (sys.executable, "-c", code)), Options(limit=200 * MIB))
     assert (record.exit_code, record.termination_reason) == (75, "memory")
-    assert [decision.action for decision in record.decisions][:2] == ["reclaim", "flush"]
+    assert record.decisions[0].action == "reclaim"
     assert any(answer.event == "reclaimed" for answer in record.answers) is answered
     assert record.culprit is not None and record.culprit.variable == "rows"
 

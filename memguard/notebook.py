@@ -158,7 +158,8 @@ def _show(record: RunRecord, shell: Any, magic: str) -> None:
     from memguard.report.run import render
 
     culprit = record.culprit or Culprit()
-    for frame in _frames(record.stack or ""):
+    named = (culprit.file or "").startswith("In[")  # the process has said the cells' names with the variable
+    for frame in () if named else _frames(record.stack or ""):
         name = _cell_name(shell, frame.file)
         if name and frame.file != magic:
             text = linecache.getline(frame.file, frame.line or 0).strip() or None

@@ -55,16 +55,16 @@ class Screen:
 
 
 class Terminal:
-    """`command` as the foreground job of a new terminal of 100 columns. A context manager; nothing is left."""
+    """`command` as the foreground job of a new terminal of 24 lines. A context manager; nothing is left."""
 
-    def __init__(self, command: list[str], **options: Any) -> None:
+    def __init__(self, command: list[str], *, columns: int = 100, **options: Any) -> None:
         self._master, slave = os.openpty()
         self.output = ""
 
         def take_terminal() -> None:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
-        termios.tcsetwinsize(slave, (24, 100))
+        termios.tcsetwinsize(slave, (24, columns))
         defaults = {"stdin": slave, "stdout": slave, "stderr": slave, "env": {"TERM": "xterm", **os.environ}}
         options = {**defaults, **options}
         self.process = subprocess.Popen(command, start_new_session=True, preexec_fn=take_terminal, **options)

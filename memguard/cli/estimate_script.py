@@ -56,13 +56,13 @@ def _read_source(path: str) -> str:
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         return data.decode(encoding)
-    except (SyntaxError, UnicodeDecodeError, LookupError):
+    except (SyntaxError, UnicodeError, LookupError, ValueError):
         raise InputError(f"{path}: not Python source: it is not text in the encoding it declares", path=path) from None
 
 
 def _inputs(plan: ScriptPlan) -> list[str]:
     """The files that the script names itself, as far as they are here."""
-    found = [path for path in plan.inputs if os.path.exists(path) or glob.glob(path)]
+    found = [path for path in plan.inputs if _is_here(path)]
     if found:
         return found
     if plan.inputs:
@@ -75,6 +75,16 @@ def _inputs(plan: ScriptPlan) -> list[str]:
         f"{plan.path} does not say which file it reads",
         f"memguard estimate --script {plan.path} FILE: what you would give the script itself",
     )
+
+
+def _is_here(path: str) -> bool:
+    """Whether a file has this name, or fits this pattern."""
+    if os.path.exists(path):
+        return True
+    try:
+        return next(glob.iglob(path), None) is not None
+    except (OSError, ValueError):  # a NUL in it
+        return False
 
 
 def report_on(

@@ -16,7 +16,7 @@ from memguard.units import parse_size
 from memguard.watch.options import Options
 from memguard.watch.policy import Policy, ladder_with
 
-__all__ = ["add_guard_arguments", "options_from", "parse_threshold"]
+__all__ = ["add_guard_arguments", "options_from", "parse_threshold", "place_of"]
 
 _TEXTS = {
     "limit": ("SIZE", "what the tree may use: 512M, 8GiB, 75%% of the machine's memory"),
@@ -70,6 +70,11 @@ def options_from(arguments: argparse.Namespace, settings: Settings) -> Options:
         on_watcher_death=chosen.text("on-watcher-death"),
         salvage=_directory(chosen),
     )
+
+
+def place_of(name: str, arguments: argparse.Namespace, settings: Settings) -> str:
+    """Where the option `name` was set: `--limit`, or the key of pyproject.toml."""
+    return _Chosen(arguments, settings).place(name)
 
 
 def parse_threshold(text: str) -> float | int:

@@ -64,16 +64,22 @@ def _kept(record: RunRecord) -> str:
 
 
 def _report(record: RunRecord, *, quiet: bool) -> None:
-    """How it ended: in full where the guard had a part in it, else one line, and that on a terminal only."""
+    """How it ended: in full where the guard had a part in it, else in one line. `quiet`: one line at most, and none
+    about a success.
+    """
     # Loaded now, not while the script ran: the watcher stays small.
-    from memguard.report.run import render, summary
+    from memguard.report.run import fitted, render, summary
 
-    eventful = record.termination_reason in ("memory", "hang", "forecast") or record.left or record.warnings
+    stream = sys.stderr
+    if stream is None:  # closed before the start
+        return
+    stopped = record.termination_reason in ("memory", "hang", "forecast")
+    killed = record.exit_signal == 9
     if quiet:
-        text = summary(record) + "\n" if eventful else ""
-    elif eventful or record.exit_signal == 9:
-        text = render(record, width=output.terminal_width(sys.stderr), color=output.use_color(sys.stderr))
-    else:  # a log file gets the script's own words alone
-        text = summary(record) + "\n" if sys.stderr is not None and sys.stderr.isatty() else ""
+        text = summary(record) + "\n" if stopped or killed else ""
+    elif stopped or killed or record.left or record.warnings:
+        text = render(record, width=output.terminal_width(stream), color=output.use_color(stream))
+    else:  # a log file gets it in one line, whatever its length
+        text = (fitted(record, output.terminal_width(stream)) if stream.isatty() else summary(record)) + "\n"
     with contextlib.suppress(OSError, ValueError, AttributeError):
         output.write_report(text)

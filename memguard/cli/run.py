@@ -4,7 +4,7 @@
   memguard run -m datatrove.run --help     a module, as `python -m` would start it
   memguard run -- bash job.sh              any other program
 
-Options of memguard come before the script; everything after it is the script's own.
+Options of memguard come before the script; everything after it is the script's own. A good end is one line on stderr.
 Its output, its exit code and its signals are passed through; 75 means that the guard ended it.
 """
 
@@ -15,12 +15,18 @@ import os
 import sys
 from dataclasses import replace
 
-from memguard.cli.guard_arguments import add_guard_arguments, options_from
+from memguard.cli.guard_arguments import add_guard_arguments, options_from, place_of
 from memguard.cli.guarded import check_writable, conclude, note
+from memguard.cli.limit_check import check_limit
+from memguard.cli.misplaced import misplaced
 from memguard.cli.settings import read_settings
 from memguard.errors import ConfigError
 from memguard.system.proc import require_proc
 from memguard.watch.launch import Command, plain_command, python_command
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["add_arguments", "main"]
 
@@ -32,7 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--python", metavar="PATH", help=python)
     agent = "put nothing into the script's Python: then no line is named, and a hung Pool is not noticed"
     parser.add_argument("--no-agent", action="store_true", help=agent)
-    parser.add_argument("-q", "--quiet", action="store_true", help="one line at most from memguard")
+    parser.add_argument(
+        "-q",
+        "--quiet",
+        action="store_true",
+        help="say nothing of a run that ends by itself",
+    )
     add_guard_arguments(parser)
     module = "run a module, as python -m does; what follows is the module's own"
     parser.add_argument("-m", dest="module", nargs=argparse.REMAINDER, help=module)
@@ -43,18 +54,35 @@ def main(arguments: argparse.Namespace) -> int:
     command = _command(arguments)
     if sys.platform == "linux":
         require_proc()
-    options = replace(
-        options_from(arguments, read_settings(os.getcwd())), agent=not arguments.no_agent, progress=not arguments.quiet
-    )
+    settings = read_settings(os.getcwd())
+    options = options_from(arguments, settings)
+    options = replace(options, agent=not arguments.no_agent, progress=not arguments.quiet)
+    say = _silent if arguments.quiet else note
+    check_limit(options.limit, place_of("limit", arguments, settings), command, agent=options.agent, notify=say)
     record_path = os.path.abspath(arguments.record) if arguments.record else None
     if record_path:
         check_writable(record_path, arguments.record)
+    _note_misplaced(arguments, say)
     if sys.platform == "linux":
         from memguard.watch.run import run_guarded
     else:
         from memguard.watch.portable import run_guarded
     record = run_guarded(command, options, note)
     return conclude(record, record_path, quiet=arguments.quiet)
+
+
+def _silent(line: str) -> None:
+    pass
+
+
+def _note_misplaced(arguments: argparse.Namespace, notify: Callable[[str], None]) -> None:
+    """Says it where a script that knows no such option gets one of memguard's."""
+    module = arguments.module is not None
+    words = arguments.module if module else arguments.command
+    if words[0] not in ("-", "--"):
+        line = misplaced(words, module=module)
+        if line:
+            notify(line)
 
 
 def _command(arguments: argparse.Namespace) -> Command:

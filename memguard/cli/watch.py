@@ -26,8 +26,9 @@ import argparse
 import os
 import sys
 
-from memguard.cli.guard_arguments import add_guard_arguments, options_from
+from memguard.cli.guard_arguments import add_guard_arguments, options_from, place_of
 from memguard.cli.guarded import check_writable, conclude, note
+from memguard.cli.limit_check import check_limit
 from memguard.cli.settings import read_settings
 from memguard.errors import ConfigError, SystemInterfaceError
 from memguard.system.proc import require_proc
@@ -43,7 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pid", nargs="?", metavar="PID", help="the process to guard, with all that it starts")
     parser.add_argument("--name", metavar="WORD", help="instead: your newest job of that name (see above)")
     parser.add_argument("--record", metavar="FILE", help="write what happened to FILE (JSON, memguard.run/1)")
-    parser.add_argument("-q", "--quiet", action="store_true", help="one line at most from memguard")
+    parser.add_argument(
+        "-q",
+        "--quiet",
+        action="store_true",
+        help="say nothing of a run that ends by itself",
+    )
     add_guard_arguments(parser, leave_out=_NOT_HERE)
 
 
@@ -60,11 +66,13 @@ def main(arguments: argparse.Namespace) -> int:
     record_path = os.path.abspath(arguments.record) if arguments.record else None
     if record_path:
         check_writable(record_path, arguments.record)
+    say = _quiet if arguments.quiet else note
     from memguard.watch.foreign import run_watch
     from memguard.watch.jobs import find_job
 
     pid, others = (_number(arguments.pid), ()) if arguments.name is None else find_job(arguments.name)
-    record = run_watch(pid, options, _quiet if arguments.quiet else note, others=others)
+    check_limit(options.limit, place_of("limit", arguments, settings), None, pid=pid, notify=say)
+    record = run_watch(pid, options, say, others=others)
     return conclude(record, record_path, quiet=arguments.quiet)
 
 

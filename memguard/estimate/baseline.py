@@ -21,11 +21,11 @@ from memguard.estimate.inputs import find_inputs
 from memguard.system.proc import Status, read_status
 from memguard.units import MIB
 
-__all__ = ["Baseline", "BaselineProbe", "timed_pieces"]
+__all__ = ["FALLBACK_ANONYMOUS", "Baseline", "BaselineProbe", "timed_pieces"]
 
 # `python -m tests.bench estimate` prints the measured ones.
 _FALLBACK_RSS = 54 * MIB
-_FALLBACK_ANONYMOUS = 35 * MIB
+FALLBACK_ANONYMOUS = 35 * MIB
 _FALLBACK_PEAK = 64 * MIB
 
 _TIMEOUT = 20.0  # seconds
@@ -141,7 +141,7 @@ class BaselineProbe:
         return self._baseline.result()
 
     def _measure(self) -> Baseline:
-        fallback = Baseline(_FALLBACK_RSS, _FALLBACK_PEAK, _FALLBACK_ANONYMOUS, measured=False)
+        fallback = Baseline(_FALLBACK_RSS, _FALLBACK_PEAK, FALLBACK_ANONYMOUS, measured=False)
         if self._line(_TIMEOUT) != "ready":
             return fallback
         status = self._status()

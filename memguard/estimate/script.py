@@ -12,17 +12,19 @@ of all token ids it could hold, a loop that gathers something unknown as one tha
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from memguard.errors import InputError
 from memguard.estimate import plans_pools
+from memguard.estimate.baseline import FALLBACK_ANONYMOUS
 from memguard.estimate.costs import LIBRARIES, Costs
 from memguard.estimate.model import judge
 from memguard.estimate.script_names import uses_of_names
 from memguard.estimate.script_pieces import TextShape
 from memguard.estimate.script_plan import name_plan, parameters
+from memguard.estimate.script_pressure import pressure_notes
 from memguard.estimate.script_price import Pricing, Weighed
+from memguard.estimate.script_source import deep_recursion, parse_script, quiet_collector, too_deep
 from memguard.estimate.script_state import Moment
 from memguard.estimate.script_statements import Reader
 from memguard.estimate.script_values import Portion
@@ -37,10 +39,11 @@ from memguard.records.script import (
     Unrecognised,
     Use,
     Variable,
+    lines_of,
 )
 from memguard.units import MIB
 
-__all__ = ["ScriptPlan", "estimate_script", "heaviest_library", "read_script"]
+__all__ = ["ScriptPlan", "estimate_script", "heaviest_library", "import_memory", "read_script"]
 
 # What a script saves that does not import them: resident, anonymous; a bare Python (CPython 3.11, numpy 2.4, x86-64).
 _WITHOUT = {"tiktoken": (28 * MIB, 22 * MIB), "numpy": (12 * MIB, 6 * MIB)}
@@ -71,6 +74,8 @@ class ScriptPlan:
     encoding: str
     imports: frozenset[str]
     uses: dict[tuple[str, str], tuple[Use, ...]]
+    notes: tuple[str, ...] = ()  # what its author should know, beside its memory
+    unfinished: bool = False  # a part of it was not looked at: it takes more steps than a reader has
 
     @property
     def slices(self) -> float | None:
@@ -89,19 +94,30 @@ def heaviest_library(plan: ScriptPlan) -> str:
     return max((name for name in plan.imports if name in LIBRARIES), key=lambda n: LIBRARIES[n].rss, default="")
 
 
+def import_memory(imports: Collection[str]) -> tuple[list[str], int]:
+    """The libraries among `imports` that weigh something, and the anonymous memory of a Python that has them loaded."""
+    heavy = [name for name in LIBRARIES if name in imports]
+    names = [name for name in _WITHOUT if name in imports] + heavy
+    # datasets brings pandas, and that pyarrow; all of them bring numpy.
+    tables = max((LIBRARIES[name].anonymous for name in heavy if name != "torch"), default=0)
+    added = tables + (LIBRARIES["torch"].anonymous if "torch" in heavy else 0)
+    brought = {*names, *(["numpy"] if heavy else [])}
+    saved = sum(anonymous for name, (_, anonymous) in _WITHOUT.items() if name not in brought)
+    return names, FALLBACK_ANONYMOUS + added - saved
+
+
 def read_script(source: str, path: str) -> ScriptPlan:
-    """Raises InputError for what is not Python."""
-    try:
-        tree = ast.parse(source, path)
-    except (SyntaxError, ValueError, RecursionError) as error:
-        line = getattr(error, "lineno", None)
-        where = f", line {line}" if line else ""
-        message = getattr(error, "msg", None) or str(error)
-        raise InputError(
-            f"{path}{where}: not Python that this interpreter can read: {message}",
-            "run it once with its own Python to see the error",
-            path=path,
-        ) from None
+    """Raises InputError for what is not Python, or too large for a script."""
+    with quiet_collector():
+        tree = parse_script(source, path)
+        with deep_recursion():
+            try:
+                return _read(tree, source, path)
+            except RecursionError:
+                raise too_deep(path) from None
+
+
+def _read(tree: ast.Module, source: str, path: str) -> ScriptPlan:
     reader = Reader(path)
     reader.module(tree)
     state = reader.state
@@ -118,11 +134,13 @@ def read_script(source: str, path: str) -> ScriptPlan:
         encoding=str(state.facts.get("encoding", "gpt2")),
         imports=frozenset(state.facts.get("imports", ())),
         uses=uses_of_names(tree),
+        unfinished=state.cut is not None,
+        notes=pressure_notes(tree) if "on_pressure" in source else (),
     )
 
 
 def _unrecognised(nodes: Iterable[ast.AST], source: str) -> tuple[Unrecognised, ...]:
-    lines = source.splitlines()
+    lines = lines_of(source)
     found = sorted({getattr(node, "lineno", 1) for node in nodes})
     return tuple(Unrecognised(line, lines[line - 1].strip()) for line in found if line <= len(lines))
 
@@ -144,7 +162,7 @@ def estimate_script(
             peak_line=getattr(top.moment.node, "lineno", None),
             steps=_steps(middle),
             parameters=plan.parameters,
-            verdict=judge(peak, limits),
+            verdict=_verdict(plan, peak, limits),
         ),
         unrecognised=plan.unrecognised,
         inputs=plan.inputs,
@@ -152,7 +170,14 @@ def estimate_script(
         lines=_lines(middle),
         variables=_variables(plan, middle, Pricing(text_of(stats, "expected"), shape, costs)),
         source=plan.source,
+        notes=plan.notes,
     )
+
+
+def _verdict(plan: ScriptPlan, peak: Range, limits: Limits) -> str:
+    """Nobody can say of a script that it fits whose end was not read."""
+    verdict = judge(peak, limits)
+    return "tight" if plan.unfinished and verdict == "fits" else verdict
 
 
 def _baseline(plan: ScriptPlan, costs: Costs) -> int:

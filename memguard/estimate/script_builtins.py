@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from memguard.estimate.script_lists import append, extend
-from memguard.estimate.script_numbers import number_of
+from memguard.estimate.script_numbers import limited, number_of
 from memguard.estimate.script_state import Extra
 from memguard.estimate.script_values import (
     UNKNOWN,
@@ -105,7 +105,7 @@ def _range(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
     step = numbers[2] if len(numbers) > 2 else 1.0
     start = numbers[0] if len(numbers) > 1 else 0.0
     last = number_of(stop)
-    count = max(0.0, (last - start) / step) if last is not None and start is not None and step else None
+    count = limited(max(0.0, (last - start) / step)) if last is not None and start is not None and step else None
     return Range(stop, step, count)
 
 
@@ -306,6 +306,8 @@ FUNCTIONS: dict[str, Callable[[Evaluator, Args, Kwargs, ast.AST], Any]] = {
     "collections.deque": _list,
     "collections.defaultdict": _defaultdict,
     "threading.Thread": _thread,
+    "memguard.checkpoints": _first,
+    "memguard.pressure.checkpoints": _first,
     "tqdm.tqdm": _first,
     "tqdm.trange": _range,
     "tqdm.auto.tqdm": _first,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from memguard.estimate import script_builtins, script_libraries
 from memguard.estimate.script_lists import extend
+from memguard.estimate.script_source import dotted_name
 from memguard.estimate.script_state import Extra
 from memguard.estimate.script_values import (
     UNKNOWN,
@@ -102,6 +103,13 @@ _HARMLESS_BUILTINS_WORDS = (
 _HARMLESS_BUILTINS = frozenset(_HARMLESS_BUILTINS_WORDS.split())
 
 
+_LONGEST_PATH = 4096  # PATH_MAX of linux/limits.h
+
+# memguard's own names, and what is had from them: memguard.ShardWriter.write.
+_GUARDED = tuple(
+    f"memguard.{name}" for name in ("checkpoint", "guard", "headroom", "limited", "on_pressure", "ShardWriter")
+)
+
 # Methods of unknown objects that sound like keeping what they get.
 _GATHERING = ("append", "appendleft", "extend", "put", "push")
 # Those that give an object whose methods are as harmless.
@@ -120,12 +128,22 @@ def call(reader: Evaluator, name: str, args: Args, kwargs: Kwargs, node: ast.AST
         return _stdin(reader, name, args, kwargs, node)
     if name.startswith(("os.path.", "posixpath.")):
         return _os_path(name.rpartition(".")[2], args)
+    if name.startswith(_GUARDED):
+        return _of_memguard(reader, name, args)
     for prefix, family in script_libraries.FAMILIES:
         if name.startswith(prefix):
             return family(reader, name, args, kwargs, node)
     if name.startswith(_HARMLESS):
         return Module("sys.object") if name.startswith(_OBJECTS) else UNKNOWN
     return unknown(reader, args, kwargs, node)
+
+
+def _of_memguard(reader: Evaluator, name: str, args: Args) -> Any:
+    """A checkpoint costs nothing, nor does what registers or guards; a ShardWriter keeps what it gets on the disk."""
+    for value in args:
+        if isinstance(value, Generator):
+            value.run(lambda element: None)
+    return args[0] if name == "memguard.on_pressure" and args else Module(name)
 
 
 def unknown(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
@@ -158,7 +176,7 @@ def _hidden(reader: Evaluator, portion: Portion, node: ast.Call) -> None:
     """x.append(ids) on an x that is not known: a list of all of them, alive to the end."""
     state = reader.state
     found = Data("opaque", {}, (), node.lineno)
-    state.frames[0].env[ast.unparse(node.func)] = found
+    state.frames[0].env[dotted_name(node.func)] = found
     state.grow(found, state.site(node), portion, node)
 
 
@@ -188,7 +206,7 @@ def _small(reader: Evaluator, name: str, args: Args, node: ast.AST) -> Any:
         reader.iterate(first, lambda element: extend(reader, result, element, node), node)
         return result
     if function == "sum" and first is not None:
-        return Number(0.0, Symbol(hash(ast.unparse(node)) & 0xFFFFFFFF, None, "sum"))
+        return Number(0.0, Symbol(hash(("sum", reader.state.site(node))) & 0xFFFFFFFF, None, "sum"))
     if function == "round" and args:
         return first
     return UNKNOWN
@@ -272,7 +290,7 @@ def joined_path(parts: Args) -> Path:
     many = any(isinstance(part, Path) and part.many for part in parts)
     cuts = next((part.cuts for part in parts if isinstance(part, Path) and part.cuts), ())
     key = next((part.key for part in parts if isinstance(part, Path) and part.key), "")
-    if all(texts):
+    if all(texts) and sum(map(len, texts)) <= _LONGEST_PATH:
         return Path(paths.join(*texts), argument, many, key, cuts)
     return Path(None, argument, many, key, cuts)
 

@@ -157,7 +157,7 @@ def sequence(reader: Evaluator, owner: Sequence, name: str, args: Args, kwargs: 
         if name == "keys":
             return Sequence(list(owner.keys))
         if name in ("get", "pop", "setdefault") and args:
-            return script_members.member_of(owner, args[0])
+            return script_members.member_of(reader, owner, args[0])
         return UNKNOWN
     if name in ("append", "add", "insert"):
         value = args[-1] if args else UNKNOWN

@@ -18,9 +18,11 @@ from memguard.estimate import (
     script_loops,
     script_members,
     script_methods,
+    script_operators,
 )
-from memguard.estimate.script_numbers import arithmetic
-from memguard.estimate.script_state import Frame, State, joined
+from memguard.estimate.script_numbers import arithmetic, literal
+from memguard.estimate.script_source import dotted_name
+from memguard.estimate.script_state import DEEPEST, Frame, State, joined
 from memguard.estimate.script_values import (
     UNKNOWN,
     Class,
@@ -71,10 +73,16 @@ class Evaluator:
 
     def evaluate(self, node: ast.expr) -> Any:
         """The value; it stays at hand (alive) until the expression or statement around it is done."""
-        temps = self.state.temps
+        state = self.state
+        state.spend(2)
+        temps = state.temps
         mark = len(temps)
         handler = getattr(self, f"_{type(node).__name__}", None)
-        value = handler(node) if handler else UNKNOWN
+        state.depth += 1
+        try:
+            value = UNKNOWN if handler is None else handler(node) if state.depth <= DEEPEST else state.unread(node)
+        finally:
+            state.depth -= 1
         del temps[mark:]
         temps.append(value)
         return value
@@ -100,7 +108,7 @@ class Evaluator:
     def _Constant(self, node: ast.Constant) -> Any:  # noqa: N802 (named after the ast class)
         value = node.value
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return Number(float(value))
+            return literal(value)
         return Constant(value)
 
     def _Name(self, node: ast.Name) -> Any:  # noqa: N802
@@ -120,7 +128,8 @@ class Evaluator:
         for part in node.values:
             value = self.evaluate(part.value if isinstance(part, ast.FormattedValue) else part)
             parts.append(str(value.value) if isinstance(value, Constant) else None)
-        return Constant("".join(filter(None, parts))) if None not in parts else Path()
+        known = None not in parts and sum(len(part or "") for part in parts) <= script_operators.LONGEST_TEXT
+        return Constant("".join(filter(None, parts))) if known else Path()
 
     def _sequence(self, elements: list[ast.expr], mutable: bool) -> Any:
         items: list[Any] = []
@@ -128,6 +137,7 @@ class Evaluator:
             if isinstance(element, ast.Starred):
                 value = self.evaluate(element.value)
                 if isinstance(value, Sequence):
+                    self.state.spend(len(value.items))
                     items += value.items
                     continue
                 items.append(value)
@@ -142,7 +152,9 @@ class Evaluator:
 
     def _List(self, node: ast.List) -> Any:  # noqa: N802
         found = self._sequence(node.elts, mutable=True)
-        if all(isinstance(item, (Number, Unknown, Constant)) and not _is_text(item) for item in found.items):
+        if all(
+            isinstance(item, (Number, Unknown, Constant)) and not script_operators.is_text(item) for item in found.items
+        ):
             return self.state.make("list", node)
         return found
 
@@ -163,24 +175,10 @@ class Evaluator:
     # -- operators --------------------------------------------------------------------------------------------
 
     def _BinOp(self, node: ast.BinOp) -> Any:  # noqa: N802
-        left = self.evaluate(node.left)
-        return self.binary(node.op, left, self.evaluate(node.right), node)
+        return script_operators.chain(self, node)
 
     def binary(self, op: ast.operator, left: Any, right: Any, node: ast.AST) -> Any:
-        if isinstance(left, Number) and isinstance(right, Number):
-            return arithmetic(op, left, right) or UNKNOWN
-        if isinstance(op, ast.Add) and (isinstance(left, Data) or isinstance(right, Data)):
-            return script_lists.sum_of(self, left, right, node)
-        if isinstance(op, ast.Mult) and isinstance(left, (Data, Sequence)) and isinstance(right, Number):
-            return script_lists.repeated(self, left, right, node)
-        if isinstance(op, ast.Div) and isinstance(left, Path):
-            return script_calls.joined_path([left, right])
-        if isinstance(op, ast.Add) and _is_text(left) and _is_text(right):
-            return Constant(left.value + right.value)
-        if isinstance(op, ast.Add) and (isinstance(left, Path) or isinstance(right, Path)):
-            path = left if isinstance(left, Path) else right
-            return Path(argument=False, many=path.many)
-        return UNKNOWN
+        return script_operators.binary(self, op, left, right, node)
 
     def _UnaryOp(self, node: ast.UnaryOp) -> Any:  # noqa: N802
         value = self.evaluate(node.operand)
@@ -245,10 +243,13 @@ class Evaluator:
 
     def class_attribute(self, owner: Instance, cls: Class, name: str, node: ast.AST) -> Any:
         todo: list[Any] = [cls]
+        seen: set[int] = set()
         while todo:
             found = todo.pop(0)
-            if not isinstance(found, Class):
+            if not isinstance(found, Class) or id(found) in seen:
                 continue
+            self.state.spend()
+            seen.add(id(found))
             if name in found.scope:
                 value = found.scope[name]
                 if not isinstance(value, Function):
@@ -258,7 +259,7 @@ class Evaluator:
         return Method(owner, name)
 
     def _bound(self, owner: Instance, function: Function, node: ast.AST) -> Any:
-        decorators = [ast.unparse(d) for d in getattr(function.node, "decorator_list", [])]
+        decorators = [dotted_name(d) for d in getattr(function.node, "decorator_list", [])]
         if "staticmethod" in decorators:
             return function
         bound = Function(function.node, function.scopes, owner)
@@ -392,7 +393,3 @@ class Evaluator:
             if isinstance(method, Function):
                 return script_functions.call_function(self, method, args, kwargs, node)
         return script_calls.unknown(self, args, kwargs, node)
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, Constant) and isinstance(value.value, str)

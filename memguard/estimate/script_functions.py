@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from memguard.estimate import script_calls
+from memguard.estimate.script_source import dotted_name
 from memguard.estimate.script_values import (
     UNKNOWN,
     Class,
@@ -34,7 +35,7 @@ def call_function(reader: Evaluator, function: Function, args: list[Any], kwargs
     if function.owner is not None:
         args.insert(0, function.owner)
     env = _parameters(reader, function, args, {**function.bound[1], **kwargs})
-    if _is_generator(function.node):
+    if _is_generator(reader, function.node):
 
         def run(consume: Callable[[Any], None]) -> None:
             caller = reader.state.frame
@@ -94,7 +95,7 @@ def _fill_dataclass(reader: Evaluator, instance: Instance, cls: Class, args: lis
 
 
 def _field_default(reader: Evaluator, node: ast.expr) -> Any:
-    if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "field":
+    if isinstance(node, ast.Call) and dotted_name(node.func).split(".")[-1] == "field":
         for keyword in node.keywords:
             if keyword.arg == "default":
                 return reader.evaluate(keyword.value)
@@ -104,10 +105,15 @@ def _field_default(reader: Evaluator, node: ast.expr) -> Any:
     return reader.evaluate(node)
 
 
-def _is_generator(node: ast.AST) -> bool:
+def _is_generator(reader: Evaluator, node: ast.AST) -> bool:
     """True for a def with a yield of its own."""
-    if isinstance(node, ast.Lambda):
-        return False
+    known: dict[ast.AST, bool] = reader.state.generators
+    if node not in known:
+        known[node] = not isinstance(node, ast.Lambda) and _has_yield(node)
+    return known[node]
+
+
+def _has_yield(node: ast.AST) -> bool:
     todo: list[ast.AST] = list(getattr(node, "body", []))
     while todo:
         inner = todo.pop()

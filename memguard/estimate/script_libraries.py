@@ -28,10 +28,12 @@ from memguard.estimate.script_values import (
 if TYPE_CHECKING:
     from memguard.estimate.script_expressions import Evaluator
 
-__all__ = ["FAMILIES", "FUNCTIONS", "item_size", "make_array"]
+__all__ = ["FAMILIES", "FUNCTIONS", "item_size", "make_array", "worker_count"]
 
 Args = list[Any]
 Kwargs = dict[str, Any]
+
+_MOST_WORKERS = 4096.0  # no machine has the cores, and no estimate the patience
 
 _ITEMS = {"8": 1, "16": 2, "32": 4, "64": 8}
 _NAMES = {"byte": 1, "short": 2, "ushort": 2, "long": 8, "int": 8, "float": 8, "u1": 1, "u2": 2, "u4": 4, "i2": 2}
@@ -274,7 +276,7 @@ def _dataset_from(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) 
 
 def _pool(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
     workers = next((kwargs[k] for k in ("processes", "max_workers", "n_jobs") if k in kwargs), None)
-    count = number_of(workers if workers is not None else args[0] if args else None)
+    count = worker_count(workers if workers is not None else args[0] if args else None)
     reader.state.facts["pool"] = count
     initializer = kwargs.get("initializer")
     if initializer is not None:
@@ -284,8 +286,13 @@ def _pool(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
 
 
 def _thread_pool(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    count = number_of(kwargs.get("max_workers", args[0] if args else None))
-    return Pool(count)
+    return Pool(worker_count(kwargs.get("max_workers", args[0] if args else None)))
+
+
+def worker_count(value: Any) -> float | None:
+    """Processes; None where that is not known."""
+    count = number_of(value)
+    return None if count is None else min(_MOST_WORKERS, max(1.0, count))
 
 
 FUNCTIONS: dict[str, Callable[[Evaluator, Args, Kwargs, ast.AST], Any]] = {

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from memguard.estimate.script_numbers import limited
 from memguard.estimate.script_values import (
+    MOST_TIMES,
     UNKNOWN,
     Constant,
     Data,
@@ -14,6 +17,7 @@ from memguard.estimate.script_values import (
     Record,
     Sequence,
     Unknown,
+    measure,
 )
 
 if TYPE_CHECKING:
@@ -120,7 +124,7 @@ def _grow(reader: Evaluator, data: Data, value: Data, node: ast.AST) -> None:
     state = reader.state
     site, piece = state.site(node), value.portion
     if len(value.parts) > 1 and value.weight > 0:  # of several inputs, or a list put together before
-        for index, part in enumerate(value.parts.values()):
+        for index, part in enumerate(list(value.parts.values())):  # data.extend(data)
             state.grow(data, (*site, index), part, node)
     else:
         state.grow(data, site, piece, node)
@@ -203,14 +207,23 @@ def grown_copy(reader: Evaluator, old: Data, value: Any, node: ast.AST) -> Any:
     new.parts.update(old.parts)
     new.pieces.update(old.pieces)
     if isinstance(value, Data):
-        site = state.site(node)
-        new.parts[site] = state.lift(value.portion, old.birth, node)
-        new.pieces[site] = value.portion
+        site, piece = state.site(node), _together(value)
+        new.parts[site] = state.lift(piece, old.birth, node)
+        new.pieces[site] = piece
     elif isinstance(value, Unknown) and state.new_loops(old.birth):
         _grow_by_unknown(reader, new, node)
     state.temps.append(new)
     state.note(node, "concatenate", state.label_of(old))
     return new
+
+
+def _together(data: Data) -> Portion:
+    """All the parts of `data` as one: the largest, as many times over as they are together."""
+    largest = data.portion
+    size = measure(largest)
+    if len(data.parts) < 2 or size <= 0:
+        return largest
+    return replace(largest, times=min(MOST_TIMES, largest.times * data.weight / size))
 
 
 def repeated(reader: Evaluator, value: Any, count: Number, node: ast.AST) -> Any:
@@ -220,7 +233,8 @@ def repeated(reader: Evaluator, value: Any, count: Number, node: ast.AST) -> Any
     result = reader.state.make("chars", node)
     of = count.symbol.of if count.symbol is not None else None
     if count.known is not None:
-        result.capacity = count.known
+        length = value.capacity or 1.0 if isinstance(value, Data) else float(len(value.items)) or 1.0
+        result.capacity = limited(length * max(0.0, count.known))
         result.parts[reader.state.site(node)] = Portion()
     elif of is not None:
         result.parts.update(of.parts)

@@ -24,6 +24,8 @@ from memguard.estimate.script_values import (
 if TYPE_CHECKING:
     from memguard.estimate.script_expressions import Evaluator
 
+_MOST_ARGUMENTS = 64  # sys.argv[1:1000000] is nobody's
+
 __all__ = ["field_of", "member", "member_of", "slice_of", "store", "subscript"]
 
 
@@ -41,7 +43,7 @@ def subscript(reader: Evaluator, owner: Any, node: ast.Subscript) -> Any:
     if isinstance(owner, Record):
         return field_of(reader, owner, key, node)
     if isinstance(owner, Sequence):
-        return member_of(owner, key)
+        return member_of(reader, owner, key)
     if isinstance(owner, Path) and owner.many:
         return Path(None, owner.argument, False, owner.key)
     if isinstance(owner, Module) and owner.name == "sys.argv":
@@ -76,8 +78,9 @@ def field_of(reader: Evaluator, record: Record, key: Any, node: ast.AST) -> Any:
     return value
 
 
-def member_of(owner: Sequence, key: Any) -> Any:
+def member_of(reader: Evaluator, owner: Sequence, key: Any) -> Any:
     if owner.keys is not None:
+        reader.state.spend(len(owner.keys) // 8)
         for mine, item in zip(owner.keys, owner.items, strict=False):
             if mine == key:
                 return item
@@ -104,7 +107,7 @@ def member(reader: Evaluator, value: Any, index: int, node: ast.AST) -> Any:
 def slice_of(reader: Evaluator, owner: Any, low: Any, high: Any, node: ast.AST) -> Any:
     if isinstance(owner, Module) and owner.name == "sys.argv":
         if number_of(low) is not None and number_of(high) is not None:
-            numbers = range(int(number_of(low) or 0), int(number_of(high) or 0))
+            numbers = range(int(number_of(low) or 0), int(number_of(high) or 0))[:_MOST_ARGUMENTS]
             return Sequence([Path(None, True, False, f"argv[{i}]") for i in numbers])
         return Path(None, True, True, "argv")
     if isinstance(owner, Sequence) and owner.keys is None:
@@ -206,6 +209,7 @@ def store(reader: Evaluator, owner: Any, target: ast.Subscript, value: Any) -> N
     elif isinstance(owner, Sequence) and owner.keys is not None and isinstance(value, Data) and not _is_key(key):
         _store_more(reader, owner, value, target)
     elif isinstance(owner, Sequence) and owner.keys is not None:
+        state.spend(len(owner.keys) // 8)
         if key in owner.keys:
             owner.items[owner.keys.index(key)] = value
         elif isinstance(value, (Data, Record, Generator)) or len(owner.keys) < 64:

@@ -37,7 +37,8 @@ class _Visitor(ast.NodeVisitor):
         bound = _bound_names(node)
         parameters = [*spec.posonlyargs, *spec.args, *spec.kwonlyargs, *filter(None, (spec.vararg, spec.kwarg))]
         bound |= {parameter.arg for parameter in parameters}
-        passed_on = {n for s in ast.walk(node) if isinstance(s, (ast.Global, ast.Nonlocal)) for n in s.names}
+        inside = () if isinstance(node, ast.Lambda) else ast.walk(node)  # no statement stands in a lambda
+        passed_on = {n for s in inside if isinstance(s, (ast.Global, ast.Nonlocal)) for n in s.names}
         self._scopes.append((f"{outer}.{name}" if outer else name, node, bound - passed_on, passed_on))
         for parameter in parameters:
             self._add(self._scopes[-1][0], parameter.arg, parameter, "store")

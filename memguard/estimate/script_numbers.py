@@ -11,7 +11,7 @@ from memguard.estimate.script_values import Constant, Data, Number, Symbol, Thre
 if TYPE_CHECKING:
     from memguard.estimate.script_expressions import Evaluator
 
-__all__ = ["arithmetic", "fraction_of", "number_of", "threshold_of"]
+__all__ = ["arithmetic", "fraction_of", "limited", "literal", "number_of", "threshold_of"]
 
 _OPERATIONS: dict[type, Callable[[float, float], float]] = {
     ast.Add: lambda a, b: a + b,
@@ -21,9 +21,23 @@ _OPERATIONS: dict[type, Callable[[float, float], float]] = {
     ast.FloorDiv: lambda a, b: a // b,
     ast.Mod: lambda a, b: a % b,
     ast.Pow: lambda a, b: a**b,
-    ast.LShift: lambda a, b: float(int(a) << int(b)),
-    ast.RShift: lambda a, b: float(int(a) >> int(b)),
+    ast.LShift: lambda a, b: a * 2.0 ** int(b),
+    ast.RShift: lambda a, b: a // 2.0 ** int(b),
 }
+_MOST = 1e100  # beyond any size: a number stays at it, so that it is never taken for a small or an unknown one
+
+
+def limited(value: float) -> float:
+    """`value`, within what a float can be multiplied by without becoming infinite."""
+    return min(_MOST, max(-_MOST, value)) if value == value else _MOST
+
+
+def literal(value: int | float) -> Number:
+    """A number as it stands in the script, which may be an int of any length."""
+    try:
+        return Number(limited(float(value)))
+    except OverflowError:
+        return Number(_MOST if value > 0 else -_MOST)
 
 
 def arithmetic(op: ast.operator, left: Number, right: Number) -> Number | None:
@@ -31,7 +45,9 @@ def arithmetic(op: ast.operator, left: Number, right: Number) -> Number | None:
     if left.symbol is None and right.symbol is None:
         operation = _OPERATIONS.get(type(op))
         try:
-            return Number(float(operation(left.offset, right.offset))) if operation else None
+            return Number(limited(float(operation(left.offset, right.offset)))) if operation else None
+        except OverflowError:
+            return Number(_MOST)
         except (ArithmeticError, ValueError, TypeError):
             return None
     if isinstance(op, (ast.Add, ast.Sub)):
@@ -45,11 +61,12 @@ def arithmetic(op: ast.operator, left: Number, right: Number) -> Number | None:
 
 
 def _scaled(number: Number, factor: float) -> Number:
-    return Number(number.offset * factor, number.symbol, number.factor * factor, number.loop, number.step)
+    offset, times = limited(number.offset * factor), limited(number.factor * factor)
+    return Number(offset, number.symbol, times, number.loop, number.step)
 
 
 def _added(left: Number, right: Number, sign: float) -> Number:
-    offset = left.offset + sign * right.offset
+    offset = limited(left.offset + sign * right.offset)
     if left.symbol is None or right.symbol is None:
         symbolic = left if left.symbol is not None else right
         factor = left.factor if left.symbol is not None else sign * right.factor
@@ -109,6 +126,6 @@ def _modulo(reader: Evaluator, test: ast.expr, negated: bool) -> Threshold | Non
     if isinstance(test, ast.BinOp) and isinstance(test.op, ast.Mod) and negated:
         amount = number_of(reader.peek(test.right))
         left = reader.peek(test.left)
-        if amount and not isinstance(left, (Data, Constant)):
+        if amount and amount > 0 and not isinstance(left, (Data, Constant)):
             return Threshold(amount, "items", test)
     return None

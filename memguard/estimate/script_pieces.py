@@ -28,7 +28,23 @@ class Piece:
     share: float = 0.0  # of all the text
 
     def times(self, factor: float) -> Piece:
-        return Piece(*(getattr(self, name) * factor for name in self.__slots__))
+        return Piece(
+            self.chars * factor,
+            self.text * factor,
+            self.raw * factor,
+            self.utf8 * factor,
+            self.tokens * factor,
+            self.boxed * factor,
+            self.share * factor,
+        )
 
     def plus(self, other: Piece) -> Piece:
-        return Piece(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+        return Piece(
+            self.chars + other.chars,
+            self.text + other.text,
+            self.raw + other.raw,
+            self.utf8 + other.utf8,
+            self.tokens + other.tokens,
+            self.boxed + other.boxed,
+            self.share + other.share,
+        )

@@ -22,8 +22,7 @@ def _kept(state: State, kinds: tuple[str, ...]) -> list[Held]:
     """Data of `kinds` that at some moment hold a large part of the input, and are not emptied again."""
     return [
         held
-        for moment in state.moments
-        for held in moment.alive
+        for held in _all(state)
         if held.kind in kinds
         and held.data.limit is None
         and held.data.copies == 1
@@ -74,7 +73,9 @@ def _single_process(state: State) -> str:
 
 
 def _all(state: State) -> list[Held]:
-    return [held for moment in state.moments for held in moment.alive if held.parts]
+    """Each as often as it changes."""
+    found = {id(held): held for moment in state.moments for held in moment.alive if held.parts}
+    return list(found.values())
 
 
 def parameters(state: State) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from memguard.estimate import plans_documents, plans_pools
 from memguard.estimate.costs import RUST_ID, Costs
@@ -19,6 +19,8 @@ from memguard.units import format_size
 
 __all__ = ["Pricing", "Weighed"]
 
+# What a loop inside loops may come to has no end; a figure has one, which no machine has: an EiB.
+_MOST = 1 << 60
 # Fitted there, on the plans' own scripts.
 _FUTURE = plans_documents.FUTURE
 # The output of map stays in memory where its input does: an int64 a token, and its copies on the way from the workers.
@@ -76,11 +78,20 @@ class Pricing:
         self._gathered = 1.0
         self._sources: Mapping[str, float] = dict(shape.sources)
         self._pieces: dict[tuple[Portion, bool], Piece] = {}
+        self._sizes: dict[tuple[int, bool, float], int] = {}  # of what lives on from one moment to the next
+        self._weighed: dict[tuple[int, tuple[Extra, ...], float], Weighed] = {}
 
     def weigh(self, moment: Moment) -> Weighed:
         """A loop that keeps what it reads peaks at its end, where the line at hand is an average one, or at the longest
         line, which stands in the middle on average. The high end of the band takes the longest for the last one.
         """
+        key = id(moment.alive), moment.extra, moment.workers
+        found = self._weighed.get(key)
+        if found is None:
+            found = self._weighed[key] = self._heaviest(moment)
+        return replace(found, moment=moment)
+
+    def _heaviest(self, moment: Moment) -> Weighed:
         if self._bound == "high" or not any(_gathers(held) for held in moment.alive):
             return self._weigh(moment)
         self._average_lines = True
@@ -105,7 +116,7 @@ class Pricing:
             if size:
                 named[extra.words] = named.get(extra.words, 0) + size
         parts += sorted(named.items(), key=lambda item: -item[1])
-        return Weighed(moment, sum(size for _, size in parts), tuple(parts))
+        return Weighed(moment, min(_MOST, sum(size for _, size in parts)), tuple(parts))
 
     def _words(self, held: Held) -> str:
         kind = "ids" if held.kind == "ints" else held.kind
@@ -120,7 +131,10 @@ class Pricing:
     def held(self, held: Held) -> int:
         if held.data.of is not None or held.kind in ("view", "list", "char", "token"):
             return 0
-        return self._in_workers(held.data.copies, lambda: self._held(held))
+        key = id(held), self._average_lines, self._gathered
+        if key not in self._sizes:
+            self._sizes[key] = self._in_workers(held.data.copies, lambda: self._held(held))
+        return self._sizes[key]
 
     def _held(self, held: Held) -> tuple[float, float]:
         """Bytes in one process, and the share of the text that it is."""
@@ -134,11 +148,11 @@ class Pricing:
         size, share = size_of()
         copies = self._copies(copies, share)
         if copies <= 1 or self._bound == "high" or self._average_lines:
-            return round(size * copies)
+            return _bytes(size * copies)
         self._average_lines = True
         average, _ = size_of()
         self._average_lines = False
-        return round(average * copies if self._bound == "low" else size + average * (copies - 1))
+        return _bytes(average * copies if self._bound == "low" else size + average * (copies - 1))
 
     def _kept_between_shards(self, held: Held, piece: Piece) -> float:
         """Of a list that is filled and dropped, as in sharded_list; of its chunks, the place that a str was read in."""
@@ -242,10 +256,7 @@ class Pricing:
 
     def _within(self, total: Piece, bound: Bound, data: Data) -> Piece:
         """A list that is emptied at `bound`: that many, and the piece that made it full."""
-        source: Data | None = data
-        while source is not None and not source.pieces:
-            source = source.source
-        pieces = list(source.pieces.values()) if source is not None else []
+        pieces = next((list(source.pieces.values()) for source in data.descent() if source.pieces), [])
         last = max((self.piece(portion) for portion in pieces), key=lambda p: p.tokens, default=Piece())
         if bound.unit == "pieces":
             limit = bound.amount * last.tokens
@@ -375,7 +386,9 @@ def _gathers(held: Held) -> bool:
 
 def _made_of_chars(data: Data) -> bool:
     """True for an array made from one number a character."""
-    source = data.source
-    while source is not None and source.kind == "array":
-        source = source.source
+    source = next((source for source in data.descent() if source is not data and source.kind != "array"), None)
     return source is not None and source.kind in ("chars", "text")
+
+
+def _bytes(size: float) -> int:
+    return round(min(_MOST, size))

@@ -14,16 +14,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from memguard.estimate.script_values import (
+    MOST_TIMES,
     Bound,
+    Class,
     Constant,
     Data,
+    Encoder,
+    File,
     Function,
     Generator,
     Held,
     Instance,
     Method,
+    Module,
     Number,
+    Path,
+    Pool,
     Portion,
+    Range,
     Record,
     Sequence,
     Threshold,
@@ -31,7 +39,14 @@ from memguard.estimate.script_values import (
     measure,
 )
 
-__all__ = ["Extra", "Frame", "LoopInfo", "Moment", "State", "children"]
+__all__ = ["DEEPEST", "BudgetSpent", "Extra", "Frame", "LoopInfo", "Moment", "State", "children"]
+
+# Steps of some 4 µs (CPython 3.11) that the reader takes at most: for expressions and statements looked at, values
+# alive at a moment, names copied for a branch, and for what each moment takes to be weighed later. The scripts of
+# tests/programs take 400 to 6,000.
+_STEPS = 300_000
+_MOMENT = 40  # steps for one that differs from the last one
+DEEPEST = 200  # expressions, statements and calls inside one another
 
 # What a bound counts, per kind of Data, where the script compares len(x) with it.
 _ELEMENTS = {"text": "chars", "strings": "pieces", "lists": "pieces", "arrays": "pieces"}
@@ -57,6 +72,10 @@ class Moment:
     alive: tuple[Held, ...]
     extra: tuple[Extra, ...] = ()
     workers: float = 0.0  # processes of a pool that run meanwhile
+
+
+class BudgetSpent(Exception):
+    """The reader has taken all the steps that it has."""
 
 
 @dataclass(slots=True)
@@ -96,13 +115,47 @@ class State:
     calls: list[tuple[int, int]] = field(default_factory=list)  # positions of the calls being followed
     workers: float = 0.0
     copies: float = 1.0
+    generators: dict[ast.AST, bool] = field(default_factory=dict)  # functions: whether each of them yields
+    steps: int = 0
+    depth: int = 0  # of the expression or statement at hand
+    statement: ast.AST = field(default_factory=ast.Pass)  # the one at hand
+    cut: Moment | None = None  # where the reading ended before the script did
     _loop_count: int = 0
+    _held: dict[tuple[int, str], Held] = field(default_factory=dict)  # the last one of each, to be shared
+    _alive: tuple[Held, ...] = ()  # at the last moment
+
+    # -- the budget -------------------------------------------------------------------------------------------
+
+    def spend(self, steps: int = 1) -> None:
+        """Raises BudgetSpent once there are no steps left; `cut` is then what was alive, and all that may come yet."""
+        self.steps += steps
+        if self.steps <= _STEPS:
+            return
+        if self.cut is None:
+            self.steps, limit = -_STEPS, self.steps  # room for this last look
+            everything = (
+                Extra("what the unread lines may gather", "lists", Portion()),
+                Extra("a text that they may hold", "text", Portion()),
+            )
+            self.cut = Moment(self.statement, "unread", "", self.alive(), everything, self.workers)
+            self.steps = limit
+        raise BudgetSpent
+
+    def unread(self, node: ast.AST) -> Data:
+        """`node` lies too deep to be looked at: as if it gave all the token ids there are, and something kept them."""
+        self.not_understood(node)
+        result = self.make("opaque", node, Portion())
+        result.birth = ()
+        self.frames[0].env[f"line {getattr(node, 'lineno', 0)}"] = result
+        self.note(node, "unknown")
+        return result
 
     # -- making and growing Data ------------------------------------------------------------------------------
 
     def site(self, node: ast.AST) -> Any:
         """Tells the places of the script apart, each call of a function on its own."""
-        return (*self.calls, (getattr(node, "lineno", 0), getattr(node, "col_offset", 0)))
+        place = (getattr(node, name, 0) for name in ("lineno", "col_offset", "end_lineno", "end_col_offset"))
+        return (*self.calls, tuple(place))  # a + b and a + b + c begin at the same place
 
     def make(self, kind: str, node: ast.AST, portion: Portion | None = None, **fields: Any) -> Data:
         parts = {} if portion is None else {self.site(node): portion}
@@ -121,6 +174,7 @@ class State:
 
     def new_loops(self, birth: Iterable[tuple[int, int]]) -> list[int]:
         """The loops, outermost first, that have gone round since `birth`."""
+        self.spend(len(self.loops) // 4)
         known = set(birth)
         return [loop for loop, number in self.loops if (loop, number) not in known]
 
@@ -134,7 +188,8 @@ class State:
             if loop in cut or info.driven:
                 continue
             if info.count is not None:
-                result = Portion(result.source, result.low, result.high, result.cuts, result.times * info.count)
+                times = min(MOST_TIMES, result.times * info.count)
+                result = Portion(result.source, result.low, result.high, result.cuts, times)
             elif cut & set(loops) == set():
                 # It goes round an unknown number of times: as if it gathered all of the input.
                 self.not_understood(node)
@@ -169,6 +224,7 @@ class State:
     # -- loops and branches -----------------------------------------------------------------------------------
 
     def new_loop(self, node: ast.AST, count: float | None = None, driven: bool = False) -> int:
+        self.spend(10)
         self._loop_count += 1
         self.loop_info[self._loop_count] = LoopInfo(node, count, driven)
         return self._loop_count
@@ -194,6 +250,8 @@ class State:
             self.conditions.pop()
 
     def save(self) -> tuple[list[dict[str, Any]], list[tuple[Data, Any]]]:
+        # In steps of an expression's price: a name copied takes a hundredth of that, a list's state a quarter.
+        self.spend((sum(map(len, self.spaces)) + 8 * len(self.spaces)) // 50 + len(self.growing) // 4)
         datas = [(d, (d.kind, dict(d.parts), list(d.refs), d.birth)) for d in self.growing]
         return [dict(space) for space in self.spaces], datas
 
@@ -219,6 +277,7 @@ class State:
         self.moments.append(Moment(node, kind, variable, self.alive(), tuple(extra), self.workers))
 
     def alive(self) -> tuple[Held, ...]:
+        """The same tuple as at the last moment where nothing has changed since."""
         held: list[Held] = []
         seen: set[int] = set()
         for frame in self.frames:
@@ -226,24 +285,39 @@ class State:
                 self._visit(value, name, held, seen)
         for value in self.temps:
             self._visit(value, "", held, seen)
-        return tuple(held)
+        self.spend(2 + len(seen) // 2 + (len(self.temps) + sum(len(frame.env) for frame in self.frames)) // 4)
+        found = tuple(held)
+        if found != self._alive:
+            self.spend(_MOMENT + len(found) * 2)
+            self._alive = found
+        return self._alive
 
     def _visit(self, value: Any, label: str, held: list[Held], seen: set[int]) -> None:
         todo = [(value, label)]
         while todo:
             value, label = todo.pop()
-            if id(value) in seen:
+            if type(value) in _LEAVES or id(value) in seen:
                 continue
             if isinstance(value, Data):
                 seen.add(id(value))
                 missing = self._missing(value) if value.grown and self.loops else ()
-                held.append(Held(label, value, tuple(value.parts.values()), value.kind, value.encoded, missing))
+                held.append(self._shared(label, value, missing))
                 todo += [(child, label) for child in value.refs]
             else:
                 below = children(value, label)
                 if below:
                     seen.add(id(value))
                     todo += below
+
+    def _shared(self, label: str, data: Data, missing: tuple[Portion, ...]) -> Held:
+        """`data` as it is now; the same object as before where it is as before."""
+        held = Held(label, data, tuple(data.parts.values()), data.kind, data.encoded, missing)
+        before = self._held.get((id(data), label))
+        if before is not None and before == held:
+            return before
+        self.spend(3 * len(data.parts))
+        self._held[id(data), label] = held
+        return held
 
     def _missing(self, data: Data) -> tuple[Portion, ...]:
         """In the last iteration a list holds all but what that iteration is about to add."""
@@ -262,6 +336,10 @@ class State:
     def label_of(self, data: Data) -> str:
         """The name under which the script knows `data` now; "" for a value without one."""
         return next((held.label for held in self.alive() if held.data is data), "")
+
+
+# What keeps nothing of the input's size alive.
+_LEAVES = frozenset((Class, Constant, Encoder, File, Module, Number, Path, Pool, Range, Unknown))
 
 
 def _reset(data: Data, kind: str, parts: dict[Any, Portion], refs: list[Any], birth: Any) -> None:

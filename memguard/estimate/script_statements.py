@@ -9,7 +9,8 @@ from typing import Any
 
 from memguard.estimate.script_expressions import Evaluator
 from memguard.estimate.script_numbers import threshold_of
-from memguard.estimate.script_state import Frame
+from memguard.estimate.script_source import dotted_name
+from memguard.estimate.script_state import DEEPEST, BudgetSpent, Frame
 from memguard.estimate.script_values import (
     UNKNOWN,
     Class,
@@ -35,30 +36,67 @@ _ENDS = ("return", "break", "continue", "raise")
 class Reader(Evaluator):
     """`run` follows a block and says how it ended: "" (at its end), return, break, continue or raise."""
 
+    _reached: ast.stmt | None = None  # of the module's own statements
+
     def module(self, tree: ast.Module) -> None:
         env: dict[str, Any] = {"__name__": Constant("__main__"), "__file__": Path(self.path)}
         self.state.spaces.append(env)
         self.state.frame = Frame(env, (env,), tree)
         self.state.frames.append(self.state.frame)
-        self.run(tree.body)
+        try:
+            self.run(tree.body)
+        except BudgetSpent:
+            self._leave_unread(tree)
+
+    def _leave_unread(self, tree: ast.Module) -> None:
+        """Lists the statement at which the steps were spent, and all those of the module that come after it."""
+        state = self.state
+        assert state.cut is not None
+        state.moments.append(state.cut)
+        line = getattr(state.cut.node, "lineno", 0)
+        inside = [s for s in tree.body if s.lineno <= line <= (s.end_lineno or s.lineno)]
+        reached = max(filter(None, (self._reached, *inside)), key=lambda s: s.lineno, default=None)
+        state.not_understood(state.cut.node)
+        for statement in tree.body:
+            if reached is None or statement.lineno >= reached.lineno:
+                state.not_understood(statement)
 
     def run(self, body: Iterable[ast.stmt]) -> str:
-        body = list(body)
-        for index, statement in enumerate(body):
+        state = self.state
+        conditions = len(state.conditions)
+        state.depth += 1
+        try:
+            return self._run(list(body))
+        finally:
+            state.depth -= 1
+            del state.conditions[conditions:]
+
+    def _run(self, body: list[ast.stmt]) -> str:
+        state = self.state
+        if body and state.depth > DEEPEST:
+            for statement in body:
+                state.not_understood(statement)
+            state.unread(body[0])
+            return ""
+        for statement in body:
+            state.statement = statement
+            if len(state.frames) == 1 and state.depth == 1:
+                self._reached = statement
+            state.spend(2)
             handler = getattr(self, f"_{type(statement).__name__}", None)
-            mark = len(self.state.temps)
+            mark = len(state.temps)
             if isinstance(statement, _BLOCKS):  # its line is where it begins
-                self.state.note(statement, "line")
+                state.note(statement, "line")
             flow = handler(statement) if handler else self._other(statement)
-            del self.state.temps[mark:]
+            del state.temps[mark:]
             if flow in _ENDS:
                 return str(flow)
             if not isinstance(statement, (*_BLOCKS, *_DEFINITIONS)):
-                self.state.note(statement, "line")
+                state.note(statement, "line")
             if isinstance(statement, ast.If) and statement in self.ended_early:
                 # `if len(ids) < SHARD: continue` puts all that follows under the opposite condition.
-                with self.state.condition(threshold_of(self, statement.test, negated=True), statement.test):
-                    return self.run(body[index + 1 :])
+                threshold = threshold_of(self, statement.test, negated=True)
+                state.conditions.append((threshold, statement.test, tuple(state.loops)))
         return ""
 
     def _other(self, statement: ast.stmt) -> str:
@@ -110,7 +148,7 @@ class Reader(Evaluator):
             self.run(node.body)
         finally:
             self.state.frame = frame
-        names = [ast.unparse(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list]
+        names = [dotted_name(decorator) for decorator in node.decorator_list]
         dataclass = any(name.split(".")[-1] == "dataclass" for name in names)
         for base in bases:
             dataclass = dataclass or (isinstance(base, Module) and base.name == "typing.NamedTuple")
@@ -150,7 +188,7 @@ class Reader(Evaluator):
             # A counter: what it adds up tells what a threshold on it means.
             unit = "sum" if isinstance(value, Number) and value.symbol is not None else "items"
             step = value.known or 0.0 if isinstance(value, Number) else 0.0
-            ident = hash(ast.unparse(node.target)) & 0xFFFFFFFF
+            ident = hash(dotted_name(node.target)) & 0xFFFFFFFF
             loop = self.state.loops[-1][0]
             if unit == "items" and step != 1:
                 unit = "sum"
@@ -236,15 +274,12 @@ class Reader(Evaluator):
             self.state.join(after)
             return flow if flow == other or other == "raise" else other
         if other in _ENDS:
-            self._adopt(after)
+            self.state.restore(after)
         elif flow not in _ENDS:
             self.state.join(after)
         elif flow in ("continue", "return"):
             self.ended_early.add(node)
         return ""
-
-    def _adopt(self, after: Any) -> None:
-        self.state.restore(after)
 
     def _Match(self, node: ast.Match) -> str:  # noqa: N802
         self.evaluate(node.subject)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from memguard.estimate import script_builtins, script_lists, script_loops, script_members
+from memguard.estimate.script_libraries import worker_count
 from memguard.estimate.script_numbers import number_of
 from memguard.estimate.script_state import Extra
 from memguard.estimate.script_values import (
@@ -115,7 +116,7 @@ def _dataset(reader: Evaluator, owner: Record, name: str, args: Args, kwargs: Kw
 def _dataset_map(reader: Evaluator, owner: Record, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
     """dataset.map(function, num_proc=w): rows in, rows out, written in batches of 1000."""
     state = reader.state
-    workers = number_of(kwargs.get("num_proc")) or 1.0
+    workers = worker_count(kwargs.get("num_proc")) or 1.0
     kind = "mapping a table in memory" if "from_dict" in state.facts else "mapping"
     state.facts["map"] = workers
     batched = isinstance(kwargs.get("batched"), Constant) and kwargs["batched"].value

@@ -10,10 +10,12 @@ the Data.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 __all__ = [
+    "MOST_TIMES",
     "UNKNOWN",
     "Bound",
     "Class",
@@ -41,6 +43,10 @@ __all__ = [
     "measure",
 ]
 
+# Loops inside loops of a known length: more than this is too much on any machine.
+MOST_TIMES = 1e30
+_LONGEST_DESCENT = 100  # values made from one another
+
 # The input that sizes are compared on while the script is read, before any file is known: 1 GB of English.
 _REFERENCE = {"chars": 1e9, "bytes": 1e9, "lines": 1e7, "files": 10.0, "tokens": 2.5e8, "pieces": 1e4, "columns": 2.0}
 
@@ -65,7 +71,7 @@ class Portion:
     times: float = 1.0
 
     def cut(self, loop: int, unit: str, amount: float) -> Portion:
-        return replace(self, cuts=(*self.cuts, Cut(loop, unit, amount)))
+        return replace(self, cuts=(*self.cuts, Cut(loop, unit, max(1.0, amount))))
 
     def part(self, low: float, high: float) -> Portion:
         """[low, high] of this portion, both between 0 and 1."""
@@ -137,18 +143,23 @@ class Data:
     @property
     def limit(self) -> Bound | None:
         """The bound, also one that is found only later in the script."""
+        return next((data.bound for data in self.descent() if data.bound is not None), None)
+
+    def descent(self) -> Iterator[Data]:
+        """Itself, what it was made from, what that was made from, …"""
         data: Data | None = self
-        while data is not None:
-            if data.bound is not None:
-                return data.bound
+        for _ in range(_LONGEST_DESCENT):
+            if data is None:
+                return
+            yield data
             data = data.source
-        return None
 
     def mark_encoded(self) -> None:
         """tiktoken leaves a UTF-8 copy in a str, wherever that str lives."""
-        self.encoded = True
-        if self.of is not None:
-            self.of.mark_encoded()
+        data: Data | None = self
+        while data is not None and not (data.encoded and data is not self):
+            data.encoded = True
+            data = data.of
 
     @property
     def portion(self) -> Portion:

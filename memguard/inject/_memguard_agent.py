@@ -46,8 +46,40 @@ class Run:
         self.path = path
         self.events = os.path.join(path, "events.jsonl")
         self.done = 0  # the sequence number of the last ask that was obeyed
-        self.stack = _open_high(os.path.join(path, "stack.txt"))
+        self.stack_path = os.path.join(path, "stack.txt")
+        self.stack = _open_high(self.stack_path)
         self.handler_before = None  # type: Any
+
+    def has_stack(self):
+        # type: () -> bool
+        """False where the script has closed the descriptor, as daemons do, or it is now another file's."""
+        try:
+            return os.path.samestat(os.fstat(self.stack), os.stat(self.stack_path))
+        except OSError:
+            return False
+
+    def reopen(self):
+        # type: () -> bool
+        """Whether the stack file had to be opened again. Another file's descriptor is left as it is."""
+        if self.has_stack():
+            return False
+        self.stack = _open_high(self.stack_path)
+        return True
+
+    def dump(self):
+        # type: () -> None
+        faulthandler.dump_traceback(self.stack, all_threads=True)
+
+    def lacks_dump(self):
+        # type: () -> bool
+        """Whether the guard has asked this process for its stack, and nothing has been written since.
+
+        The C-level handler had no descriptor any more, or the script has put one of its own in its place.
+        """
+        asked = b"# process %d\n" % os.getpid()
+        with open(self.stack_path, "rb", buffering=0) as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - len(asked)))
+            return file.read() == asked
 
 
 class MemoryLimitExceeded(MemoryError):
@@ -112,6 +144,7 @@ def _end():
             os.getpid(),
             "".join(frames[:-51:-1]),
         )
+        _runs[0].reopen()
         os.write(_runs[0].stack, text.encode("ascii", "backslashreplace"))
         report(_runs[0], {"event": "memory-error", "pid": os.getpid(), "error": str(error)[:500]})
     except BaseException:  # of the error's own __str__
@@ -147,13 +180,16 @@ def leave(run):
         # None: a handler that was not installed from Python, which unregister() has put back
         if run.handler_before is not None:
             _signal.signal(_SIGURG, run.handler_before)
-    os.close(run.stack)
+    if run.has_stack():
+        os.close(run.stack)
 
 
 def _on_signal(number, frame):
     # type: (int, FrameType | None) -> None
     """In the main thread, between two of Python's steps or in a call that looks for signals. `frame`: the script's."""
     global _busy
+    if _runs:
+        _write_lost_dump(_runs[-1])
     if not any(os.path.exists(_ask_path(run)) for run in _runs):  # the stack alone was wanted
         return
     error = None  # type: BaseException | None
@@ -197,7 +233,8 @@ def _obey_all(frame, nested):
                 break
             run.done = new[-1]["seq"]
             if run is not _runs[-1]:  # the signal's own dump went to the innermost guard's file
-                faulthandler.dump_traceback(run.stack, all_threads=True)
+                run.reopen()
+                run.dump()
             for ask in new:
                 error = asks.obey(ask, run, frame) or error
     return error
@@ -209,6 +246,18 @@ def trim():
     try:
         load("_memguard_asks").trim()
     except Exception:
+        pass
+
+
+def _write_lost_dump(run):
+    # type: (Run) -> None
+    """The signal's own dump, where the script has closed what it goes to or has taken the C-level handler off."""
+    try:
+        if run.reopen():
+            faulthandler.register(_SIGURG, file=run.stack, all_threads=True, chain=True)
+        if run.lacks_dump():
+            run.dump()
+    except OSError:  # no descriptor is left, or the run's directory has gone
         pass
 
 
@@ -249,9 +298,12 @@ def _open_high(path):
             try:
                 os.dup2(low, high, inheritable=False)
             except OSError:
-                return low
+                break
             os.close(low)
-            return high
+            low = high
+            break
+    if low not in usual:  # once it is closed, the guard cannot tell by its number that nothing else has it
+        os.close(os.open(os.path.join(os.path.dirname(path), "low"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
     return low
 
 

@@ -2,15 +2,14 @@
 
     all_tokens (list, 41,200,000 ints) at prepare.py:23 holds 1.48 GiB, 36 bytes a token; as uint16 it would be 79 MiB
 
-Each variable is measured by a sample (_memguard_sizes.py), roughly first, the largest ones well; what holds most is
-then followed inwards, to `shard.ids` or `data['train']`. The same object under several names counts once, for the
-outermost frame, which is where it lives. The garbage collector rests meanwhile. Standard library only, Python 3.8 on.
-
-Not seen: what is on a frame's evaluation stack alone, such as a list comprehension that is not done yet.
+Each variable (_memguard_variables.py) is measured by a sample (_memguard_sizes.py), roughly first, the largest ones
+well; what holds most is then followed inwards, to `shard.ids` or `data['train']`. The same object under several names
+counts once, for the outermost frame, which is where it lives. Where all variables together explain too little,
+_memguard_unnamed.py looks for a list that is in none. The garbage collector rests meanwhile. Standard library only,
+Python 3.8 on.
 """
 
 import gc
-import os
 import sys
 import time
 
@@ -21,35 +20,30 @@ if TYPE_CHECKING:
 
 _agent = sys.modules["_memguard_agent"]  # type: Any
 _sizes = _agent.load("_memguard_sizes")  # type: Any
+_variables = _agent.load("_memguard_variables")  # type: Any
+Found = _variables.Found  # type: Any
 
-WITHIN = 0.04  # seconds for the measuring; naming what was found comes on top
+WITHIN = 0.04  # seconds of this thread's own CPU time for the measuring; naming what was found comes on top
 _MOST = 8  # containers named
 _ROUGH, _WELL = 40, 12  # elements in the first sample of each variable; variables that are then measured well
 _SMALLEST = 1 << 20  # bytes; below that nothing is worth a name
 _INWARDS = 0.5  # of a container's bytes in one part of it: that part is what to name
 _SIBLING = 0.1  # and any other that holds so much is named beside it
 _STEPS = 6
+_EXPLAINED = 0.5  # of the memory in variables: below that, what is in none is looked for
 _NAMED = 64  # parts of a container that are looked at one by one
-_GUARD = os.path.join(os.path.dirname(_agent._directory), "watch", "")  # memguard.guard()'s own frames
-_PACKAGES = {"site-packages", "dist-packages"}
-_OPTIMIZED = 0x1  # CO_OPTIMIZED: a function's frame, whose f_locals is a copy
-
-
-class Found:
-    """One container, with the variable that leads to it."""
-
-    def __init__(self, name, value, place):
-        # type: (str, Any, tuple[str, int | None, str]) -> None
-        self.name, self.value = name, value
-        self.file, self.line, self.function = place
-        self.bytes = 0.0
 
 
 def look(frame):
     # type: (FrameType | None) -> list[dict[str, Any]]
     """The containers that hold most, largest first, as the answer's JSON."""
     words = _agent.load("_memguard_wording")  # type: Any
-    return [words.describe(one) for one in find(frame)]
+    found = [words.describe(one) for one in find(frame)]
+    cells = words.cells(frame)
+    if cells:  # what the frames of a dump are called where they are a notebook's
+        found = found or [{}]
+        found[0]["cells"] = cells
+    return found
 
 
 def find(frame, within=WITHIN):
@@ -58,7 +52,14 @@ def find(frame, within=WITHIN):
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return _find(frame, time.perf_counter() + within)
+        found = _find(frame, time.thread_time() + within)
+        held = _sizes.resident()
+        if held and sum(one.bytes for one in found) < _EXPLAINED * held:
+            unnamed = _agent.load("_memguard_unnamed")  # type: Any
+            found = sorted(found + unnamed.find(frame, held, found), key=lambda one: -one.bytes)[:_MOST]
+        for one in found:
+            one.bytes = min(one.bytes, held or one.bytes)  # an estimate never says more than there is
+        return found
     finally:
         if collecting:
             gc.enable()
@@ -88,116 +89,21 @@ def _roots(frame, ruler):
     # type: (FrameType | None, Any) -> list[Found]
     """Each variable once, with a rough figure."""
     roots = []  # type: list[Found]
+    by_value = {}  # type: dict[int, Found]
     try:
-        for one in _variables(frame):
-            if id(one.value) not in ruler.claimed:
+        for one in _variables.variables(frame):
+            if id(one.value) in by_value:
+                by_value[id(one.value)].aliases.append(one.name)
+            elif id(one.value) not in ruler.claimed:
                 one.bytes = ruler.size(one.value, _ROUGH)
                 ruler.claimed.add(id(one.value))
                 if one.bytes >= _SMALLEST:
                     roots.append(one)
+                    by_value[id(one.value)] = one
     except _sizes.Late:
         # Nothing was left for the second look: it gets as much again, and no more.
-        ruler.deadline = time.perf_counter() + WITHIN / 2
+        ruler.deadline = time.thread_time() + WITHIN / 2
     return roots
-
-
-def _variables(frame):
-    # type: (FrameType | None) -> Iterator[Found]
-    """Locals of the user's own frames, outermost first; globals of the user's modules; locals of packages' frames."""
-    frames = _frames(frame)
-    own = [f for f in frames if not _is_package(f.f_code.co_filename)]
-    for one in own:
-        yield from _locals(one)
-    lines = {}  # type: dict[int, tuple[int | None, str]]
-    for one in own:  # the innermost line of a module is the last to be put in
-        lines[id(one.f_globals)] = (one.f_lineno, one.f_code.co_name)
-    for module in list(sys.modules.values()):
-        variables = _module_variables(module)
-        path = variables.get("__file__")
-        main = variables.get("__name__") == "__main__"
-        if main or (type(path) is str and not is_library(path) and not _is_package(path)):
-            line, function = lines.get(id(variables), (None, "<module>"))
-            place = (path or "<string>", line, function)
-            for name, value in _public(variables):
-                yield Found(name, value, place)
-    for one in frames:
-        if one not in own:
-            yield from _locals(one)
-
-
-def _frames(frame):
-    # type: (FrameType | None) -> list[FrameType]
-    """The main thread's, then the other threads'; of each the outermost first; the standard library's left out."""
-    here = sys._getframe()
-    others = [innermost for innermost in sys._current_frames().values() if innermost is not here]
-    found = []  # type: list[FrameType]
-    for innermost in [frame] + others:
-        chain = []  # type: list[FrameType]
-        while innermost is not None and innermost not in found:
-            path = innermost.f_code.co_filename
-            if not (is_library(path) or path.startswith(_GUARD)):
-                chain.append(innermost)
-            innermost = innermost.f_back
-        found += reversed(chain)
-    return found
-
-
-def _locals(frame):
-    # type: (FrameType) -> Iterator[Found]
-    place = (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
-    variables = frame.f_locals
-    pairs = _public(variables)
-    # Up to 3.12 the frame keeps this copy, and so everything in it, alive. Held by somebody else too, it is locals()'s.
-    if frame.f_code.co_flags & _OPTIMIZED and type(variables) is dict and sys.getrefcount(variables) <= 3:
-        variables.clear()
-    for name, value in pairs:
-        yield Found(name, value, place)
-
-
-def _module_variables(module):
-    # type: (Any) -> dict[Any, Any]
-    """Without asking the module for anything: one that is loaded at its first use would be loaded by that."""
-    try:
-        variables = object.__getattribute__(module, "__dict__")
-        return variables if type(variables) is dict else {}
-    except Exception:  # a script may put anything into sys.modules
-        return {}
-
-
-def _public(variables):
-    # type: (Any) -> list[tuple[str, Any]]
-    """A class body's variables may be in a mapping of the user's own, whose methods raise what they like."""
-    try:
-        pairs = list(variables.items())
-    except BaseException:
-        return []
-    return [(name, value) for name, value in pairs if type(name) is str and not name.startswith("__")]
-
-
-def is_library(path):
-    # type: (str) -> bool
-    """A file of Python itself or of the agent: `<frozen os>`, `…/lib/python3.11/…`, `…/python311.zip/…`."""
-    if path.startswith("<frozen ") or "/memguard/inject/" in path or "\\lib\\" in path.lower():
-        return True
-    names = path.split("/")[1:-1]
-    for position, name in enumerate(names):
-        if name.startswith("python"):
-            version, above = name[6:], names[position - 1] if position else ""
-            if above in ("lib", "lib64") and version[1:2] == "." and _is_digits(version.rstrip("t").replace(".", "")):
-                return True
-            if version.endswith(".zip") and _is_digits(version[:-4]):
-                return True
-    return False
-
-
-def _is_digits(text):
-    # type: (str) -> bool
-    return text.isdigit() and text.isascii()
-
-
-def _is_package(path):
-    # type: (str) -> bool
-    return not _PACKAGES.isdisjoint(path.replace("\\", "/").split("/")[1:-1])
 
 
 def _inwards(one, ruler, steps):
@@ -209,7 +115,7 @@ def _inwards(one, ruler, steps):
         for name, value in _named_parts(one.value):
             if id(value) not in ruler.claimed:
                 part = Found(one.name + name, value, (one.file, one.line, one.function))
-                part.bytes = ruler.size(value)
+                part.bytes, part.aliases = ruler.size(value), one.aliases
                 parts.append(part)
         if any(part.bytes >= _INWARDS * one.bytes for part in parts):
             named = [part for part in parts if part.bytes >= _SIBLING * one.bytes]
@@ -231,6 +137,8 @@ def _parts(thing):
     """("['train']", value), (".ids", value): of a container with few parts, or of an instance."""
     if _sizes.is_ndarray(thing) or _sizes.library(thing) or type(thing).__module__.split(".")[0] == "pandas":
         return
+    if type(thing).__name__ == "_lru_cache_wrapper":  # its results have no names
+        return
     if isinstance(thing, dict):
         if len(thing) <= _NAMED:
             for key, value in list(thing.items()):
@@ -242,7 +150,7 @@ def _parts(thing):
     elif not isinstance(thing, _sizes.CONTAINERS + (str, bytes, bytearray, memoryview, int, float)):
         frame = getattr(thing, "gi_frame", None)
         if frame is not None:  # of a generator that waits for its next value
-            for one in _locals(frame):
+            for one in _variables.frame_variables(frame):
                 yield "(%s)" % one.name, one.value
             return
         for name, value in _attributes(thing):

@@ -34,6 +34,9 @@ _UNSHARED = 1 << 16  # an object as large as this is counted whole, however many
 _MANY_NAMES = 8
 _PAGES = 128  # pages of a large buffer that the kernel is asked about
 _LARGE_BUFFER = 8 << 20
+_NDARRAY = 112  # bytes of the object itself (PyArrayObject_fields, numpy/core/include/numpy/ndarraytypes.h)
+_ENCODED = 178  # bytes a token of a tokenizers.Encoding (0.23): ids, offsets, words, masks, and a String of each token
+_RESULTS = 250000  # of an lru_cache whose references are listed: 2 each, 8 bytes
 _PRESENT, _SWAPPED, _FILE = 1 << 63, 1 << 62, 1 << 61  # Documentation/admin-guide/mm/pagemap.rst
 
 SEQUENCES = (list, tuple)
@@ -55,12 +58,30 @@ def library(thing):
     # type: (Any) -> str
     """The package that `thing`'s type comes from, where that keeps its data outside Python objects."""
     name = (getattr(type(thing), "__module__", None) or "").split(".")[0]
-    return name if name in ("numpy", "torch", "pyarrow", "polars", "array") else ""
+    return name if name in ("numpy", "torch", "pyarrow", "polars", "array", "tokenizers") else ""
 
 
 def is_ndarray(thing):
     # type: (Any) -> bool
     return any(c.__name__ == "ndarray" and c.__module__ == "numpy" for c in type(thing).__mro__)
+
+
+def resident():
+    # type: () -> int | None
+    """Bytes of this process that are in memory and no file's."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            fields = file.read().split()
+        return (int(fields[1]) - int(fields[2])) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _few_results(cached):
+    # type: (Any) -> bool
+    """Without maxsize they lie in one dict, which is sampled."""
+    information = cached.cache_info()
+    return information.maxsize is None or bool(information.currsize <= _RESULTS)
 
 
 def block(size):
@@ -100,7 +121,7 @@ def spread(length, number):
 
 
 class Ruler:
-    """Measures until `deadline` (time.perf_counter), then raises Late. What has been `claimed` counts nothing again."""
+    """Measures until `deadline` (time.thread_time), then raises Late. What has been `claimed` counts nothing again."""
 
     def __init__(self, deadline):
         # type: (float) -> None
@@ -127,7 +148,7 @@ class Ruler:
     def _size(self, thing, number, depth, seen):
         # type: (Any, int, int, set[int]) -> float
         self.calls += 1
-        if self.calls % 64 == 0 and time.perf_counter() > self.deadline:
+        if self.calls % 64 == 0 and time.thread_time() > self.deadline:
             raise Late
         kind = type(thing)
         if kind is int:
@@ -147,10 +168,14 @@ class Ruler:
             return own
         if isinstance(thing, CONTAINERS):
             return own + self._elements(thing, number, depth, seen)
+        if kind.__name__ == "_lru_cache_wrapper" and not _few_results(thing):
+            return own
         parts = get_referents(thing)  # an instance: its attributes, wherever it keeps them
         if kind.__flags__ & _MANAGED_DICT:  # in an array of their own, which sys.getsizeof does not count
             own += block(8 + 8 * max(_INLINE, len(parts)))
-        return own + sum(self._once(part, number, depth, seen) for part in islice(parts, SAMPLE))
+        looked_at = parts if len(parts) <= SAMPLE else [parts[position] for position in spread(len(parts), SAMPLE)]
+        held = sum(self._once(part, number, depth, seen) for part in looked_at)
+        return own + held * max(1.0, len(parts) / SAMPLE)
 
     def _shell(self, thing):
         # type: (Any) -> float
@@ -206,6 +231,8 @@ class Ruler:
         try:
             if kind == "array":
                 return block(80) + len(thing) * int(thing.itemsize)  # beyond that it is allocated, and untouched
+            if kind == "tokenizers":
+                return float(_ENCODED * len(thing) if type(thing).__name__ == "Encoding" else 0)
             if kind == "polars":
                 return float(thing.estimated_size())
             if kind == "torch":
@@ -220,8 +247,10 @@ class Ruler:
         base = array.base
         if base is not None and type(base).__name__ == "mmap" and type(array).__name__ == "memmap":
             return 0  # a file's pages
-        size = float(array.nbytes)
-        size *= _resident(array.__array_interface__["data"][0], int(array.nbytes))
+        if array.nbytes < _LARGE_BUFFER:  # the object, and its buffer from malloc
+            size = block(_NDARRAY) + -(-(int(array.nbytes) + 8) // 16) * 16
+        else:
+            size = array.nbytes * _resident(array.__array_interface__["data"][0], int(array.nbytes))
         if array.dtype.hasobject and array.size:
             flat = array.reshape(-1)
             parts = [flat[position] for position in spread(len(flat), min(number, len(flat)))]

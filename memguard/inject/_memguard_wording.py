@@ -10,12 +10,16 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import FrameType  # noqa: F401
     from typing import Any  # noqa: F401
 
 _agent = sys.modules["_memguard_agent"]  # type: Any
 _sizes = _agent.load("_memguard_sizes")  # type: Any
 _visible = _agent.load("_memguard_visible").visible  # type: Any
+_variables = _agent.load("_memguard_variables")  # type: Any
 
+_ALIASES = 8
+_CELL = 1 << 16  # characters of a cell
 _COUNTED = 100000  # inner lists whose lengths are added up; beyond that, those of a sample
 _INNER = 100  # inner lists whose elements are looked at
 _INNER_IDS = 12  # and so many of each
@@ -31,6 +35,22 @@ _ADVICE_ARRAY = (
 _ADVICE_TEXT = "read the text in blocks instead of at once: memguard.iter_token_blocks(path), or for line in file"
 _ADVICE_ROWS = "take one item at a time from its source instead of keeping them all; flush what is done"
 _ADVICE_BYTES = "write it out in pieces as it grows"
+
+
+def cells(frame):
+    # type: (FrameType | None) -> dict[str, Any]
+    """{file: {"name": "In[3]", "source": the cell's text}} of a notebook's cells on the stack: no file has them."""
+    shell = _variables.notebook()
+    found = {}  # type: dict[str, Any]
+    if shell is None:
+        return found
+    lines = sys.modules.get("linecache")  # type: Any  # loaded wherever IPython is
+    for one in _variables.script_frames(frame)[0]:
+        file = one.f_code.co_filename
+        name = _variables.cell_name(shell, file)
+        if name and file not in found and lines is not None:
+            found[file] = {"name": name, "source": "".join(lines.getlines(file))[:_CELL]}
+    return found
 
 
 def describe(one):
@@ -60,6 +80,10 @@ def describe(one):
         "tokens": count or None,
         "advice": _advice(value, count, width, per_item),
     }
+    if one.aliases:
+        found["aliases"] = sorted(set(one.aliases))[:_ALIASES]
+    if one.unnamed:
+        found.update(unnamed=True, built=one.built)
     found["text"] = _visible(_sentence(found, items, width))
     return found
 
@@ -72,7 +96,7 @@ def _sentence(found, items, width):
         found["variable"],
         found["type"],
         size,
-        os.path.basename(found["file"]),
+        _base(found["file"]),
         line,
         human(found["bytes"]),
     )
@@ -81,6 +105,12 @@ def _sentence(found, items, width):
         if width < 8 and width * found["tokens"] < 0.9 * found["bytes"]:
             text += "; as uint%d it would be %s" % (8 * width, human(width * found["tokens"]))
     return text
+
+
+def _base(file):
+    # type: (str) -> str
+    shell = _variables.notebook()
+    return (_variables.cell_name(shell, file) if shell is not None else "") or os.path.basename(file)
 
 
 def human(size):

@@ -19,7 +19,14 @@ __all__ = [
     "Unrecognised",
     "Use",
     "Variable",
+    "lines_of",
 ]
+
+
+def lines_of(source: str) -> list[str]:
+    """The lines as Python counts them: a form feed or a Unicode line separator ends none."""
+    lines = source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,7 @@ class ScriptReport:
     lines: tuple[LineMemory, ...]
     variables: tuple[Variable, ...]
     source: str
+    notes: tuple[str, ...] = ()  # a callback that never runs
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,21 @@ from memguard.records.run import Culprit, RunRecord
 from memguard.records.visible import shows
 from memguard.units import format_duration, format_size
 
-__all__ = ["render", "summary"]
+__all__ = ["fitted", "render", "summary"]
 
 _LABEL = 10
 _MOST_ERRORS = 5
+_NO_TEXT = (
+    ".bin",
+    ".npy",
+    ".npz",
+    ".pkl",
+    ".pickle",
+    ".arrow",
+    ".h5",
+    ".hdf5",
+    ".idx",
+)  # data, but nothing to tokenize
 
 
 @shows
@@ -38,10 +49,40 @@ def summary(record: RunRecord) -> str:
         return f"memguard: stopped {name}{where}: {format_size(_used(record))}{of}"
     if record.termination_reason == "memory":
         return f"memguard: the kernel killed {name}: out of memory, and faster than the guard"
-    ended = f"ended by {_signal(record.exit_signal)}" if record.exit_signal else f"exit code {record.exit_code}"
-    after = f" after {format_duration(record.seconds)}" if record.seconds is not None else ""
-    peak = f", peak {format_size(record.peak)}{of}" if record.peak else ""
-    return f"memguard: {name}: {ended}{after}{peak}"
+    return " ".join(_ended(record))
+
+
+def fitted(record: RunRecord, width: int) -> str:
+    """The one line, broken between its phrases where it is wider than `width` columns; without a newline."""
+    line = summary(record)
+    if len(line) <= width:
+        return line
+    phrases = _ended(record) if _ended_by_itself(record) else line.split(" ")
+    return "\n".join(_filled(phrases, width, "  "))
+
+
+def _ended(record: RunRecord) -> list[str]:
+    """What became of it, how long it took, and its peak of what it may use: together within 80 columns."""
+    name, time, limit = _name(record), format_duration(record.seconds), record.limit
+    if record.exit_signal:
+        phrases = [f"memguard: {name}:", f"ended by {_signal(record.exit_signal)}", f"after {time}"]
+    elif record.script_exit_code is not None or (record.exit_code and record.termination_reason != "user"):
+        phrases = [f"memguard: {name}:", f"exit code {record.exit_code}", f"after {time}"]
+    elif record.termination_reason == "user":  # Ctrl-C of `memguard watch`
+        phrases = [f"memguard: {name} goes on,", f"watched for {time}"]
+    else:  # watched: only whoever started it knows its exit code
+        phrases = [f"memguard: {name} has ended", f"after {time}"]
+    if record.seconds is None:
+        del phrases[-1]
+    if record.peak:
+        phrases[-1] += ","
+        phrases.append(f"peak {format_size(record.peak)}" + (f" of {format_size(limit.value)}" if limit else ""))
+    return phrases
+
+
+def _ended_by_itself(record: RunRecord) -> bool:
+    """Whether neither the guard nor the kernel had a part in its end."""
+    return record.exit_code is not None and record.termination_reason in (None, "user") and not record.watcher_death
 
 
 @shows
@@ -127,13 +168,15 @@ def _line_rows(record: RunRecord) -> list[tuple[str, str]]:
     if culprit.variable:
         rows.append(("variable", _variable(culprit)))
     if culprit.advice:
-        rows.append(("mend", culprit.advice))
+        rows.append(("fix", culprit.advice))
     return rows
 
 
 def _variable(culprit: Culprit) -> str:
     """all_tokens (list, 41,200,000 ints): 1.48 GiB, 36 bytes each; as uint16 79 MiB"""
-    what = culprit.type or "object"
+    if culprit.type is None:
+        return f"{culprit.variable}, by the text of the line, which was inside one call"
+    what = culprit.type
     if culprit.length is not None:
         what += f", {culprit.length:,} items"
     text = f"{culprit.variable} ({what})"
@@ -185,7 +228,8 @@ def _rest_rows(record: RunRecord) -> list[tuple[str, str]]:
 def _next(record: RunRecord) -> list[str]:
     if record.termination_reason == "hang":
         return ["memguard diagnose                 was it the kernel? who else?"]
-    source = shlex.quote(_short(record.inputs[0], record.cwd)) if record.inputs else "FILE"
+    known = next((path for path in record.inputs if not path.lower().endswith(_NO_TEXT)), None)
+    source = shlex.quote(_short(known, record.cwd)) if known else "FILE"
     commands = {
         f"memguard estimate {source}": "which plan fits here",
         f"memguard tokenize {source} -o DIR": "the same tokens, streamed",
@@ -230,13 +274,18 @@ def _short(path: str, cwd: str) -> str:
 
 def _wrap(text: str, width: int) -> list[str]:
     """Lines of at most `width` columns, broken at blanks; a longer word stays whole, to be copied."""
-    indent = len(text) - len(text.lstrip())
-    lines, line = [], " " * indent
-    for word in text.strip().split(" "):
+    indent = " " * (len(text) - len(text.lstrip()))
+    return _filled(text.strip().split(" "), width, indent, indent)
+
+
+def _filled(words: list[str], width: int, indent: str, first: str = "") -> list[str]:
+    """`words` in lines of at most `width` columns, the first one behind `first`, the others behind `indent`."""
+    lines, line = [], first
+    for word in words:
         candidate = f"{line} {word}" if line.strip() else line + word
         if len(candidate) > max(width, 20) and line.strip():
             lines.append(line.rstrip())
-            line = " " * indent + word
+            line = indent + word
         else:
             line = candidate
     return [*lines, line.rstrip()]

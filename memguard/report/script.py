@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memguard.records.script import LineMemory, ScriptReport, ScriptStep
-from memguard.records.visible import shows
+from memguard.records.script import LineMemory, ScriptReport, ScriptStep, lines_of
+from memguard.records.visible import shows, visible
 from memguard.report.terminal import to_text
 from memguard.units import format_size
 
@@ -29,6 +29,9 @@ _CONTEXT = 2
 _SHORT = 60
 # A line is folded away when it holds less than this share of the peak and does nothing itself.
 _QUIET_SHARE = 0.02
+# Lines of a long script that are shown at most: those that hold most. What is not understood has a list of its own.
+_MOST_SHOWN = 400
+_MOST_UNREAD = 20
 
 
 @shows
@@ -42,6 +45,8 @@ def render(report: ScriptReport, *, limit: int | None = None, width: int = 100, 
     if step is not None and step.line is not None:
         parts += ["", f"Alive at line {step.line}: {step.formula}"]
     parts += _unread(report, width)
+    for note in report.notes:
+        parts += ["", f"note: {visible(note)}"]
     return to_text(*parts, width=width, color=color)
 
 
@@ -80,9 +85,10 @@ def _peak_step(report: ScriptReport) -> ScriptStep | None:
 
 
 def _gutter(report: ScriptReport, limit: int | None, width: int) -> list[RenderableType]:
-    source = report.source.splitlines()
+    source = [visible(line) for line in lines_of(report.source)]
     memory = {line.line: line.bytes for line in report.lines}
     peak = max(memory.values(), default=1)
+    unread = {found.line for found in report.unrecognised}
     digits = len(str(len(source)))
     shown = _shown(report, len(source), peak)
     rows: list[RenderableType] = []
@@ -94,7 +100,7 @@ def _gutter(report: ScriptReport, limit: int | None, width: int) -> list[Rendera
         if folded:
             rows.append(_fold(folded, digits))
             folded = 0
-        rows.append(_row(number, code, memory.get(number), peak, limit, report, digits, width))
+        rows.append(_row(number, code, memory.get(number), peak, limit, report, unread, digits, width))
     if folded:
         rows.append(_fold(folded, digits))
     return rows
@@ -106,7 +112,12 @@ def _shown(report: ScriptReport, count: int, peak: int) -> set[int]:
         return set(range(1, count + 1))
     base = min((line.bytes for line in report.lines), default=0)
     loud = {line.line for line in report.lines if line.bytes - base > _QUIET_SHARE * max(1, peak - base)}
-    loud |= {step.line for step in report.plan.steps if step.line} | {unread.line for unread in report.unrecognised}
+    loud |= {step.line for step in report.plan.steps if step.line}
+    loud |= {unread.line for unread in report.unrecognised[:_MOST_UNREAD]}
+    if len(loud) > _MOST_SHOWN:
+        memory = {line.line: line.bytes for line in report.lines}
+        loud = set(sorted(loud, key=lambda line: -memory.get(line, 0))[:_MOST_SHOWN])
+        loud.add(report.plan.peak_line or 1)
     return {near for line in loud for near in range(line - _CONTEXT, line + _CONTEXT + 1) if 1 <= near <= count}
 
 
@@ -124,6 +135,7 @@ def _row(
     peak: int,
     limit: int | None,
     report: ScriptReport,
+    unread: set[int],
     digits: int,
     width: int,
 ) -> Text:
@@ -133,8 +145,7 @@ def _row(
     filled = 0 if used is None else max(1, round(_BAR_CELLS * used / max(1, peak)))
     over = limit is not None and used is not None and used > limit
     at_peak = number == report.plan.peak_line
-    unread = any(found.line == number for found in report.unrecognised)
-    mark = "▶" if at_peak else "?" if unread else " "
+    mark = "▶" if at_peak else "?" if number in unread else " "
     style = "red" if over else "green" if used is not None else ""
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f"{size:>{_SIZE_CELLS}} ", style="bold" if at_peak else "")
@@ -155,9 +166,13 @@ def _unread(report: ScriptReport, width: int) -> list[RenderableType]:
         "",
         Text("Not understood, so the estimate is wide: as if these kept everything they get.", style="yellow"),
     ]
-    for found in report.unrecognised:
-        code = found.source if len(found.source) <= width - 12 else found.source[: width - 13] + "…"
+    for found in report.unrecognised[:_MOST_UNREAD]:
+        source = visible(found.source)
+        code = source if len(source) <= width - 12 else source[: width - 13] + "…"
         rows.append(Text(f"  line {found.line:>4}  {code}", no_wrap=True))
+    more = len(report.unrecognised) - _MOST_UNREAD
+    if more > 0:
+        rows.append(Text(f"  and {more:,} more lines", no_wrap=True))
     return rows
 
 

@@ -105,9 +105,21 @@ class Status:
     vm_swap: int | None
     sig_cgt: int  # bit n−1: signal n has a handler
     sig_ign: int  # bit n−1: signal n is ignored
+    sig_blk: int = 0  # bit n−1: this thread blocks signal n
+    sig_pnd: int = 0  # bit n−1: signal n waits for the process or this thread
 
     def catches(self, signal_number: int) -> bool:
         return bool(self.sig_cgt >> (signal_number - 1) & 1)
+
+    def ignores(self, signal_number: int) -> bool:
+        return bool(self.sig_ign >> (signal_number - 1) & 1)
+
+    def blocks(self, signal_number: int) -> bool:
+        return bool(self.sig_blk >> (signal_number - 1) & 1)
+
+    def awaits(self, signal_number: int) -> bool:
+        """Whether one has been sent that has not been served yet."""
+        return bool(self.sig_pnd >> (signal_number - 1) & 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +199,8 @@ def parse_status(text: str) -> Status:
         vm_swap=_kib(fields.get("VmSwap")),
         sig_cgt=_mask(fields.get("SigCgt")),
         sig_ign=_mask(fields.get("SigIgn")),
+        sig_blk=_mask(fields.get("SigBlk")),
+        sig_pnd=_mask(fields.get("SigPnd")) | _mask(fields.get("ShdPnd")),
     )
 
 

@@ -1,7 +1,7 @@
 """What the guard does to a tree: stop it, ask where it is, look at it from outside, end it. Each step is time-boxed.
 
 A signal is sent to a process only after its start time has been read again, so that a reused pid is never hit. SIGURG,
-which asks for the stack, is sent only to a process that catches it and has the run's stack file open: a program that
+which asks for the stack, is sent only to a process that catches it and has the agent in it (agents.py): a program that
 exec'ed since, or a Python without the agent, never sees it.
 """
 
@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable, Iterable
 
 from memguard.system.memory_files import Filesystems, held_in_files, open_memory_files
-from memguard.system.open_files import find_descriptor, read_open_files
 from memguard.system.proc import Process, read_cmdline, read_stat, read_status, read_tree
+from memguard.watch.agents import listens
 from memguard.watch.root import Root, watchers
 
 TYPE_CHECKING = False
@@ -26,8 +26,6 @@ __all__ = [
     "ask_for_stack",
     "end_tree",
     "holders",
-    "input_files",
-    "listens",
     "may_ask",
     "resume",
     "resume_all",
@@ -41,7 +39,6 @@ __all__ = [
 STOP_WITHIN = 0.1  # seconds; a process inside one long system call stops when that returns
 STACK_WITHIN = 0.1  # 0.7–7 ms were measured
 GRACE = 1.0  # between SIGTERM and SIGKILL
-SMALLEST_INPUT = 64 << 10  # bytes; below it lie settings and the interpreter's own files
 GONE_WITHIN = 10.0  # a large process takes its time to give its memory back
 _ASLEEP = "STt"  # in an interruptible system call; stopped, perhaps in one
 _TRACKER_WITHIN = 2.0  # seconds that multiprocessing's resource tracker gets once it is alone; 30 ms were measured
@@ -106,12 +103,6 @@ def resume(processes: Iterable[Process]) -> None:
         except Exception:  # no descriptor, no memory to look who it is
             with contextlib.suppress(OSError):
                 os.kill(process.pid, signal.SIGCONT)
-
-
-def listens(process: Process, stack_path: str) -> bool:
-    """Whether SIGURG reaches an agent there."""
-    status = read_status(process.pid)
-    return status is not None and status.catches(signal.SIGURG) and find_descriptor(process.pid, stack_path) is not None
 
 
 def may_ask(process: Process) -> bool:
@@ -227,17 +218,6 @@ def holders(
         if time.monotonic() > deadline:
             break
     return sorted(found, key=lambda holder: -holder["bytes"])
-
-
-def input_files(processes: Iterable[Process], own: str) -> dict[str, int]:
-    """{path: size} of the files open for reading only that may be data: not small, not under `own`, not code."""
-    return {
-        file.path: file.size
-        for process in processes
-        for file in read_open_files(process.pid)
-        if file.readable and not file.writable and not file.deleted and file.size >= SMALLEST_INPUT
-        if not file.path.startswith(own) and not file.path.endswith((".py", ".pyc", ".so"))
-    }
 
 
 def shared_files(processes: Iterable[Process]) -> tuple[str, ...]:

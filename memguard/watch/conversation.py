@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from memguard.system.proc import Process
-from memguard.watch.actions import ask_for_stack, listens, may_ask
+from memguard.watch.actions import ask_for_stack, may_ask
+from memguard.watch.agents import listens
 from memguard.watch.asks import Answers, ask
 from memguard.watch.flush import FlushRequests
 from memguard.watch.journal import Journal

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from memguard.system.proc import Process, read_status
 from memguard.units import format_size
 from memguard.watch import actions
+from memguard.watch.agents import why_silent
 from memguard.watch.conversation import Conversation
 from memguard.watch.journal import Journal
 from memguard.watch.options import Options
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
 __all__ = ["Ending"]
 
 _STACKS_WITHIN = 0.3  # seconds for the stacks of all processes together
-_LOOK_WITHIN = 0.2  # for the stack and the look of the largest one; 13 ms were measured on a list of 50 M ints
+# For the stack and the look of the largest one. 13 ms were measured on a list of 50 M ints, 0.2 s in a notebook's
+# kernel where no variable holds it (100,000 objects to go through).
+_LOOK_WITHIN = 0.5
 _SALVAGE_WITHIN = 60.0  # the script stands still meanwhile, and --salvage was asked for
 _SPEECH = 1.2  # from the raise on: 7–46 ms were measured, and a `finally` may write a file
 _GRACE = 0.5  # from SIGTERM to SIGKILL
@@ -66,21 +69,27 @@ class Ending:
         in_danger = self.danger(sample)
         deadline = time.monotonic() + _STACKS_WITHIN
         speakers: list[Process] = []
+        silent = ""  # why the largest one did not answer
         for holder in held:
             if time.monotonic() > deadline:
                 break
             process = by_pid[holder["pid"]]
             if self._stack(process, in_danger, first=not speakers):
                 speakers.append(process)
+            elif holder is held[0]:
+                silent = why_silent(process, self._journal.directory.stack)
+                self._journal.write("silent", self._clock(), set={"stack_missing": silent})
         if held and by_pid[held[0]["pid"]] not in speakers and not in_danger():
-            self._read_from_outside(by_pid[held[0]["pid"]], in_danger)
+            self._read_from_outside(by_pid[held[0]["pid"]], silent, in_danger)
         return speakers
 
-    def _read_from_outside(self, process: Process, in_danger: Callable[[], bool]) -> None:
+    def _read_from_outside(self, process: Process, silent: str, in_danger: Callable[[], bool]) -> None:
         """The largest process has no agent: other means may still tell where it is."""
         from memguard.watch.outside_stack import read_outside_stack
 
         missing = read_outside_stack(process, self._journal.directory.stack, in_danger)
+        if missing and silent:
+            missing = f"{silent}; {missing}"
         self._journal.write("outside", self._clock(), set={"stack_missing": missing})
 
     def _stack(self, process: Process, in_danger: Callable[[], bool], *, first: bool) -> bool:

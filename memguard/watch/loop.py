@@ -13,6 +13,7 @@ Not here: the decisions (policy.py), the measuring (sampler.py), the words that 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -305,7 +306,10 @@ class Loop:
     def blame(self) -> dict[str, Any]:
         """The fields of the record that say who held the memory; after the end, when there is room to load them."""
         from memguard.records.codec import to_dict
-        from memguard.watch.culprit import enclosing_loop, find_culprit
+        from memguard.watch.culprit import find_culprit
+        from memguard.watch.holder import Sources, read_cells
+        from memguard.watch.source import enclosing_loop
+        from memguard.watch.stacks import Frame
 
         waiting = self.pool.parent if self.reason == "hang" else None
         stack, culprit, missing = find_culprit(
@@ -314,5 +318,7 @@ class Loop:
         found = to_dict(culprit) if culprit else None
         blamed = {"stack": stack or None, "stack_missing": missing, "culprit": found}
         if culprit and culprit.line and self.talk.flush.registered:
-            blamed["loop"] = enclosing_loop(culprit.file or "", culprit.line)
+            at = Frame(culprit.file or "", culprit.line, culprit.function or "<module>")
+            tree = Sources(os.getcwd(), read_cells(self.talk.held.get(culprit.pid or 0, ()))).tree(at)
+            blamed["loop"] = enclosing_loop(tree, culprit.line) if tree is not None else None
         return blamed

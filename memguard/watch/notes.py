@@ -10,7 +10,7 @@ from collections.abc import Callable
 from memguard.records.limits import Constraint
 from memguard.system.limits import describe
 from memguard.system.proc import Process, read_status
-from memguard.watch.actions import input_files
+from memguard.watch.inputs import InputFiles
 from memguard.watch.journal import Journal, prune, write_record
 from memguard.watch.policy import Sample
 from memguard.watch.sampler import Sampler
@@ -31,8 +31,8 @@ _INPUTS_KEPT = 20
 
 class Notes:
     def __init__(self, journal: Journal, sampler: Sampler, clock: Callable[[], float]) -> None:
-        self.fullest: Constraint | None = None
-        self.inputs: dict[str, int] = {}  # path → size
+        self.fullest: Constraint | None = None  # the one that was, or would be, met first
+        self._inputs = InputFiles(journal.directory.path)
         self._journal, self._sampler, self._now = journal, sampler, clock
         self._cpu_before = _cpu_seconds()
         self._stall = 0.0
@@ -41,8 +41,8 @@ class Notes:
 
     def sample(self, sample: Sample) -> None:
         """Rarely more than a few comparisons, and only while something grows."""
-        binding = sample.binding
-        if binding is not None and (self.fullest is None or binding.fraction > self.fullest.fraction):
+        binding = sample.tightest
+        if binding is not None and (self.fullest is None or binding.headroom < self.fullest.headroom):
             before, self.fullest = self.fullest, binding
             if before is None or (before.name, before.source) != (binding.name, binding.source):
                 self._journal.write("limit", sample.time, set=self.limit())
@@ -54,6 +54,11 @@ class Notes:
             self._inputs_at = (sample.time, sample.tree)
             self.look_at_inputs(self._sampler.processes[:_INPUTS_OF])
 
+    @property
+    def inputs(self) -> dict[str, int]:
+        """path → size"""
+        return self._inputs.sizes
+
     def stall(self, percent: float) -> None:
         """PSI's full avg10 near the end of the machine's memory; the highest one is kept."""
         if percent > self._stall + 1:
@@ -61,9 +66,7 @@ class Notes:
             self._journal.write("stall", self._now(), set={"stall": percent})
 
     def look_at_inputs(self, processes: tuple[Process, ...]) -> None:
-        known = len(self.inputs)
-        self.inputs.update(input_files(processes, self._journal.directory.path))
-        if len(self.inputs) > known:
+        if self._inputs.look(processes):
             largest = sorted(self.inputs, key=lambda path: -self.inputs[path])[:_INPUTS_KEPT]
             self._journal.write("inputs", self._now(), set={"inputs": largest})
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["HEADER", "Frame", "Thread", "blame", "parse_dumps"]
+__all__ = ["HEADER", "Frame", "Thread", "blame", "blamed", "parse_dumps"]
 
 HEADER = "# process "
 _THREAD = re.compile(r"(Current thread|Thread) 0x[0-9a-f]+.*\(most recent call first\):")
@@ -43,6 +43,8 @@ class Frame:
     def distance(self) -> int:
         """From the user's own code: 0 a file of theirs, 1 code given with -c or on stdin, 2 a package, 3 the rest."""
         path = self.file.replace("\\", "/")
+        if path.startswith("<ipython-input-"):  # a cell of IPython's at a terminal
+            return 0
         if path in ("<string>", "<stdin>"):
             return 1
         if _PACKAGES.search(path):
@@ -122,11 +124,18 @@ def blame(threads: tuple[Thread, ...]) -> tuple[Frame, Frame | None] | None:
     Of the current thread, unless that one only waits for others: then of the first other thread that does not. Where a
     package was started with `run -m` and nothing is the user's own, the innermost line of a package.
     """
+    frames = blamed(threads)
+    return frames[0] if frames else None
+
+
+def blamed(threads: tuple[Thread, ...]) -> tuple[tuple[Frame, Frame | None], ...]:
+    """The same with its callers that are the user's own, too, outwards."""
     ordered = sorted(threads, key=lambda thread: not thread.current)
     busy = [thread for thread in ordered if not thread.waiting]
     for distance in range(3):
         for thread in (*busy, *ordered):
-            for depth, frame in enumerate(thread.frames):
-                if frame.distance == distance:
-                    return frame, thread.frames[depth - 1] if depth else None
-    return None
+            pairs = zip(thread.frames, (None, *thread.frames), strict=False)
+            found = tuple(pair for pair in pairs if pair[0].distance == distance)
+            if found:
+                return found
+    return ()

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import pytest
 
 from memguard.units import MIB
 from tests.boxes import MemoryBox
+from tests.terminals import Terminal as Screen
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,8 +54,60 @@ def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_what_follows_the_script_is_the_scripts(arguments: list[str], argv: list[str], here: Path) -> None:
-    result = run(*arguments)
+    result = run("-q", *arguments)
     assert (result.returncode, result.stdout, result.stderr) == (0, f"__main__ {argv} {here}\n", "")
+
+
+def test_a_good_end_is_one_line_in_a_log_file_too() -> None:
+    line = r"memguard: show\.py: exit code 0 after [\d.]+ m?s(, peak [\d.]+ [KM]iB of 512 MiB)?\n"
+    assert re.fullmatch(line, run("--limit", "512M", "show.py").stderr)
+    bad = run("--", "sh", "-c", "exit 3").stderr
+    assert bad.startswith("memguard: sh: exit code 3 after ") and len(bad.splitlines()) == 1
+
+
+@pytest.mark.parametrize("width", [80, 40])
+def test_a_good_end_on_a_terminal(width: int, here: Path) -> None:
+    (here / "wait.py").write_text("import time\ntime.sleep(0.4)\n")  # long enough to be measured
+    with Screen([*RUN, "--limit", "512M", "wait.py"], columns=width) as terminal:
+        assert terminal.end() == 0
+    lines = terminal.screen.lines
+    assert len(lines) == (1 if width == 80 else 2) and all(len(line) <= width for line in lines)
+    words = " ".join(" ".join(lines).split())
+    assert re.fullmatch(r"memguard: wait\.py: exit code 0 after [\d.]+ m?s, peak [\d.]+ MiB of 512 MiB", words)
+
+
+def test_a_closed_stderr_is_no_error() -> None:
+    command = ["sh", "-c", 'exec "$@" 2>&-', "-", *RUN, "show.py"]
+    assert subprocess.run(command, timeout=60, stdout=subprocess.DEVNULL).returncode == 0
+
+
+def test_an_option_behind_the_script_is_noted_once() -> None:
+    result = run("show.py", "a", "--limit", "1G")
+    assert result.returncode == 0 and "'--limit', '1G'" in result.stdout
+    note = (
+        "memguard: --limit 1G after show.py goes to the script; for memguard write: memguard run --limit 1G show.py …"
+    )
+    assert result.stderr.splitlines()[0] == note and result.stderr.count("memguard: ") == 2
+
+
+def test_a_limit_below_what_python_needs_is_refused_and_the_named_one_works(here: Path) -> None:
+    (here / "big.py").write_text("import numpy as np\nimport time\n")
+    (here / "bare.py").write_text("import time\ntime.sleep(0.4)\n")
+    for limit in ("1", "3M", "100k"):
+        result = run("--limit", limit, "big.py")
+        assert result.returncode == 2
+        message, hint = result.stderr.splitlines()
+        assert re.fullmatch(r"memguard run: --limit .* K?M?i?B: Python alone needs .* MiB here", message), message
+        assert re.fullmatch(r"  the least is \d+M; with numpy, which big\.py imports, \d+M", hint), hint
+    least, with_numpy = re.findall(r"\d+M", hint)
+    assert run("--limit", least, "bare.py").returncode == 0
+    assert run("--limit", with_numpy, "big.py").returncode == 0
+
+
+def test_a_limit_above_the_machine_is_noted() -> None:
+    note = run("--limit", "4000T", "show.py").stderr.splitlines()[0]
+    assert note.startswith("memguard: --limit 4000 TiB is more than ") and note.endswith("limit decides")
+    assert "memguard: --limit" not in run("--limit", "64M", "show.py").stderr
 
 
 def test_a_module(here: Path) -> None:
@@ -128,7 +182,9 @@ def test_a_script_says_the_same_as_without_us(here: Path) -> None:
     )
     guarded = run("same.py", "a b", "--c", input="typed")
     assert plain.returncode == 1 and "KeyError: 'missing'" in plain.stderr
-    assert (guarded.returncode, guarded.stdout, guarded.stderr) == (plain.returncode, plain.stdout, plain.stderr)
+    words, last = guarded.stderr[: len(plain.stderr)], guarded.stderr[len(plain.stderr) :]
+    assert (guarded.returncode, guarded.stdout, words) == (plain.returncode, plain.stdout, plain.stderr)
+    assert last.startswith("memguard: same.py: exit code 1 after ") and last.count("\n") == 1
 
 
 def test_bytes_and_a_closed_pipe_pass_through() -> None:

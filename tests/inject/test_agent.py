@@ -183,8 +183,8 @@ def test_a_forked_worker_answers_too(run_directory: Path) -> None:
 @pytest.mark.parametrize(
     "prelude",
     [
-        "import os; os.closerange(3, 1000)\n",
         "import os; os.dup2(1, 240)\n",
+        "import os; os.closerange(3, 1000); os.dup2(1, 243)\n",
         "import signal; signal.signal(23, signal.SIG_IGN)\n",
         "import faulthandler, signal; faulthandler.unregister(23); signal.signal(23, signal.SIG_DFL)\n",
     ],
@@ -194,6 +194,49 @@ def test_who_does_not_listen_is_not_asked(prelude: str, run_directory: Path) -> 
         assert not ask_for_stack(found, str(run_directory / "stack.txt"))
         assert process.poll() is None
         assert (run_directory / "stack.txt").read_text() == ""
+
+
+@pytest.mark.parametrize(
+    "prelude",
+    [
+        "import os; os.closerange(3, 1000)\n",
+        "import faulthandler; faulthandler.unregister(23)\n",
+        "import faulthandler; faulthandler.register(23, file=open('/dev/null', 'w'), chain=True)\n",
+    ],
+)
+def test_a_dump_that_was_lost_is_written_by_the_handler_behind_it(prelude: str, run_directory: Path) -> None:
+    stack = run_directory / "stack.txt"
+    for process, found in start(prelude + BUSY + "spin()", run_directory):
+        for times in (1, 2):
+            assert ask_for_stack(found, str(stack))
+            assert wait_for(lambda times=times: stack.read_text().count("in <module>") == times)  # type: ignore[misc]
+        (thread,) = parse_dumps(stack.read_text())[found.pid]
+        assert [frame.function for frame in thread.frames] == ["spin", "<module>"]
+        assert process.poll() is None
+
+
+def test_another_file_of_the_agents_number_is_never_written_to(run_directory: Path, tmp_path: Path) -> None:
+    """Neither by the signal, which somebody else sends here, nor at the end, where a MemoryError is told."""
+    own = tmp_path / "own.txt"
+    code = (
+        "import os, signal, sys\n"
+        "os.dup2(os.open(sys.argv[1], os.O_RDWR | os.O_CREAT), 240)\n"
+        "try: raise MemoryError('mine')\n"
+        "finally: os.write(240, b'mine')\n"
+    )
+    assert output([sys.executable, "-c", code, str(own)], environment(run_directory))[0] == 1
+    assert own.read_bytes() == b"mine"
+    assert "line 3 in <module>" in (run_directory / "stack.txt").read_text()
+
+
+def test_a_python_with_low_descriptors_says_so(run_directory: Path) -> None:
+    command = ["sh", "-c", 'ulimit -n 20; exec "$0" -c "$1"', sys.executable]
+    code = "import os; os.closerange(3, 20); print('ready', flush=True); input()"
+    with subprocess.Popen([*command, code], env=environment(run_directory), stdin=-1, stdout=-1) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        found = read_process(process.pid)
+        assert found is not None and not ask_for_stack(found, str(run_directory / "stack.txt"))
+        process.kill()
 
 
 def test_another_program_is_not_asked(run_directory: Path) -> None:

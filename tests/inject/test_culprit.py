@@ -253,3 +253,72 @@ def test_a_list_of_millions_takes_milliseconds(tmp_path: Path) -> None:
     answer, (found,) = look("tokens = list(range(300, 20000300))\nshow(0)\n", tmp_path)
     assert found["length"] == 20_000_000
     assert answer["seconds"] < 0.05
+
+
+CACHED = "def f(n): return [n] * 100\nfor n in range(9999): f(n)"
+KEPT = {
+    "class Store:\n    rows = list(range(300, 500300))": "Store.rows",
+    "def add(row, seen=list(range(300, 500300))): pass": "add(seen)",
+    "def make():\n    kept = list(range(300, 500300))\n    return lambda: kept\nread = make()": "kept",
+    "def encode(text): pass\nencode.cache = list(range(300, 500300))": "encode.cache",
+    "import functools\n@functools.lru_cache(None)\n" + CACHED: "f (its cache)",
+    "import functools\n@functools.lru_cache(9999)\n" + CACHED: "f (its cache)",
+    "class Job:\n    @staticmethod\n    def run(done=list(range(300, 500300))): pass": "Job.run(done)",
+    "def read():\n    rows = list(range(300, 500300))\n    yield 1\nit = read(); next(it)": "it(rows)",
+    "def fail():\n    lost = list(range(300, 500300))\n    1 / 0\ntry: fail()\n"
+    "except ZeroDivisionError as e: sys.last_traceback = e.__traceback__": "lost, kept by the last error's traceback",
+}
+
+
+@pytest.mark.parametrize("code", KEPT)
+def test_where_else_a_script_keeps_things(code: str, tmp_path: Path) -> None:
+    _, found = look(code + "\nshow(0)\n", tmp_path)
+    assert found[0]["variable"] == KEPT[code] and not found[0].get("unnamed")
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("ids = [step(n) for n in range(900000)]", "list"),
+        ("ids = {step(n) for n in range(900000)}", "set"),
+        ("ids = sorted(step(n) for n in range(900000))", "list"),
+        ("texts = [str(step(n)) + 'x' * 400000 for n in range(0, 900000, 10000)]", "list"),
+    ],
+)
+def test_what_is_in_no_variable_yet_is_found_and_let_go(code: str, kind: str, tmp_path: Path) -> None:
+    text = f"""
+        def step(n):
+            global found
+            if n == 890000:
+                found = look(sys._getframe())
+            return n + 1000
+        {code}
+        assert not [one for one in gc.get_objects() if type(one).__name__ == "Found"], "a cycle keeps it alive"
+        print(json.dumps(dict(found=found)))
+        """
+    _, found = look(text, tmp_path)
+    assert found[0]["unnamed"] and found[0]["built"], found
+    own_frame = "sorted" not in code and sys.version_info < (3, 12)
+    assert (found[0]["type"], found[0]["line"]) == (kind, 18 if own_frame else 16)
+    assert found[0]["variable"] == f"a {kind} under construction"
+    if "texts" not in code:
+        assert found[0]["length"] in (890_000, 890_001)
+
+
+def test_what_is_frozen_stays_so_and_nothing_is_looked_for_without_room(tmp_path: Path) -> None:
+    text = """
+        rows = [[] for n in range(300000)]
+        def step(n):
+            global found
+            if n == 890000:
+                found = look(sys._getframe())
+            return n + 1000
+        FREEZE
+        before = gc.get_freeze_count()
+        ids = [step(n) for n in range(900000)]
+        assert gc.get_freeze_count() == before
+        print(json.dumps(dict(found=found)))
+        """
+    for freeze in ("gc.freeze()", ""):
+        _, found = look(text.replace("FREEZE", freeze), tmp_path)
+        assert not any(one.get("unnamed") for one in found), "300,000 objects of 60 MiB: a list of them takes 2.4"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memguard.records.run import Culprit, Decision, Holder, RunLimit, RunRecord
-from memguard.report.run import _wrap, render, summary
+from memguard.report.run import _wrap, fitted, render, summary
 from memguard.units import MIB
 
 STOPPED = RunRecord(
@@ -116,11 +116,23 @@ def test_killed_by_somebody_else(kills: int | None, words: str) -> None:
         ({}, "memguard: stopped prepare.py at prepare.py:22: 436 MiB of 448 MiB that it may use"),
         (
             {"termination_reason": None, "exit_code": 3, "exit_signal": None},
-            "memguard: prepare.py: exit code 3 after 12 s, peak 440 MiB of 448 MiB that it may use",
+            "memguard: prepare.py: exit code 3 after 12 s, peak 440 MiB of 448 MiB",
         ),
         (
             {"termination_reason": "user", "exit_code": 130, "exit_signal": 2, "limit": None},
             "memguard: prepare.py: ended by SIGINT after 12 s, peak 440 MiB",
+        ),
+        (
+            {"termination_reason": None, "exit_code": 0, "exit_signal": None, "script_exit_code": 0, "peak": None},
+            "memguard: prepare.py: exit code 0 after 12 s",
+        ),
+        (  # memguard watch: whoever started it knows its exit code
+            {"termination_reason": None, "exit_code": 0, "exit_signal": None},
+            "memguard: prepare.py has ended after 12 s, peak 440 MiB of 448 MiB",
+        ),
+        (  # and Ctrl-C there
+            {"termination_reason": "user", "exit_code": 130, "exit_signal": None},
+            "memguard: prepare.py goes on, watched for 12 s, peak 440 MiB of 448 MiB",
         ),
         (
             {"exit_code": None, "termination_reason": None},
@@ -131,6 +143,21 @@ def test_killed_by_somebody_else(kills: int | None, words: str) -> None:
 )
 def test_one_line(changes: dict[str, object], expected: str) -> None:
     assert summary(replace(STOPPED, **changes)) == expected  # type: ignore[arg-type]
+
+
+GOOD = replace(STOPPED, termination_reason=None, exit_code=0, exit_signal=None, script_exit_code=0, decisions=())
+
+
+@pytest.mark.parametrize("seconds", [0.0, 59.4, 3599, 86_399, 400 * 86_400.0])
+@pytest.mark.parametrize("peak", [1, 1023 * MIB, 999 << 30])
+def test_a_good_end_fits_80_columns(seconds: float, peak: int) -> None:
+    line = summary(replace(GOOD, seconds=seconds, peak=peak, limit=RunLimit(peak, "--limit", "--limit")))
+    assert len(line) <= 80
+
+
+def test_a_narrow_terminal_breaks_it_between_phrases() -> None:
+    assert fitted(GOOD, 80) == summary(GOOD)
+    assert fitted(GOOD, 40) == "memguard: prepare.py: exit code 0\n  after 12 s, peak 440 MiB of 448 MiB"
 
 
 def test_what_is_left_is_named() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from memguard.records.codec import from_json, to_json
@@ -95,6 +97,23 @@ def test_no_line_is_wider_than_asked(width: int) -> None:
 def test_source_is_taken_literally() -> None:
     text = render(report("x = a[bold]  # [red]:smile:\n" + SOURCE))
     assert "x = a[bold]  # [red]:smile:" in text
+
+
+def test_a_note_is_printed_in_full() -> None:
+    note = "flush() is registered, but the script never calls memguard.checkpoint(): put it at the top of the loop"
+    text = render(replace(report(), notes=(note,)), width=60)
+    assert f"note: {note}" in " ".join(text.split())
+
+
+def test_many_lines_that_were_not_read_are_no_flood() -> None:
+    source = SOURCE + "x = 1\n" * 5000
+    text = render(report(source, tuple(Unrecognised(line, "x = 1") for line in range(5, 5000))), width=80)
+    assert "and 4,975 more lines" in text and text.count("\n") < 150
+
+
+def test_what_a_terminal_would_obey_is_only_shown() -> None:
+    text = render(report("x = 1 # \x1b]0;title\x07 \f \x9b31m\n" + SOURCE, (Unrecognised(1, "x \x1b[31m"),)))
+    assert not {"\x1b", "\x07", "\f", "\x9b"} & set(text) and "␛]0;title␇" in text
 
 
 def test_colour_only_when_asked() -> None:

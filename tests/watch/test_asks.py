@@ -291,7 +291,7 @@ def test_what_is_withdrawn_is_not_done(start: Start) -> None:
 @pytest.mark.parametrize(
     "prelude",
     [
-        "import os; os.closerange(3, 1000)\n",
+        "import os; os.closerange(3, 1000); os.dup2(1, 240)\n",
         "import faulthandler; faulthandler.unregister(23)\nimport signal; signal.signal(23, signal.SIG_DFL)\n",
         "import os; os.execlp('sh', 'sh', '-c', 'echo ready; read line')\n",
     ],

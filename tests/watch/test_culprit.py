@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +93,15 @@ def test_the_process_that_was_named_comes_first(tmp_path: Path) -> None:
 
 def test_nothing_at_all_says_why(tmp_path: Path) -> None:
     assert find_culprit(str(tmp_path / "none"), record(), False)[1:] == (None, "--no-agent was given")
-    _, found, why = find_culprit(str(tmp_path / "none"), record(p7=MIB), True, held={7: []})
-    assert found is None and "did not answer" in (why or "")
+    run = replace(record(p7=MIB), stack_missing="Python (pid 7) did not answer: it blocks SIGURG")
+    _, found, why = find_culprit(str(tmp_path / "none"), run, True, held={7: []})
+    assert found is None and why == run.stack_missing
+
+
+def test_a_small_process_is_not_blamed_for_a_large_one_that_did_not_answer(tmp_path: Path) -> None:
+    run = replace(record(p7=120 * MIB, p8=5 * MIB), stack_missing="Python (pid 7) did not answer: it blocks SIGURG")
+    assert find_culprit(dump(tmp_path, 8), run, True)[1:] == (None, run.stack_missing)
+    assert culprit(dump(tmp_path, 8), run, None, first=8).pid == 8, "a hang's is the one that waits"
 
 
 json_values = st.recursive(

@@ -67,4 +67,6 @@ def __getattr__(name: str) -> Any:
     from memguard.inject.standard_library import First
 
     with First():  # whatever lies beside the user's script
-        return getattr(__import__(f"memguard.pressure.{_PLACES[name]}", fromlist=[name]), name)
+        found = getattr(__import__(f"memguard.pressure.{_PLACES[name]}", fromlist=[name]), name)
+    globals()[name] = found  # the next look is a module's variable
+    return found

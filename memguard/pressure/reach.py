@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
-__all__ = ["Reach", "is_library", "reach_of"]
+__all__ = ["Reach", "is_library", "is_library_holder", "is_standard", "reach_of"]
 
 
 class _Bound:
@@ -110,6 +110,19 @@ def is_library(path: str) -> bool:
     if path.startswith("<frozen") or any(part in path for part in _PACKAGES):
         return True
     return path.startswith((_STANDARD, _OWN))
+
+
+def is_standard(path: str) -> bool:
+    """Whether it is the standard library's own."""
+    return path.startswith(("<frozen", _STANDARD)) and not any(part in path for part in _PACKAGES)
+
+
+def is_library_holder(holder: Any) -> bool:
+    """Whether a class or a module is a library's: what hangs on it is not the script's data."""
+    if isinstance(holder, type):
+        return _is_library_class(holder)
+    path = getattr(holder, "__file__", None)
+    return path is None or is_library(path)
 
 
 def _is_library_class(kind: type) -> bool:

@@ -17,16 +17,18 @@ import os
 import sys
 import time
 
+from memguard.pressure.reach import is_standard
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
-__all__ = ["Membership", "Standing", "done", "forget", "stand"]
+__all__ = ["Membership", "Standing", "done", "forget", "stand", "wait"]
 
-WITHIN = 0.5  # seconds that a thread waits at its checkpoint for the others
+WITHIN = 0.1  # seconds that a thread waits at its checkpoint for the others
 _STEP = 0.005
 _LONGEST = 30.0  # seconds that it waits for callbacks that run in another thread
-_ENDS_FIRST = (("threading", "join"), ("thread", "shutdown"), ("thread", "__exit__"), ("process", "shutdown"))
 
 _gate = _thread.allocate_lock()
 _threads: set[int] = set()  # that have passed a checkpoint
@@ -52,7 +54,7 @@ class Membership:
 
     def __init__(self) -> None:
         self._thread = _thread.get_ident()
-        _threads.add(self._thread)
+        wait(_threads.add)
 
     def __del__(self) -> None:
         _threads.discard(self._thread)
@@ -71,17 +73,29 @@ def stand(frame: FrameType, within: float = WITHIN) -> Standing:
                 if _runner is None and not missing and not ran:
                     _runner = me
                     return Standing((frame, *(f for thread, f in _waiting.items() if thread != me)))
-                if _runner is None and ran:
-                    return Standing(ran=True)
                 if _runner is not None and not ran:
                     ran, deadline = True, time.monotonic() + _LONGEST
-            if time.monotonic() >= deadline:
-                return Standing(missing=tuple(_name(thread) for thread in missing), ran=ran)
+                if (_runner is None and ran) or time.monotonic() >= deadline:
+                    del _waiting[me]  # under the same lock: whoever runs next must not count this thread in
+                    return Standing(missing=tuple(_name(thread) for thread in missing), ran=ran)
             time.sleep(_STEP)
-    finally:
+    except BaseException:  # a signal's handler raises
         with _gate:
-            if _runner != me:
-                _waiting.pop(me, None)
+            _waiting.pop(me, None)
+            if _runner == me:
+                _runner = None
+        raise
+
+
+def wait(then: Callable[[int], object] = id) -> None:
+    """For a thread that comes while callbacks run: until they have ended. Does `then` before others can run."""
+    me, deadline = _thread.get_ident(), time.monotonic() + _LONGEST
+    while True:
+        with _gate:
+            if _runner in (None, me) or time.monotonic() >= deadline:
+                then(me)
+                return
+        time.sleep(_STEP)
 
 
 def done() -> None:
@@ -95,19 +109,23 @@ def done() -> None:
 def _missing() -> list[int]:
     frames = sys._current_frames()
     _threads.intersection_update(frames)  # the others have ended
-    return [t for t in _threads if t not in _waiting and t != _runner and not _only_joins(frames[t])]
+    away = [thread for thread in tuple(_threads) if thread not in _waiting and thread != _runner]
+    return [thread for thread in away if not (_rests(frames.get(thread)) or _only_joins(frames.get(thread)))]
 
 
-def _only_joins(frame: FrameType) -> bool:
-    """Whether the thread waits for others to end, and does nothing else before they have."""
-    innermost: FrameType | None = frame
-    while innermost is not None:
-        name = os.path.basename(innermost.f_code.co_filename).removesuffix(".py")
-        if (name, innermost.f_code.co_name) in _ENDS_FIRST:
-            return True
-        if name not in ("threading", "thread", "process"):
-            return False
-        innermost = innermost.f_back
+def _rests(frame: FrameType | None) -> bool:
+    """Whether none of the script's code is on the thread's stack: an executor's, that waits for work."""
+    while frame is not None and is_standard(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame is None
+
+
+def _only_joins(frame: FrameType | None) -> bool:
+    """Whether the thread waits for the end of one that stands still: Thread.join, an executor's shutdown."""
+    while frame is not None and os.path.basename(frame.f_code.co_filename) == "threading.py":
+        if frame.f_code.co_name == "join":
+            return getattr(frame.f_locals.get("self"), "ident", None) in _waiting
+        frame = frame.f_back
     return False
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import _thread
 import os
 import sys
+import time
 
 from memguard.pressure import rendezvous
 from memguard.pressure.answer import CallbackResult, observe, run_callbacks, running
@@ -33,6 +34,8 @@ _pages: list[Page] = []
 _attached = 0  # the pid that the pages are of
 _requests = 0  # of request(), answered up to _answered
 _answered = 0
+_vain_since: float | None = None  # when the first thread has stood in vain for what is asked now
+_PATIENCE = 2.0  # seconds
 _buffers = 0  # made in this process
 _PAGE_SIZE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
@@ -160,8 +163,9 @@ def _look(frame: FrameType) -> None:
     """Something is asked. `frame`: where this thread stands."""
     if running():
         return
-    _flag[0] = 0
+    rendezvous.wait()  # one that did not stand, because it rested or joined, comes while they run
     if not _asked():
+        _lower_flag()
         return
     if not callbacks():
         _answer_nothing("" if _buffers else "nothing is registered here")
@@ -173,13 +177,33 @@ def _look(frame: FrameType) -> None:
             _answer(standing.frames)
         finally:
             rendezvous.done()
-    elif standing.missing and not standing.ran:
+            _lower_flag()
+    elif standing.missing and not standing.ran and _patience_ends():
         _answer_nothing("not all threads have come to a checkpoint: " + ", ".join(standing.missing))
+
+
+def _lower_flag() -> None:
+    """Unless something is asked meanwhile."""
+    _flag[0] = 0
+    if _asked():
+        _flag[0] = 1
+
+
+def _patience_ends() -> bool:
+    """Whether threads have stood in vain for so long that what is asked is given up. Before, each goes on for a turn:
+    a producer that stands still keeps its consumer from coming to a checkpoint.
+    """
+    global _vain_since
+    now = time.monotonic()
+    if _vain_since is None:
+        _vain_since = now
+    return now - _vain_since > _PATIENCE
 
 
 def _answer_nothing(why: str) -> None:
     """Buffers that look after themselves answer for themselves: then there is no reason `why`, and no word of it."""
     asked = _take()
+    _lower_flag()
     result = CallbackResult(0, (), 0.0, (why,) if why else ())
     if why:
         _tell_flushed(asked, result)
@@ -189,6 +213,7 @@ def _answer_nothing(why: str) -> None:
 def _answer(frames: tuple[FrameType, ...]) -> None:
     if not _asked():  # another thread has answered meanwhile
         return
+    _flag[0] = 1  # whoever comes now waits
     asked = _take()
     _set_headroom(asked)
     if asked:
@@ -203,9 +228,8 @@ def _answer(frames: tuple[FrameType, ...]) -> None:
 
 def _take() -> Asked:
     """What is asked now, from here on answered; what is asked later raises the flag again."""
-    global _answered
-    _flag[0] = 0
-    _answered = _requests
+    global _answered, _vain_since
+    _answered, _vain_since = _requests, None
     asked = [(page, page.number) for page in _pages if page.number]
     for page, number in asked:
         page.done = number

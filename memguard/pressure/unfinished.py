@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 
-from memguard.pressure.reach import Reach, is_library
+from memguard.pressure.reach import Reach, is_library, is_library_holder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -230,8 +230,9 @@ def _reaches(expression: Any, variables: _Variables, reach: Reach) -> bool:
         value = variables.get(expression.id)
         return not _is_code(value) and (expression.id in reach.names or id(value) in reach.objects)
     if kind == "Attribute":
-        if _is_code(_value(expression.value, variables)):  # np.uint16
-            return False
+        holder = _value(expression.value, variables)
+        if _is_code(holder):  # np.uint16 is not data, Buffers.tokens is
+            return not is_library_holder(holder) and expression.attr in reach.names
         return expression.attr in reach.names or _reaches(expression.value, variables, reach)
     return any(_reaches(child, variables, reach) for child in _in_order(expression))
 

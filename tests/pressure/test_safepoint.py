@@ -210,12 +210,13 @@ def test_a_thread_that_does_not_come_is_named_and_nothing_is_called(results: lis
     come.wait(20)
     pressure.request()
     before = time.monotonic()
-    memguard.checkpoint()
+    while not results:  # stands for a moment at each, and gives up after some seconds
+        memguard.checkpoint()
     waited = time.monotonic() - before
     end.set()
     thread.join()
     assert results[0].skipped == ("not all threads have come to a checkpoint: encoder-1",)
-    assert 0.4 < waited < 10
+    assert 1.5 < waited < 10
     pressure.request()
     memguard.checkpoint()
     assert results[1].called == 1, "it has ended: nobody waits for it any more"

@@ -29,6 +29,7 @@ _modules = {}  # type: dict[str, ModuleType]  # those of extension()
 _NAMES = getattr(sys, "stdlib_module_names", frozenset())  # type: frozenset[str]  # of all platforms; 3.10 and later
 _lock = _thread.RLock()
 _depth = 0
+_outermost = None  # type: First | None
 
 
 def _find_directories():
@@ -83,11 +84,12 @@ class First:
 
     def __enter__(self):
         # type: () -> None
-        global _depth
+        global _depth, _outermost
         _lock.acquire()
         _depth += 1
         if _depth > 1:
             return
+        _outermost = self
         self._aside = _shadowing(sys.modules)
         for name in self._aside:
             del sys.modules[name]
@@ -101,10 +103,14 @@ class First:
         global _depth
         _depth -= 1
         if _depth == 0:
-            if self._finder in sys.meta_path:
-                sys.meta_path.remove(self._finder)
-            self._hide()
+            self._undo()
         _lock.release()
+
+    def _undo(self):
+        # type: () -> None
+        if self._finder in sys.meta_path:
+            sys.meta_path.remove(self._finder)
+        self._hide()
 
     def _hide(self):
         # type: () -> None
@@ -196,10 +202,13 @@ def _load(name):
 
 def _forget_lock():
     # type: () -> None
-    """In a forked child, where another thread may have held it for ever."""
-    global _lock
-    if _depth == 0:
-        _lock = _thread.RLock()
+    """In a forked child: another thread that held it is not there, and will not put back what it has put aside."""
+    global _lock, _depth
+    if _lock._is_owned():  # type: ignore[attr-defined]
+        return
+    if _depth and _outermost is not None:
+        _outermost._undo()
+    _lock, _depth = _thread.RLock(), 0
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork

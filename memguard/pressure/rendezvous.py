@@ -30,7 +30,7 @@ WITHIN = 0.1  # seconds that a thread waits at its checkpoint for the others
 _STEP = 0.005
 _LONGEST = 30.0  # seconds that it waits for callbacks that run in another thread
 
-_gate = _thread.allocate_lock()
+_gate = _thread.RLock()  # a handler of the script's that passes a checkpoint may come in the midst of one
 _threads: set[int] = set()  # that have passed a checkpoint
 _waiting: dict[int, FrameType] = {}  # that stand at one, and where
 _runner: int | None = None  # the thread that runs callbacks
@@ -138,6 +138,6 @@ def _name(thread: int) -> str:
 def forget() -> None:
     """In a forked child, which has one thread."""
     global _gate, _runner
-    _gate, _runner = _thread.allocate_lock(), None
+    _gate, _runner = _thread.RLock(), None
     _threads.clear()
     _waiting.clear()

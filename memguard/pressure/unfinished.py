@@ -5,14 +5,15 @@
 
 A frame's position (code.co_positions) names the expression that it waits in. Of the statement around that, what Python
 has evaluated before (the order of evaluation in the language reference, 6.16) and still holds is looked at: does it
-name what a callback reaches, or is it the same object? Without the source (exec'd text, a file that has changed)
-nothing is known, and nothing is put off.
+name what a callback reaches, or is it the same object? Without the source (exec'd text) the names that its
+line has loaded before serve.
 """
 
 from __future__ import annotations
 
 import sys
 
+from memguard.inject.standard_library import First
 from memguard.pressure.reach import Reach, is_library, is_library_holder
 
 TYPE_CHECKING = False
@@ -36,6 +37,8 @@ def unfinished(frame: FrameType, reach: Reach) -> str | None:
     """The half-done statement of one frame, as "line 12: tokens.extend(await get())"; None where there is none."""
     if is_library(frame.f_code.co_filename):
         return None
+    if _tree(frame.f_code) is None:
+        return _loaded_before(frame, reach)
     path = _path_to(frame)
     start = max((n for n, node in enumerate(path) if _begins(node)), default=None)
     if start is None:
@@ -46,6 +49,26 @@ def unfinished(frame: FrameType, reach: Reach) -> str | None:
         held += _held_by_call(path[-1], variables)
         if any(_reaches(expression, variables, reach) for expression in held):
             return f"line {path[start].lineno}: {source_line(frame, path[start].lineno)}"
+        return None
+    finally:
+        variables.close()
+
+
+def _loaded_before(frame: FrameType, reach: Reach) -> str | None:
+    """Without a source (exec'd text): what its line has loaded before the instruction that it is at, by bytecode."""
+    with First():
+        import dis
+    variables = _Variables(frame)
+    try:
+        for instruction in dis.get_instructions(frame.f_code):
+            if instruction.offset >= frame.f_lasti:
+                break
+            line = instruction.positions.lineno if instruction.positions else None
+            if line != frame.f_lineno or not instruction.opname.startswith("LOAD_"):
+                continue
+            names = instruction.argval if isinstance(instruction.argval, tuple) else (instruction.argval,)
+            if any(isinstance(n, str) and n in reach.names and not _is_code(variables.get(n)) for n in names):
+                return f"line {line} of {frame.f_code.co_filename}"
         return None
     finally:
         variables.close()

@@ -288,3 +288,28 @@ def test_a_json_py_beside_the_script_is_not_run(tmp_path: Path) -> None:
         timeout=60,
     )
     assert (result.returncode, result.stdout) == (0, "done\n"), result.stderr
+
+
+def test_a_child_that_is_forked_meanwhile_imports_all_the_same() -> None:
+    """Another thread is in the midst of such imports: in the child it never comes to its end."""
+    code = """
+import os, sys, threading
+from memguard.inject.standard_library import First
+inside, end = threading.Event(), threading.Event()
+def held():
+    with First():
+        inside.set(); end.wait(20)
+thread = threading.Thread(target=held)
+thread.start(); inside.wait()
+pid = os.fork()
+if pid == 0:
+    import memguard
+    memguard.checkpoint
+    os._exit(len(sys.meta_path))
+end.set(); thread.join()
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == len(sys.meta_path))
+"""
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=20
+    )
+    assert (result.stdout, result.stderr) == ("True\n", "")

@@ -166,7 +166,7 @@ def work(number):
     return number, os.getcwd(), sys.argv, __name__
 
 if __name__ == "__main__":
-    print(__file__, sys.argv, sys.flags, sys.executable, sys.orig_argv, sys.stdin.read())
+    print(__file__, sys.argv, sys.flags, sys.executable, sys.orig_argv[1:], sys.stdin.read())
     for method in ("fork", "spawn", "forkserver"):
         with multiprocessing.get_context(method).Pool(1) as pool:
             print(pool.map(work, range(2)))

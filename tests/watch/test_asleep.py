@@ -37,7 +37,18 @@ sys.exit(left * 10 + (interrupted != 0))
 """
 
 
-@pytest.mark.parametrize("share", [0.77, 0.83, 0.88, 0.93], ids=["reclaim", "flush", "dump", "below freeze"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "share",
+    [
+        pytest.param(0.77, id="reclaim", marks=SLOW),
+        pytest.param(0.83, id="flush"),
+        pytest.param(0.88, id="dump", marks=SLOW),
+        pytest.param(0.93, id="below freeze"),
+    ],
+)
 def test_a_c_call_is_not_cut_short(share: float) -> None:
     size = int(share * 200 * MIB) - 4 * MIB  # what Python takes itself
     record = run_guarded(
@@ -60,7 +71,7 @@ threading.Thread(target=grow).start()
 
 @pytest.mark.parametrize(
     ("wait", "answered"),
-    [("ctypes.CDLL(None).sleep(30)", False), ("while True: sum(range(20000)); time.sleep(0.001)", True)],
+    [("ctypes.CDLL(None).sleep(30)", False), ("while True: sum(range(200_000)); time.sleep(0.001)", True)],
     ids=["for long", "now and then"],
 )
 def test_it_is_stopped_all_the_same(wait: str, answered: bool) -> None:

@@ -67,8 +67,13 @@ def command(script: Path, *words: str) -> Command:
     return Command(sys.executable, (sys.executable, str(script), *words), str(script))
 
 
-@pytest.mark.parametrize("who", ["worker", "parent", "stubborn"])
-@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
+QUICK = [("spawn", "worker"), ("forkserver", "parent"), ("fork", "stubborn")]
+ALL = [(method, who) for method in ("spawn", "forkserver", "fork") for who in ("worker", "parent", "stubborn")]
+
+
+@pytest.mark.parametrize(
+    ("method", "who"), [pytest.param(*one, marks=() if one in QUICK else pytest.mark.slow) for one in ALL]
+)
 def test_nothing_of_theirs_is_left(method: str, who: str, script: Path, tmp_path: Path) -> None:
     names = tmp_path / "names"
     record = run_guarded(command(script, method, who, str(names)), Options(limit=250 * MIB))

@@ -213,7 +213,8 @@ class _Watch:
         self._record(f"it was left {where}")
         self._say(f"the script goes on {where}")
         before = _kills("/proc/vmstat") or 0
-        while tree := read_tree(tree[0], tree):
+        # Without itself: it is a child of the watcher, and so in the tree, until that has ended for good.
+        while tree := read_tree(tree[0], tree, without=watchers()):
             time.sleep(_WATCH_PERIOD)
         kills = _kills(f"{self._backstop}/memory.events", f"{self._backstop}/memory.oom_control")
         if kills is None:  # a scope vanishes with its last process; the machine's counter stays

@@ -121,7 +121,8 @@ class InputFiles:
 
     def _start_of(self, process: Process) -> float:
         """When the oldest process so far began, as the files' clock says it."""
-        age = time.clock_gettime(time.CLOCK_BOOTTIME) - process.start_time / os.sysconf("SC_CLK_TCK")
+        # To the end of its tick: a file that was made just before is an input, and no Python writes one within 10 ms.
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - (process.start_time + 1) / os.sysconf("SC_CLK_TCK")
         started = time.time() - age
         self._begun = started if self._begun is None else min(self._begun, started)
         return self._begun

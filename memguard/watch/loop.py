@@ -164,7 +164,7 @@ class Loop:
                     self.talk.ask(process, "interrupt", within=1.0)
         running = bool(flush.running)
         # What sleeps at the kernel's limit never comes to the checkpoint that it is waited for.
-        loose = running or (self.state.last_asked is not None and bool(flush.pending))
+        loose = running or self.state.last_asked is not None
         if loose and not self._loosened:
             self.loosen()
         self._loosened = loose

@@ -16,8 +16,9 @@ Rules, each held by a property test:
 - A stage below `freeze` fires once per rise: it is armed again when the use has fallen `rearm` below it. A steady
   85 % job is asked once, not for ever. `flush` is also armed again when the use has grown by `again` since the script
   has answered, or by `again_skipped` where nothing could be called.
-- Callbacks are asked for once more before the freeze, which waits for the answer `last_ask` seconds at most; and while
-  one is at work. Neither holds it up beyond half of what is kept free below a limit (beyond).
+- Callbacks are asked for once more before the freeze, which waits for the answer `last_ask` seconds at most, as long
+  again for what that frees, and while one is at work. None of these holds it up beyond half of what is kept free below
+  a limit (beyond).
 - Stages below `freeze` fire in order, each given its deadline before the next; `freeze` waits for none of them, nor
   does a flush that the script runs at its checkpoint.
 - `abort` follows `freeze` only, and a frozen tree is resumed or aborted within the freeze's deadline.
@@ -145,7 +146,7 @@ class Policy:
     abort_on_forecast: bool = False
     again: float = 0.03  # growth since an answered flush after which it is asked for again, as a share of usable
     again_skipped: float = 0.005  # the same where no callback could be called
-    last_ask: float = 0.5  # seconds that the freeze waits for the last answer
+    last_ask: float = 0.5  # seconds that the freeze waits for the last answer, and for what it frees
     stalled: float = 0.2  # a machine that stands still for this share of its time, and
     stalled_at: float = 0.9  # whose memory is used to this fraction, is over already
 
@@ -202,6 +203,7 @@ class State:
     resumed_at: tuple[str, int] | None = None  # (constraint, used) of the last false alarm
     flushed_at: tuple[str, int, bool] | None = None  # (constraint, used, something was called) at the last answer
     answers: int = 0  # of the flush, when last looked at
+    settles_until: float | None = None  # after an answer that has called something
     last_asked: float | None = None  # when the freeze was put off for a last answer, in this rise
 
 
@@ -248,6 +250,7 @@ def _heard(policy: Policy, state: State, sample: Sample, binding: Constraint) ->
             state,
             answers=sample.flush.answers,
             flushed_at=(binding.name, binding.used, sample.flush.freed),
+            settles_until=sample.time + policy.last_ask if sample.flush.freed else None,
         )
     if state.last_asked is not None and not policy.freeze.reached(sample, binding, less=policy.rearm / 2):
         state = replace(state, last_asked=None)
@@ -274,7 +277,9 @@ def _ask_once_more(
         asked = replace(state, last_asked=sample.time, fired=state.fired | {FLUSH})
         return Decision(FLUSH, LAST_ASK, binding, _reason(binding)), asked
     waiting = flush.pending and sample.time < state.last_asked + policy.last_ask
-    return (None, state) if waiting else None
+    # What it has handed over, to a thread that writes say, takes a moment to be freed.
+    settling = state.settles_until is not None and sample.time < state.settles_until
+    return (None, state) if waiting or settling else None
 
 
 def beyond(sample: Sample) -> bool:

@@ -342,10 +342,16 @@ def test_once_more_before_the_freeze_and_no_freeze_where_that_helps() -> None:
 
 
 def test_an_answer_that_frees_nothing_or_does_not_come_is_followed_by_the_freeze() -> None:
-    for later in (sample(0.98, time=0.2, flush=answered(1)), sample(0.98, time=0.51, flush=ASKED)):
+    nothing, freed = answered(1, freed=False), answered(1)
+    for later in (sample(0.98, time=0.2, flush=nothing), sample(0.98, time=0.51, flush=ASKED)):
         _, state = decide(POLICY, State(), sample(0.98, time=0.0, flush=READY))
         decision, _ = decide(POLICY, state, later)
         assert decision is not None and decision.action == FREEZE
+    _, state = decide(POLICY, State(), sample(0.98, time=0.0, flush=READY))
+    decision, state = decide(POLICY, state, sample(0.98, time=0.2, flush=freed))
+    assert decision is None, "what was called may free it in a moment"
+    decision, _ = decide(POLICY, state, sample(0.98, time=0.71, flush=freed))
+    assert decision is not None and decision.action == FREEZE
 
 
 def test_nobody_to_ask_means_no_wait() -> None:

@@ -72,7 +72,7 @@ def test_a_job_that_ends_by_itself(environment: dict[str, str], tmp_path: Path) 
     assert (watcher.returncode, out) == (0, "")
     first, last = err.splitlines()
     assert first.startswith("memguard: watching process ")
-    assert re.fullmatch(r"memguard: python has ended after .*, peak .* MiB of .*", last), err
+    assert re.fullmatch(r"memguard: python[\d.]* has ended after .*, peak .* MiB of .*", last), err
 
 
 def test_whom_it_watches_is_said_first(environment: dict[str, str], tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from dataclasses import replace
 
 from memguard.errors import ConfigError
 from memguard.records.run import Culprit
-from memguard.watch.stacks import HEADER, Frame, parse_dumps
+from memguard.watch.agents.stacks import HEADER, Frame, parse_dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

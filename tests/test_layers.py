@@ -19,7 +19,7 @@ FLOORS = (
     ("fix",),
     ("engines", "estimate"),
     ("watch", "dropin"),
-    ("tokens", "diagnose", "report"),
+    ("script", "tokens", "diagnose", "report"),
     ("system",),
     ("records", "pressure"),
     ("units",),
@@ -28,15 +28,15 @@ FLOORS = (
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 RECORDS_ONLY = ("diagnose", "report")  # beside errors and units
 PURE = (
-    "watch/policy.py",
-    "watch/forecast.py",
-    "estimate/costs.py",
+    "watch/decide/policy.py",
+    "watch/decide/forecast.py",
+    "estimate/plans/costs.py",
     "estimate/model.py",
-    "estimate/plans.py",
-    "estimate/plans_documents.py",
-    "estimate/plans_pools.py",
-    "estimate/plans_text.py",
-    "estimate/terms.py",
+    "estimate/plans/catalogue.py",
+    "estimate/plans/documents.py",
+    "estimate/plans/pools.py",
+    "estimate/plans/text.py",
+    "estimate/plans/quantities.py",
     "diagnose/kernel.py",
     "diagnose/userspace.py",
     "diagnose/python.py",
@@ -47,8 +47,7 @@ PURE = (
 IMPURE_MODULES = {"os", "time", "subprocess", "threading", "psutil", "memguard.system", "pathlib", "socket"}
 
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
-# All that reads a script's source; script_shape.py looks at the text.
-PURE += tuple(f for f in FILES if f.startswith("estimate/script") and f != "estimate/script_shape.py")
+PURE += tuple(f for f in FILES if f.startswith(("script/", "estimate/script/")))
 
 
 def imported(path: str) -> set[str]:

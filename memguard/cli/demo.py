@@ -165,7 +165,7 @@ def _verify(directory: str) -> int:
     """Decodes both splits in a stream and compares with the text; returns the number of tokens."""
     import numpy as np
 
-    from memguard.tokens.encode import load_encoding
+    from memguard.tokens.engine.encode import load_encoding
 
     encoding = load_encoding("gpt2")
     tokens = 0

@@ -23,9 +23,9 @@ from memguard.system.abilities import read_abilities
 from memguard.system.limits import read_limits
 from memguard.system.machine import read_machine
 from memguard.units import format_size, parse_size
+from memguard.watch.agents.outside_stack import find_pyspy, may_trace
 from memguard.watch.journal import runs_directory
-from memguard.watch.launch import find_python
-from memguard.watch.outside_stack import find_pyspy, may_trace
+from memguard.watch.process.launch import find_python
 
 __all__ = ["add_arguments", "main"]
 

@@ -26,15 +26,15 @@ from memguard.errors import ConfigError
 from memguard.units import format_size, parse_size
 
 if TYPE_CHECKING:
-    from memguard.estimate.plans import Options
-    from memguard.estimate.script import ScriptPlan
+    from memguard.estimate.plans.catalogue import Options
+    from memguard.estimate.script.report import ScriptPlan
     from memguard.records.estimate import Estimate
     from memguard.records.limits import Limits
 
 __all__ = ["add_arguments", "main"]
 
-# The names of estimate/plans.py and estimate/whatif.py, here too so that --help does not import numpy; tests hold
-# them together.
+# The names of estimate/plans/catalogue.py and estimate/whatif.py, here too so that --help does not import numpy; tests
+# hold them together.
 PLANS = (
     "read-all",
     "chunked-list",
@@ -194,8 +194,8 @@ def _read_limits(arguments: argparse.Namespace) -> tuple[Limits, str]:
 
 def _options(arguments: argparse.Namespace, limits: Limits, engine: str) -> Options:
     from memguard.estimate.model import stream_memory
-    from memguard.estimate.plans import Options
-    from memguard.estimate.terms import AUTO_WORKERS
+    from memguard.estimate.plans.catalogue import Options
+    from memguard.estimate.plans.quantities import AUTO_WORKERS
 
     cores = os.cpu_count() or 1
     workers = AUTO_WORKERS
@@ -220,11 +220,11 @@ def _estimate(
     arguments: argparse.Namespace, limits: Limits, machine: str, script: ScriptPlan | None = None
 ) -> Estimate:
     from memguard.estimate.baseline import BaselineProbe, timed_pieces
-    from memguard.tokens.encode import load_vocabulary
+    from memguard.tokens.engine.encode import load_vocabulary
 
     _options(arguments, limits, "gigatoken")  # nonsense is told before any work
     if arguments.files:
-        from memguard.estimate.inputs import find_inputs
+        from memguard.estimate.corpus.inputs import find_inputs
 
         # Twice is cheap, and a missing file is told at once; stdin is not touched by it.
         find_inputs(arguments.files)
@@ -234,8 +234,8 @@ def _estimate(
     with BaselineProbe(arguments.encoding, library=library, pieces=pieces) as probe:
         # The child is what takes longest: numpy is imported while it starts.
         from memguard.cli.estimate_input import read_input
-        from memguard.estimate.costs import read_costs
         from memguard.estimate.model import Speeds, estimate
+        from memguard.estimate.plans.costs import read_costs
 
         corpus = read_input(arguments, limits)
         baseline = probe.result()
@@ -279,12 +279,12 @@ def _like_file(arguments: argparse.Namespace) -> list[str]:
 def _library(arguments: argparse.Namespace, script: ScriptPlan | None) -> str:
     """The one whose weight decides the plan that is asked about; the others keep the figures measured elsewhere."""
     if script is not None:
-        from memguard.estimate.script import heaviest_library
+        from memguard.estimate.script.report import heaviest_library
 
         return heaviest_library(script)
     if not arguments.check:
         return ""
-    from memguard.estimate.plans import plan_named
+    from memguard.estimate.plans.catalogue import plan_named
 
     return plan_named(arguments.check).library
 
@@ -332,7 +332,7 @@ def _show_history(arguments: argparse.Namespace) -> int:
 
 
 def _probe(arguments: argparse.Namespace, limits: Limits) -> int:
-    from memguard.estimate.probe import probe
+    from memguard.estimate.probe.run import probe
 
     if len(arguments.files) != 1:
         raise ConfigError("--probe needs one FILE, which SCRIPT reads", "memguard estimate train.txt --probe SCRIPT")

@@ -12,7 +12,7 @@ from memguard.cli.output import terminal_width, use_color
 from memguard.units import MIB, parse_size
 
 if TYPE_CHECKING:
-    from memguard.estimate.corpus import Corpus
+    from memguard.estimate.corpus.read import Corpus
     from memguard.records.limits import Limits
 
 __all__ = ["read_input"]
@@ -20,8 +20,8 @@ __all__ = ["read_input"]
 
 def read_input(arguments: argparse.Namespace, limits: Limits) -> Corpus:
     """From FILEs, from --size and --like, or from --corpus."""
-    from memguard.estimate.corpus import COUNT_LIMIT, Corpus, Depth, read_corpus
-    from memguard.estimate.costs import cached_int_max
+    from memguard.estimate.corpus.read import COUNT_LIMIT, Corpus, Depth, read_corpus
+    from memguard.estimate.plans.costs import cached_int_max
     from memguard.estimate.whatif import LIKENESSES, PUBLIC_CORPORA, like, public_corpus, scaled
 
     encoding, fraction = arguments.encoding, arguments.val_fraction
@@ -70,7 +70,7 @@ def _progress(files: list[str]) -> Iterator[Callable[[str, int], None] | None]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    from memguard.estimate.inputs import find_inputs
+    from memguard.estimate.corpus.inputs import find_inputs
 
     inputs = find_inputs(files)
     # Of packed files and stdin nobody knows how much text they hold: a bar that only moves.

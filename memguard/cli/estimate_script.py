@@ -16,9 +16,9 @@ from memguard.cli.output import terminal_width, use_color, write_json, write_tex
 from memguard.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
-    from memguard.estimate.costs import Costs
-    from memguard.estimate.script import ScriptPlan
-    from memguard.estimate.script_pieces import TextShape
+    from memguard.estimate.plans.costs import Costs
+    from memguard.estimate.script.amounts import TextShape
+    from memguard.estimate.script.report import ScriptPlan
     from memguard.records.estimate import CorpusStats, Estimate
     from memguard.records.limits import Limits
     from memguard.records.script import ScriptEstimate
@@ -30,7 +30,7 @@ _LARGEST_SCRIPT = 4 << 20  # bytes; a prep script has some hundred lines
 
 def prepare(arguments: argparse.Namespace) -> ScriptPlan:
     """Reads the script; fills in what it says itself: its input files, its encoding, the share that it slices off."""
-    from memguard.estimate.script import read_script
+    from memguard.estimate.script.report import read_script
 
     plan = read_script(_read_source(arguments.script), arguments.script)
     if not (arguments.files or arguments.size or arguments.corpus):
@@ -93,7 +93,7 @@ def report_on(
     """`result`, for the same files, with the script in it."""
     import dataclasses
 
-    from memguard.estimate.script import estimate_script
+    from memguard.estimate.script.report import estimate_script
     from memguard.records.script import ScriptEstimate
 
     shape = _shape(plan, arguments, result.input)
@@ -104,8 +104,8 @@ def report_on(
 
 def _shape(plan: ScriptPlan, arguments: argparse.Namespace, stats: CorpusStats) -> TextShape:
     """The text's longest line, where the files are here and plain; which share each of several inputs is."""
-    from memguard.estimate.script_pieces import TextShape
-    from memguard.estimate.script_shape import read_shape
+    from memguard.estimate.corpus.shape import read_shape
+    from memguard.estimate.script.amounts import TextShape
 
     files = [path for path in stats.paths if os.path.isfile(path)]
     if not arguments.files or not files or stats.compressed or stats.kind == "parquet":

@@ -13,8 +13,8 @@ from memguard.cli.settings import CHOICES, Settings
 from memguard.errors import ConfigError
 from memguard.system.proc import read_meminfo
 from memguard.units import parse_size
+from memguard.watch.decide.policy import Policy, ladder_with
 from memguard.watch.options import Options
-from memguard.watch.policy import Policy, ladder_with
 
 __all__ = ["add_guard_arguments", "options_from", "parse_threshold", "place_of"]
 

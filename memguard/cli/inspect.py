@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from memguard.tokens.inspect import inspect
+    from memguard.tokens.check.inspect import inspect
 
     report = inspect(arguments.file, encoding=arguments.encoding, dtype=arguments.dtype)
     if arguments.json:

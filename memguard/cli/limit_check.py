@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from memguard.watch.launch import Command
+    from memguard.watch.process.launch import Command
 
 __all__ = ["check_limit", "least_limit"]
 
@@ -121,7 +121,7 @@ def _bare_python(executable: str) -> int | None:
 def _imports(script: str | None) -> tuple[list[str], int]:
     """Which heavy libraries the script imports, and what Python takes with them."""
     from memguard.cli.misplaced import imported
-    from memguard.estimate.script import import_memory
+    from memguard.estimate.script.report import import_memory
 
     try:
         with open(script or "", "rb") as file:

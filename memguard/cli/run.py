@@ -22,7 +22,7 @@ from memguard.cli.misplaced import misplaced
 from memguard.cli.settings import read_settings
 from memguard.errors import ConfigError
 from memguard.system.proc import require_proc
-from memguard.watch.launch import Command, plain_command, python_command
+from memguard.watch.process.launch import Command, plain_command, python_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from memguard.cli.output import terminal_width, use_color
 
 if TYPE_CHECKING:
-    from memguard.tokens.readers import TokenProgress
+    from memguard.tokens.output.readers import TokenProgress
 
 __all__ = ["token_bar"]
 

@@ -152,7 +152,7 @@ def main(arguments: argparse.Namespace) -> int:
                 **options,
             )
     except (_Ended, KeyboardInterrupt) as end:
-        from memguard.tokens.journal import JOURNAL
+        from memguard.tokens.output.journal import JOURNAL
 
         kept = os.path.exists(os.path.join(out, JOURNAL))
         what = "the same command with --resume goes on" if kept else "no file was left behind"
@@ -214,7 +214,7 @@ def _default_directory(first: str) -> str:
 
 def _room(max_memory: int, quiet: bool) -> int | None:
     """What the machine leaves, read before the guard sets limits of its own; said where it is less than asked for."""
-    from memguard.tokens.room import read_room
+    from memguard.tokens.headroom import read_room
 
     room = read_room()
     if room is not None and room < max_memory and not quiet:

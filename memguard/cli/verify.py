@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from memguard.tokens.verify import verify
+    from memguard.tokens.check.verify import verify
 
     if arguments.no_text and arguments.source:
         raise ConfigError("--source and --no-text exclude each other", "give one of them")

@@ -68,7 +68,7 @@ def main(arguments: argparse.Namespace) -> int:
         check_writable(record_path, arguments.record)
     say = _quiet if arguments.quiet else note
     from memguard.watch.foreign import run_watch
-    from memguard.watch.jobs import find_job
+    from memguard.watch.process.jobs import find_job
 
     pid, others = (_number(arguments.pid), ()) if arguments.name is None else find_job(arguments.name)
     check_limit(options.limit, place_of("limit", arguments, settings), None, pid=pid, notify=say)

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from memguard.estimate.costs import Library
-from memguard.estimate.inputs import find_inputs
+from memguard.estimate.corpus.inputs import find_inputs
+from memguard.estimate.plans.costs import Library
 from memguard.system.proc import Status, read_status
 from memguard.units import MIB
 

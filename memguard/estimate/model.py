@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from memguard.errors import ConfigError
-from memguard.estimate.costs import PIECE_BYTE_SLACK, Costs
-from memguard.estimate.plans import PLANS, Options, Plan, Text, text_of
-from memguard.estimate.terms import AUTO_WORKERS
+from memguard.estimate.plans.catalogue import PLANS, Options, Plan, Text, text_of
+from memguard.estimate.plans.costs import PIECE_BYTE_SLACK, Costs
+from memguard.estimate.plans.quantities import AUTO_WORKERS
 from memguard.records.estimate import CorpusStats, Estimate, PlanEstimate, Range, Step
 from memguard.records.limits import Limits
 from memguard.tokens.budget import DEFAULT_MEMORY, divide

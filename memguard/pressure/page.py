@@ -6,9 +6,9 @@
     bytes 8–15             the request's number; 0: nothing is asked
     bytes 16–23            bytes of memory that may still be used; −1: not known
 
-The watcher's side is watch/flush.py, which writes the file with pwrite(2): the kernel keeps a file and its mappings the
-same. A process that several guards watch (a guarded block under `memguard run`) has a page for each, and one flag, in
-the outermost guard's page. Answers are lines of the run's events.jsonl, written by the agent.
+The watcher's side is watch/agents/flush.py, which writes the file with pwrite(2): the kernel keeps a file and its
+mappings the same. A process that several guards watch (a guarded block under `memguard run`) has a page for each, and
+one flag, in the outermost guard's page. Answers are lines of the run's events.jsonl, written by the agent.
 """
 
 from __future__ import annotations

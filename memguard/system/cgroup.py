@@ -5,7 +5,7 @@ is anon + shmem + kernel memory of the whole cgroup; page cache is dropped when 
 container the ancestors above its mount are hidden: version 1 still tells their smallest limit, version 2 nothing.
 
 Formats: Documentation/admin-guide/cgroup-v1/memory.rst and cgroup-v2.rst, proc(5) for mountinfo.
-Not here: what may still be used (limits.py), making a cgroup (watch/backstop.py).
+Not here: what may still be used (limits.py), making a cgroup (watch/kernel/cgroup_limit.py).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The guard around this one: `memguard run` inside `memguard run`, a guarded block in a guarded script.
 
-Its backstop (watch/backstop.py) is a cgroup with a limit of the kernel's, yet not one to keep a margin from: the outer
-guard stops its tree a little below that limit, so what it leaves may be used to the last byte. Such a cgroup is known
-by its name and by its brake, which a guard that has died does not hold any more: then the kernel kills there.
+Its backstop (watch/kernel/cgroup_limit.py) is a cgroup with a limit of the kernel's, yet not one to keep a margin from:
+the outer guard stops its tree a little below that limit, so what it leaves may be used to the last byte. Such a cgroup
+is known by its name and by its brake, which a guard that has died does not hold any more: then the kernel kills there.
 
 An outer guard without a cgroup is known by what it has put into the environment: its --limit, in MEMGUARD_LIMIT, and
 its run, in MEMGUARD_RUN_DIR, which all of its tree carry.

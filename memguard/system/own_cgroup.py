@@ -9,7 +9,7 @@
 | v1    | who may write to the own cgroup (root, as a rule)           | mkdir                                       |
 
 No place is taken that lies outside of a limit which holds now: a script would escape it there. Judged from permissions
-and from what is there; nothing is made. Making the cgroup and its limits: watch/backstop.py.
+and from what is there; nothing is made. Making the cgroup and its limits: watch/kernel/cgroup_limit.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Resource limits of a process (`ulimit`), read from /proc/PID/limits. Not here: moving them (watch/fence.py)."""
+"""Resource limits of a process (`ulimit`), from /proc/PID/limits. Moved by watch/kernel/data_limit.py."""
 
 from __future__ import annotations
 

@@ -20,17 +20,17 @@ from memguard.errors import ConfigError, ShardError
 from memguard.records.codec import to_dict
 from memguard.records.manifest import EncodingInfo, InputFile, Manifest
 from memguard.tokens import budget as budgets
-from memguard.tokens.blocks import Block, Division, Start, read_blocks
-from memguard.tokens.directory import Desk, prepare_directory, remove_old_files
-from memguard.tokens.documents import Sizes
-from memguard.tokens.encode import Engine, load_vocabulary, make_engine
-from memguard.tokens.journal import Checkpoint
-from memguard.tokens.manifest import write_manifest
+from memguard.tokens.engine.encode import Engine, load_vocabulary, make_engine
+from memguard.tokens.engine.pool import Encoded, Pool, Task, anonymous_memory
+from memguard.tokens.headroom import read_room
+from memguard.tokens.input.blocks import Block, Division, Start, read_blocks
+from memguard.tokens.input.documents import Sizes
+from memguard.tokens.input.source import Source, find_sources
 from memguard.tokens.options import Options
-from memguard.tokens.pool import Encoded, Pool, Task, anonymous_memory
-from memguard.tokens.room import read_room
-from memguard.tokens.source import Source, find_sources
-from memguard.tokens.writer import Layout, Output, free_space
+from memguard.tokens.output.directory import Desk, prepare_directory, remove_old_files
+from memguard.tokens.output.journal import Checkpoint
+from memguard.tokens.output.manifest import write_manifest
+from memguard.tokens.output.writer import Layout, Output, free_space
 from memguard.units import format_size
 
 __all__ = ["Progress", "encoded_blocks", "tokenize", "tokenize_part"]

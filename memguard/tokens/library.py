@@ -21,12 +21,12 @@ from memguard.errors import ConfigError, ShardError
 from memguard.records.codec import to_dict
 from memguard.records.manifest import EncodingInfo, Manifest
 from memguard.tokens.budget import DEFAULT_MEMORY
-from memguard.tokens.directory import prepare_directory, remove_old_files
-from memguard.tokens.encode import load_vocabulary
+from memguard.tokens.engine.encode import load_vocabulary
 from memguard.tokens.job import encoded_blocks
-from memguard.tokens.manifest import write_manifest
 from memguard.tokens.options import SHARD_TOKENS, Options
-from memguard.tokens.writer import Layout, Output
+from memguard.tokens.output.directory import prepare_directory, remove_old_files
+from memguard.tokens.output.manifest import write_manifest
+from memguard.tokens.output.writer import Layout, Output
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 from memguard import __version__
 from memguard.errors import ConfigError, InputError, ManifestMismatch, ShardError
 from memguard.records.manifest import FileInfo, InputFile, Manifest, ShardInfo, parts_of
-from memguard.tokens.checkpoint import OffsetsFile, ResumableShard
-from memguard.tokens.directory import Desk, job_of, prepare_directory, remove_old_files
-from memguard.tokens.formats import FORMATS, Format
-from memguard.tokens.manifest import MANIFEST, read_manifest, write_manifest
-from memguard.tokens.readers import DocumentEnds, TokenProgress, open_reader
-from memguard.tokens.writer import disk_errors, free_space, sync_directory, temporary_of
+from memguard.tokens.output.checkpoint import OffsetsFile, ResumableShard
+from memguard.tokens.output.directory import Desk, job_of, prepare_directory, remove_old_files
+from memguard.tokens.output.formats import FORMATS, Format
+from memguard.tokens.output.manifest import MANIFEST, read_manifest, write_manifest
+from memguard.tokens.output.readers import DocumentEnds, TokenProgress, open_reader
+from memguard.tokens.output.writer import disk_errors, free_space, sync_directory, temporary_of
 from memguard.units import format_size
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from memguard.errors import ConfigError
-from memguard.tokens.blocks import Division
-from memguard.tokens.documents import DOCUMENTS, Reading
-from memguard.tokens.formats import Format, find_format
-from memguard.tokens.source import KINDS, Source
-from memguard.tokens.special import Specials
-from memguard.tokens.utf8 import ERRORS
+from memguard.tokens.input.blocks import Division
+from memguard.tokens.input.documents import DOCUMENTS, Reading
+from memguard.tokens.input.source import KINDS, Source
+from memguard.tokens.input.special import Specials
+from memguard.tokens.input.utf8 import ERRORS
+from memguard.tokens.output.formats import Format, find_format
 
 __all__ = ["SHARD_TOKENS", "VAL_BY", "Options"]
 

@@ -20,12 +20,12 @@ from typing import Any
 from memguard.errors import ConfigError, InputError
 from memguard.records.manifest import Manifest
 from memguard.tokens import budget as budgets
-from memguard.tokens.blocks import Division, Start, first_outside
-from memguard.tokens.documents import BLANK_LINES, PREFIX, WHITE, Place
-from memguard.tokens.encode import load_vocabulary
+from memguard.tokens.engine.encode import load_vocabulary
+from memguard.tokens.input.blocks import Division, Start, first_outside
+from memguard.tokens.input.documents import BLANK_LINES, PREFIX, WHITE, Place
+from memguard.tokens.input.source import Source, cannot_read, find_sources, open_binary
 from memguard.tokens.job import tokenize_part
 from memguard.tokens.options import Options
-from memguard.tokens.source import Source, cannot_read, find_sources, open_binary
 from memguard.units import KIB, MIB
 
 __all__ = ["TASK_BYTES", "Task", "part_directory", "plan_tasks", "run_task"]

@@ -27,12 +27,13 @@ from memguard.records.visible import visible
 from memguard.system.cgroup import find_memory_cgroups
 from memguard.system.descriptors import widen
 from memguard.system.proc import Process, read_children, read_cmdline, read_process
-from memguard.watch import actions, failure, policy
+from memguard.watch.decide import policy
 from memguard.watch.journal import Journal, RunDirectory
+from memguard.watch.kernel.sentinel import standing_by
 from memguard.watch.loop import Loop
 from memguard.watch.options import EXIT_GUARD, Options
-from memguard.watch.root import Foreign, leave_out
-from memguard.watch.sentinel import standing_by
+from memguard.watch.process import actions, failure
+from memguard.watch.process.root import Foreign, leave_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -19,14 +19,14 @@ from collections.abc import Callable
 
 from memguard.system.proc import Process, read_status
 from memguard.units import format_size
-from memguard.watch import actions
-from memguard.watch.agents import why_silent
-from memguard.watch.conversation import Conversation
+from memguard.watch.agents.listening import why_silent
+from memguard.watch.agents.session import Conversation
+from memguard.watch.decide.policy import Sample
 from memguard.watch.journal import Journal
+from memguard.watch.measure.sampler import Sampler
 from memguard.watch.options import Options
-from memguard.watch.policy import Sample
-from memguard.watch.root import Root
-from memguard.watch.sampler import Sampler
+from memguard.watch.process import actions
+from memguard.watch.process.root import Root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Ending:
 
     def _read_from_outside(self, process: Process, silent: str, in_danger: Callable[[], bool]) -> None:
         """The largest process has no agent: other means may still tell where it is."""
-        from memguard.watch.outside_stack import read_outside_stack
+        from memguard.watch.agents.outside_stack import read_outside_stack
 
         missing = read_outside_stack(process, self._journal.directory.stack, in_danger)
         if missing and silent:

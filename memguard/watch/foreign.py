@@ -21,15 +21,15 @@ from memguard.system.descriptors import give_back, widen
 from memguard.system.limits import read_limits
 from memguard.system.proc import Process, read_cmdline, read_status, read_tree, require_proc
 from memguard.units import format_size
-from memguard.watch import actions, failure
-from memguard.watch.jobs import check_job, command_of
+from memguard.watch.decide.policy import Decision
 from memguard.watch.journal import Journal, open_run
+from memguard.watch.kernel.sentinel import standing_by
 from memguard.watch.loop import Loop
 from memguard.watch.options import EXIT_GUARD, Options
-from memguard.watch.policy import Decision
-from memguard.watch.root import Foreign
-from memguard.watch.sentinel import standing_by
-from memguard.watch.signals import ENDING, SignalWait
+from memguard.watch.process import actions, failure
+from memguard.watch.process.jobs import check_job, command_of
+from memguard.watch.process.root import Foreign
+from memguard.watch.process.signals import ENDING, SignalWait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -24,19 +24,21 @@ from memguard.system.proc import Process, read_cmdline
 from memguard.system.psi import read_pressure
 from memguard.system.run_mark import find_marked
 from memguard.units import format_size
-from memguard.watch import actions, policy, progress
-from memguard.watch.backstop import Backstop
-from memguard.watch.conversation import Conversation
+from memguard.watch import progress
+from memguard.watch.agents.dead_workers import PoolWatch
+from memguard.watch.agents.session import Conversation
+from memguard.watch.decide import policy
+from memguard.watch.decide.outlook import Outlook
 from memguard.watch.ending import Ending
-from memguard.watch.fence import Fence
 from memguard.watch.journal import Journal
+from memguard.watch.kernel.cgroup_limit import Backstop
+from memguard.watch.kernel.data_limit import Fence
+from memguard.watch.measure.sampler import Sampler
 from memguard.watch.notes import Notes
 from memguard.watch.options import Options
-from memguard.watch.outlook import Outlook
-from memguard.watch.pools import PoolWatch
+from memguard.watch.process import actions
+from memguard.watch.process.root import Root, members_of
 from memguard.watch.progress import Progress
-from memguard.watch.root import Root, members_of
-from memguard.watch.sampler import Sampler
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -306,10 +308,10 @@ class Loop:
     def blame(self) -> dict[str, Any]:
         """The fields of the record that say who held the memory; after the end, when there is room to load them."""
         from memguard.records.codec import to_dict
-        from memguard.watch.culprit import find_culprit
-        from memguard.watch.holder import Sources, read_cells
-        from memguard.watch.source import enclosing_loop
-        from memguard.watch.stacks import Frame
+        from memguard.watch.agents.culprit import find_culprit
+        from memguard.watch.agents.holder import Sources, read_cells
+        from memguard.watch.agents.source import enclosing_loop
+        from memguard.watch.agents.stacks import Frame
 
         waiting = self.pool.parent if self.reason == "hang" else None
         stack, culprit, missing = find_culprit(

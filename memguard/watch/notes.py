@@ -10,10 +10,10 @@ from collections.abc import Callable
 from memguard.records.limits import Constraint
 from memguard.system.limits import describe
 from memguard.system.proc import Process, read_status
-from memguard.watch.inputs import InputFiles
+from memguard.watch.decide.policy import Sample
 from memguard.watch.journal import Journal, prune, write_record
-from memguard.watch.policy import Sample
-from memguard.watch.sampler import Sampler
+from memguard.watch.measure.inputs import InputFiles
+from memguard.watch.measure.sampler import Sampler
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

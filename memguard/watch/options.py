@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from memguard.watch.policy import Policy
+from memguard.watch.decide.policy import Policy
 
 __all__ = ["EXIT_GUARD", "Options"]
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from memguard.errors import ConfigError
 from memguard.records.visible import printable
 from memguard.units import format_size, parse_size
-from memguard.watch.signals import ENDING
+from memguard.watch.process.signals import ENDING
 
 __all__ = ["Answer", "ask", "parse_answer"]
 

@@ -21,11 +21,11 @@ from memguard.records.codec import to_dict
 from memguard.records.limits import Constraint
 from memguard.records.run import Holder, RunLimit, RunRecord
 from memguard.system.limits import LimitsReader, describe
-from memguard.watch import policy
-from memguard.watch.culprit import find_culprit
+from memguard.watch.agents.culprit import find_culprit
+from memguard.watch.decide import policy
 from memguard.watch.journal import Journal, open_run, write_record
-from memguard.watch.launch import Command, child_environment
 from memguard.watch.options import EXIT_GUARD, Options
+from memguard.watch.process.launch import Command, child_environment
 
 __all__ = ["run_guarded"]
 

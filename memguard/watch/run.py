@@ -20,15 +20,15 @@ from memguard.system.descriptors import give_back, release_spare, widen
 from memguard.system.kernel_file import read_bytes
 from memguard.system.proc import read_cmdline, read_tree, require_proc
 from memguard.units import format_size
-from memguard.watch import actions, failure
-from memguard.watch import sentinel as sentinels
-from memguard.watch.backstop import Backstop, choose
 from memguard.watch.journal import Journal, RunDirectory, open_run
-from memguard.watch.launch import Command, child_environment, spawn
+from memguard.watch.kernel import sentinel as sentinels
+from memguard.watch.kernel.cgroup_limit import Backstop, choose
 from memguard.watch.loop import Loop
 from memguard.watch.options import EXIT_GUARD, Options
-from memguard.watch.root import Child, watchers
-from memguard.watch.signals import ENDING, SignalWait, ignores, pass_on
+from memguard.watch.process import actions, failure
+from memguard.watch.process.launch import Command, child_environment, spawn
+from memguard.watch.process.root import Child, watchers
+from memguard.watch.process.signals import ENDING, SignalWait, ignores, pass_on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -27,10 +27,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from memguard.estimate.baseline import Baseline, BaselineProbe, timed_pieces
-from memguard.estimate.corpus import Corpus, Depth, read_corpus
-from memguard.estimate.costs import LIBRARIES, cached_int_max, read_costs
+from memguard.estimate.corpus.read import Corpus, Depth, read_corpus
 from memguard.estimate.model import Speeds, estimate
-from memguard.estimate.plans import Options, plan_named
+from memguard.estimate.plans.catalogue import Options, plan_named
+from memguard.estimate.plans.costs import LIBRARIES, cached_int_max, read_costs
 from memguard.inject import gpt2_files
 from memguard.records.estimate import PlanEstimate
 from memguard.records.limits import Limits

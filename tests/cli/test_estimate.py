@@ -9,7 +9,8 @@ import pytest
 
 from memguard.cli import estimate as command
 from memguard.cli.main import main
-from memguard.estimate import baseline, plans, whatif
+from memguard.estimate import baseline, whatif
+from memguard.estimate.plans import catalogue as plans
 from memguard.records.codec import from_json
 from memguard.records.estimate import Estimate
 

@@ -16,7 +16,7 @@ import pytest
 from memguard.cli.main import main
 from memguard.records.codec import from_json
 from memguard.records.manifest import Manifest
-from memguard.tokens.encode import load_encoding
+from memguard.tokens.engine.encode import load_encoding
 from tests.boxes import MemoryBox
 
 REPOSITORY = Path(__file__).parents[2]

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from memguard.system.proc import read_children
-from memguard.watch.outside_stack import find_pyspy, may_trace
+from memguard.watch.agents.outside_stack import find_pyspy, may_trace
 from tests.people import ROOT, normal_user
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")

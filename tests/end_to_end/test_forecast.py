@@ -14,7 +14,7 @@ import pytest
 from memguard.system.open_files import read_positions
 from memguard.system.proc import read_stat, read_status
 from memguard.units import MIB
-from memguard.watch.forecast import Point, Track, forecast, observe, period
+from memguard.watch.decide.forecast import Point, Track, forecast, observe, period
 from tests.terminals import Terminal
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from memguard.tokens.encode import load_encoding
+from memguard.tokens.engine.encode import load_encoding
 from memguard.units import MIB
 from tests.boxes import MemoryBox, machine_oom_kills
 from tests.people import Person, myself, normal_user

@@ -239,8 +239,8 @@ def answer(source: str | bytes, path: Path) -> str:
     """The verdict of a script, or the error that it is refused with."""
     from memguard.cli.estimate_script import _read_source
     from memguard.errors import InputError
-    from memguard.estimate.script import estimate_script, read_script
-    from memguard.estimate.script_pieces import TextShape
+    from memguard.estimate.script.amounts import TextShape
+    from memguard.estimate.script.report import estimate_script, read_script
     from memguard.records.codec import to_json
     from memguard.report.script import render
     from tests.estimate.script_texts import COSTS, ascii_text, limits_of

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import textwrap
 
-from memguard.estimate.costs import Costs
-from memguard.estimate.script import ScriptPlan, estimate_script, read_script
-from memguard.estimate.script_pieces import TextShape
+from memguard.estimate.plans.costs import Costs
+from memguard.estimate.script.amounts import TextShape
+from memguard.estimate.script.report import ScriptPlan, estimate_script, read_script
 from memguard.records.estimate import CorpusStats, DocumentStats, Range, SliceStats
 from memguard.records.limits import Constraint, Limits
 from memguard.records.script import ScriptReport

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from memguard.estimate.baseline import BaselineProbe
-from memguard.estimate.corpus import read_corpus
-from memguard.estimate.costs import cached_int_max, read_costs
+from memguard.estimate.corpus.read import read_corpus
 from memguard.estimate.model import estimate
+from memguard.estimate.plans.costs import cached_int_max, read_costs
 from memguard.records.estimate import PlanEstimate
 from memguard.records.limits import Limits
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from memguard.errors import InputError
-from memguard.estimate.corpus import Depth, read_corpus
-from memguard.tokens.encode import load_encoding
+from memguard.estimate.corpus.read import Depth, read_corpus
+from memguard.tokens.engine.encode import load_encoding
 
 
 def write(path: Path, data: bytes) -> str:

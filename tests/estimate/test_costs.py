@@ -8,7 +8,7 @@ import pytest
 
 from memguard.estimate import baseline as baselines
 from memguard.estimate.baseline import BaselineProbe
-from memguard.estimate.costs import cached_int_max, int_bytes, read_costs
+from memguard.estimate.plans.costs import cached_int_max, int_bytes, read_costs
 
 
 def test_cached_ints_are_what_identity_says() -> None:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memguard.estimate.documents import DocumentTally, tally_lines
-from memguard.estimate.sample import Files
+from memguard.estimate.corpus.documents import DocumentTally, tally_lines
+from memguard.estimate.corpus.sample import Files
 
 
 def cost(texts: list[str]) -> tuple[int, int]:

@@ -15,8 +15,8 @@ import pytest
 
 from memguard.errors import EngineNotInstalled, InputError
 from memguard.estimate.baseline import timed_pieces
-from memguard.estimate.corpus import Depth, read_corpus
-from memguard.estimate.inputs import find_inputs
+from memguard.estimate.corpus.inputs import find_inputs
+from memguard.estimate.corpus.read import Depth, read_corpus
 
 PACK: dict[str, Callable[[bytes], bytes]] = {"gz": gzip.compress, "xz": lzma.compress, "bz2": bz2.compress}
 

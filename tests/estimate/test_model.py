@@ -7,10 +7,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from memguard.estimate.costs import Costs
 from memguard.estimate.model import Speeds, breaking_point, estimate, judge
-from memguard.estimate.plans import Options
-from memguard.estimate.terms import AUTO_WORKERS
+from memguard.estimate.plans.catalogue import Options
+from memguard.estimate.plans.costs import Costs
+from memguard.estimate.plans.quantities import AUTO_WORKERS
 from memguard.records.codec import from_json, to_json
 from memguard.records.estimate import CorpusStats, Estimate, Range, SliceStats
 from memguard.records.limits import Constraint, Limits

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memguard.estimate.costs import Costs
-from memguard.estimate.plans import (
+from memguard.estimate.plans.catalogue import (
     PLANS,
     Documents,
     Options,
@@ -21,7 +20,8 @@ from memguard.estimate.plans import (
     sharded_list,
     stream,
 )
-from memguard.estimate.plans_pools import mapping
+from memguard.estimate.plans.costs import Costs
+from memguard.estimate.plans.pools import mapping
 from memguard.records.estimate import RowBatch, Step
 from memguard.units import MIB
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from memguard.errors import InputError
-from memguard.estimate.probe import outside_paths, probe, slice_sizes
+from memguard.estimate.probe.run import outside_paths, probe, slice_sizes
 from memguard.records.limits import Limits
 from memguard.units import GIB, MIB
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from memguard.estimate.sample import Files, TokenProfile, count_tokens, sample_tokens
+from memguard.estimate.corpus.sample import Files, TokenProfile, count_tokens, sample_tokens
 from memguard.records.estimate import RowBatch
-from memguard.tokens.encode import load_encoding
+from memguard.tokens.engine.encode import load_encoding
 
 
 def words(data: bytes) -> np.ndarray:

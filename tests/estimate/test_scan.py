@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memguard.estimate import scan as scanning
-from memguard.estimate.scan import BLOCK_BYTES, TextScan, code_point_class, scan_files, width_of
+from memguard.estimate.corpus import scan as scanning
+from memguard.estimate.corpus.scan import BLOCK_BYTES, TextScan, code_point_class, scan_files, width_of
 
 # Characters around every border: of the widths, of the UTF-8 lengths, of the narrow second bytes, and 0x0D units.
 _BORDERS = (

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from memguard.errors import InputError
-from memguard.estimate import script_state
-from memguard.estimate.script import read_script
-from memguard.estimate.script_source import parse_script
+from memguard.estimate.script.report import read_script
 from memguard.records.script import lines_of
+from memguard.script import state as script_state
+from memguard.script.source import parse_script
 from memguard.units import MIB
 from tests.estimate.hostile_sources import READ, SOURCES
 from tests.estimate.script_texts import BASELINE, M, peak, weigh

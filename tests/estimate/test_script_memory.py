@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memguard.estimate.plans import Options, read_all
-from memguard.estimate.script import estimate_script
-from memguard.estimate.script_pieces import TextShape
-from memguard.estimate.terms import text_of
+from memguard.estimate.plans.catalogue import Options, read_all
+from memguard.estimate.plans.quantities import text_of
+from memguard.estimate.script.amounts import TextShape
+from memguard.estimate.script.report import estimate_script
 from tests.estimate.script_texts import BASELINE, COSTS, M, ascii_text, at_line, limits_of, peak, read, weigh
 
 TOKENS = 25 * M

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from memguard.estimate.script import read_script
+from memguard.estimate.script.report import read_script
 from tests.estimate.script_texts import read
 
 SCRIPTS = Path(__file__).parent.parent / "programs" / "scripts"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from memguard.errors import InputError
-from memguard.estimate.script_shape import read_shape
+from memguard.estimate.corpus.shape import read_shape
 
 
 def shape_of(tmp_path: Path, data: bytes):  # type: ignore[no-untyped-def]
@@ -34,7 +34,7 @@ def test_the_longest_line(tmp_path: Path, data: bytes, longest: int) -> None:
 
 
 def test_a_file_too_large_to_look_at_all_of_is_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memguard.estimate.script_shape._SCAN_LIMIT", 1 << 20)
+    monkeypatch.setattr("memguard.estimate.corpus.shape._SCAN_LIMIT", 1 << 20)
     short, huge = b"a line of text\n" * 1_000_000, b"x" * 14_000_000
     assert shape_of(tmp_path, short).longest_line == 15
     assert shape_of(tmp_path, short + huge).longest_line == pytest.approx(14_000_000, rel=0.05)

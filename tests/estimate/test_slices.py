@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from memguard.errors import InputError
-from memguard.estimate.slices import slice_kind, write_slice
+from memguard.estimate.probe.slices import slice_kind, write_slice
 
 
 def test_a_slice_of_lines_is_whole_lines_from_all_over(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from memguard.system.proc import read_process
-from memguard.watch.asks import Answers, ask
+from memguard.watch.agents.requests import Answers, ask
 from memguard.watch.journal import RunDirectory
 
 INJECT = Path(__file__).resolve().parents[2] / "memguard" / "inject"

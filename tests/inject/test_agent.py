@@ -15,8 +15,8 @@ import pytest
 
 from memguard.system.open_files import find_descriptor
 from memguard.system.proc import Process, read_process
-from memguard.watch.actions import ask_for_stack
-from memguard.watch.stacks import parse_dumps
+from memguard.watch.agents.stacks import parse_dumps
+from memguard.watch.process.actions import ask_for_stack
 
 INJECT = Path(__file__).resolve().parents[2] / "memguard" / "inject"
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")

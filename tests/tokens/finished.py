@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from memguard.records.manifest import EncodingInfo, FileInfo, InputFile, Manifest, ShardInfo
-from memguard.tokens.encode import load_encoding, load_vocabulary
-from memguard.tokens.formats import FORMATS
-from memguard.tokens.manifest import write_manifest
+from memguard.tokens.engine.encode import load_encoding, load_vocabulary
+from memguard.tokens.output.formats import FORMATS
+from memguard.tokens.output.manifest import write_manifest
 
 EOT = 50256
 

@@ -8,10 +8,10 @@ import tiktoken
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memguard.tokens import comparison, decode
-from memguard.tokens.comparison import Chunk, Comparison, Difference
-from memguard.tokens.decode import Decoder
-from memguard.tokens.encode import Vocabulary, load_encoding
+from memguard.tokens.check import comparison, decode
+from memguard.tokens.check.comparison import Chunk, Comparison, Difference
+from memguard.tokens.check.decode import Decoder
+from memguard.tokens.engine.encode import Vocabulary, load_encoding
 
 EOT = 50256
 ENCODING = load_encoding("gpt2")

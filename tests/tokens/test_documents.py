@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memguard.errors import ConfigError, InputError
-from memguard.tokens.encode import load_encoding
+from memguard.tokens.engine.encode import load_encoding
 from memguard.tokens.job import tokenize
 
 EOT = 50256

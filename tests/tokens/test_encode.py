@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from memguard.errors import ConfigError, EngineNotInstalled, InputError
 from memguard.inject import gpt2_files
-from memguard.tokens import download, encode
-from memguard.tokens.encode import load_encoding, load_vocabulary, make_engine
+from memguard.tokens.engine import download, encode
+from memguard.tokens.engine.encode import load_encoding, load_vocabulary, make_engine
 from tests.tokens.patterns import encoding as pattern_encoding
 
 CL100K_URL = "https://openaipublic.blob.core.windows.net/encodings/cl100k_base.tiktoken"

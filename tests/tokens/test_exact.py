@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from memguard.tokens import job as jobs
-from memguard.tokens.encode import load_encoding, make_engine
+from memguard.tokens.engine.encode import load_encoding, make_engine
 from memguard.tokens.job import encoded_blocks, tokenize
 from memguard.tokens.options import Options
 from tests.tokens.test_split import NASTY

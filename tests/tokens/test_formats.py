@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memguard.errors import ConfigError, ShardError
-from memguard.tokens import formats, readers
-from memguard.tokens.formats import FORMATS, FinishedFile, find_format
-from memguard.tokens.readers import Index, detect, open_reader
+from memguard.tokens.output import formats, readers
+from memguard.tokens.output.formats import FORMATS, FinishedFile, find_format
+from memguard.tokens.output.readers import Index, detect, open_reader
 
 BOTH = [(name, dtype) for name, form in FORMATS.items() for dtype in form.allowed_dtypes]
 # Each document's tokens, written in two pieces.

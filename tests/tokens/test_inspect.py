@@ -8,10 +8,10 @@ import pytest
 from memguard.errors import ConfigError, InputError, ShardError
 from memguard.records.codec import from_json, to_json
 from memguard.records.inspect import InspectReport
-from memguard.tokens import inspect as module
-from memguard.tokens.encode import load_encoding
-from memguard.tokens.formats import FORMATS
-from memguard.tokens.inspect import inspect
+from memguard.tokens.check import inspect as module
+from memguard.tokens.check.inspect import inspect
+from memguard.tokens.engine.encode import load_encoding
+from memguard.tokens.output.formats import FORMATS
 from tests.tokens.finished import EOT, finished_job
 
 TEXT = "It was the best of times, it was the worst of times. 🙂\n" * 40
@@ -20,7 +20,7 @@ TEXT = "It was the best of times, it was the worst of times. 🙂\n" * 40
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("dtype", ["uint16", "uint32"])
 def test_counts_texts_and_ids(tmp_path: Path, form: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memguard.tokens.readers.BLOCK", 17)
+    monkeypatch.setattr("memguard.tokens.output.readers.BLOCK", 17)
     manifest = finished_job(tmp_path / "data", {"a.txt": TEXT, "b.txt": "end"}, form=form, dtype=dtype, val_share=0)
     report = inspect(tmp_path / "data" / manifest.shards[0].path)
     ids = [*load_encoding("gpt2").encode_ordinary(TEXT), EOT, *load_encoding("gpt2").encode_ordinary("end"), EOT]

@@ -16,10 +16,10 @@ from memguard import pressure
 from memguard.errors import ConfigError, InputError, ManifestMismatch, MemguardError, ShardError
 from memguard.records.manifest import Manifest
 from memguard.tokens import job as jobs
-from memguard.tokens import pool as pools
-from memguard.tokens.encode import Vocabulary, _Gigatoken, load_encoding
+from memguard.tokens.engine import pool as pools
+from memguard.tokens.engine.encode import Vocabulary, _Gigatoken, load_encoding
 from memguard.tokens.job import Progress, tokenize
-from memguard.tokens.manifest import read_manifest
+from memguard.tokens.output.manifest import read_manifest
 from tests.tokens.test_split import NASTY
 
 EOT = 50256

@@ -9,9 +9,9 @@ import pytest
 import memguard
 from memguard import pressure
 from memguard.errors import ConfigError, ManifestMismatch, ShardError
-from memguard.tokens import sample
-from memguard.tokens.encode import load_encoding, make_engine
-from memguard.tokens.manifest import read_manifest
+from memguard.tokens.engine import engine_check as sample
+from memguard.tokens.engine.encode import load_encoding, make_engine
+from memguard.tokens.output.manifest import read_manifest
 
 
 def test_the_writer_writes_what_it_is_given(tmp_path: Path) -> None:

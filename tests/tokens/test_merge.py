@@ -13,11 +13,11 @@ from memguard.errors import ConfigError, InputError, ManifestMismatch, MemguardE
 from memguard.records.codec import from_json
 from memguard.records.manifest import FileInfo, Manifest
 from memguard.tokens import merge as module
-from memguard.tokens.formats import FORMATS
-from memguard.tokens.manifest import write_manifest
+from memguard.tokens.check.verify import verify
 from memguard.tokens.merge import merge
-from memguard.tokens.readers import Index, TokenProgress, open_reader
-from memguard.tokens.verify import verify
+from memguard.tokens.output.formats import FORMATS
+from memguard.tokens.output.manifest import write_manifest
+from memguard.tokens.output.readers import Index, TokenProgress, open_reader
 from tests.tokens.finished import finished_job
 
 ONE = {"one.txt": "one two three\n" * 50, "two.txt": "zwei, drei und vier\n" * 20}
@@ -84,7 +84,7 @@ def test_verify_finds_a_difference_in_a_merged_job(tmp_path: Path) -> None:
 
 
 def test_documents_keep_their_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memguard.tokens.readers.BLOCK", 3)
+    monkeypatch.setattr("memguard.tokens.output.readers.BLOCK", 3)
     parts = jobs(tmp_path, form="megatron")
     merge(parts, tmp_path / "out")
     before: list[int] = []
@@ -213,7 +213,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("memguard.tokens.formats._write_all", full)
+    monkeypatch.setattr("memguard.tokens.output.formats._write_all", full)
     with pytest.raises(ShardError, match=r"cannot write .*train\.bin: the disk is full"):
         merge([a, b], tmp_path / "out")
     assert not (tmp_path / "out").exists()

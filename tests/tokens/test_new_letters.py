@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from memguard.tokens.encode import load_encoding, make_engine
-from memguard.tokens.new_letters import _RANGES, _table, holds_new_letters
+from memguard.tokens.engine.encode import load_encoding, make_engine
+from memguard.tokens.engine.new_letters import _RANGES, _table, holds_new_letters
 
 
 def framed(code: int) -> str:

@@ -17,9 +17,9 @@ from memguard import pressure
 from memguard.records.codec import from_json
 from memguard.records.manifest import Manifest
 from memguard.tokens import job as jobs
-from memguard.tokens import pool as pools
 from memguard.tokens.budget import DEFAULT_MEMORY, divide, least_memory, lowered_mark
-from memguard.tokens.encode import _Gigatoken, load_encoding
+from memguard.tokens.engine import pool as pools
+from memguard.tokens.engine.encode import _Gigatoken, load_encoding
 from memguard.tokens.job import Progress, tokenize
 from memguard.units import GIB, MIB
 from tests.boxes import MemoryBox, machine_oom_kills

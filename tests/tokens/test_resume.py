@@ -17,10 +17,10 @@ import pytest
 
 from memguard.errors import ConfigError, InputError, ManifestMismatch, ShardError
 from memguard.tokens import job as jobs
-from memguard.tokens.encode import load_encoding
+from memguard.tokens.engine.encode import load_encoding
 from memguard.tokens.job import Progress, tokenize
-from memguard.tokens.journal import JOURNAL, read_journal
-from memguard.tokens.manifest import read_manifest
+from memguard.tokens.output.journal import JOURNAL, read_journal
+from memguard.tokens.output.manifest import read_manifest
 
 FORMATS: list[dict[str, Any]] = [
     {},

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memguard.errors import ConfigError, InputError
-from memguard.tokens.blocks import Block, Division, Start, read_blocks
-from memguard.tokens.documents import Reading, Sizes
-from memguard.tokens.source import ByteReader, find_sources
-from memguard.tokens.split import first_cut
+from memguard.tokens.input.blocks import Block, Division, Start, read_blocks
+from memguard.tokens.input.documents import Reading, Sizes
+from memguard.tokens.input.source import ByteReader, find_sources
+from memguard.tokens.input.split import first_cut
 
 TEXT = "The cat's hat, 1999.\n\nEin Größeres – und 你好，世界。 再见！\r\n" * 40
 

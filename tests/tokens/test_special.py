@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from memguard.errors import ConfigError
-from memguard.tokens.encode import load_encoding, load_vocabulary
+from memguard.tokens.check.verify import verify
+from memguard.tokens.engine.encode import load_encoding, load_vocabulary
+from memguard.tokens.input.special import Specials
 from memguard.tokens.job import tokenize
-from memguard.tokens.manifest import read_manifest
-from memguard.tokens.special import Specials
-from memguard.tokens.verify import verify
+from memguard.tokens.output.manifest import read_manifest
 
 EOT = "<|endoftext|>"
 PARTS = [EOT, EOT, "<|endof", "text|>", "<|", "|>", " ", "a", "word ", "字", "\n", "don't, ", "<", "12"]

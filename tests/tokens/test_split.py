@@ -10,8 +10,8 @@ import regex
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from memguard.tokens import split
-from memguard.tokens.split import FAMILIES, PATTERNS, first_cut, last_cut
+from memguard.tokens.input import split
+from memguard.tokens.input.split import FAMILIES, PATTERNS, first_cut, last_cut
 from tests.tokens.patterns import encoding, pattern, pieces
 
 families = pytest.mark.parametrize("family", FAMILIES)

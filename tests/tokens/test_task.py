@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from memguard.errors import ConfigError, InputError, ManifestMismatch
 from memguard.records.manifest import Manifest
-from memguard.tokens.encode import load_encoding
+from memguard.tokens.check.verify import verify
+from memguard.tokens.engine.encode import load_encoding
 from memguard.tokens.job import tokenize
 from memguard.tokens.merge import merge
 from memguard.tokens.task import Task, part_directory, plan_tasks, run_task
-from memguard.tokens.verify import verify
 from tests.tokens.test_split import NASTY
 
 EOT = 50256
@@ -214,7 +214,7 @@ def test_the_disk_must_hold_the_part_not_the_whole(
 
 def test_a_task_that_was_killed_goes_on(tmp_path: Path, english: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from memguard.tokens import job as jobs
-    from memguard.tokens.pool import Pool
+    from memguard.tokens.engine.pool import Pool
 
     (tmp_path / "text.txt").write_text(english + english[:-9_000])
     tasks = plan_tasks([tmp_path / "text.txt"], task_bytes=len(english))

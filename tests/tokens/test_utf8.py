@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memguard.tokens import utf8
-from memguard.tokens.utf8 import clean
+from memguard.tokens.input import utf8
+from memguard.tokens.input.utf8 import clean
 
 PARTS = [*(c.encode() for c in "a é字😀"), b"\xff", b"\xe5\xad", b"\xf0\x9f", b"\x80", b"\xed\xa0\x80"]
 bad_bytes = st.lists(st.sampled_from(PARTS), max_size=30).map(b"".join)

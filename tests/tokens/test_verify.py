@@ -11,10 +11,10 @@ from memguard.errors import InputError
 from memguard.records.codec import from_json, to_json
 from memguard.records.manifest import FileInfo, Manifest
 from memguard.records.verify import VerifyReport
-from memguard.tokens.formats import FORMATS
-from memguard.tokens.manifest import write_manifest
-from memguard.tokens.readers import TokenProgress
-from memguard.tokens.verify import verify
+from memguard.tokens.check.verify import verify
+from memguard.tokens.output.formats import FORMATS
+from memguard.tokens.output.manifest import write_manifest
+from memguard.tokens.output.readers import TokenProgress
 from tests.tokens.finished import EOT, finished_job
 
 TEXTS = {"a.txt": "It was the best of times, it was the worst of times. 🙂\n" * 40, "b.txt": "Ein Süßstoff, 的.\n" * 30}
@@ -203,7 +203,7 @@ def test_an_index_whose_documents_end_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eot: str, block: int
 ) -> None:
     """A sound index, with the hash that the manifest names: only its documents are others than the text's."""
-    monkeypatch.setattr("memguard.tokens.readers.BLOCK", block)
+    monkeypatch.setattr("memguard.tokens.output.readers.BLOCK", block)
     texts = {"a.txt": "one two three four", "b.txt": "five six", "c.txt": "seven"}
     manifest = finished_job(tmp_path / "data", texts, form="megatron", eot=eot, val_share=0)
     assert verify(tmp_path / "data").ok

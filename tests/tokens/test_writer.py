@@ -10,11 +10,11 @@ import pytest
 
 from memguard.errors import ManifestMismatch, ShardError
 from memguard.records.manifest import EncodingInfo, InputFile, Manifest, ShardInfo
-from memguard.tokens.blocks import Start
-from memguard.tokens.formats import FORMATS
-from memguard.tokens.journal import Checkpoint, Journal
-from memguard.tokens.manifest import read_manifest, write_manifest
-from memguard.tokens.writer import Layout, Output, disk_error
+from memguard.tokens.input.blocks import Start
+from memguard.tokens.output.formats import FORMATS
+from memguard.tokens.output.journal import Checkpoint, Journal
+from memguard.tokens.output.manifest import read_manifest, write_manifest
+from memguard.tokens.output.writer import Layout, Output, disk_error
 
 NO_ENDS = np.empty(0, np.int64)
 MANIFEST = Manifest(

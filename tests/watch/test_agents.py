@@ -13,7 +13,7 @@ import pytest
 
 from memguard.inject import _memguard_agent
 from memguard.system.proc import read_process
-from memguard.watch import agents
+from memguard.watch.agents import listening as agents
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
 INJECT = Path(_memguard_agent.__file__).parent

@@ -18,9 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memguard.system.proc import Process, read_process
-from memguard.watch.asks import Answers, ask, withdraw
+from memguard.watch.agents.requests import Answers, ask, withdraw
+from memguard.watch.agents.stacks import parse_dumps
 from memguard.watch.journal import RunDirectory
-from memguard.watch.stacks import parse_dumps
 
 ROOT = Path(__file__).resolve().parents[2]
 INJECT = ROOT / "memguard" / "inject"

@@ -15,11 +15,12 @@ import pytest
 
 from memguard.system.proc import Process, read_process, read_stat
 from memguard.units import MIB
-from memguard.watch import actions, conversation
-from memguard.watch.conversation import Conversation
+from memguard.watch.agents import session as conversation
+from memguard.watch.agents.session import Conversation
 from memguard.watch.journal import Journal, open_run
-from memguard.watch.launch import Command
 from memguard.watch.options import Options
+from memguard.watch.process import actions
+from memguard.watch.process.launch import Command
 from memguard.watch.run import run_guarded
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")

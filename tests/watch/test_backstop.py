@@ -16,9 +16,9 @@ from memguard.records.limits import Constraint
 from memguard.system.limits import LimitsReader, kernel_margin
 from memguard.system.own_cgroup import Missing, Place
 from memguard.units import MIB
-from memguard.watch import backstop as module
-from memguard.watch.backstop import Backstop, choose, fit, hand_over, remove
-from memguard.watch.scope import busctl_command, enter_scope
+from memguard.watch.kernel import cgroup_limit as module
+from memguard.watch.kernel.cgroup_limit import Backstop, choose, fit, hand_over, remove
+from memguard.watch.kernel.scope import busctl_command, enter_scope
 from tests.boxes import MemoryBox
 
 cgroup = pytest.mark.cgroup
@@ -272,7 +272,7 @@ def test_the_backstop_is_no_limit_to_the_guard(v1: Backstop) -> None:
 def test_inside_a_limited_cgroup_it_lies_below_that_limit() -> None:
     """Half of what is kept free below the box: with --limit or without."""
     code = (
-        "from memguard.watch.backstop import choose\n"
+        "from memguard.watch.kernel.cgroup_limit import choose\n"
         "for limit in (None, 1 << 30):\n"
         "    b = choose('auto', limit, notify=print); print(b.kind, b.limit, b.path); b.close()"
     )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from memguard.records.codec import from_dict
 from memguard.records.run import Culprit, RunRecord
-from memguard.watch.culprit import find_culprit
+from memguard.watch.agents.culprit import find_culprit
 
 MIB = 1 << 20
 DUMP = """\

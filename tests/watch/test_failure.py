@@ -17,22 +17,23 @@ from memguard.errors import MemguardError
 from memguard.records.run import RunRecord
 from memguard.system.proc import Process
 from memguard.units import MIB
-from memguard.watch import actions, failure, policy
 from memguard.watch import run as module
-from memguard.watch.backstop import Backstop
-from memguard.watch.conversation import Conversation
+from memguard.watch.agents.dead_workers import PoolWatch
+from memguard.watch.agents.session import Conversation
+from memguard.watch.decide import policy
+from memguard.watch.decide.outlook import Outlook
 from memguard.watch.ending import Ending
-from memguard.watch.fence import Fence
 from memguard.watch.journal import Journal, runs_directory
-from memguard.watch.launch import Command
+from memguard.watch.kernel.cgroup_limit import Backstop
+from memguard.watch.kernel.data_limit import Fence
+from memguard.watch.kernel.sentinel import Sentinel
 from memguard.watch.loop import Loop
+from memguard.watch.measure.sampler import Sampler
 from memguard.watch.notes import Notes
 from memguard.watch.options import Options
-from memguard.watch.outlook import Outlook
-from memguard.watch.pools import PoolWatch
+from memguard.watch.process import actions, failure
+from memguard.watch.process.launch import Command
 from memguard.watch.run import run_guarded
-from memguard.watch.sampler import Sampler
-from memguard.watch.sentinel import Sentinel
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from memguard.system.proc import Process, read_process
 from memguard.units import GIB, MIB
-from memguard.watch.fence import MARK, Fence, floor, is_fence, release_marked
+from memguard.watch.kernel.data_limit import MARK, Fence, floor, is_fence, release_marked
 
 DATA = resource.RLIMIT_DATA
 INFINITY = resource.RLIM_INFINITY

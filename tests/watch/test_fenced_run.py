@@ -10,8 +10,8 @@ import pytest
 
 from memguard.records.run import RunRecord
 from memguard.units import GIB, MIB
-from memguard.watch.launch import Command
 from memguard.watch.options import Options
+from memguard.watch.process.launch import Command
 from memguard.watch.run import run_guarded
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")

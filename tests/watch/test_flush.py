@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from memguard.system.proc import Process, read_process
-from memguard.watch.asks import Answers, ask
-from memguard.watch.flush import FlushRequests
+from memguard.watch.agents.flush import FlushRequests
+from memguard.watch.agents.requests import Answers, ask
 from memguard.watch.journal import RunDirectory
 
 ROOT = Path(__file__).resolve().parents[2]

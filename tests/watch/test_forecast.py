@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memguard.units import GIB, MIB
-from memguard.watch.forecast import (
+from memguard.watch.decide.forecast import (
     FEWEST,
     MOST_BUCKETS,
     MOST_INPUTS,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from memguard.system.proc import read_process
-from memguard.watch.inputs import SMALLEST, InputFiles, is_data
+from memguard.watch.measure.inputs import SMALLEST, InputFiles, is_data
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
 

@@ -16,7 +16,7 @@ import pytest
 
 from memguard.errors import ConfigError
 from memguard.system.proc import read_children, read_cmdline
-from memguard.watch.jobs import check_job, command_of, find_job
+from memguard.watch.process.jobs import check_job, command_of, find_job
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
 SLEEPS = "import time; time.sleep(60)"

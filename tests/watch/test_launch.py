@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from memguard.errors import ConfigError
-from memguard.watch import launch
-from memguard.watch.launch import Command, child_environment, find_python, plain_command, python_command, spawn
+from memguard.watch.process import launch
+from memguard.watch.process.launch import Command, child_environment, find_python, plain_command, python_command, spawn
 
-INJECT = str(Path(launch.__file__).resolve().parents[1] / "inject")
+INJECT = str(Path(launch.__file__).resolve().parents[2] / "inject")
 
 
 def make_program(directory: Path, name: str = "python") -> str:

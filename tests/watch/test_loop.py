@@ -19,14 +19,14 @@ from memguard.records.codec import from_json
 from memguard.records.run import RunRecord
 from memguard.system.proc import read_process
 from memguard.units import MIB
-from memguard.watch import pools
+from memguard.watch.agents import dead_workers as pools
+from memguard.watch.agents.outside_stack import find_pyspy, may_trace
 from memguard.watch.journal import last_run, runs_directory
-from memguard.watch.launch import Command
 from memguard.watch.loop import Loop
+from memguard.watch.measure.sampler import Sampler
 from memguard.watch.options import Options
-from memguard.watch.outside_stack import find_pyspy, may_trace
+from memguard.watch.process.launch import Command
 from memguard.watch.run import run_guarded
-from memguard.watch.sampler import Sampler
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
 PROGRAMS = Path(__file__).resolve().parents[1] / "programs"
@@ -87,7 +87,8 @@ def test_a_grandchild_of_a_shell() -> None:
 @pytest.fixture
 def nothing_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without py-spy, and a Python that cannot be asked by another."""
-    monkeypatch.setattr("memguard.watch.outside_stack.read_outside_stack", lambda *arguments: "nothing is installed")
+    place = "memguard.watch.agents.outside_stack.read_outside_stack"
+    monkeypatch.setattr(place, lambda *arguments: "nothing is installed")
 
 
 @pytest.mark.usefixtures("nothing_outside")

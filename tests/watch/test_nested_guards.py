@@ -14,8 +14,8 @@ from memguard.records.limits import Constraint
 from memguard.system.limits import LimitsReader, read_limits
 from memguard.system.outer_guard import OUTER_LIMIT, brake_above, has_backstop_name, usable_below
 from memguard.units import MIB
-from memguard.watch.backstop import fit
-from memguard.watch.fence import MARK
+from memguard.watch.kernel.cgroup_limit import fit
+from memguard.watch.kernel.data_limit import MARK
 from tests.people import ROOT
 from tests.system.machines import v1_machine, v2_machine, write_files
 

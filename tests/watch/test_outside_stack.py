@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from memguard.system.proc import Process, read_process
-from memguard.watch import outside_stack
-from memguard.watch.outside_stack import as_dump, find_pyspy, may_trace, read_outside_stack
-from memguard.watch.stacks import blame, parse_dumps
+from memguard.watch.agents import outside_stack
+from memguard.watch.agents.outside_stack import as_dump, find_pyspy, may_trace, read_outside_stack
+from memguard.watch.agents.stacks import blame, parse_dumps
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
 needs_pyspy = pytest.mark.skipif(

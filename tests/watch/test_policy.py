@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from memguard.errors import ConfigError
 from memguard.records.limits import Constraint
-from memguard.watch.policy import (
+from memguard.watch.decide.policy import (
     ABORT,
     DUMP,
     FLUSH,

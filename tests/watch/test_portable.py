@@ -10,8 +10,8 @@ import pytest
 
 from memguard.units import MIB
 from memguard.watch.journal import last_run
-from memguard.watch.launch import Command
 from memguard.watch.options import Options
+from memguard.watch.process.launch import Command
 
 pytest.importorskip("psutil")
 PROGRAMS = Path(__file__).resolve().parents[1] / "programs"

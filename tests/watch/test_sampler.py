@@ -10,7 +10,7 @@ import pytest
 from memguard.records.limits import Constraint
 from memguard.system.proc import Process
 from memguard.units import MIB
-from memguard.watch.sampler import LONGEST, SHORTEST, Sampler
+from memguard.watch.measure.sampler import LONGEST, SHORTEST, Sampler
 
 PAGE = 4096
 pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="Linux")

@@ -27,10 +27,10 @@ root_only = pytest.mark.skipif(bool(MemoryBox.missing()), reason=MemoryBox.missi
 WATCHER = """
 import json, os, signal, subprocess, sys, time
 from memguard.system.proc import read_process
-from memguard.watch.backstop import Backstop, choose
-from memguard.watch.fence import Fence
+from memguard.watch.kernel.cgroup_limit import Backstop, choose
+from memguard.watch.kernel.data_limit import Fence
 from memguard.watch.journal import Journal, open_run
-from memguard.watch.sentinel import start
+from memguard.watch.kernel.sentinel import start
 options = json.loads(sys.argv[1])
 directory, _ = open_run(time.time())
 journal = Journal(directory)

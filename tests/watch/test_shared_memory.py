@@ -15,11 +15,11 @@ import pytest
 from memguard.system.memory_files import Filesystems, mapped_files, open_memory_files
 from memguard.system.proc import Process, read_process, read_status
 from memguard.units import MIB
-from memguard.watch import actions
-from memguard.watch.launch import Command
+from memguard.watch.measure.shared_memory import SharedMemory, started_at
 from memguard.watch.options import Options
+from memguard.watch.process import actions
+from memguard.watch.process.launch import Command
 from memguard.watch.run import run_guarded
-from memguard.watch.shared_memory import SharedMemory, started_at
 from tests.boxes import MemoryBox
 from tests.people import ROOT
 
@@ -198,7 +198,8 @@ def test_nobodys_descriptors_are_read_while_shared_memory_stands_still(
     shared = SharedMemory()
     held(shared, me)
     monkeypatch.setattr(shared._used, "read", lambda: shared._looked_at)
-    monkeypatch.setattr("memguard.watch.shared_memory.open_memory_files", lambda *_: pytest.fail("it has looked"))
+    place = "memguard.watch.measure.shared_memory.open_memory_files"
+    monkeypatch.setattr(place, lambda *_: pytest.fail("it has looked"))
     assert shared.unmapped(shmem(me)) == 0 and shared.growth() == 0
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given as examples
 from hypothesis import strategies as st
 
-from memguard.watch import source
+from memguard.watch.agents import source
 
 FILLED = {
     "train_ids = enc.encode_ordinary(train_data)": "train_ids",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memguard.watch.stacks import Frame, Thread, blame, parse_dumps
+from memguard.watch.agents.stacks import Frame, Thread, blame, parse_dumps
 
 POOL_PARENT = """\
 # process 41

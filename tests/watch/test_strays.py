@@ -18,10 +18,10 @@ from memguard.system.own_cgroup import Place, find_place
 from memguard.system.proc import read_cmdline
 from memguard.system.run_mark import find_marked, marked_limit, name_of
 from memguard.units import MIB
-from memguard.watch.culprit import find_culprit
-from memguard.watch.launch import Command
+from memguard.watch.agents.culprit import find_culprit
 from memguard.watch.options import Options
-from memguard.watch.root import members_of
+from memguard.watch.process.launch import Command
+from memguard.watch.process.root import members_of
 from memguard.watch.run import run_guarded
 from tests.boxes import MemoryBox
 from tests.people import ROOT

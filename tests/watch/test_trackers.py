@@ -13,10 +13,10 @@ import pytest
 
 from memguard.system.proc import read_process, read_stat
 from memguard.units import MIB
-from memguard.watch import actions
-from memguard.watch.launch import Command
 from memguard.watch.options import Options
-from memguard.watch.root import Foreign
+from memguard.watch.process import actions
+from memguard.watch.process.launch import Command
+from memguard.watch.process.root import Foreign
 from memguard.watch.run import run_guarded
 
 pytestmark = pytest.mark.skipif(not os.path.isdir("/dev/shm"), reason="/dev/shm")

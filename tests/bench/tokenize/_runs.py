@@ -77,7 +77,7 @@ def vocabulary(directory: Path) -> dict[str, str]:
     """The environment in which every tool finds the GPT-2 vocabulary without a network."""
     import hashlib
 
-    from memguard.tokens.encode import _rank_file
+    from memguard.tokens.engine.encode import _rank_file
 
     for url in gpt2_files.URLS:
         data = gpt2_files.contents(url) or b""

@@ -16,8 +16,8 @@ import time
 from collections.abc import Iterator
 
 from memguard.errors import MemguardError
-from memguard.tokens.encode import Engine, load_encoding, load_vocabulary, make_engine
-from memguard.tokens.split import first_cut
+from memguard.tokens.engine.encode import Engine, load_encoding, load_vocabulary, make_engine
+from memguard.tokens.input.split import first_cut
 from tests.tokens.test_split import NASTY
 
 __all__ = ["main"]

@@ -1,0 +1,365 @@
+"""Files → Corpus: what is in them, as far as it costs memory. Reads the files; writes nothing.
+
+All files are taken as one text, in the order given: that is what a script that reads them all holds at once. Plain
+text of up to a gigabyte is scanned whole, and its tokens are counted where that takes a second; larger files are
+sampled all over. Packed files, JSONL, Parquet and stdin are read as streams (documents.py). What cannot be text is an
+InputError.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from memguard.errors import InputError
+from memguard.estimate.corpus.documents import DocumentTally, Reading, read_stream, sample_text, tally_lines
+from memguard.estimate.corpus.inputs import Input, find_inputs
+from memguard.estimate.corpus.sample import Files, TokenProfile, count_tokens, repaired, sample_tokens
+from memguard.estimate.corpus.scan import Part, TextScan, scan_files, width_of
+from memguard.estimate.plans.costs import PIECE_BYTE
+from memguard.records.estimate import ROW_BATCH, CorpusStats, Range, RowBatch, SliceStats
+from memguard.system.proc import read_status
+from memguard.tokens.engine.encode import Engine, load_vocabulary, make_engine
+from memguard.units import GIB, MIB, format_count, format_size
+
+__all__ = ["COUNT_LIMIT", "SCAN_LIMIT", "Corpus", "Depth", "read_corpus"]
+
+# About a second of the fast engine's time.
+COUNT_LIMIT = 128 * MIB
+# About a second of reading and looking at every byte.
+SCAN_LIMIT = GIB
+# tiktoken is some 15 times slower: counting this much costs about as much as a sample.
+SLOW_COUNT_LIMIT = 2 * MIB
+# gigatoken remembers every word it sees: it is made to forget once the process has grown by this much.
+FORGET_AFTER = 160 * MIB
+# Enough for a steady figure of the engine's speed: at some 100 MB/s, or at 10.
+_ENGINE_PIECES, _ENGINE_PIECE = 3, MIB
+_TIMED_PIECES, _TIMED_PIECE = 8, 48 * 1024
+_CHUNK_BYTES = 1_000_000  # the chunks of most scripts
+_LONG_PIECE = 128 * 1024  # bytes: shorter ones cost some MB for a moment
+_LARGEST_FILES = 256  # sizes kept: no plan has more workers
+
+Progress = Callable[[str, int], None]  # stage ("reading" or "counting tokens"), bytes done since the last call
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How closely to look: larger texts than these are sampled. `exact` reads and counts everything."""
+
+    count_limit: int = COUNT_LIMIT
+    scan_limit: int = SCAN_LIMIT
+    exact: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """The stats, and what was learned on the way. Rates in bytes a second, measured on this text."""
+
+    stats: CorpusStats
+    stream_rate: float | None  # of the engine that `memguard tokenize` uses
+    engine: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Findings:
+    """What either way of reading ends with."""
+
+    scan: TextScan
+    profile: TokenProfile
+    documents: DocumentTally
+    size: int
+    file_sizes: Sequence[int]
+    files: Files | None  # None: a stream that cannot be read again
+    whole: bool
+    head_only: bool = False
+    document_ends: Sequence[int] = ()
+
+
+def read_corpus(
+    paths: Sequence[str],
+    encoding: str = "gpt2",
+    *,
+    val_fraction: float = 0.1,
+    cached_int_max: int = 256,
+    depth: Depth | None = None,
+    text_field: str = "text",
+    progress: Progress | None = None,
+) -> Corpus:
+    """`val_fraction` 0: the text is one slice. `text_field`: of JSONL records, or the column of a Parquet file."""
+    inputs = find_inputs(paths)
+    vocabulary = load_vocabulary(encoding)
+    depth = depth or Depth()
+    report = progress or (lambda stage, done: None)
+    try:
+        if all(item.plain for item in inputs):
+            found, engine = _read_text(inputs, encoding, cached_int_max, depth, report)
+        else:
+            engine = make_engine(encoding)
+            found = _read_stream(inputs, engine, cached_int_max, _affordable(depth, engine), text_field, report)
+        stats = _stats(inputs, found, encoding, vocabulary.n_vocab, val_fraction)
+        stream_rate = None if found.files is None else _rate(found.files, engine)
+    except OSError as error:
+        path = error.filename or paths[0]
+        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}", path=path) from None
+    except ValueError as error:
+        raise InputError(f"{paths[0]}: cannot be encoded: {error}", path=paths[0]) from None
+    return Corpus(stats, stream_rate, engine.name, _notes(found, stats))
+
+
+def _affordable(depth: Depth, engine: Engine) -> Depth:
+    if engine.name == "gigatoken" or depth.exact:
+        return depth
+    return Depth(min(depth.count_limit, SLOW_COUNT_LIMIT), depth.scan_limit, seed=depth.seed)
+
+
+def _read_text(
+    inputs: Sequence[Input], encoding: str, cached_int_max: int, depth: Depth, report: Progress
+) -> tuple[_Findings, Engine]:
+    """Plain files, which can be read at any place. The scan runs in a thread: most of it needs no interpreter."""
+    paths, sizes = [item.path for item in inputs], [item.size or 0 for item in inputs]
+    total = sum(sizes)
+    files = Files(paths, [sum(sizes[:index]) for index in range(len(sizes))], total)
+    draw = random.Random(total + depth.seed)
+    if total > depth.scan_limit and not depth.exact:
+        engine = make_engine(encoding)
+        reading = sample_text(files, engine.encode, cached_int_max=cached_int_max, draw=draw)
+        return _Findings(reading.scan, reading.profile, reading.documents, total, sizes, files, whole=False), engine
+    with ThreadPoolExecutor(1) as pool:
+        scanning = pool.submit(scan_files, paths, lambda done: report("reading", done))
+        engine = make_engine(encoding)
+        tally = tally_lines(files, draw)
+        if total > _affordable(depth, engine).count_limit and not depth.exact:
+            profile = sample_tokens(files, engine.encode, cached_int_max=cached_int_max, draw=draw)
+            scan = scanning.result()
+        else:
+            scan = scanning.result()
+            profile = _count(files, scan, engine, encoding, cached_int_max, report)
+    return _Findings(scan, profile, tally, scan.size, sizes, files, whole=True), engine
+
+
+def _count(
+    files: Files, scan: TextScan, engine: Engine, encoding: str, cached_int_max: int, report: Progress
+) -> TokenProfile:
+    # The engine at hand is one of them: loading another pays from some megabytes on.
+    workers = min(4, len(os.sched_getaffinity(0)), 1 + files.size // (16 * MIB))
+    engines = [engine]
+
+    def make_encode() -> Callable[[bytes], object]:
+        return _forgetful(engines.pop() if engines else make_engine(encoding, engine.name))
+
+    return count_tokens(
+        files,
+        make_encode,
+        cached_int_max=cached_int_max,
+        translate=scan.carriage_returns > 0,
+        repair=bool(scan.invalid),
+        workers=workers,
+        progress=lambda done: report("counting tokens", done),
+    )
+
+
+def _read_stream(
+    inputs: Sequence[Input], engine: Engine, cached_int_max: int, depth: Depth, text_field: str, report: Progress
+) -> _Findings:
+    reading: Reading = read_stream(
+        inputs,
+        _forgetful(engine),
+        cached_int_max=cached_int_max,
+        count_limit=depth.count_limit,
+        exact=depth.exact,
+        text_field=text_field,
+        progress=report,
+    )
+    return _Findings(
+        reading.scan,
+        reading.profile,
+        reading.documents,
+        reading.size,
+        reading.file_sizes,
+        None,
+        whole=reading.whole,
+        head_only=reading.head_only,
+        document_ends=reading.document_ends,
+    )
+
+
+def _forgetful(engine: Engine) -> Callable[[bytes], object]:
+    """engine.encode, its word cache dropped whenever this process has grown too much."""
+    unread = 0
+    limit: int | None = None
+
+    def encode(data: bytes) -> object:
+        nonlocal unread, limit
+        ids = engine.encode(data)
+        unread += len(data)
+        if unread >= 4 * MIB or limit is None:
+            unread = 0
+            used = _anonymous()
+            if limit is None:
+                limit = used + FORGET_AFTER
+            elif used > limit:
+                engine.forget()
+        return ids
+
+    return encode
+
+
+def _anonymous() -> int:
+    status = read_status("self")
+    return (status.rss_anon or 0) if status else 0
+
+
+def _rate(files: Files, engine: Engine) -> float | None:
+    """Bytes a second of the engine that `stream` uses. It speeds up as it learns words: its pieces are long, and a
+    first one goes untimed."""
+    if engine.name == "tiktoken":
+        pieces, length = _TIMED_PIECES, _TIMED_PIECE
+    else:
+        pieces, length = _ENGINE_PIECES, _ENGINE_PIECE
+    done, seconds = 0, 0.0
+    for index in range(pieces + 1):
+        data, _ = files.read(files.size * index // (pieces + 1), length)
+        piece = repaired(data)
+        started = time.perf_counter()
+        engine.encode(piece)
+        if index:
+            seconds += time.perf_counter() - started
+            done += len(data)
+    return done / seconds if seconds > 0 else None
+
+
+def _stats(
+    inputs: Sequence[Input], found: _Findings, encoding: str, vocabulary: int, val_fraction: float
+) -> CorpusStats:
+    scan, profile = found.scan, found.profile
+    factor = found.size / max(1, scan.size)  # 1 where everything was read
+    tokens = sum(profile.tokens)
+    if not tokens:
+        raise InputError(f"{inputs[0].path}: no text found", "is the text field empty?", path=inputs[0].path)
+    text_tokens, boxed = sum(profile.text_tokens), sum(profile.boxed)
+    code_class, width = scan.code_class, width_of(scan.code_class)
+    # Of a sample, the stretches are those that were read: what lies between is as wide as they are, or wider.
+    chunk_width, chunk_wide = scan.stretches(_CHUNK_BYTES) if found.whole else (0.0, 1.0)
+    return CorpusStats(
+        paths=tuple(item.path for item in inputs),
+        bytes=found.size,
+        chars=round(scan.chars * factor),
+        max_code_point=scan.max_code_point,
+        char_width=width,
+        tokens=_range(tokens, profile.error(profile.tokens)),
+        bytes_per_token=found.size / tokens,
+        small_id_fraction=1 - boxed / text_tokens,
+        documents=found.documents.count if found.whole and inputs[0].kind != "text" else None,
+        encoding=encoding,
+        ascii=code_class == 0,
+        has_0x0d=scan.has_0x0d,
+        tokens_exact=profile.exact and profile.unsafe_cuts == 0,
+        sampled_bytes=0 if profile.exact else profile.read_bytes,
+        widening_bytes=round(scan.widening_bytes * factor),
+        invalid_utf8=len(scan.invalid),
+        slices=_slices(found, val_fraction),
+        vocabulary=vocabulary,
+        kind=inputs[0].kind,
+        compressed=any(item.packing for item in inputs),
+        disk_bytes=sum(item.size or 0 for item in inputs),
+        document_stats=found.documents.stats(found.size),
+        densest=profile.densest(_CHUNK_BYTES),
+        densest_by_char=profile.densest(_CHUNK_BYTES, _places_in_chars(found)),
+        row_batch=_row_batch(found),
+        chunk_width=chunk_width,
+        chunk_wide=chunk_wide,
+        largest_files=tuple(sorted(found.file_sizes, reverse=True)[:_LARGEST_FILES]),
+        # A text that has any character beyond ASCII may have an emoji where nobody looked.
+        longest_piece=scan.longest_piece if scan.longest_piece >= _LONG_PIECE else 0,
+        char_width_high=4 if not found.whole and code_class > 0 and width < 4 else 0,
+    )
+
+
+def _places_in_chars(found: _Findings) -> list[float]:
+    """The ends of the profile's entries in characters; those of a sample by the share of it that lies before them."""
+    scan, ends = found.scan, found.profile.ends
+    places = np.interp(
+        np.array(ends) / ends[-1], np.array(scan.byte_ends) / max(1, scan.size), np.array(scan.char_ends)
+    )
+    return [float(place) for place in places * (found.size / max(1, scan.size))]
+
+
+def _row_batch(found: _Findings) -> RowBatch | None:
+    if not found.document_ends:
+        return None
+    stats = found.documents.stats(found.size)
+    factor = stats.count.expected / found.document_ends[-1] if stats is not None else 1.0
+    return found.profile.heaviest_batch([end * factor for end in found.document_ends], ROW_BATCH)
+
+
+def _slices(found: _Findings, val_fraction: float) -> tuple[SliceStats, ...]:
+    """The text as the script slices it: whole, or data[:int(n·(1−v))] and the rest."""
+    scan, profile = found.scan, found.profile
+    errors = profile.error(profile.text_tokens), profile.error(profile.boxed)
+    chars = scan.text_chars if found.whole else round(scan.text_chars * found.size / max(1, scan.size))
+    utf8 = found.size - scan.crlf
+    parts: tuple[Part, ...] = (Part(chars, utf8, scan.code_class, found.size),)
+    if val_fraction and found.whole and found.files is not None:
+        parts = scan.split(int(chars * (1 - val_fraction)))
+    elif val_fraction:
+        parts = scan.split_roughly(1 - val_fraction, utf8, chars)
+    slices, before = [], (0.0, 0.0)
+    for part in parts:
+        until = profile.text_until(part.raw_end)
+        tokens, boxed = until[0] - before[0], until[1] - before[1]
+        before = until
+        slices.append(
+            SliceStats(
+                chars=part.chars,
+                char_width=width_of(part.code_class),
+                utf8=part.utf8,
+                ascii=part.code_class == 0,
+                tokens=_range(tokens, errors[0]),
+                boxed_tokens=_range(boxed, errors[1]),
+            )
+        )
+    return tuple(slices)
+
+
+def _range(value: float, error: float) -> Range:
+    return Range(round(max(0.0, value * (1 - error))), round(value), round(value * (1 + error)))
+
+
+def _notes(found: _Findings, stats: CorpusStats) -> tuple[str, ...]:
+    scan, notes = found.scan, []
+    for path, offset in scan.invalid.items():
+        place = f" at byte {format_count(offset)}" if found.whole else ""
+        notes.append(
+            f"{path}: not UTF-8{place}: open(…).read() stops there with UnicodeDecodeError;"
+            " memguard tokenize --errors replace goes on"
+        )
+    if scan.nul_at is not None:
+        where = f" at offset {format_count(scan.nul_at)}" if found.whole else ""
+        notes.append(f"a NUL byte{where}: is this all text?")
+    if scan.carriage_returns and stats.kind == "text":
+        count = format_count(scan.carriage_returns) if found.whole else "many"
+        notes.append(
+            f"{count} carriage returns: Python's text mode turns them into newlines"
+            " (one more copy of the text meanwhile, fewer tokens); memguard tokenize keeps the bytes as they are"
+        )
+    if stats.longest_piece:
+        notes.append(
+            f"{format_size(stats.longest_piece)} without a space or another place to take the text apart:"
+            f" tiktoken needs some {PIECE_BYTE} bytes for every byte of that, and time in more than proportion"
+        )
+    if found.head_only:
+        notes.append(
+            "a packed file can be read from its beginning only, and not all of it was: if the rest differs, so does"
+            " the answer; --exact reads all of it"
+        )
+    elif not found.whole:
+        notes.append("not every byte was read: a rare wide character may have been missed; --exact reads everything")
+    return tuple(notes)

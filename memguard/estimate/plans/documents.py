@@ -1,0 +1,138 @@
+"""Plans that go document by document: lines, JSON records. Pure; see plans_text.py."""
+
+from __future__ import annotations
+
+from memguard.estimate.plans.costs import Costs
+from memguard.estimate.plans.quantities import (
+    Options,
+    Text,
+    array_part,
+    inside_tiktoken,
+    list_bytes,
+    list_words,
+    load_step,
+    python_part,
+    step,
+)
+from memguard.records.estimate import Step
+
+__all__ = [
+    "FUTURE",
+    "SMALL_ARRAY",
+    "SMALL_LIST",
+    "encode_batch",
+    "jsonl_list",
+    "line_list",
+    "list_of_arrays",
+    "list_of_lists",
+    "tolist_shard",
+]
+
+# An empty list: its header with the garbage collector's part, 56 + 8 bytes, rounded by pymalloc to 64, and on average
+# half of the 16 bytes to which its slots are rounded. The slot in the outer list is counted apart.
+SMALL_LIST = 72
+# A one-dimensional array beside its data: the object 96, dimensions and strides 32, half of malloc's rounding and its
+# header 16 (numpy 2.4); the least that malloc gives is 32, which a line of some tokens does not fill: 10 more, fitted
+# to eight texts of 20 and 40 MB with some 28,000 lines a MB.
+SMALL_ARRAY = 154
+# encode_ordinary_batch hands every document to a ThreadPoolExecutor at once: a Future, its Condition, lock, deque and
+# work item per document. Measured with CPython 3.11: 1,679 and 1,685 bytes on two texts.
+FUTURE = 1680
+
+
+def _strs(text: Text, costs: Costs, what: str) -> tuple[tuple[str, int], tuple[str, int]]:
+    """The list of all documents, and the copies that tiktoken leaves in them once they have been encoded."""
+    documents = text.documents
+    size = documents.str_bytes + costs.list_slot * documents.count
+    each = size / max(1, documents.count)
+    words = f"the list of {what} ({each:.0f} bytes each)"
+    return (words, size), ("tiktoken's UTF-8 copies in them", documents.copy_bytes)
+
+
+def line_list(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
+    del options
+    return _document_list(text, costs, "lines", "readlines")
+
+
+def jsonl_list(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
+    del options
+    return _document_list(text, costs, "texts", "json.loads")
+
+
+def _document_list(text: Text, costs: Costs, what: str, reading: str) -> tuple[Step, ...]:
+    """All documents as strs, and all of their ids in one list, at once."""
+    strs, copies = _strs(text, costs, what)
+    size = list_bytes(text.tokens, text.boxed, costs)
+    ids = list_words("one list of all ids", text.tokens, size), size
+    return (
+        load_step(costs),
+        step(reading, python_part(costs), strs),
+        step("encode", python_part(costs), strs, copies, ids, _merging(text)),
+        step("np.array", python_part(costs), strs, copies, ids, array_part(text, text.tokens)),
+    )
+
+
+def encode_batch(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
+    del options
+    strs, copies = _strs(text, costs, "lines")
+    ids = _lists_part(text, costs)
+    futures = "a Future for every line", FUTURE * text.documents.count
+    return (
+        load_step(costs),
+        step("readlines", python_part(costs), strs),
+        step("encode_ordinary_batch", python_part(costs), strs, copies, ids, futures, _merging(text)),
+        step("np.fromiter", python_part(costs), strs, copies, ids, array_part(text, text.tokens)),
+    )
+
+
+def _merging(text: Text) -> tuple[str, int]:
+    """A document's own ids weigh nothing beside those of all, unless it is one long piece."""
+    return inside_tiktoken(text, 0, 0, text.longest_piece)
+
+
+def _lists_part(text: Text, costs: Costs) -> tuple[str, int]:
+    count = text.documents.count
+    size = list_bytes(text.tokens, text.boxed, costs) + (SMALL_LIST + costs.list_slot) * count
+    return list_words("a list of ids for each", text.tokens, size), size
+
+
+def list_of_lists(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
+    """A list per document, then one flat list: the ints are the same objects, the slots are there twice."""
+    del options
+    lists = _lists_part(text, costs)
+    flat = "the flat list (8.0 bytes a token)", costs.list_slot * text.tokens
+    return (
+        load_step(costs),
+        step("encode", python_part(costs), lists, _merging(text)),
+        step("flatten", python_part(costs), lists, flat),
+        step("np.array", python_part(costs), lists, flat, array_part(text, text.tokens)),
+    )
+
+
+def list_of_arrays(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
+    del options
+    count = text.documents.count
+    size = text.item * text.tokens + (SMALL_ARRAY + costs.list_slot) * count
+    each = size / max(1, text.tokens)
+    arrays = f"a uint{8 * text.item} array for each document ({each:.1f} bytes a token)", size
+    return (
+        load_step(costs),
+        step("encode", python_part(costs), arrays, _merging(text)),
+        step("np.concatenate", python_part(costs), arrays, array_part(text, text.tokens)),
+    )
+
+
+def tolist_shard(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
+    """A preallocated shard that is written through `.tolist()`: list, ints, and two more arrays on the way out."""
+    tokens = min(text.tokens, options.shard_tokens)
+    densest = max(part.boxed / max(1, part.tokens) for part in text.slices)
+    boxed = text.boxed if tokens == text.tokens else round(tokens * densest)
+    size = list_bytes(tokens, boxed, costs)
+    shard = f"the uint{8 * text.item} shard", text.item * tokens
+    ids = list_words("the shard as a list", tokens, size), size
+    return (
+        load_step(costs),
+        step("encode", python_part(costs), shard, _merging(text)),
+        step("tolist", python_part(costs), shard, ids),
+        step("write", python_part(costs), shard, ids, ("the array made of the list, and its bytes", 2 * shard[1])),
+    )

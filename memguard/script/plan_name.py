@@ -1,0 +1,138 @@
+"""Which of the named plans a script follows, with its parameters. Pure.
+
+The name is for people and for the next command; the figures come from the script's own steps.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from memguard.script.state import State
+from memguard.script.values import Data, Held, Portion, measure
+
+__all__ = ["name_plan", "parameters"]
+
+# Lists of ids of one kind or another; a list of texts that is emptied again is a batch, not a shard.
+_GATHERED = ("ids", "lists", "arrays", "array", "chars")
+# Less than this share of a 1 GB input is a piece of it.
+_LARGE = 0.02
+
+
+def _kept(state: State, kinds: tuple[str, ...]) -> list[Held]:
+    """Data of `kinds` that at some moment hold a large part of the input, and are not emptied again."""
+    return [
+        held
+        for held in _all(state)
+        if held.kind in kinds
+        and held.data.limit is None
+        and held.data.copies == 1
+        and held.data.of is None
+        and sum(measure(part) for part in held.parts) >= _LARGE
+    ]
+
+
+def _by_file(parts: tuple[Portion, ...]) -> bool:
+    return all(any(cut.unit == "files" for cut in part.cuts) for part in parts)
+
+
+def name_plan(state: State) -> str:
+    facts = state.facts
+    if "from_dict" in facts:
+        return "from-dict-map"
+    if "map" in facts or "dataset" in facts:
+        return "datasets-map"
+    if "pool" in facts:
+        filled = any(held.data.origin == "prealloc" for held in _all(state) if held.parts)
+        return "pool-shard" if filled else "pool-files"
+    return _single_process(state)
+
+
+def _single_process(state: State) -> str:
+    facts = state.facts
+    strings = _kept(state, ("strings", "records"))
+    chars = _kept(state, ("chars",))
+    ids = _kept(state, ("ids", "lists", "arrays", "array", "opaque"))
+    texts = [h for h in _kept(state, ("text", "bytes")) if not _by_file(h.parts)]
+    if all(held.kind in ("opaque", "ids", "ints") and held.data.kind == "opaque" for held in _all(state)):
+        return "unknown"
+    if "parquet" in facts:
+        return "parquet-list" if ids or strings or "batches" not in facts else "iter-batches"
+    if chars:
+        return "char-list"
+    if facts.get("narrowed") and any(array.weight >= _LARGE for array in facts.get("int64", ())):
+        return "int64-list"
+    if strings:
+        json = any(held.data.origin == "json" or held.kind == "records" for held in strings)
+        return "jsonl-list" if json else "line-list"
+    if texts:
+        return "read-all"
+    bounded = [held for held in _all(state) if held.data.bound is not None and held.kind in _GATHERED]
+    if bounded and not ids:
+        return "sharded-list"
+    return "chunked-list" if ids else "stream"
+
+
+def _all(state: State) -> list[Held]:
+    """Each as often as it changes."""
+    found = {id(held): held for moment in state.moments for held in moment.alive if held.parts}
+    return list(found.values())
+
+
+def parameters(state: State) -> dict[str, Any]:
+    """chunk, shard, workers, dtype, slices, container: what distinguishes two scripts of one plan."""
+    facts = state.facts
+    result: dict[str, Any] = {}
+    chunks = facts.get("chunks")
+    if chunks:
+        unit, amount = max(chunks, key=lambda chunk: chunk[1])
+        result["chunk"] = f"{amount:.0f} {unit}"
+    bounds = {(b.amount, b.unit) for b in (h.data.limit for h in _all(state)) if b is not None}
+    capacities = {h.data.capacity for h in _all(state) if h.data.capacity and h.data.origin == "prealloc"}
+    if bounds:
+        amount, unit = max(bounds)
+        result["shard"] = f"{amount:.0f} {unit}"
+    elif capacities:
+        result["shard"] = f"{max(capacities):.0f} tokens"
+    workers = facts.get("pool") or facts.get("map")
+    if workers:
+        result["workers"] = int(workers)
+    if "batches" in facts:
+        result["batch"] = int(facts["batches"])
+    items = {held.data.item for held in _all(state) if held.kind == "array"}
+    if items:
+        result["dtype"] = f"{8 * min(items)} bits"
+    result["container"] = facts.get("container") or _container(state)
+    split = _split(state)
+    if split is not None:
+        result["val_fraction"] = split
+    return {key: value for key, value in result.items() if value}
+
+
+def _container(state: State) -> str:
+    kinds = {held.kind for held in _kept(state, ("ids", "lists", "arrays", "opaque", "array", "chars"))}
+    for kind, words in (
+        ("lists", "list of lists"),
+        ("arrays", "list of arrays"),
+        ("ids", "list"),
+        ("chars", "list"),
+        ("array", "array"),
+    ):
+        if kind in kinds:
+            return words
+    return ""
+
+
+def _split(state: State) -> float | None:
+    """The share of the text that is sliced off as validation text."""
+    found = [
+        1 - part.low
+        for held in _all(state)
+        if held.kind == "text"
+        for part in held.parts
+        if not part.cuts and part.high == 1.0 and 0 < part.low < 1
+    ]
+    return round(max(found), 6) if found else None
+
+
+def all_data(state: State) -> list[Data]:
+    return [held.data for held in _all(state)]

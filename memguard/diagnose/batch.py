@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import re
 
+from memguard.diagnose.clues import read_size
 from memguard.diagnose.lines import Line, event_at
-from memguard.diagnose.signs import read_size
 from memguard.records.diagnosis import Event
 
 __all__ = ["EVENT_TRIGGERS", "MAYBE", "BatchReader"]

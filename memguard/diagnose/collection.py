@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from memguard.diagnose import kernel, userspace
+from memguard.diagnose.clues import Clue
 from memguard.diagnose.lines import parse_line
-from memguard.diagnose.signs import Sign
 from memguard.diagnose.stream import LineFilter
 from memguard.records.diagnosis import Event
 
@@ -28,12 +28,12 @@ _MAX_EVIDENCE = 12
 
 @dataclass(frozen=True, slots=True)
 class LogFindings:
-    """What one log held: `lines` read, the kills (oldest first), how many there were at all, and lesser signs."""
+    """What one log held: `lines` read, the kills (oldest first), how many there were at all, and lesser clues."""
 
     lines: int
     events: tuple[Event, ...]
     event_count: int
-    signs: tuple[Sign, ...]
+    clues: tuple[Clue, ...]
     skipped: int = 0  # lines that were only counted, because there were too many that mattered
     command: str | None = None  # the command that was typed last in it
     place: str | None = None  # the user's innermost line of its last traceback
@@ -52,7 +52,7 @@ class Collection:
         self._events: dict[int, Event] = {}  # by number, in the order in which they became complete
         self._numbers: dict[tuple[object, ...], int] = {}  # of the latest event with this signature
         self._count = 0
-        self._signs: list[Sign] = []
+        self._clues: list[Clue] = []
         self._lines = 0
 
     def read_chunks(self, chunks: Iterable[bytes]) -> None:
@@ -66,11 +66,11 @@ class Collection:
             self._read_last_words()
 
     def _read_last_words(self) -> None:
-        """Signs at the end of a long log without a kill. In its middle they are everyday words of other programs."""
-        wanted = LineFilter(self._others.sign_triggers(), lambda: False)
+        """Clues at the end of a long log without a kill. In its middle they are everyday words of other programs."""
+        wanted = LineFilter(self._others.clue_triggers(), lambda: False)
         for raw in wanted.lines(tuple(self._filter.tail)):
-            if sign := self._others.read_sign(parse_line(raw)):
-                self._signs.append(sign)
+            if clue := self._others.read_clue(parse_line(raw)):
+                self._clues.append(clue)
 
     def read_lines(self, lines: Iterable[str]) -> None:
         for line in lines:
@@ -85,7 +85,7 @@ class Collection:
             lines=self._lines + self._filter.count,
             events=tuple(joined),
             event_count=self._count - (len(events) - len(joined)) + self._filter.skipped_marks,
-            signs=tuple(self._signs),
+            clues=tuple(self._clues),
             skipped=self._filter.skipped,
             command=self._others.commands.command,
             place=self._others.commands.place,
@@ -104,8 +104,8 @@ class Collection:
         others = self._others.feed(line)
         for event in others:
             self._add(event)
-        if not others and (sign := self._others.read_sign(line)):
-            self._signs.append(sign)
+        if not others and (clue := self._others.read_clue(line)):
+            self._clues.append(clue)
 
     def _close(self) -> None:
         for event in (*self._parser.close(), *self._others.close()):
@@ -145,26 +145,26 @@ def merge_findings(findings: Sequence[LogFindings]) -> LogFindings:
     for log in findings:
         for event in log.events:
             alike = places.setdefault(_signature(event), [])
-            twin = next((n for n in alike if _twins(events[n], event)), None)
-            if twin is None:
+            duplicate = next((n for n in alike if _duplicates(events[n], event)), None)
+            if duplicate is None:
                 alike.append(len(events))
                 events.append(event)
             else:
-                events[twin] = _richer(events[twin], event)
+                events[duplicate] = _richer(events[duplicate], event)
     events.sort(key=lambda event: event.unix_time or 0.0)
     joined = join_reports(events)
     return LogFindings(
         lines=sum(log.lines for log in findings),
         events=tuple(joined),
         event_count=len(joined) + sum(log.event_count - len(log.events) for log in findings),
-        signs=tuple(sign for log in findings for sign in log.signs),
+        clues=tuple(clue for log in findings for clue in log.clues),
         skipped=sum(log.skipped for log in findings),
         command=next((log.command for log in findings if log.command), None),
         place=next((log.place for log in findings if log.place), None),
     )
 
 
-def _twins(known: Event, event: Event) -> bool:
+def _duplicates(known: Event, event: Event) -> bool:
     if known.unix_time is None or event.unix_time is None:
         return False
     return abs(known.unix_time - event.unix_time) < 10.0  # the ring's clock and the journal's drift apart in suspend
@@ -271,7 +271,7 @@ def _form(time: str | None) -> str:
 
 def _richer(known: Event, event: Event) -> Event:
     """The copy that says more, with what only the other one says filled in."""
-    first, second = (known, event) if _told(known) >= _told(event) else (event, known)
+    first, second = (known, event) if _fact_count(known) >= _fact_count(event) else (event, known)
     gaps = {
         name: getattr(second, name)
         for name in Event.__slots__
@@ -280,5 +280,5 @@ def _richer(known: Event, event: Event) -> Event:
     return replace(first, **gaps)
 
 
-def _told(event: Event) -> int:
+def _fact_count(event: Event) -> int:
     return sum(getattr(event, name) not in (None, ()) for name in Event.__slots__)

@@ -221,22 +221,22 @@ class KernelParser:
         """Whether the line was a part of a report."""
         key = (line.host, line.caller)
         if text.startswith("[") and key in self._columns:
-            told = self._read_row(text, key)
+            is_part = self._read_row(text, key)
         elif "tgid total_vm" in text and text.startswith("["):
             self._dump_block(line)
             self._columns[key] = text.partition("]")[2].split()
             self._in_stats.discard(key)
-            told = True
+            is_part = True
         elif self._read_limits(text, line) or self._read_machine(text, line):
-            told = True
+            is_part = True
         elif key in self._in_stats and (match := _STAT.fullmatch(text)):
             self._dump_block(line).stats[match[1]] = int(match[2])
-            told = True
+            is_part = True
         else:
-            told = False
-        if told:
+            is_part = False
+        if is_part:
             self._listen()
-        return told
+        return is_part
 
     def _read_limits(self, text: str, line: Line) -> bool:
         """The memory cgroup's part: usage and limits, whose limit, memory.stat."""
@@ -349,7 +349,7 @@ class KernelParser:
         block = self._open.pop(key, None)
         self._columns.pop(key, None)
         self._in_stats.discard(key)
-        if block is not None and block.told:
+        if block is not None and block.has_content:
             self._finished.append(block.event())
 
 

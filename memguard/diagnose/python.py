@@ -1,15 +1,15 @@
 """What Python, its libraries and the places where it runs say about memory and dead workers. Pure.
 
 CPython, numpy, multiprocessing, joblib, torch, Hugging Face datasets, Ray, Dask; Rust and C++ extensions; Jupyter,
-Colab, Kaggle. Ray and Dask kill workers themselves and say so: those are events. Everything else is a sign.
+Colab, Kaggle. Ray and Dask kill workers themselves and say so: those are events. Everything else is a clue.
 """
 
 from __future__ import annotations
 
 import re
 
+from memguard.diagnose.clues import Pattern, pattern, read_size
 from memguard.diagnose.lines import Line, event_at
-from memguard.diagnose.signs import Pattern, pattern, read_size
 from memguard.records.diagnosis import Event
 
 __all__ = ["EVENT_TRIGGERS", "PATTERNS", "LibraryReader"]

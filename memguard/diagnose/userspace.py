@@ -1,7 +1,7 @@
-"""Everybody but the kernel who kills for memory, or reports it -> events; lesser lines -> signs. Pure.
+"""Everybody but the kernel who kills for memory, or reports it -> events; lesser lines -> clues. Pure.
 
 Here: systemd and systemd-oomd, earlyoom, nohang, oomd, and the one door to all others: batch.py (Slurm, LSF, PBS),
-containers.py (Kubernetes, Docker), jetsam.py (macOS), python.py (Ray, Dask, notebooks), signs.py. A sign never makes an
+containers.py (Kubernetes, Docker), jetsam.py (macOS), python.py (Ray, Dask, notebooks), clues.py. A clue never makes an
 out-of-memory verdict by itself: exit code 137 is any SIGKILL.
 """
 
@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from memguard.diagnose import batch, containers, jetsam, python, signs
+from memguard.diagnose import batch, clues, containers, jetsam, python
+from memguard.diagnose.clues import Clue, ClueReader, read_size
 from memguard.diagnose.commands import CommandReader
 from memguard.diagnose.lines import Line, event_at
-from memguard.diagnose.signs import Sign, SignReader, read_size
 from memguard.records.diagnosis import Event
 
 __all__ = ["KILLERS", "REPORTERS", "TRIGGERS", "UserspaceParser"]
@@ -23,7 +23,7 @@ KILLERS = frozenset({"systemd-oomd", "earlyoom", "nohang", "oomd", "ray", "dask"
 # They report what the kernel (or a platform) did.
 REPORTERS = frozenset({"slurm", "kubernetes", "docker", "systemd", "colab", "kaggle"})
 
-_SIGNS = (*python.PATTERNS, *signs.PATTERNS)
+_CLUES = (*python.PATTERNS, *clues.PATTERNS)
 
 _OOMD = re.compile(r"(?:Killed|Marked) (/\S{0,1024}?)(?: for killing)? due to (memory (?:pressure for|used) .{1,300})")
 _OOMD_USED = re.compile(
@@ -89,7 +89,7 @@ class UserspaceParser:
         self._nohang_age = 0
         self._units: dict[str, None] = {}  # that were said to have run out of memory
         self._status_unit: str | None = None
-        self._signs = SignReader(_SIGNS)
+        self._clues = ClueReader(_CLUES)
         self._patience = 0
 
     @property
@@ -97,9 +97,9 @@ class UserspaceParser:
         """True while lines without a trigger belong to a report that is open."""
         return self._patience > 0 or self._jetsam.active or self._nohang is not None
 
-    def sign_triggers(self) -> tuple[str, ...]:
-        """Substrings of every line that can hold a sign that is still looked for."""
-        return self._signs.triggers()
+    def clue_triggers(self) -> tuple[str, ...]:
+        """Substrings of every line that can hold a clue that is still looked for."""
+        return self._clues.triggers()
 
     def feed(self, line: Line) -> list[Event]:
         self._patience -= 1
@@ -119,10 +119,10 @@ class UserspaceParser:
         rest = (self._libraries.close(), self._containers.close(), self._jetsam.close())
         return [event for event in rest if event is not None]
 
-    def read_sign(self, line: Line) -> Sign | None:
-        """The first sign in this line."""
-        sign = self._signs.read(line)
-        return self.commands.complete(sign) if sign is not None else None
+    def read_clue(self, line: Line) -> Clue | None:
+        """The first clue in this line."""
+        clue = self._clues.read(line)
+        return self.commands.complete(clue) if clue is not None else None
 
     # -- daemons that kill -------------------------------------------------------------------------------------------
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from memguard.diagnose.cgroups import find_owner
-from memguard.diagnose.signs import Sign
+from memguard.diagnose.clues import Clue
 from memguard.records.diagnosis import Counter, Event, TaskRow
 from memguard.records.run import RunRecord
 from memguard.units import format_count, format_duration, format_size
 
 __all__ = [
-    "explain_blind",
+    "explain_clean_run",
+    "explain_clues",
     "explain_counted_run",
     "explain_counters",
     "explain_guard",
     "explain_kill",
+    "explain_no_evidence",
     "explain_others",
-    "explain_quiet_run",
     "explain_sigkill",
-    "explain_signs",
     "explain_state",
     "victim_name",
 ]
@@ -296,7 +296,7 @@ def explain_counters(counters: list[Counter]) -> str:
     )
 
 
-def explain_blind(kills: int | None) -> str:
+def explain_no_evidence(kills: int | None) -> str:
     """Without the kernel log; `kills` is the machine's counter since boot."""
     lines = ["The kernel log cannot be read by this user, so a kill for memory can be neither shown nor ruled out."]
     if kills is not None:
@@ -305,7 +305,7 @@ def explain_blind(kills: int | None) -> str:
     return "\n".join(lines)
 
 
-def explain_quiet_run(run: RunRecord, lines: int | None) -> str:
+def explain_clean_run(run: RunRecord, lines: int | None) -> str:
     """The last guarded run was neither killed nor stopped by the guard."""
     searched = f"no kill for memory in the {format_count(lines)} lines of the kernel log"
     searched = searched if lines is not None else "the kernel log could not be read"
@@ -335,30 +335,30 @@ def _peak(run: RunRecord) -> list[str]:
     return [f"Its peak memory was {format_size(run.peak)}{allowed}."]
 
 
-def explain_signs(sign: Sign | None, lines: int | None, *, named: bool, command: str | None) -> str:
+def explain_clues(clue: Clue | None, lines: int | None, *, named: bool, command: str | None) -> str:
     where = "" if lines is None else f" in the {format_count(lines)} lines of the kernel log"
     where = f" in this text ({format_count(lines)} lines)" if named and lines is not None else where
-    if sign is None:
+    if clue is None:
         return f"No kill for memory is recorded{where}."
     facts = (
-        [f"It was at {sign.place}."] if sign.place and sign.cause in ("allocation", "shm", "not-memory", "hang") else []
+        [f"It was at {clue.place}."] if clue.place and clue.cause in ("allocation", "shm", "not-memory", "hang") else []
     )
-    facts += [f"It asked for {format_size(sign.size)} at once."] if sign.size else []
+    facts += [f"It asked for {format_size(clue.size)} at once."] if clue.size else []
     facts += [f"The command: {command}"] if command else []
     nothing = f"No kill by the kernel or by another guard of memory is recorded{where}."
-    meaning = sign.meaning[0].upper() + sign.meaning[1:] + "."
+    meaning = clue.meaning[0].upper() + clue.meaning[1:] + "."
     head = {
-        "memory": f"A process was killed because memory ran out: {sign.meaning}.",
-        "allocation": f"Memory was refused: {sign.meaning}.",
-        "shm": f"Shared memory ran out, not RAM: {sign.meaning}.",
-        "thrashing": f"Memory was so short that work all but stopped: {sign.meaning}.",
-        "hang": f"It stood still: {sign.meaning}.",
-        "not-memory": f"Not an out-of-memory kill: {sign.meaning}.",
-    }.get(sign.cause)
+        "memory": f"A process was killed because memory ran out: {clue.meaning}.",
+        "allocation": f"Memory was refused: {clue.meaning}.",
+        "shm": f"Shared memory ran out, not RAM: {clue.meaning}.",
+        "thrashing": f"Memory was so short that work all but stopped: {clue.meaning}.",
+        "hang": f"It stood still: {clue.meaning}.",
+        "not-memory": f"Not an out-of-memory kill: {clue.meaning}.",
+    }.get(clue.cause)
     if head is not None:
-        rest = [nothing] if sign.cause in ("thrashing", "hang") else []
+        rest = [nothing] if clue.cause in ("thrashing", "hang") else []
         return "\n".join([head, *facts, *rest])
-    if sign.kind.startswith("exit-own"):
+    if clue.kind.startswith("exit-own"):
         return "\n".join([meaning, *facts, nothing])
     return "\n".join(
         ["Ended from outside or by a crash, but nothing here says by whom or why.", meaning, *facts, nothing]

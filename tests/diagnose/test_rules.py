@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from memguard.diagnose.clues import Clue
 from memguard.diagnose.collection import LogFindings
 from memguard.diagnose.rules import Evidence, Pressure, decide
-from memguard.diagnose.signs import Sign
 from memguard.records.diagnosis import Counter, Event, TaskRow
 from memguard.records.run import Culprit, Decision, Forecast, RunLimit, RunRecord
 
@@ -57,8 +57,8 @@ KILL = Event(
 )
 
 
-def log(*events: Event, signs: tuple[Sign, ...] = (), lines: int = 100) -> LogFindings:
-    return LogFindings(lines, events, len(events), signs)
+def log(*events: Event, clues: tuple[Clue, ...] = (), lines: int = 100) -> LogFindings:
+    return LogFindings(lines, events, len(events), clues)
 
 
 def machine(run: RunRecord | None, *events: Event, **more: object) -> Evidence:
@@ -168,16 +168,16 @@ def test_a_run_that_was_neither_killed_nor_stopped(code: int | None, verdict: st
 
 
 def test_which_sign_speaks_when_there_is_no_kill() -> None:
-    unclear = Sign("killed", "unclear", "m", "Killed")
-    refused = Sign("memory-error", "allocation", "m", "MemoryError")
-    full = Sign("disk-full", "not-memory", "m", "No space left on device")
-    for signs, verdict in (
+    unclear = Clue("killed", "unclear", "m", "Killed")
+    refused = Clue("memory-error", "allocation", "m", "MemoryError")
+    full = Clue("disk-full", "not-memory", "m", "No space left on device")
+    for clues, verdict in (
         ((), "unknown"),
         ((unclear,), "unknown"),
         ((unclear, full), "not-memory"),
         ((unclear, full, refused), "allocation-failure"),
     ):
-        assert decide(Evidence(log(signs=signs), named=True)).verdict == verdict
+        assert decide(Evidence(log(clues=clues), named=True)).verdict == verdict
 
 
 def test_events_are_limited_unless_all_are_wanted() -> None:

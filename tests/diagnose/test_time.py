@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow  # it measures time: not beside other work
 STARTS = (
     *kernel.TRIGGERS,
     *TRIGGERS,
-    *UserspaceParser().sign_triggers(),
+    *UserspaceParser().clue_triggers(),
     "$ ",
     "Started x.service - ",
     "a.scope: ",

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from memguard.diagnose.clues import Clue
 from memguard.diagnose.lines import parse_line
-from memguard.diagnose.signs import Sign
 from memguard.diagnose.userspace import TRIGGERS as EVENT_TRIGGERS
 from memguard.diagnose.userspace import UserspaceParser
 from memguard.records.diagnosis import Event
@@ -15,11 +15,11 @@ def read_event(text: str) -> Event | None:
     return events[0] if events else None
 
 
-def read_sign(text: str) -> Sign | None:
-    return UserspaceParser().read_sign(parse_line(text))
+def read_clue(text: str) -> Clue | None:
+    return UserspaceParser().read_clue(parse_line(text))
 
 
-TRIGGERS = (*EVENT_TRIGGERS, *UserspaceParser().sign_triggers())
+TRIGGERS = (*EVENT_TRIGGERS, *UserspaceParser().clue_triggers())
 CG = "/user.slice/user-1000.slice/session-2.scope"
 
 
@@ -115,9 +115,9 @@ def test_killers(text: str, killer: str, pid: int | None, task: str | None, memc
         ('  "OOMKilled": false,', "not-oom-killed", "not-memory"),
     ],
 )
-def test_signs(text: str, kind: str, cause: str) -> None:
-    sign = read_sign(text)
-    assert sign is not None and (sign.kind, sign.cause) == (kind, cause)
+def test_clues(text: str, kind: str, cause: str) -> None:
+    clue = read_clue(text)
+    assert clue is not None and (clue.kind, clue.cause) == (kind, cause)
     assert any(trigger in text for trigger in TRIGGERS)
 
 
@@ -133,6 +133,6 @@ def test_signs(text: str, kind: str, cause: str) -> None:
         "pid 139",
     ],
 )
-def test_what_is_no_sign(text: str) -> None:
-    assert read_sign(text) is None
+def test_what_is_no_clue(text: str) -> None:
+    assert read_clue(text) is None
     assert read_event(text) is None

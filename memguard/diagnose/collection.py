@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from memguard.diagnose import kernel, userspace
 from memguard.diagnose.clues import Clue
 from memguard.diagnose.lines import parse_line
+from memguard.diagnose.readers import kernel, userspace
 from memguard.diagnose.stream import LineFilter
 from memguard.records.diagnosis import Event
 
@@ -44,7 +44,7 @@ class Collection:
 
     def __init__(self, boot_time: float | None = None) -> None:
         """`boot_time`: Unix time at which this log's kernel booted, where that is known (this machine's own log)."""
-        self._parser = kernel.KernelParser()
+        self._parser = kernel.KernelReader()
         self._others = userspace.UserspaceParser()
         self._boot_time = boot_time
         self._filter = LineFilter((*kernel.TRIGGERS, *userspace.TRIGGERS), self._listening, budget=_BUDGET)

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from memguard.diagnose import kernel
 from memguard.diagnose.collection import Collection
 from memguard.diagnose.lines import MAX_LINE
-from memguard.diagnose.userspace import TRIGGERS, UserspaceParser
+from memguard.diagnose.readers import kernel
+from memguard.diagnose.readers.userspace import TRIGGERS, UserspaceParser
 
 pytestmark = pytest.mark.slow  # it measures time: not beside other work
 

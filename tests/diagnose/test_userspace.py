@@ -4,8 +4,8 @@ import pytest
 
 from memguard.diagnose.clues import Clue
 from memguard.diagnose.lines import parse_line
-from memguard.diagnose.userspace import TRIGGERS as EVENT_TRIGGERS
-from memguard.diagnose.userspace import UserspaceParser
+from memguard.diagnose.readers.userspace import TRIGGERS as EVENT_TRIGGERS
+from memguard.diagnose.readers.userspace import UserspaceParser
 from memguard.records.diagnosis import Event
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from memguard.diagnose import batch, clues, containers, jetsam, python
+from memguard.diagnose import clues
 from memguard.diagnose.clues import Clue, ClueReader, read_size
 from memguard.diagnose.commands import CommandReader
 from memguard.diagnose.lines import Line, event_at
+from memguard.diagnose.readers import batch, containers, jetsam, python
 from memguard.records.diagnosis import Event
 
 __all__ = ["KILLERS", "REPORTERS", "TRIGGERS", "UserspaceParser"]

@@ -17,11 +17,11 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 
-from memguard.diagnose.block import Block, Kill, Row, Usage
 from memguard.diagnose.lines import Line, split_message
+from memguard.diagnose.readers.block import Block, Kill, Row, Usage
 from memguard.records.diagnosis import Event
 
-__all__ = ["TRIGGERS", "KernelParser"]
+__all__ = ["TRIGGERS", "KernelReader"]
 
 _DUMP_TRIGGERS = ("tgid total_vm", "memory: usage ", "emory cgroup stats for", "as a result of limit of")
 # Substrings of every line that can begin a report or prove a kill: a log without any of them holds none.
@@ -58,7 +58,7 @@ _BUDDY = re.compile(r"Node \d{1,4} \w{1,10}: \d{1,12}\*(4|16|64)kB ")
 _ROW = re.compile(r"\[\s{0,12}(\d{1,10})\]\s{1,8}(\S.{0,300})")
 
 
-class KernelParser:
+class KernelReader:
     """feed() lines in order; it returns the events that became complete. close() returns the rest."""
 
     def __init__(self) -> None:

@@ -1,7 +1,8 @@
-"""Lines that mean something without proving a kill for memory by themselves -> clues. Pure.
+"""Lines that mean something, but do not prove a kill for memory -> clues. Pure.
 
-Here: what a clue is, and those of shells, exit codes, batch systems, machines under pressure. python.py has those of
-Python and its libraries. Exit code 137 is any SIGKILL, so most of these leave the question open and say so.
+Here: what a clue is, and those of shells, exit codes, batch systems, machines under pressure. A reader of readers/
+brings its own: libraries.py has those of Python and its libraries. Exit code 137 is any SIGKILL, so most of these leave
+the question open and say so.
 """
 
 from __future__ import annotations

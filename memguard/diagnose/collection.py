@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from memguard.diagnose.clues import Clue
-from memguard.diagnose.lines import parse_line
-from memguard.diagnose.readers import kernel, userspace
+from memguard.diagnose.clues import Clue, ClueReader
+from memguard.diagnose.commands import CommandReader
+from memguard.diagnose.lines import Line, parse_line
+from memguard.diagnose.readers import CLUES, REPORTERS, TRIGGERS, Readers
 from memguard.diagnose.stream import LineFilter
 from memguard.records.diagnosis import Event
 
@@ -44,10 +45,11 @@ class Collection:
 
     def __init__(self, boot_time: float | None = None) -> None:
         """`boot_time`: Unix time at which this log's kernel booted, where that is known (this machine's own log)."""
-        self._parser = kernel.KernelReader()
-        self._others = userspace.UserspaceParser()
+        self._readers = Readers()
+        self._clue_reader = ClueReader(CLUES)
+        self._commands = CommandReader()
         self._boot_time = boot_time
-        self._filter = LineFilter((*kernel.TRIGGERS, *userspace.TRIGGERS), self._listening, budget=_BUDGET)
+        self._filter = LineFilter(TRIGGERS, self._listening, budget=_BUDGET)
         self._fed = 0
         self._events: dict[int, Event] = {}  # by number, in the order in which they became complete
         self._numbers: dict[tuple[object, ...], int] = {}  # of the latest event with this signature
@@ -67,10 +69,9 @@ class Collection:
 
     def _read_last_words(self) -> None:
         """Clues at the end of a long log without a kill. In its middle they are everyday words of other programs."""
-        wanted = LineFilter(self._others.clue_triggers(), lambda: False)
+        wanted = LineFilter(self._clue_reader.triggers(), lambda: False)
         for raw in wanted.lines(tuple(self._filter.tail)):
-            if clue := self._others.read_clue(parse_line(raw)):
-                self._clues.append(clue)
+            self._read_clue(parse_line(raw))
 
     def read_lines(self, lines: Iterable[str]) -> None:
         for line in lines:
@@ -87,40 +88,42 @@ class Collection:
             event_count=self._count - (len(events) - len(joined)) + self._filter.skipped_marks,
             clues=tuple(self._clues),
             skipped=self._filter.skipped,
-            command=self._others.commands.command,
-            place=self._others.commands.place,
+            command=self._commands.command,
+            place=self._commands.place,
         )
 
     def _listening(self) -> bool:
-        return self._fed < _DOCUMENT_LINES or self._parser.active or self._others.active
+        return self._fed < _DOCUMENT_LINES or self._readers.active
 
     def _feed(self, raw: str, number: int) -> None:
         self._fed += 1
         line = parse_line(raw, number)
-        for event in self._parser.feed(line):
+        events = self._readers.feed(line)
+        if not self._readers.taken:
+            self._commands.feed(line)
+        for event in events:
             self._add(event)
-        if self._parser.taken:
-            return
-        others = self._others.feed(line)
-        for event in others:
-            self._add(event)
-        if not others and (clue := self._others.read_clue(line)):
-            self._clues.append(clue)
+        if not events and not self._readers.taken:
+            self._read_clue(line)
+
+    def _read_clue(self, line: Line) -> None:
+        if clue := self._clue_reader.read(line):
+            self._clues.append(self._commands.complete(clue))
 
     def _close(self) -> None:
-        for event in (*self._parser.close(), *self._others.close()):
+        for event in self._readers.close():
             self._add(event)
 
     def _add(self, event: Event) -> None:
         unix_time = event_unix_time(event, self._boot_time)
         if unix_time is not None:
             event = replace(event, unix_time=unix_time)
-        if event.command is None and (command := self._others.commands.of_unit(event.task_memcg)):
+        if event.command is None and (command := self._commands.of_unit(event.task_memcg)):
             event = replace(event, command=command)
         signature = _signature(event)
         known = self._events.get(self._numbers.get(signature, -1))
         if known is not None and _same_kill(known, event):
-            if event.killer not in userspace.REPORTERS or event.usage is not None:  # other copies say the same
+            if event.killer not in REPORTERS or event.usage is not None:  # other copies say the same
                 self._events[self._numbers[signature]] = _richer(known, event)
             return
         self._events[self._count] = event
@@ -177,7 +180,7 @@ def join_reports(events: Sequence[Event]) -> list[Event]:
     """
     joined: list[Event | None] = list(events)
     for place, report in enumerate(events):
-        if report.killer not in userspace.REPORTERS and report.killer != "systemd-oomd":
+        if report.killer not in REPORTERS and report.killer != "systemd-oomd":
             continue
         before = range(place - 1, max(-1, place - 1 - _REPORT_REACH), -1)
         after = range(place + 1, min(len(events), place + 1 + _REPORT_REACH))

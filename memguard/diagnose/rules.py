@@ -18,8 +18,8 @@ from memguard.diagnose.clues import CAUSES, Clue
 from memguard.diagnose.collection import LogFindings
 from memguard.diagnose.commands import split_command
 from memguard.diagnose.query import Query, exit_clue
+from memguard.diagnose.readers import KILLERS, REPORTERS
 from memguard.diagnose.readers.batch import MAYBE
-from memguard.diagnose.readers.userspace import KILLERS, REPORTERS
 from memguard.records.diagnosis import Counter, Diagnosis, Event
 from memguard.records.run import RunRecord
 from memguard.records.visible import shows

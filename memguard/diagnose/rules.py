@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from memguard.diagnose import hints, wording
+from memguard.diagnose import hints, kill_wording, wording
 from memguard.diagnose.clues import CAUSES, Clue
 from memguard.diagnose.collection import LogFindings
 from memguard.diagnose.commands import split_command
@@ -171,7 +171,7 @@ def _kill(
         verdict=verdict,
         confidence=confidence,
         events=(event, *(others if every_event else others[: _SHOWN_EVENTS - 1])),
-        explanation=shows(wording.explain_kill)(
+        explanation=shows(kill_wording.explain_kill)(
             event, verdict, events, count, run, evidence.now, last=last, hang=workers_left
         ),
         advice=hints.for_kill(event, verdict, script, inputs, run),

@@ -12,6 +12,6 @@ commands.py    which script ran and what it read, as shells, systemd and traceba
 collection.py  all events of a log: in order, copies and reports joined, old ones without their details
 query.py       what the user asked about: a pid, a name, a time, an exit code
 rules.py       events + last guarded run + counters + the machine's state -> the verdict
-kill_wording.py  a kill in plain words; wording.py: every other verdict
+wording.py     the verdict in plain words (kill_wording.py: a kill)
 hints.py       what to do, cheapest first, with the exact command for this kind of cgroup (cgroups.py)
 """

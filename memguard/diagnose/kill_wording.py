@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from memguard.diagnose.cgroups import find_owner
+from memguard.diagnose.readers import REPORTERS
 from memguard.records.diagnosis import Event, TaskRow
 from memguard.records.run import RunRecord
 from memguard.units import format_count, format_duration, format_size
 
 __all__ = ["explain_kill", "run_name", "victim_name"]
 
-_REPORTERS = {
+_REPORTER_NAMES = {
     "slurm": "Slurm",
     "kubernetes": "Kubernetes",
     "docker": "Docker",
@@ -57,20 +58,25 @@ def explain_kill(
 
 
 def _headline(event: Event, verdict: str) -> str:
-    if event.killer in _REPORTERS:
+    if event.killer in REPORTERS:
         return _reported(event)
     if verdict == "userspace-killer":
         return _userspace_headline(event)
+    if event.killer == "jetsam":
+        return _jetsam_headline(event)
     if event.pid is None:
         called = f" after {event.invoker} asked for memory" if event.invoker else ""
         end = event.note or "the log is cut before it names the victim"
         return f"The kernel's out-of-memory killer was called{called}; {end}."
-    if event.killer == "jetsam":
-        if event.pid is None:
-            return f"macOS was out of memory; the largest process was {event.task}, and {event.note}."
-        held = f", which held {format_size(event.anon_rss)}" if event.anon_rss else ""
-        return f"macOS killed {victim_name(event)}{held}, because memory ran out ({event.note})."
     return f"The kernel killed {victim_name(event)}: {_cause(event, verdict)}."
+
+
+def _jetsam_headline(event: Event) -> str:
+    if event.pid is None:
+        largest = f"; the largest process was {event.task}" if event.task else ""
+        return f"macOS reports that memory was short, but names no process that it killed for that{largest}."
+    held = f", which held {format_size(event.anon_rss)}" if event.anon_rss else ""
+    return f"macOS killed {victim_name(event)}{held}, because memory ran out ({event.note})."
 
 
 def _cause(event: Event, verdict: str) -> str:
@@ -105,11 +111,12 @@ def _reported(event: Event) -> str:
         unit = f" a process of the unit {event.task_memcg}" if event.task_memcg else " a process of a unit"
         return f"systemd reports that the out-of-memory killer ended{unit}."
     if event.killer in ("colab", "kaggle"):
-        return f"{_REPORTERS[event.killer]} ended the notebook: {event.note}."
+        return f"{_REPORTER_NAMES[event.killer]} ended the notebook: {event.note}."
     what = f"the container {event.task}" + (f" of {where}" if where else "") if event.task else where
     limit = f" of {format_size(event.limit)}" if event.limit else ""
     inside = f" in {what}" if what else ""
-    return f"{_REPORTERS[event.killer]} reports an out-of-memory kill{inside}: its memory limit{limit} was reached."
+    name = _REPORTER_NAMES.get(event.killer, event.killer)
+    return f"{name} reports an out-of-memory kill{inside}: its memory limit{limit} was reached."
 
 
 def _userspace_headline(event: Event) -> str:
@@ -126,8 +133,10 @@ def _userspace_headline(event: Event) -> str:
         sizes = f" ({format_size(event.usage)} of {format_size(event.limit)})" if event.usage and event.limit else ""
         name = killer if killer == "slurmstepd" else killer.upper()
         return f"{name}, not the kernel, killed the job: {event.note}{sizes}."
-    held = f" while it held {format_size(event.anon_rss)}" if event.anon_rss else ""
-    return f"{killer}, not the kernel, stopped {victim_name(event)} with {event.note}{held}: memory was low."
+    if killer in ("earlyoom", "nohang"):
+        held = f" while it held {format_size(event.anon_rss)}" if event.anon_rss else ""
+        return f"{killer}, not the kernel, stopped {victim_name(event)} with {event.note}{held}: memory was low."
+    return f"{killer}, not the kernel, killed {victim_name(event)}{held}: {event.note or 'memory was low'}."
 
 
 def _held(event: Event) -> list[str]:
@@ -167,7 +176,8 @@ def _neighbours(event: Event) -> list[str]:
     rest = [task for task in event.tasks if task.pid not in killed]
     own = next((task.rss for task in event.tasks if task.pid == event.pid), event.anon_rss or 0)
     if rest and sum(task.rss for task in rest) > own / 4:
-        lines.append(f"Others held memory too: {_summary(rest)}.")
+        held = "Others held memory too" if event.pid is not None else "The largest processes held"
+        lines.append(f"{held}: {_summary(rest)}.")
     if event.invoker_pid is not None and event.pid is not None and event.invoker_pid != event.pid:
         lines.append(
             f"{event.invoker} (pid {event.invoker_pid}) only asked for memory at that moment; "

@@ -1,4 +1,4 @@
-"""A verdict without a kill to show in plain words: the first line is the answer. kill_wording.py has the kills. Pure."""
+"""Every verdict but a kill in plain words: the first line is the answer, the others are the facts behind it. Pure."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import pytest
 
 from memguard.diagnose.clues import Clue
 from memguard.diagnose.collection import LogFindings
+from memguard.diagnose.kill_wording import explain_kill
 from memguard.diagnose.rules import Evidence, Pressure, decide
 from memguard.records.diagnosis import Counter, Event, TaskRow
 from memguard.records.run import Culprit, Decision, Forecast, RunLimit, RunRecord
@@ -195,6 +196,25 @@ def test_workers_and_shared_memory_are_named() -> None:
     assert any("/dev/shm" in step for step in diagnosis.advice)
     assert "Others held memory too: 3 × python 300 MiB." in diagnosis.explanation
     assert "sh (pid 9) only asked for memory" in diagnosis.explanation
+
+
+def test_a_jetsam_report_without_a_victim_has_its_own_sentence() -> None:
+    """Each process has no reason, or left because it was idle: macOS has named nobody."""
+    report = Event("1", "jetsam", None, "Python", tasks=(TaskRow(7, "Python", GIB), TaskRow(8, "mdworker", MIB)))
+    [headline, held, *_] = decide(Evidence(log(report), named=True)).explanation.split("\n")
+    assert headline == (
+        "macOS reports that memory was short, but names no process that it killed for that; "
+        "the largest process was Python."
+    )
+    assert held == "The largest processes held: Python 1.00 GiB, mdworker 1.00 MiB."
+    nameless = decide(Evidence(log(replace(report, task=None)), named=True)).explanation
+    assert nameless.startswith("macOS reports that memory was short, but names no process that it killed for that.\n")
+
+
+def test_a_killer_without_a_sentence_of_its_own_is_named() -> None:
+    event = Event("1", "newd", 7, "python", anon_rss=GIB, note="over its limit")
+    [headline, *_] = explain_kill(event, "userspace-killer", (event,), 1, None, None).split("\n")
+    assert headline == "newd, not the kernel, killed python (pid 7), which held 1.00 GiB: over its limit."
 
 
 def test_no_advice_about_tokens_for_another_kind_of_program() -> None:

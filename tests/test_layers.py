@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -352,3 +353,14 @@ def test_files_and_functions_are_short() -> None:
     )
     holds("long function", long)
     assert statistics.median(length for length in lengths.values() if length) <= MEDIAN_LINES
+
+
+def test_the_page_about_the_rooms_names_files_that_are_there() -> None:
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    rooms = {room_of(path) for path in FILES} - {"__init__", "__main__"}
+    named = [path for path in re.findall(r"`([\w/]+(?:\.py|/))`", text) if "NAME" not in path]
+    assert len(named) > 40
+    assert [path for path in named if not (PACKAGE / path).exists() and not (ROOT / path).exists()] == []
+    assert [room for room in rooms if not re.search(rf"^  {room}(?:/|\.py| )", text, re.MULTILINE)] == []
+    folders = {path.split("/")[1] for path in FILES if path.count("/") == 2}
+    assert [folder for folder in folders if f" {folder}/ " not in text] == []

@@ -20,7 +20,7 @@ __all__ = ["add_guard_arguments", "options_from", "parse_threshold", "place_of"]
 
 
 def add_guard_arguments(parser: argparse.ArgumentParser, *, leave_out: tuple[str, ...] = ()) -> None:
-    """`leave_out`: options, without dashes, that the command has in a sense of its own, or not at all."""
+    """`leave_out`: options, without dashes, that the command uses in another sense, or not at all."""
     group = parser.add_argument_group("guard", "defaults: [tool.memguard] of the nearest pyproject.toml")
     for name, (metavar, text) in SIZES.items():
         if name not in leave_out:

@@ -67,7 +67,7 @@ class Settings(dict[str, "str | bool"]):
 def read_settings(directory: str | os.PathLike[str]) -> Settings:
     """The settings that hold in `directory`; empty where no pyproject.toml says anything about memguard.
 
-    Raises ConfigError for a file that is not TOML, a key that is none, a value that cannot be one.
+    Raises ConfigError for a file that is not TOML, an unknown key, an impossible value.
     """
     settings = Settings()
     path = _nearest(os.path.abspath(directory))
@@ -76,7 +76,7 @@ def read_settings(directory: str | os.PathLike[str]) -> Settings:
     try:
         with open(path, "rb") as file:
             content = file.read()
-    except OSError:  # somebody else's, unreadable: then it is not for this user
+    except OSError:  # somebody else's, and unreadable: it is not meant for this user
         return settings
     if b"memguard" not in content:  # most of them: tomllib stays unloaded
         return settings
@@ -100,7 +100,7 @@ def _nearest(directory: str) -> str | None:
 def _table(content: bytes, path: str) -> dict[str, Any]:
     tool, mistake = _parse_aside(content)
     if mistake:
-        raise ConfigError(f"{path}: not TOML: {mistake}", "mend the file, or run memguard elsewhere")
+        raise ConfigError(f"{path}: not TOML: {mistake}", "correct the file, or run memguard elsewhere")
     table = tool.get("memguard", {}) if isinstance(tool, dict) else {}
     if not isinstance(table, dict):
         raise ConfigError(f"{path}: tool.memguard is not a table", '[tool.memguard], and below it limit = "8GiB"')

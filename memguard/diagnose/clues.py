@@ -180,7 +180,7 @@ PATTERNS = (
 
 
 class ClueReader:
-    """The first few clues of each kind. A kind that is `full`, or was looked for too often in vain, is left alone."""
+    """The first few clues of each kind. A kind is `done` after enough of them, or after too many lines in vain."""
 
     def __init__(self, patterns: Sequence[Pattern]) -> None:
         self.done: set[str] = set()

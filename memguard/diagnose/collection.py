@@ -18,7 +18,7 @@ __all__ = ["Collection", "LogFindings", "event_unix_time", "merge_findings"]
 
 _MAX_EVENTS = 10_000
 _MAX_DETAILED = 50  # older events keep their facts but not their task tables and quotes
-# A document that is no log (kubectl, docker inspect, a pasted terminal) is read line by line, as its facts stand apart.
+# A document that is no log (kubectl, docker inspect, a pasted terminal) is read line by line: facts stand far apart.
 _DOCUMENT_LINES = 5000
 # Lines that are looked at before the rest of a log is only counted: some 5 s of CPU (python -m tests.bench diagnose).
 _BUDGET = 100_000
@@ -29,7 +29,7 @@ _MAX_EVIDENCE = 12
 
 @dataclass(frozen=True, slots=True)
 class LogFindings:
-    """What one log held: `lines` read, the kills (oldest first), how many there were at all, and lesser clues."""
+    """What one log held: `lines` read, the kills (oldest first), how many there were at all, and clues."""
 
     lines: int
     events: tuple[Event, ...]

@@ -1,12 +1,12 @@
 """Events + the last guarded run + kernel counters + the machine's state -> the verdict. Pure.
 
-What it holds to: the process that invoked the killer is not the victim; exit code 137 alone proves nothing; a log that
-is given by name is judged alone; a counter says how many, never whom; a report about a kill is not a second kill.
+Its principles: the process that invoked the killer is not the victim. Exit code 137 alone proves nothing. A log that is
+given by name is judged alone. A counter says how many, never whom. A report about a kill is not a second kill.
 
 Verdicts: oom-kill (the machine was full), memcg-oom (a cgroup's limit was reached), userspace-killer (earlyoom,
 systemd-oomd, Ray, LSF, …), guard (memguard stopped the run), allocation-failure (memory was refused, nothing was
-killed), shm-full (/dev/shm, another limit than RAM), thrashing (nothing was killed, but the machine stood still for
-want of memory), hang (something waits for a worker that is gone), not-memory, unknown.
+killed), shm-full (/dev/shm, another limit than RAM), thrashing (nothing was killed, but memory was so short that the
+machine stood still), hang (something waits for a worker that is gone), not-memory, unknown.
 """
 
 from __future__ import annotations
@@ -285,7 +285,7 @@ def _counted(evidence: Evidence, counters: list[Counter]) -> Diagnosis:
 
 
 def _no_evidence(evidence: Evidence) -> Diagnosis:
-    """No log could be read, and nothing else says anything: that is no "nothing happened"."""
+    """No log could be read, and nothing else says anything: it does not follow that nothing happened."""
     kills = next((counter.oom_kill for counter in evidence.counters if counter.path == MACHINE_COUNTER), None)
     return _plain(evidence, "unknown", "weak", shows(wording.explain_no_evidence)(kills), hints.for_counters(), None)
 
@@ -312,7 +312,7 @@ def _clean_run(evidence: Evidence, run: RunRecord) -> Diagnosis:
 
 
 def _clues(evidence: Evidence) -> Diagnosis:
-    """No event at all: what the lesser clues allow to say."""
+    """No event at all: what the clues alone allow to say."""
     log = evidence.log
     clues = list(log.clues) if log else []
     asked = exit_clue(evidence.query.exit_code)

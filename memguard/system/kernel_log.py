@@ -1,8 +1,8 @@
 """Where the kernel says what it killed: /dev/kmsg, `dmesg`, `journalctl -k`, or a file that the user names.
 
 Lines come one by one, as `dmesg` prints them, so that a log of any size takes bounded memory. What they mean is
-diagnose/'s business. A source that this user may not read is passed over, and the reason kept; only when none is left
-is it an error. Formats: Documentation/ABI/testing/dev-kmsg, dmesg(1), journalctl(1).
+diagnose/'s business. A source that this user may not read is passed over, and the reason is kept. It is an
+error only when no source is left. Formats: Documentation/ABI/testing/dev-kmsg, dmesg(1), journalctl(1).
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@
 | v2    | who may write to a cgroup that gives memory to its children | mkdir                                       |
 | v1    | who may write to the own cgroup (root, as a rule)           | mkdir                                       |
 
-No place is taken that lies outside of a limit which holds now: a script would escape it there. Judged from permissions
+No place outside of a limit that holds now is taken: there a script would escape the limit. Judged from permissions
 and from what is there; nothing is made. Making the cgroup and its limits: watch/kernel/cgroup_limit.py.
 """
 

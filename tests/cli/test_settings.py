@@ -108,7 +108,7 @@ def test_files_that_say_nothing(tmp_path: Path, text: str) -> None:
         ("dump-at = []", "dump-at of [tool.memguard]: []", 'dump-at = "80%"'),
         ("salvage = 3", "salvage of [tool.memguard]: 3", 'salvage = "tokens"'),
         ('abort-on-forecast = "yes"', "abort-on-forecast of [tool.memguard]: not true or false: 'yes'", "= true"),
-        ("limit = [", "not TOML", "mend the file"),
+        ("limit = [", "not TOML", "correct the file"),
     ],
 )
 def test_a_mistake_is_named_with_its_file(tmp_path: Path, text: str, said: str, hint: str) -> None:

@@ -31,7 +31,7 @@ __all__ = [
 
 
 class MemguardError(Exception):
-    """What went wrong in one line (`message`), and how to mend it (`hint`, may be empty)."""
+    """What went wrong in one line (`message`), and how to correct it (`hint`, may be empty)."""
 
     exit_code = 3
 

@@ -30,7 +30,7 @@ from memguard.cli.output import note, terminal_width, use_color, write_json, wri
 from memguard.diagnose.query import Query, parse_since
 from memguard.diagnose.rules import MEMORY_VERDICTS, decide
 from memguard.errors import ConfigError, InputError
-from memguard.records.diagnosis import Comparison, Diagnosis, PlanPeak
+from memguard.records.diagnosis import Diagnosis, PlanComparison, PlanPeak
 
 __all__ = ["add_arguments", "main"]
 
@@ -105,7 +105,7 @@ def compare(diagnosis: Diagnosis) -> Diagnosis:
     event = diagnosis.events[0] if diagnosis.events else None
     return replace(
         diagnosis,
-        comparison=Comparison(
+        comparison=PlanComparison(
             inputs=tuple(inputs),
             plans=tuple(peaks),
             script_plan=own_name,

@@ -150,8 +150,8 @@ def _downloaded_vocabularies(environ: Mapping[str, str]) -> Ability:
     if there:
         reason = f"{', '.join(there)} in {directory}; {reason}"
     first = absent[0]
-    mend = f"without a network: export TIKTOKEN_CACHE_DIR=DIR and copy {first}.tiktoken to DIR/{files[first]}"
-    return Ability("tokenize", title, "partial", reason, mend)
+    hint = f"without a network: export TIKTOKEN_CACHE_DIR=DIR and copy {first}.tiktoken to DIR/{files[first]}"
+    return Ability("tokenize", title, "partial", reason, hint)
 
 
 def _tiktoken_cache(environ: Mapping[str, str]) -> str:

@@ -109,7 +109,7 @@ def _service_log(sources: list[str]) -> LogFindings | None:
     collection.read_lines(log.lines)
     findings = collection.findings()
     sources.append(f"{log.source}: {_lines(findings)}")
-    # Signs in it are about other programs: a service that was stopped, a unit that crashed.
+    # Clues in it are about other programs: a service that was stopped, a unit that crashed.
     return LogFindings(findings.lines, findings.events, findings.event_count, (), findings.skipped)
 
 

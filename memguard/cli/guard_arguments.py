@@ -1,4 +1,4 @@
-"""The guard's own options, the same for every command that guards; defaults from pyproject.toml (settings.py).
+"""The guard's options as arguments, the same for every command that guards. settings.py has their list and defaults.
 
 add_guard_arguments(parser)
 options_from(parser.parse_args(), read_settings(os.getcwd())) -> Options
@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from memguard.cli.settings import CHOICES, Settings
+from memguard.cli.settings import CHOICES, DIRECTORIES, SIZES, SWITCHES, Settings
 from memguard.errors import ConfigError
 from memguard.system.proc import read_meminfo
 from memguard.units import parse_size
@@ -18,37 +18,22 @@ from memguard.watch.options import Options
 
 __all__ = ["add_guard_arguments", "options_from", "parse_threshold", "place_of"]
 
-_TEXTS = {
-    "limit": ("SIZE", "what the tree may use: 512M, 8GiB, 75%% of the machine's memory"),
-    "reserve": ("SIZE", "memory to leave to the rest of the machine (default: 10%%, at most 2 GiB)"),
-    "reclaim-at": ("AT", "ask Python to give back what it holds for nothing: a share of the limit, or a size (75%%)"),
-    "flush-at": ("AT", "call what was registered with memguard.on_pressure (80%%)"),
-    "dump-at": ("AT", "ask the largest Python process for its stack while it still runs (85%%)"),
-    "abort-at": ("AT", "stop the tree, measure it exactly, and end it (97%%)"),
-}
-_CHOICES = {
-    "fence": "a moving RLIMIT_DATA, so that a burst becomes a MemoryError on its line (auto: where no cgroup brakes)",
-    "backstop": "a cgroup of the kernel's around the tree (auto: the best that may be had)",
-    "on-limit": "at the limit: end the tree, or freeze it and ask on the terminal (abort)",
-    "on-watcher-death": "should memguard itself be killed (leave inside a backstop, else stop)",
-}
-
 
 def add_guard_arguments(parser: argparse.ArgumentParser, *, leave_out: tuple[str, ...] = ()) -> None:
-    """`leave_out`: options, without dashes, that the command has in a sense of its own, or not at all."""
+    """`leave_out`: options, without dashes, that the command uses in another sense, or not at all."""
     group = parser.add_argument_group("guard", "defaults: [tool.memguard] of the nearest pyproject.toml")
-    for name, (metavar, text) in _TEXTS.items():
+    for name, (metavar, text) in SIZES.items():
         if name not in leave_out:
             group.add_argument(f"--{name}", metavar=metavar, help=text)
-    for name, text in _CHOICES.items():
+    for name, (values, text) in CHOICES.items():
         if name not in leave_out:
-            group.add_argument(f"--{name}", choices=CHOICES[name], help=text)
-    if "salvage" not in leave_out:
-        salvage = "at an abort, write the culprit's token ids to DIR, with a note of how far the input was read"
-        group.add_argument("--salvage", metavar="DIR", help=salvage)
-    if "abort-on-forecast" not in leave_out:
-        forecast = "end a run that will not fit as soon as that is sure, instead of at the limit"
-        group.add_argument("--abort-on-forecast", action=argparse.BooleanOptionalAction, default=None, help=forecast)
+            group.add_argument(f"--{name}", choices=values, help=text)
+    for name, text in DIRECTORIES.items():
+        if name not in leave_out:
+            group.add_argument(f"--{name}", metavar="DIR", help=text)
+    for name, text in SWITCHES.items():
+        if name not in leave_out:
+            group.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, default=None, help=text)
 
 
 def options_from(arguments: argparse.Namespace, settings: Settings) -> Options:

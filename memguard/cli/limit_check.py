@@ -2,8 +2,8 @@
 
 check_limit(options.limit, "--limit", command, notify=note)      # raises ConfigError
 
-What a bare Python takes is asked of the very interpreter that will run the script, which costs a start of it (12 ms):
-so only below 32 MiB, where it matters.
+What a bare Python takes is asked of the interpreter that will run the script. That costs one start of it (12 ms), so it
+is asked only below 32 MiB, where it matters.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def check_limit(
     pid: int | str = "self",
     notify: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """`place` is where the limit was set; `command` what shall run, None for what runs already as `pid`.
+    """`place` is where the limit was set; `command` what will run; None: it runs already, as `pid`.
 
     Raises ConfigError for a limit in which it could not even start; `notify` is told of one that other limits undercut.
     """

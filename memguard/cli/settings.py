@@ -1,4 +1,4 @@
-"""[tool.memguard] of the nearest pyproject.toml at or above the working directory: defaults for the guard's options.
+"""The guard's options, one row each; and [tool.memguard] of the nearest pyproject.toml, which has defaults for them.
 
     [tool.memguard]
     limit = "8GiB"             # as --limit
@@ -20,17 +20,37 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["CHOICES", "SWITCHES", "TEXTS", "Settings", "read_settings"]
+__all__ = ["CHOICES", "DIRECTORIES", "OPTIONS", "SIZES", "SWITCHES", "Settings", "read_settings"]
 
-TEXTS = ("limit", "reserve", "reclaim-at", "flush-at", "dump-at", "abort-at", "salvage")  # sizes, shares, a directory
-CHOICES = {
-    "fence": ("auto", "on", "off"),
-    "backstop": ("auto", "scope", "v2", "v1", "none"),
-    "on-limit": ("abort", "pause"),
-    "on-watcher-death": ("stop", "leave"),
+# Each option without its dashes, as --help shows it. A new one is a row here, a field of watch/options.py, and the line
+# of options_from() in guard_arguments.py that fills it.
+SIZES = {  # name: (what stands for its value, help)
+    "limit": ("SIZE", "what the tree may use: 512M, 8GiB, 75%% of the machine's memory"),
+    "reserve": ("SIZE", "memory to leave to the rest of the machine (default: 10%%, at most 2 GiB)"),
+    "reclaim-at": ("AT", "ask Python to give back what it holds for nothing: a share of the limit, or a size (75%%)"),
+    "flush-at": ("AT", "call what was registered with memguard.on_pressure (80%%)"),
+    "dump-at": ("AT", "ask the largest Python process for its stack while it still runs (85%%)"),
+    "abort-at": ("AT", "stop the tree, measure it exactly, and end it (97%%)"),
 }
-SWITCHES = ("abort-on-forecast",)
-_KEYS = (*TEXTS, *CHOICES, *SWITCHES)
+CHOICES = {  # name: (values, help)
+    "fence": (
+        ("auto", "on", "off"),
+        "a moving RLIMIT_DATA, so that a burst becomes a MemoryError on its line (auto: where no cgroup brakes)",
+    ),
+    "backstop": (
+        ("auto", "scope", "v2", "v1", "none"),
+        "a cgroup of the kernel's around the tree (auto: the best that may be had)",
+    ),
+    "on-limit": (("abort", "pause"), "at the limit: end the tree, or freeze it and ask on the terminal (abort)"),
+    "on-watcher-death": (("stop", "leave"), "should memguard itself be killed (leave inside a backstop, else stop)"),
+}
+DIRECTORIES = {  # name: help
+    "salvage": "at an abort, write the culprit's token ids to DIR, with a note of how far the input was read",
+}
+SWITCHES = {  # name: help
+    "abort-on-forecast": "end a run that will not fit as soon as that is sure, instead of at the limit",
+}
+OPTIONS = (*SIZES, *CHOICES, *DIRECTORIES, *SWITCHES)
 _FILE = "pyproject.toml"
 
 
@@ -47,7 +67,7 @@ class Settings(dict[str, "str | bool"]):
 def read_settings(directory: str | os.PathLike[str]) -> Settings:
     """The settings that hold in `directory`; empty where no pyproject.toml says anything about memguard.
 
-    Raises ConfigError for a file that is not TOML, a key that is none, a value that cannot be one.
+    Raises ConfigError for a file that is not TOML, an unknown key, an impossible value.
     """
     settings = Settings()
     path = _nearest(os.path.abspath(directory))
@@ -56,7 +76,7 @@ def read_settings(directory: str | os.PathLike[str]) -> Settings:
     try:
         with open(path, "rb") as file:
             content = file.read()
-    except OSError:  # somebody else's, unreadable: then it is not for this user
+    except OSError:  # somebody else's, and unreadable: it is not meant for this user
         return settings
     if b"memguard" not in content:  # most of them: tomllib stays unloaded
         return settings
@@ -80,7 +100,7 @@ def _nearest(directory: str) -> str | None:
 def _table(content: bytes, path: str) -> dict[str, Any]:
     tool, mistake = _parse_aside(content)
     if mistake:
-        raise ConfigError(f"{path}: not TOML: {mistake}", "mend the file, or run memguard elsewhere")
+        raise ConfigError(f"{path}: not TOML: {mistake}", "correct the file, or run memguard elsewhere")
     table = tool.get("memguard", {}) if isinstance(tool, dict) else {}
     if not isinstance(table, dict):
         raise ConfigError(f"{path}: tool.memguard is not a table", '[tool.memguard], and below it limit = "8GiB"')
@@ -118,28 +138,29 @@ def _parse(content: bytes) -> tuple[Any, str]:
 
 
 def _checked(key: str, value: object, settings: Settings) -> str | bool:
-    if key not in _KEYS:
+    if key not in OPTIONS:
         raise ConfigError(f"{settings.path}: no such setting in [tool.memguard]: {key}", _suggestion(key))
     if key in SWITCHES:
         if isinstance(value, bool):
             return value
         raise ConfigError(f"{settings.place(key)}: not true or false: {value!r}", f"{key} = true")
     if key in CHOICES:
-        if value in CHOICES[key]:
+        values = CHOICES[key][0]
+        if value in values:
             return str(value)
-        raise ConfigError(f"{settings.place(key)}: {value!r}", f"one of: {', '.join(CHOICES[key])}")
-    if isinstance(value, int) and not isinstance(value, bool) and key != "salvage":
+        raise ConfigError(f"{settings.place(key)}: {value!r}", f"one of: {', '.join(values)}")
+    if isinstance(value, int) and not isinstance(value, bool) and key in SIZES:
         return str(value)  # bytes
     if isinstance(value, str) and value:
         # A directory means one beside the file that names it, wherever memguard is started below.
         here = os.path.dirname(settings.path or "")
-        return os.path.join(here, os.path.expanduser(value)) if key == "salvage" else value
-    example = "tokens" if key == "salvage" else "8GiB" if key in ("limit", "reserve") else "80%"
+        return os.path.join(here, os.path.expanduser(value)) if key in DIRECTORIES else value
+    example = "tokens" if key in DIRECTORIES else "8GiB" if SIZES[key][0] == "SIZE" else "80%"
     raise ConfigError(f"{settings.place(key)}: {value!r}", f'write it as text: {key} = "{example}"')
 
 
 def _suggestion(key: str) -> str:
     import difflib
 
-    close = difflib.get_close_matches(key.replace("_", "-").lower(), _KEYS, n=1)
-    return f"did you mean `{close[0]}`?" if close else f"the settings are: {', '.join(sorted(_KEYS))}"
+    close = difflib.get_close_matches(key.replace("_", "-").lower(), OPTIONS, n=1)
+    return f"did you mean `{close[0]}`?" if close else f"the settings are: {', '.join(sorted(OPTIONS))}"

@@ -28,7 +28,7 @@ class Owner:
 
     @property
     def container(self) -> bool:
-        """Whether processes in it usually count their pids anew."""
+        """Whether its processes usually have other pids inside than outside."""
         return self.kind in ("docker", "podman", "kubernetes", "lxc")
 
 
@@ -72,7 +72,7 @@ def raise_limit(path: str, size: int, version: int | None) -> str:
         return f"`lxc config set {owner.name} limits.memory {mib}MiB` (Proxmox: `pct set {owner.name} --memory {mib}`)"
     if owner.kind == "systemd-transient":
         user = "--user " if "/user@" in path else ""
-        return f"start it anew with `systemd-run {user}--scope -p MemoryMax={mib}M COMMAND`"
+        return f"start it again with `systemd-run {user}--scope -p MemoryMax={mib}M COMMAND`"
     if owner.kind == "systemd-user":
         return f"`systemctl --user set-property {owner.name} MemoryMax={mib}M`"
     if owner.kind == "systemd":

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from memguard.diagnose import kernel, userspace
-from memguard.diagnose.lines import parse_line
-from memguard.diagnose.signs import Sign
+from memguard.diagnose.clues import Clue, ClueReader
+from memguard.diagnose.commands import CommandReader
+from memguard.diagnose.lines import Line, parse_line
+from memguard.diagnose.readers import CLUES, REPORTERS, TRIGGERS, Readers
 from memguard.diagnose.stream import LineFilter
 from memguard.records.diagnosis import Event
 
@@ -17,7 +18,7 @@ __all__ = ["Collection", "LogFindings", "event_unix_time", "merge_findings"]
 
 _MAX_EVENTS = 10_000
 _MAX_DETAILED = 50  # older events keep their facts but not their task tables and quotes
-# A document that is no log (kubectl, docker inspect, a pasted terminal) is read line by line, as its facts stand apart.
+# A document that is no log (kubectl, docker inspect, a pasted terminal) is read line by line: facts stand far apart.
 _DOCUMENT_LINES = 5000
 # Lines that are looked at before the rest of a log is only counted: some 5 s of CPU (python -m tests.bench diagnose).
 _BUDGET = 100_000
@@ -28,12 +29,12 @@ _MAX_EVIDENCE = 12
 
 @dataclass(frozen=True, slots=True)
 class LogFindings:
-    """What one log held: `lines` read, the kills (oldest first), how many there were at all, and lesser signs."""
+    """What one log held: `lines` read, the kills (oldest first), how many there were at all, and clues."""
 
     lines: int
     events: tuple[Event, ...]
     event_count: int
-    signs: tuple[Sign, ...]
+    clues: tuple[Clue, ...]
     skipped: int = 0  # lines that were only counted, because there were too many that mattered
     command: str | None = None  # the command that was typed last in it
     place: str | None = None  # the user's innermost line of its last traceback
@@ -44,15 +45,16 @@ class Collection:
 
     def __init__(self, boot_time: float | None = None) -> None:
         """`boot_time`: Unix time at which this log's kernel booted, where that is known (this machine's own log)."""
-        self._parser = kernel.KernelParser()
-        self._others = userspace.UserspaceParser()
+        self._readers = Readers()
+        self._clue_reader = ClueReader(CLUES)
+        self._commands = CommandReader()
         self._boot_time = boot_time
-        self._filter = LineFilter((*kernel.TRIGGERS, *userspace.TRIGGERS), self._listening, budget=_BUDGET)
+        self._filter = LineFilter(TRIGGERS, self._listening, budget=_BUDGET)
         self._fed = 0
         self._events: dict[int, Event] = {}  # by number, in the order in which they became complete
         self._numbers: dict[tuple[object, ...], int] = {}  # of the latest event with this signature
         self._count = 0
-        self._signs: list[Sign] = []
+        self._clues: list[Clue] = []
         self._lines = 0
 
     def read_chunks(self, chunks: Iterable[bytes]) -> None:
@@ -66,11 +68,10 @@ class Collection:
             self._read_last_words()
 
     def _read_last_words(self) -> None:
-        """Signs at the end of a long log without a kill. In its middle they are everyday words of other programs."""
-        wanted = LineFilter(self._others.sign_triggers(), lambda: False)
+        """Clues at the end of a long log without a kill. In its middle they are everyday words of other programs."""
+        wanted = LineFilter(self._clue_reader.triggers(), lambda: False)
         for raw in wanted.lines(tuple(self._filter.tail)):
-            if sign := self._others.read_sign(parse_line(raw)):
-                self._signs.append(sign)
+            self._read_clue(parse_line(raw))
 
     def read_lines(self, lines: Iterable[str]) -> None:
         for line in lines:
@@ -85,42 +86,44 @@ class Collection:
             lines=self._lines + self._filter.count,
             events=tuple(joined),
             event_count=self._count - (len(events) - len(joined)) + self._filter.skipped_marks,
-            signs=tuple(self._signs),
+            clues=tuple(self._clues),
             skipped=self._filter.skipped,
-            command=self._others.commands.command,
-            place=self._others.commands.place,
+            command=self._commands.command,
+            place=self._commands.place,
         )
 
     def _listening(self) -> bool:
-        return self._fed < _DOCUMENT_LINES or self._parser.active or self._others.active
+        return self._fed < _DOCUMENT_LINES or self._readers.active
 
     def _feed(self, raw: str, number: int) -> None:
         self._fed += 1
         line = parse_line(raw, number)
-        for event in self._parser.feed(line):
+        events = self._readers.feed(line)
+        if not self._readers.taken:
+            self._commands.feed(line)
+        for event in events:
             self._add(event)
-        if self._parser.taken:
-            return
-        others = self._others.feed(line)
-        for event in others:
-            self._add(event)
-        if not others and (sign := self._others.read_sign(line)):
-            self._signs.append(sign)
+        if not events and not self._readers.taken:
+            self._read_clue(line)
+
+    def _read_clue(self, line: Line) -> None:
+        if clue := self._clue_reader.read(line):
+            self._clues.append(self._commands.complete(clue))
 
     def _close(self) -> None:
-        for event in (*self._parser.close(), *self._others.close()):
+        for event in self._readers.close():
             self._add(event)
 
     def _add(self, event: Event) -> None:
         unix_time = event_unix_time(event, self._boot_time)
         if unix_time is not None:
             event = replace(event, unix_time=unix_time)
-        if event.command is None and (command := self._others.commands.of_unit(event.task_memcg)):
+        if event.command is None and (command := self._commands.of_unit(event.task_memcg)):
             event = replace(event, command=command)
         signature = _signature(event)
         known = self._events.get(self._numbers.get(signature, -1))
         if known is not None and _same_kill(known, event):
-            if event.killer not in userspace.REPORTERS or event.usage is not None:  # other copies say the same
+            if event.killer not in REPORTERS or event.usage is not None:  # other copies say the same
                 self._events[self._numbers[signature]] = _richer(known, event)
             return
         self._events[self._count] = event
@@ -145,26 +148,26 @@ def merge_findings(findings: Sequence[LogFindings]) -> LogFindings:
     for log in findings:
         for event in log.events:
             alike = places.setdefault(_signature(event), [])
-            twin = next((n for n in alike if _twins(events[n], event)), None)
-            if twin is None:
+            duplicate = next((n for n in alike if _duplicates(events[n], event)), None)
+            if duplicate is None:
                 alike.append(len(events))
                 events.append(event)
             else:
-                events[twin] = _richer(events[twin], event)
+                events[duplicate] = _richer(events[duplicate], event)
     events.sort(key=lambda event: event.unix_time or 0.0)
     joined = join_reports(events)
     return LogFindings(
         lines=sum(log.lines for log in findings),
         events=tuple(joined),
         event_count=len(joined) + sum(log.event_count - len(log.events) for log in findings),
-        signs=tuple(sign for log in findings for sign in log.signs),
+        clues=tuple(clue for log in findings for clue in log.clues),
         skipped=sum(log.skipped for log in findings),
         command=next((log.command for log in findings if log.command), None),
         place=next((log.place for log in findings if log.place), None),
     )
 
 
-def _twins(known: Event, event: Event) -> bool:
+def _duplicates(known: Event, event: Event) -> bool:
     if known.unix_time is None or event.unix_time is None:
         return False
     return abs(known.unix_time - event.unix_time) < 10.0  # the ring's clock and the journal's drift apart in suspend
@@ -177,7 +180,7 @@ def join_reports(events: Sequence[Event]) -> list[Event]:
     """
     joined: list[Event | None] = list(events)
     for place, report in enumerate(events):
-        if report.killer not in userspace.REPORTERS and report.killer != "systemd-oomd":
+        if report.killer not in REPORTERS and report.killer != "systemd-oomd":
             continue
         before = range(place - 1, max(-1, place - 1 - _REPORT_REACH), -1)
         after = range(place + 1, min(len(events), place + 1 + _REPORT_REACH))
@@ -271,7 +274,7 @@ def _form(time: str | None) -> str:
 
 def _richer(known: Event, event: Event) -> Event:
     """The copy that says more, with what only the other one says filled in."""
-    first, second = (known, event) if _told(known) >= _told(event) else (event, known)
+    first, second = (known, event) if _fact_count(known) >= _fact_count(event) else (event, known)
     gaps = {
         name: getattr(second, name)
         for name in Event.__slots__
@@ -280,5 +283,5 @@ def _richer(known: Event, event: Event) -> Event:
     return replace(first, **gaps)
 
 
-def _told(event: Event) -> int:
+def _fact_count(event: Event) -> int:
     return sum(getattr(event, name) not in (None, ()) for name in Event.__slots__)

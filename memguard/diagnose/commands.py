@@ -9,8 +9,8 @@ import re
 import shlex
 from dataclasses import replace
 
+from memguard.diagnose.clues import Clue
 from memguard.diagnose.lines import Line
-from memguard.diagnose.signs import Sign
 
 __all__ = ["CommandReader", "split_command"]
 
@@ -56,11 +56,11 @@ class CommandReader:
             if _PYTHON.match(typed) or _BARE_SCRIPT.match(typed):
                 self.command = typed.strip()
 
-    def complete(self, sign: Sign) -> Sign:
-        """The sign with the command and the place that the lines before it told."""
+    def complete(self, clue: Clue) -> Clue:
+        """The clue with the command and the place that the lines before it told."""
         if self.command is None and self.place is None:
-            return sign
-        return replace(sign, command=sign.command or self.command, place=sign.place or self.place)
+            return clue
+        return replace(clue, command=clue.command or self.command, place=clue.place or self.place)
 
     def of_unit(self, path: str | None) -> str | None:
         """What systemd said it started in the unit at the end of a cgroup's path."""

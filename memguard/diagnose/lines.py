@@ -1,7 +1,7 @@
 """One line of any log -> its message, and what stood in front of it. Pure.
 
 Covers dmesg (plain, -T in any language, -x, iso), /dev/kmsg as it is read, syslog, journalctl (short, iso, json,
-export), `<6>` levels and caller ids. Not the meaning of the message: kernel.py and userspace.py know that.
+export), `<6>` levels and caller ids. Not the meaning of the message: the readers know that.
 """
 
 from __future__ import annotations

@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from memguard.diagnose.signs import Sign
+from memguard.diagnose.clues import Clue
 from memguard.errors import ConfigError
 from memguard.records.diagnosis import Event
 from memguard.records.run import RunRecord
 
-__all__ = ["Query", "exit_sign", "parse_since"]
+__all__ = ["Query", "exit_clue", "parse_since"]
 
 _COMM = 15  # bytes of a name that the kernel keeps (TASK_COMM_LEN - 1)
 _SPAN = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s?(s|sec|m|min|h|hour|d|day|w|week)s?(?: ago)?", re.IGNORECASE)
@@ -119,20 +119,20 @@ def exit_code_of(code: int) -> int:
     return 128 - code if code < 0 else code
 
 
-def exit_sign(code: int | None) -> Sign | None:
+def exit_clue(code: int | None) -> Clue | None:
     """What an exit code says by itself."""
     if code is None:
         return None
     known = _EXIT_CODES.get(exit_code_of(code))
     if known is not None:
         kind, cause, meaning = known
-        return Sign(kind, cause, meaning, f"exit code {code}")
+        return Clue(kind, cause, meaning, f"exit code {code}")
     if 128 < code < 193:
-        return Sign(
+        return Clue(
             "exit-signal", "unclear", f"{code} is 128 + {code - 128}: ended by signal {code - 128}", f"exit code {code}"
         )
     meaning = f"{code} is the program's own code: it ended by itself, and what it printed last says why"
-    return Sign("exit-own", "unclear", meaning, f"exit code {code}")
+    return Clue("exit-own", "unclear", meaning, f"exit code {code}")
 
 
 def parse_since(text: str, now: float) -> float:

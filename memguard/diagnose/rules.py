@@ -1,25 +1,25 @@
 """Events + the last guarded run + kernel counters + the machine's state -> the verdict. Pure.
 
-What it holds to: the process that invoked the killer is not the victim; exit code 137 alone proves nothing; a log that
-is given by name is judged alone; a counter says how many, never whom; a report about a kill is not a second kill.
+Its principles: the process that invoked the killer is not the victim. Exit code 137 alone proves nothing. A log that is
+given by name is judged alone. A counter says how many, never whom. A report about a kill is not a second kill.
 
 Verdicts: oom-kill (the machine was full), memcg-oom (a cgroup's limit was reached), userspace-killer (earlyoom,
 systemd-oomd, Ray, LSF, …), guard (memguard stopped the run), allocation-failure (memory was refused, nothing was
-killed), shm-full (/dev/shm, another limit than RAM), thrashing (nothing was killed, but the machine stood still for
-want of memory), hang (something waits for a worker that is gone), not-memory, unknown.
+killed), shm-full (/dev/shm, another limit than RAM), thrashing (nothing was killed, but memory was so short that the
+machine stood still), hang (something waits for a worker that is gone), not-memory, unknown.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from memguard.diagnose import advice, wording
-from memguard.diagnose.batch import MAYBE
+from memguard.diagnose import hints, kill_wording, wording
+from memguard.diagnose.clues import CAUSES, Clue
 from memguard.diagnose.collection import LogFindings
 from memguard.diagnose.commands import split_command
-from memguard.diagnose.query import Query, exit_sign
-from memguard.diagnose.signs import CAUSES, Sign
-from memguard.diagnose.userspace import KILLERS, REPORTERS
+from memguard.diagnose.query import Query, exit_clue
+from memguard.diagnose.readers import KILLERS, REPORTERS
+from memguard.diagnose.readers.batch import MAYBE
 from memguard.records.diagnosis import Counter, Diagnosis, Event
 from memguard.records.run import RunRecord
 from memguard.records.visible import shows
@@ -40,7 +40,7 @@ _EXIT_GUARD = 75  # of `memguard run`, whenever the guard ended the run (EX_TEMP
 # work has all but stopped.
 _THRASHING = 20.0
 _FULL_SHM = 0.97
-_SIGN_VERDICTS = {
+_CLUE_VERDICTS = {
     "memory": ("oom-kill", "likely"),
     "shm": ("shm-full", "likely"),
     "allocation": ("allocation-failure", "likely"),
@@ -88,7 +88,7 @@ def decide(evidence: Evidence, *, every_event: bool = False) -> Diagnosis:
     if run is not None and matched is None and _ended_by_guard(run) and not _newer(events, run):
         return _guard(evidence, run)
     if run is not None and run.watcher_death and not run.kernel_kills and not _since(events, run):
-        return _quiet_run(evidence, run)
+        return _clean_run(evidence, run)
     event = matched or (events[-1] if events else None)
     if event is not None:
         return _kill(evidence, event, events, run if matched else None, every_event)
@@ -102,8 +102,8 @@ def decide(evidence: Evidence, *, every_event: bool = False) -> Diagnosis:
     if counters and evidence.log is None:
         return _counted(evidence, counters)
     if run is not None and evidence.query.exit_code is None:
-        return _quiet_run(evidence, run)
-    return _signs(evidence) if evidence.log is not None else _blind(evidence)
+        return _clean_run(evidence, run)
+    return _clues(evidence) if evidence.log is not None else _no_evidence(evidence)
 
 
 def _match(run: RunRecord | None, events: tuple[Event, ...]) -> Event | None:
@@ -166,15 +166,15 @@ def _kill(
     script, inputs = _names(command, run)
     if run is None and command is not None:
         event = replace(event, command=command)
-    workers_left = any(sign.cause == "hang" for sign in log.signs) if log else False
+    workers_left = any(clue.cause == "hang" for clue in log.clues) if log else False
     return Diagnosis(
         verdict=verdict,
         confidence=confidence,
         events=(event, *(others if every_event else others[: _SHOWN_EVENTS - 1])),
-        explanation=shows(wording.explain_kill)(
+        explanation=shows(kill_wording.explain_kill)(
             event, verdict, events, count, run, evidence.now, last=last, hang=workers_left
         ),
-        advice=advice.for_kill(event, verdict, script, inputs, run),
+        advice=hints.for_kill(event, verdict, script, inputs, run),
         sources=evidence.sources,
         run_id=run.id if run else None,
         evidence=event.evidence,
@@ -214,8 +214,8 @@ def _judge(event: Event) -> tuple[str, str]:
     if event.killer in REPORTERS:
         return "oom-kill", "likely"
     memcg = event.constraint == "CONSTRAINT_MEMCG" or (event.constraint is None and event.oom_memcg is not None)
-    told = event.constraint is not None or event.oom_memcg is not None
-    return "memcg-oom" if memcg else "oom-kill", "certain" if told and event.pid is not None else "likely"
+    stated = event.constraint is not None or event.oom_memcg is not None
+    return "memcg-oom" if memcg else "oom-kill", "certain" if stated and event.pid is not None else "likely"
 
 
 def _guard(evidence: Evidence, run: RunRecord) -> Diagnosis:
@@ -235,7 +235,7 @@ def _guard(evidence: Evidence, run: RunRecord) -> Diagnosis:
         confidence="certain",
         events=(event, *(reversed(log.events[-_SHOWN_EVENTS:]) if log else ())),
         explanation=shows(wording.explain_guard)(run, evidence.now),
-        advice=advice.for_run(run),
+        advice=hints.for_run(run),
         sources=evidence.sources,
         run_id=run.id,
         evidence=tuple(f"{d.time:.1f} s  {d.action}: {d.reason}" for d in run.decisions[-6:]),
@@ -251,14 +251,14 @@ def _guard(evidence: Evidence, run: RunRecord) -> Diagnosis:
 def _killed_run(evidence: Evidence, run: RunRecord) -> Diagnosis:
     """SIGKILL, but no kill in the log: it may have been memory only where a counter moved or the log was hidden."""
     if run.kernel_kills:
-        steps = (*advice.for_run(run), *advice.for_counters())
+        steps = (*hints.for_run(run), *hints.for_counters())
         return _plain(evidence, "oom-kill", "likely", shows(wording.explain_counted_run)(run), steps, run)
     return _plain(
         evidence,
         "unknown",
         "weak",
         shows(wording.explain_sigkill)(run, log_read=evidence.log is not None, counters=evidence.counters),
-        advice.for_unknown(run, log_read=evidence.log is not None),
+        hints.for_unknown(run, log_read=evidence.log is not None),
         run,
     )
 
@@ -275,65 +275,65 @@ def _machine_state(evidence: Evidence, pressure: Pressure, verdict: str) -> Diag
     explanation = shows(wording.explain_state)(
         verdict, pressure.full_avg60, pressure.swap_total, pressure.swap_free, pressure.shm_used, pressure.shm_total
     )
-    return _plain(evidence, verdict, "likely", explanation, advice.for_state(verdict), evidence.run)
+    return _plain(evidence, verdict, "likely", explanation, hints.for_state(verdict), evidence.run)
 
 
 def _counted(evidence: Evidence, counters: list[Counter]) -> Diagnosis:
     return _plain(
-        evidence, "memcg-oom", "weak", shows(wording.explain_counters)(counters), advice.for_counters(), evidence.run
+        evidence, "memcg-oom", "weak", shows(wording.explain_counters)(counters), hints.for_counters(), evidence.run
     )
 
 
-def _blind(evidence: Evidence) -> Diagnosis:
-    """No log could be read, and nothing else says anything: that is no "nothing happened"."""
+def _no_evidence(evidence: Evidence) -> Diagnosis:
+    """No log could be read, and nothing else says anything: it does not follow that nothing happened."""
     kills = next((counter.oom_kill for counter in evidence.counters if counter.path == MACHINE_COUNTER), None)
-    return _plain(evidence, "unknown", "weak", shows(wording.explain_blind)(kills), advice.for_counters(), None)
+    return _plain(evidence, "unknown", "weak", shows(wording.explain_no_evidence)(kills), hints.for_counters(), None)
 
 
 def _others(evidence: Evidence, log: LogFindings) -> Diagnosis:
     """There are kills, but none that was asked for."""
     last = log.events[-1]
     explanation = shows(wording.explain_others)(evidence.query.words, last, log.event_count)
-    sign = exit_sign(evidence.query.exit_code)
-    quotes = (sign.raw,) if sign else ()
-    return _plain(evidence, "unknown", "weak", explanation, advice.for_others(last), None, quotes)
+    clue = exit_clue(evidence.query.exit_code)
+    quotes = (clue.raw,) if clue else ()
+    return _plain(evidence, "unknown", "weak", explanation, hints.for_others(last), None, quotes)
 
 
-def _quiet_run(evidence: Evidence, run: RunRecord) -> Diagnosis:
+def _clean_run(evidence: Evidence, run: RunRecord) -> Diagnosis:
     failed = run.exit_code not in (0, None) and run.watcher_death is None
     return _plain(
         evidence,
         "not-memory" if failed and evidence.log is not None else "unknown",
         "likely" if failed else "weak",
-        shows(wording.explain_quiet_run)(run, evidence.log.lines if evidence.log else None),
-        advice.for_unknown(run, log_read=evidence.log is not None),
+        shows(wording.explain_clean_run)(run, evidence.log.lines if evidence.log else None),
+        hints.for_unknown(run, log_read=evidence.log is not None),
         run,
     )
 
 
-def _signs(evidence: Evidence) -> Diagnosis:
-    """No event at all: what the lesser signs allow to say."""
+def _clues(evidence: Evidence) -> Diagnosis:
+    """No event at all: what the clues alone allow to say."""
     log = evidence.log
-    signs = list(log.signs) if log else []
-    asked = exit_sign(evidence.query.exit_code)
+    clues = list(log.clues) if log else []
+    asked = exit_clue(evidence.query.exit_code)
     if asked is not None:
-        # In a machine's own log, old signs of other programs say nothing about this exit code.
-        signs = [*(signs if evidence.named else ()), asked]
-    chosen = _choose(signs)
-    verdict, confidence = _SIGN_VERDICTS[chosen.cause] if chosen else ("unknown", "weak")
+        # In a machine's own log, old clues of other programs say nothing about this exit code.
+        clues = [*(clues if evidence.named else ()), asked]
+    chosen = _choose(clues)
+    verdict, confidence = _CLUE_VERDICTS[chosen.cause] if chosen else ("unknown", "weak")
     if not evidence.named and asked is None and chosen is not None and chosen.cause != "memory":
         verdict, confidence, chosen = "unknown", "weak", None
-    told = next((sign.command for sign in reversed(signs) if sign.command), log.command if log else None)
-    command = evidence.query.command or told
+    typed = next((clue.command for clue in reversed(clues) if clue.command), log.command if log else None)
+    command = evidence.query.command or typed
     script, inputs = _names(command, None)
-    quoted = tuple(dict.fromkeys(sign.raw for sign in signs if chosen and sign.cause == chosen.cause))[:6]
+    quoted = tuple(dict.fromkeys(clue.raw for clue in clues if chosen and clue.cause == chosen.cause))[:6]
     lines = log.lines if log else None
     diagnosis = _plain(
         evidence,
         verdict,
         confidence,
-        shows(wording.explain_signs)(chosen, lines, named=evidence.named, command=command),
-        advice.for_signs(chosen, script, inputs, named=evidence.named),
+        shows(wording.explain_clues)(chosen, lines, named=evidence.named, command=command),
+        hints.for_clues(chosen, script, inputs, named=evidence.named),
         None,
         quoted,
     )
@@ -341,9 +341,9 @@ def _signs(evidence: Evidence) -> Diagnosis:
     return replace(diagnosis, command=command, script=script, inputs=inputs, place=place)
 
 
-def _choose(signs: list[Sign]) -> Sign | None:
+def _choose(clues: list[Clue]) -> Clue | None:
     """Of the cause that says most, the last one."""
-    return next((sign for cause in CAUSES for sign in reversed(signs) if sign.cause == cause), None)
+    return next((clue for cause in CAUSES for clue in reversed(clues) if clue.cause == cause), None)
 
 
 def _plain(

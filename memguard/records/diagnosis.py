@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Comparison", "Counter", "Diagnosis", "Event", "PlanPeak", "TaskRow"]
+__all__ = ["Counter", "Diagnosis", "Event", "PlanComparison", "PlanPeak", "TaskRow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class PlanPeak:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class PlanComparison:
     """Estimate against fact: what the input needs by each plan, and what was there when it ended."""
 
     inputs: tuple[str, ...]
@@ -116,4 +116,4 @@ class Diagnosis:
     script: str | None = None  # the Python script in it
     inputs: tuple[str, ...] = ()  # the files it read, as far as anything tells
     place: str | None = None  # the script's line in the traceback or the guard's evidence: prepare.py:9
-    comparison: Comparison | None = None
+    comparison: PlanComparison | None = None

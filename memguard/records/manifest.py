@@ -41,7 +41,7 @@ class ShardInfo:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of all its files."""
+        """The names of all its files."""
         return (self.path, *(file.path for file in self.files))
 
 

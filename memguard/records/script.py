@@ -31,7 +31,7 @@ def lines_of(source: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class ScriptStep:
-    name: str  # encode (line 21); unique but for two of a kind on one line
+    name: str  # encode (line 21); unique, unless two of a kind stand on one line
     kind: str  # read, slice, encode, extend, append, array, …
     line: int | None  # None: before the first line, while libraries are loaded
     col: int

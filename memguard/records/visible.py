@@ -72,7 +72,7 @@ def _visible_lines(text: str) -> str:
 
 
 def shows(render: Callable[P, str]) -> Callable[P, str]:
-    """Decorates what makes text of records: in those that it gets no control character is left."""
+    """Decorates a function that turns records into text: the records it gets hold no control character."""
 
     @functools.wraps(render)
     def render_visible(*arguments: P.args, **named: P.kwargs) -> str:

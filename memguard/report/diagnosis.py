@@ -11,7 +11,7 @@ from memguard.units import format_count, format_size
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from memguard.records.diagnosis import Comparison, Diagnosis, Event
+    from memguard.records.diagnosis import Diagnosis, Event, PlanComparison
 
 __all__ = ["render"]
 
@@ -173,7 +173,7 @@ def _comparison(diagnosis: Diagnosis, width: int) -> list[RenderableType]:
     return [Text(), Text(f"Estimate against fact: {files}", style="bold"), table]
 
 
-def _plan_note(name: str, found: Comparison) -> str:
+def _plan_note(name: str, found: PlanComparison) -> str:
     notes = ["your script's"] if name == found.script_plan else []
     notes += ["recommended"] if name == found.recommended else []
     return ", ".join(notes)

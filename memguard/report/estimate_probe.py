@@ -19,7 +19,7 @@ _STYLE = {"fits": "green", "tight": "yellow", "killed": "red"}
 _SHAPES = {
     "linear": "in proportion to its input",
     "flat": "hardly with its input: it streams, or its buffers are full already",
-    "faster": "FASTER than its input: a straight line is not to be trusted, whence the wide band",
+    "faster": "FASTER than its input: a straight line is not to be trusted, hence the wide band",
     "slower": "more slowly than its input: something fills up, a straight line is the careful guess",
 }
 

@@ -15,7 +15,7 @@ from memguard.units import format_count, format_size
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from memguard.records.diagnosis import Comparison, Diagnosis, Event
+    from memguard.records.diagnosis import Diagnosis, Event, PlanComparison
 
 __all__ = ["render_diagnosis"]
 
@@ -151,7 +151,7 @@ def _tasks(event: Event) -> list[str]:
     return [f"<h2>Who held it{_text(more)}</h2>", _table(heads, rows)]
 
 
-def _comparison(found: Comparison) -> list[str]:
+def _comparison(found: PlanComparison) -> list[str]:
     rows = [(f"plan {plan.name}", plan.expected, plan.name) for plan in found.plans]
     rows += [("held at the end", found.held, "")] if found.held is not None else []
     rows += [("allowed", found.allowed, "")] if found.allowed is not None else []

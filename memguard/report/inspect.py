@@ -130,7 +130,7 @@ def _bar_table(*, named: bool = False) -> Table:
 
 
 def _bar(share: float, longest: int) -> str:
-    """Eighths of a column: a share that is not nothing is never invisible."""
+    """Eighths of a column: every share above 0 is visible."""
     eighths = max(1 if share else 0, round(share * longest * 8))
     parts = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
     return "█" * (eighths // 8) + parts[eighths % 8]

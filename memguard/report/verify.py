@@ -93,7 +93,7 @@ def _facts(report: VerifyReport) -> Text:
     if report.text_bytes is not None:
         facts.append(f"{format_size(report.text_bytes)} of text compared")
     facts.append(format_duration(report.seconds))
-    if report.text_bytes and report.seconds > 1:  # below that the start of the process is all there is to measure
+    if report.text_bytes and report.seconds > 1:  # a shorter time measures little but the start of the process
         facts.append(format_rate(report.text_bytes / report.seconds))
     return _indented(", ".join(facts), "dim")
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from memguard.records.doctor import Ability
 from memguard.system.cgroup import cgroup_version, find_memory_cgroups, read_memory_cgroup
 from memguard.system.kernel_file import read_bytes
-from memguard.system.kernel_log import MEND, Refusal, describe, kernel_logs
+from memguard.system.kernel_log import HINT, Refusal, describe, kernel_logs
 from memguard.system.own_cgroup import Missing, Place, find_place
 from memguard.system.proc import proc_problem, read_meminfo, read_rollup, read_status
 from memguard.system.psi import read_pressure
@@ -89,8 +89,8 @@ def _cgroup_limits(cgroups: tuple[str, ...]) -> Ability:
     version = next((v for c in cgroups if (v := cgroup_version(c)) is not None), None)
     if version is None:
         reason = "cgroup v2 without the memory controller"
-        mend = "boot with cgroup_enable=memory (Raspberry Pi: in /boot/firmware/cmdline.txt)"
-        return Ability("see", name, "unavailable", reason, mend)
+        hint = "boot with cgroup_enable=memory (Raspberry Pi: in /boot/firmware/cmdline.txt)"
+        return Ability("see", name, "unavailable", reason, hint)
     limited = sum(_is_limited(directory) for directory in cgroups)
     levels = f"cgroup v{version}; {limited or 'none'} of {len(cgroups)} levels up to the mount set a limit"
     # Version 2's true root has no memory.max: a mount whose top has one is a container's own part of the tree.
@@ -154,7 +154,7 @@ _BACKSTOPS = {
 def _backstop(place: Place | Missing) -> Ability:
     name = "a backstop for the guard"
     if isinstance(place, Missing):
-        return Ability("enforce", name, "unavailable", place.reason, place.mend)
+        return Ability("enforce", name, "unavailable", place.reason, place.hint)
     return Ability("enforce", name, "ok", _BACKSTOPS[place.kind].format(place.parent))
 
 
@@ -186,8 +186,8 @@ def _own_cgroup(cgroups: tuple[str, ...], root: str, environ: Mapping[str, str])
             return Ability("enforce", name, "ok", f"{own} is delegated, the memory controller with it")
         reason = f"{own} is ours, but its processes must leave it before a limit below it can be set"
         return Ability("enforce", name, "partial", reason)
-    reason, mend = missing or ("only root may make a cgroup here", "memguard's own watcher does without")
-    return Ability("enforce", name, "unavailable", reason, mend)
+    reason, hint = missing or ("only root may make a cgroup here", "memguard's own watcher does without")
+    return Ability("enforce", name, "unavailable", reason, hint)
 
 
 def _systemd_scope(root: str, environ: Mapping[str, str]) -> tuple[str | None, tuple[str, str] | None]:
@@ -238,7 +238,7 @@ def _kernel_log() -> Ability:
     readable = [log.source for log in kernel_logs(refused)]
     if readable:
         return Ability("diagnose", "kernel log", "ok", "readable through " + ", ".join(readable))
-    return Ability("diagnose", "kernel log", "unavailable", describe(refused), MEND)
+    return Ability("diagnose", "kernel log", "unavailable", describe(refused), HINT)
 
 
 def _kill_counters(proc: str, cgroups: tuple[str, ...]) -> Ability:

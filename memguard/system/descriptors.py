@@ -1,4 +1,4 @@
-"""The watcher's own open files: how many it may have, and room for those without which no tree could be let go.
+"""The watcher's own open files: how many it may have, and a reserve for those without which no tree could go on.
 
     before = widen()            raises the limit on open files as far as it may; `before` is what the script gets back
     descriptor = open_file(…)   os.open, which makes room first where the table of descriptors is full
@@ -6,7 +6,7 @@
 
 Files of /proc and of cgroups are kept open because that is cheaper (kernel_file.py), not because they must be: of a
 small limit (`ulimit -n 16`) only a part goes to them, and each is closed again where a descriptor is needed elsewhere.
-A process that has never called widen() is no watcher: there nothing is kept count of, and nothing is closed.
+A process that has never called widen() is no watcher: nothing is counted there, and nothing is closed.
 """
 
 from __future__ import annotations

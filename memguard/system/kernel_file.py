@@ -1,7 +1,7 @@
 """Small files of the kernel's, opened once or kept open.
 
-Files of /proc and /sys are made anew at each read and have no size, so they are read to their end in one go. A
-kept descriptor saves the path walk: 1.3 µs instead of 12 µs for /proc/PID/statm. How many are kept: descriptors.py.
+The kernel writes a file of /proc or /sys at each read. It has no size, so it is read to its end in one go. A
+kept descriptor saves the path walk: 1.3 µs instead of 12 µs for /proc/PID/statm. descriptors.py says how many are kept.
 """
 
 from __future__ import annotations

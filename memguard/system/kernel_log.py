@@ -1,8 +1,8 @@
 """Where the kernel says what it killed: /dev/kmsg, `dmesg`, `journalctl -k`, or a file that the user names.
 
 Lines come one by one, as `dmesg` prints them, so that a log of any size takes bounded memory. What they mean is
-diagnose/'s business. A source that this user may not read is passed over, and the reason kept; only when none is left
-is it an error. Formats: Documentation/ABI/testing/dev-kmsg, dmesg(1), journalctl(1).
+diagnose/'s business. A source that this user may not read is passed over, and the reason is kept. It is an
+error only when no source is left. Formats: Documentation/ABI/testing/dev-kmsg, dmesg(1), journalctl(1).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import IO, cast
 from memguard.errors import InputError, SystemInterfaceError
 from memguard.system.kernel_file import read_bytes
 
-__all__ = ["MEND", "KernelLog", "Refusal", "describe", "format_kmsg", "journal_lines", "kernel_logs", "read_kernel_log"]
+__all__ = ["HINT", "KernelLog", "Refusal", "describe", "format_kmsg", "journal_lines", "kernel_logs", "read_kernel_log"]
 
 # One record of /dev/kmsg is at most 8 KiB (PRINTKRB_RECORD_MAX, CONSOLE_EXT_LOG_MAX in older kernels).
 _RECORD = 8192
@@ -60,10 +60,10 @@ def read_kernel_log(source: str | None = None) -> KernelLog:
     refused: list[Refusal] = []
     for log in kernel_logs(refused):
         return log
-    raise SystemInterfaceError(f"the kernel log cannot be read ({describe(refused)})", f"run {MEND}", path="/dev/kmsg")
+    raise SystemInterfaceError(f"the kernel log cannot be read ({describe(refused)})", f"run {HINT}", path="/dev/kmsg")
 
 
-MEND = "`sudo dmesg | memguard diagnose -`; for good: `sudo usermod -aG systemd-journal $USER`, then log in again"
+HINT = "`sudo dmesg | memguard diagnose -`; for good: `sudo usermod -aG systemd-journal $USER`, then log in again"
 
 
 def describe(refused: Iterable[Refusal]) -> str:

@@ -49,8 +49,8 @@ def default_reserve(total: int) -> int:
     10 % of it, at most 2 GiB, at least 256 MiB (or a quarter of a very small machine). MemAvailable counts page cache
     as free, the code pages of running programs among it: once a job takes those, every program reads its own code
     from the disk again, and the machine stands still before the kernel kills. The programs of a desktop session are
-    a few hundred MiB, whence the floor; 10 % is where earlyoom steps in by itself; above 20 GiB the programs do not
-    grow with the machine, whence the cap.
+    a few hundred MiB: that is the floor. 10 % is where earlyoom steps in by itself. Above 20 GiB the programs do not
+    grow with the machine: that is the cap.
     """
     return max(min(256 * MIB, total // 4), min(total // 10, 2 * GIB))
 
@@ -326,7 +326,7 @@ def _reconcile(
 
 
 def _soft_memory_limits(rlimits: Mapping[str, tuple[int | None, int | None]]) -> dict[str, int]:
-    """A guard's moving fence is none: it leaves whatever its guard leaves."""
+    """A guard's moving fence does not count: it leaves whatever its guard leaves."""
     soft = {name: rlimits.get(name, (None, None))[0] for name in ("RLIMIT_AS", "RLIMIT_DATA")}
     return {name: limit for name, limit in soft.items() if limit is not None and not is_fence(limit)}
 

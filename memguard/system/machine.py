@@ -1,4 +1,4 @@
-"""The machine in a few figures: kernel, Python, cores, memory, swap, cgroup, pressure. Read anew at each call.
+"""The machine in a few figures: kernel, Python, cores, memory, swap, cgroup, pressure. Read at each call.
 
 Not here: what may still be used (limits.py), what memguard can do with it (abilities.py).
 """

@@ -1,6 +1,6 @@
 """The guard around this one: `memguard run` inside `memguard run`, a guarded block in a guarded script.
 
-Its backstop (watch/kernel/cgroup_limit.py) is a cgroup with a limit of the kernel's, yet not one to keep a margin from:
+Its backstop (watch/kernel/cgroup_limit.py) is a cgroup with a limit of the kernel's, but no margin is kept from it:
 the outer guard stops its tree a little below that limit, so what it leaves may be used to the last byte. Such a cgroup
 is known by its name and by its brake, which a guard that has died does not hold any more: then the kernel kills there.
 

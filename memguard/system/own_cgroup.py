@@ -8,7 +8,7 @@
 | v2    | who may write to a cgroup that gives memory to its children | mkdir                                       |
 | v1    | who may write to the own cgroup (root, as a rule)           | mkdir                                       |
 
-No place is taken that lies outside of a limit which holds now: a script would escape it there. Judged from permissions
+No place outside of a limit that holds now is taken: there a script would escape the limit. Judged from permissions
 and from what is there; nothing is made. Making the cgroup and its limits: watch/kernel/cgroup_limit.py.
 """
 
@@ -43,7 +43,7 @@ class Missing:
     """Why there is no such place, and what to do about it, where anything can be done."""
 
     reason: str
-    mend: str = ""
+    hint: str = ""
 
 
 def find_place(kind: str = "auto", root: str = "/", environ: Mapping[str, str] | None = None) -> Place | Missing:
@@ -121,12 +121,12 @@ def _scope(mount: str, root: str, environ: Mapping[str, str]) -> Place | Missing
         return Place("scope", f"{mount}/system.slice", f"unix:path={bus}", "system.slice")
     runtime = f"{base}/run/user/{uid}"
     if not os.path.exists(f"{runtime}/systemd/private"):
-        mend = f"log in on a terminal or by ssh, or `sudo loginctl enable-linger {uid}`"
-        return Missing("the user's own systemd does not run", mend)
+        hint = f"log in on a terminal or by ssh, or `sudo loginctl enable-linger {uid}`"
+        return Missing("the user's own systemd does not run", hint)
     if not os.path.exists(f"{runtime}/bus"):
         return Missing(f"no session bus at {runtime}/bus", "install dbus-user-session, or dbus-broker")
     service = f"{mount}/user.slice/user-{uid}.slice/user@{uid}.service"
     if b"memory" not in (read_bytes(f"{service}/cgroup.controllers") or b"").split():
-        mend = "set Delegate=memory pids in a drop-in of user@.service, then log in again"
-        return Missing("the memory controller is not delegated to users' own systemd", mend)
+        hint = "set Delegate=memory pids in a drop-in of user@.service, then log in again"
+        return Missing("the memory controller is not delegated to users' own systemd", hint)
     return Place("scope", f"{service}/app.slice", f"unix:path={runtime}/bus", "app.slice")

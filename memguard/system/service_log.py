@@ -1,4 +1,4 @@
-"""What killers beside the kernel wrote on this machine: the journal of systemd, earlyoom & co., else /var/log.
+"""What other killers than the kernel wrote on this machine: the journal of systemd, earlyoom & co., else /var/log.
 
 The kernel knows nothing of earlyoom, systemd-oomd or a batch system; only their own logs tell. Lines come one by one as
 text; what they mean is diagnose/'s business.

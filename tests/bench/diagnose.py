@@ -52,13 +52,13 @@ def _reports(size: int) -> Iterator[bytes]:
 def _journal(size: int) -> Iterator[bytes]:
     """A server's journal in which the words kill and memory are common, with one report in its middle."""
     block = "".join(_PLAIN).encode() * 400
-    done, told = 0, False
+    done, shown = 0, False
     while True:
         yield block
         done += len(block)
-        if done > size // 2 and not told:
+        if done > size // 2 and not shown:
             yield _REPORT.read_bytes()
-            told = True
+            shown = True
 
 
 def _table(size: int) -> Iterator[bytes]:
@@ -70,8 +70,8 @@ def _table(size: int) -> Iterator[bytes]:
         yield from blocks
 
 
-def _signs(size: int) -> Iterator[bytes]:
-    """Every line says something that might be a sign or another killer's word."""
+def _clues(size: int) -> Iterator[bytes]:
+    """Every line says something that might be a clue or another killer's word."""
     lines = b'Killed\nMemoryError\nexit code 137\nReason: OOMKilled\noomd kill: x\n"OOMKilled": true\nmemory limit\n'
     while True:
         yield lines * 3000
@@ -88,7 +88,7 @@ LOGS: dict[str, Callable[[int], Iterator[bytes]]] = {
     "kills": _kills,
     "reports": _reports,
     "table": _table,
-    "signs": _signs,
+    "clues": _clues,
     "one-line": _one_line,
 }
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memguard.cli.guard_arguments import add_guard_arguments, options_from, parse_threshold
-from memguard.cli.settings import CHOICES, SWITCHES, TEXTS, Settings, read_settings
+from memguard.cli.settings import OPTIONS, Settings, read_settings
 from memguard.errors import ConfigError
 from memguard.units import GIB, MIB
 from memguard.watch.options import Options
@@ -53,7 +53,7 @@ def parsed(words: list[str]) -> argparse.Namespace:
 def test_every_setting(tmp_path: Path) -> None:
     written(tmp_path, EVERYTHING)
     found = read_settings(tmp_path)
-    assert set(found) == {*TEXTS, *CHOICES, *SWITCHES}
+    assert set(found) == {*OPTIONS}
     options = options_from(parsed([]), found)
     assert (options.limit, options.reserve) == (8 * GIB, GIB)
     assert [stage.at for stage in options.policy.ladder] == [0.6, 0.7, 6 * GIB, 0.9]
@@ -108,7 +108,7 @@ def test_files_that_say_nothing(tmp_path: Path, text: str) -> None:
         ("dump-at = []", "dump-at of [tool.memguard]: []", 'dump-at = "80%"'),
         ("salvage = 3", "salvage of [tool.memguard]: 3", 'salvage = "tokens"'),
         ('abort-on-forecast = "yes"', "abort-on-forecast of [tool.memguard]: not true or false: 'yes'", "= true"),
-        ("limit = [", "not TOML", "mend the file"),
+        ("limit = [", "not TOML", "correct the file"),
     ],
 )
 def test_a_mistake_is_named_with_its_file(tmp_path: Path, text: str, said: str, hint: str) -> None:

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from memguard.diagnose.kernel import KernelParser
 from memguard.diagnose.lines import MAX_LINE, parse_line
+from memguard.diagnose.readers.kernel import KernelReader
 from memguard.records.diagnosis import Event
 
 KB = 1024
@@ -19,7 +19,7 @@ HEADER = (
 
 
 def parse(*lines: str) -> list[Event]:
-    parser = KernelParser()
+    parser = KernelReader()
     events = [event for line in lines for event in parser.feed(parse_line(line))]
     return events + parser.close()
 
@@ -231,7 +231,7 @@ def test_numbers_that_are_none(number: str) -> None:
 
 
 def test_state_stays_bounded() -> None:
-    parser = KernelParser()
+    parser = KernelReader()
     found = 0
     for number in range(3000):
         line = f"Jun  1 08:00:01 host{number} kernel: y invoked oom-killer: order=0"

@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 
 from memguard.diagnose.collection import Collection
-from memguard.diagnose.query import Query, exit_sign, parse_since
+from memguard.diagnose.query import Query, exit_clue, parse_since
 from memguard.diagnose.rules import Evidence, decide
 from memguard.errors import ConfigError
 from memguard.records.diagnosis import Diagnosis, Event, TaskRow
@@ -118,8 +118,8 @@ def test_a_crash_is_not_put_down_to_a_kill_of_somebody_else() -> None:
     assert ask(Query(exit_code=139)).verdict == "not-memory"
 
 
-def test_no_code_no_sign() -> None:
-    assert exit_sign(None) is None
+def test_no_code_no_clue() -> None:
+    assert exit_clue(None) is None
 
 
 def test_the_command_that_was_typed_names_script_and_input() -> None:

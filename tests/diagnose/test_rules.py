@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from memguard.diagnose.clues import Clue
 from memguard.diagnose.collection import LogFindings
+from memguard.diagnose.kill_wording import explain_kill
 from memguard.diagnose.rules import Evidence, Pressure, decide
-from memguard.diagnose.signs import Sign
 from memguard.records.diagnosis import Counter, Event, TaskRow
 from memguard.records.run import Culprit, Decision, Forecast, RunLimit, RunRecord
 
@@ -57,8 +58,8 @@ KILL = Event(
 )
 
 
-def log(*events: Event, signs: tuple[Sign, ...] = (), lines: int = 100) -> LogFindings:
-    return LogFindings(lines, events, len(events), signs)
+def log(*events: Event, clues: tuple[Clue, ...] = (), lines: int = 100) -> LogFindings:
+    return LogFindings(lines, events, len(events), clues)
 
 
 def machine(run: RunRecord | None, *events: Event, **more: object) -> Evidence:
@@ -168,16 +169,16 @@ def test_a_run_that_was_neither_killed_nor_stopped(code: int | None, verdict: st
 
 
 def test_which_sign_speaks_when_there_is_no_kill() -> None:
-    unclear = Sign("killed", "unclear", "m", "Killed")
-    refused = Sign("memory-error", "allocation", "m", "MemoryError")
-    full = Sign("disk-full", "not-memory", "m", "No space left on device")
-    for signs, verdict in (
+    unclear = Clue("killed", "unclear", "m", "Killed")
+    refused = Clue("memory-error", "allocation", "m", "MemoryError")
+    full = Clue("disk-full", "not-memory", "m", "No space left on device")
+    for clues, verdict in (
         ((), "unknown"),
         ((unclear,), "unknown"),
         ((unclear, full), "not-memory"),
         ((unclear, full, refused), "allocation-failure"),
     ):
-        assert decide(Evidence(log(signs=signs), named=True)).verdict == verdict
+        assert decide(Evidence(log(clues=clues), named=True)).verdict == verdict
 
 
 def test_events_are_limited_unless_all_are_wanted() -> None:
@@ -195,6 +196,25 @@ def test_workers_and_shared_memory_are_named() -> None:
     assert any("/dev/shm" in step for step in diagnosis.advice)
     assert "Others held memory too: 3 × python 300 MiB." in diagnosis.explanation
     assert "sh (pid 9) only asked for memory" in diagnosis.explanation
+
+
+def test_a_jetsam_report_without_a_victim_has_its_own_sentence() -> None:
+    """Each process has no reason, or left because it was idle: macOS has named nobody."""
+    report = Event("1", "jetsam", None, "Python", tasks=(TaskRow(7, "Python", GIB), TaskRow(8, "mdworker", MIB)))
+    [headline, held, *_] = decide(Evidence(log(report), named=True)).explanation.split("\n")
+    assert headline == (
+        "macOS reports that memory was short, but names no process that it killed for that; "
+        "the largest process was Python."
+    )
+    assert held == "The largest processes held: Python 1.00 GiB, mdworker 1.00 MiB."
+    nameless = decide(Evidence(log(replace(report, task=None)), named=True)).explanation
+    assert nameless.startswith("macOS reports that memory was short, but names no process that it killed for that.\n")
+
+
+def test_a_killer_without_a_sentence_of_its_own_is_named() -> None:
+    event = Event("1", "newd", 7, "python", anon_rss=GIB, note="over its limit")
+    [headline, *_] = explain_kill(event, "userspace-killer", (event,), 1, None, None).split("\n")
+    assert headline == "newd, not the kernel, killed python (pid 7), which held 1.00 GiB: over its limit."
 
 
 def test_no_advice_about_tokens_for_another_kind_of_program() -> None:

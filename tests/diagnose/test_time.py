@@ -6,17 +6,16 @@ import time
 
 import pytest
 
-from memguard.diagnose import kernel
+from memguard.diagnose.clues import ClueReader
 from memguard.diagnose.collection import Collection
 from memguard.diagnose.lines import MAX_LINE
-from memguard.diagnose.userspace import TRIGGERS, UserspaceParser
+from memguard.diagnose.readers import CLUES, TRIGGERS
 
 pytestmark = pytest.mark.slow  # it measures time: not beside other work
 
 STARTS = (
-    *kernel.TRIGGERS,
     *TRIGGERS,
-    *UserspaceParser().sign_triggers(),
+    *ClueReader(CLUES).triggers(),
     "$ ",
     "Started x.service - ",
     "a.scope: ",

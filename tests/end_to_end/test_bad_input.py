@@ -1,4 +1,4 @@
-"""Bad input: one clear line that names the file and the mend, the right exit code, nothing left half-written."""
+"""Bad input: one clear line that names the file and a hint, the right exit code, nothing left half-written."""
 
 from __future__ import annotations
 

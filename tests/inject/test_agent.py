@@ -272,7 +272,7 @@ def test_tiktoken_needs_no_network(run_directory: Path, tmp_path: Path) -> None:
     code_, out, err = output([sys.executable, "-c", code, str(other)], env)
     assert (code_, err) == (0, "")
     assert out == "[31373, 995] _LoaderBasics.exec_module\nb'mine'\n"
-    assert len(list(cache.iterdir())) == 2, "tiktoken keeps its cache as ever"
+    assert len(list(cache.iterdir())) == 2, "tiktoken keeps its cache"
 
 
 def test_a_pool_reports_a_dead_worker_and_no_living_one(run_directory: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The widely copied mend that does not mend: read in chunks of 1,000,000 characters, but extend one list.
+"""The widely copied remedy that does not help: read in chunks of 1,000,000 characters, but extend one list.
 
 usage: plan_chunked_list.py INPUT OUTPUT_DIR [ENCODING [CHUNK_CHARS]]
 """

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from html.parser import HTMLParser
 
-from memguard.records.diagnosis import Comparison, Diagnosis, Event, PlanPeak, TaskRow
+from memguard.records.diagnosis import Diagnosis, Event, PlanComparison, PlanPeak, TaskRow
 from memguard.report.html import render_diagnosis
 
 MIB = 1 << 20
@@ -28,7 +28,7 @@ DIAGNOSIS = Diagnosis(
     advice=("smaller: `memguard estimate 'a&b.txt'`",),
     evidence=("<4>[1.0] a & b",),
     event_count=2,
-    comparison=Comparison(
+    comparison=PlanComparison(
         ("a.txt",), (PlanPeak("read-all", 1, 900 * MIB, 2),), "read-all", 300 * MIB, 512 * MIB, "stream"
     ),
 )

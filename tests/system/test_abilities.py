@@ -107,16 +107,16 @@ def test_systemd_run_for_a_normal_user(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.usefixtures("user")
 @pytest.mark.parametrize(
-    ("running", "controllers", "mend"), [(False, "memory", "enable-linger 1000"), (True, "pids", "Delegate=memory")]
+    ("running", "controllers", "hint"), [(False, "memory", "enable-linger 1000"), (True, "pids", "Delegate=memory")]
 )
 def test_systemd_run_that_would_fail(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, running: bool, controllers: str, mend: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, running: bool, controllers: str, hint: str
 ) -> None:
     root, _ = v2_machine(tmp_path)
     monkeypatch.chdir(tmp_path)
     environ = with_systemd(tmp_path, running=running, controllers=controllers)
     ability = found(root, "a kernel limit for one job", environ)
-    assert ability.state == "unavailable" and mend in ability.mend
+    assert ability.state == "unavailable" and hint in ability.mend
 
 
 def test_the_backstop_and_what_it_does_to_the_fence(tmp_path: Path) -> None:

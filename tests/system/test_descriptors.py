@@ -76,7 +76,7 @@ def test_without_room_a_process_does_not_look_as_if_it_had_ended() -> None:
 
 
 def test_elsewhere_what_cannot_be_opened_is_not_known() -> None:
-    """In a program that only asks for its headroom: as ever, None."""
+    """In a program that only asks for its headroom: then it is None."""
     run(
         "descriptors.give_back(before)\n"
         "descriptors.release_spare()\n"

@@ -193,7 +193,7 @@ def test_a_mapped_file_tells_nothing() -> None:
     assert forecast(seen, GIB) is None and not doomed(seen, GIB)
 
 
-def test_reading_here_and_there_starts_anew() -> None:
+def test_reading_here_and_there_starts_again() -> None:
     seen = Track()
     for look in range(200):
         position = random.Random(look).randrange(SIZE)
@@ -268,7 +268,7 @@ def test_inputs_are_forgotten() -> None:
     assert [history.path for history in seen.inputs] == [f"{n}.txt" for n in range(100 - MOST_INPUTS, 100)]
 
 
-def test_a_short_job_is_looked_at_oftener() -> None:
+def test_a_short_job_is_looked_at_more_often() -> None:
     assert period(0) == 0.05 and period(5) == 0.125 and period(3600) == 0.25
 
 

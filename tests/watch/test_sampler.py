@@ -117,7 +117,7 @@ def test_growth_is_measured_at_once(proc: FakeProc) -> None:
     assert sampler.peak == 230 * MIB
 
 
-def test_the_nearer_the_oftener(proc: FakeProc) -> None:
+def test_the_nearer_the_more_often(proc: FakeProc) -> None:
     limits = FakeLimits(own=100 + 500)
     sampler = make(proc, limits)
     sampler.measure(0.0)

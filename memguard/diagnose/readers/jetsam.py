@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 
 from memguard.diagnose.lines import Line
+from memguard.diagnose.log_reader import LogReader
 from memguard.records.diagnosis import Event, TaskRow
 
-__all__ = ["EVENT_TRIGGERS", "JetsamReader"]
+__all__ = ["JetsamReader"]
 
 _HEAD = re.compile(r"\"bug_type\"\s{0,4}:\s{0,4}\"298\"")
 _STAMP = re.compile(r"\"timestamp\"\s{0,4}:\s{0,4}\"([^\"]{10,40})\"")
@@ -22,11 +23,11 @@ _MAX_PROCESSES = 4096
 # Processes that leave because they are idle are housekeeping, no shortage.
 _HOUSEKEEPING = ("long-idle-exit", "idle-exit", "memory-idle")
 
-EVENT_TRIGGERS = ('"298"',)
 
+class JetsamReader(LogReader):
+    """Each report is one event: the largest process with a reason to be killed."""
 
-class JetsamReader:
-    """feed() lines; close() gives the report's one event: the largest process with a reason to be killed."""
+    TRIGGERS = ('"298"',)
 
     def __init__(self) -> None:
         self._reset()
@@ -44,7 +45,7 @@ class JetsamReader:
     def active(self) -> bool:
         return self._head is not None
 
-    def feed(self, line: Line) -> Event | None:
+    def feed(self, line: Line) -> list[Event]:
         text = line.raw
         if '"298"' in text and _HEAD.search(text):
             finished = self.close()
@@ -53,20 +54,20 @@ class JetsamReader:
             self._evidence = [text.strip()[:400]]
             return finished
         if self._head is None:
-            return None
+            return []
         if match := _FIELD.match(text):
             self._read_field(match[1], match[2] if match[2] is not None else match[3], text)
         if "{" in text or "}" in text:
             self._end_process()
-        return None
+        return []
 
-    def close(self) -> Event | None:
+    def close(self) -> list[Event]:
         self._end_process()
         if self._head is None:
-            return None
+            return []
         event = self._event(self._head)
         self._reset()
-        return event
+        return [event]
 
     def _read_field(self, key: str, value: str, text: str) -> None:
         if key == "pageSize" and value.isdecimal() and 0 < int(value) <= 1 << 20:

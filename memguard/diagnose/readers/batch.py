@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import re
 
+from memguard.diagnose.clues import read_size
 from memguard.diagnose.lines import Line, event_at
-from memguard.diagnose.signs import read_size
+from memguard.diagnose.log_reader import LogReader
 from memguard.records.diagnosis import Event
 
-__all__ = ["EVENT_TRIGGERS", "MAYBE", "BatchReader"]
+__all__ = ["MAYBE", "BatchReader"]
 
 _STEP = re.compile(
     r"Detected (\d{1,9}) oom[-_]kill events?(?:\(s\))? in (?:step |StepId=)([\w.+\[\]-]{1,80}?)\.?(?: cgroup|\s|$)"
@@ -38,44 +39,51 @@ _PBS_ABORT = re.compile(r"Job exceeded a memory resource limit \(")
 # The note of a report that the limit was met, which a job may survive.
 MAYBE = "the memory limit was met at least once"
 
-EVENT_TRIGGERS = (
-    "oom_kill event",
-    "oom-kill event",
-    "Out Of Memory",
-    "emory limit",
-    "hit memory",
-    "OUT_OF_ME",
-    "Exit code 0:125",
-    "PBS: job killed",
-    "memory resource limit",
-    "TERM_MEMLIMIT",
-)
 
-
-class BatchReader:
+class BatchReader(LogReader):
     """One line is one event; several lines about one job are joined later (collection.py)."""
 
-    def feed(self, line: Line) -> Event | None:
-        text = line.text
-        if "oom" in text and (match := _STEP.search(text)):
-            return event_at(line, "slurm", task_memcg=f"step {match[2]}", note=f"{match[1]} kill(s) in this step")
-        if "Out Of Memory" in text and (match := _SRUN.search(text)):
-            return event_at(line, "slurm", note=f"task {match[2]} on {match[1]}")
-        if "emory limit" in text or "hit memory" in text:
-            return _old_slurm(line)
-        if ("OUT_OF_ME" in text or "0:125" in text) and _STATE.search(text):
-            job = re.match(r"\s{0,8}(\d{1,12}(?:_\d{1,9})?)(?:\.\w{1,12})?\s", text)
-            return event_at(line, "slurm", task_memcg=f"step {job[1]}" if job else None, note="job state OUT_OF_MEMORY")
-        if "PBS: job killed" in text and (match := _PBS.search(text)):
-            used, limit = read_size(match[2]), read_size(match[3])
-            return event_at(
-                line, "pbs", note=f"{match[1]} exceeded its limit", usage=used, limit=limit, limit_name=match[1]
-            )
-        if "memory resource limit" in text and _PBS_ABORT.search(text):
-            return event_at(line, "pbs", note="the job exceeded a memory resource limit")
-        if "TERM_MEMLIMIT" in text:
-            return event_at(line, "lsf", note="the job reached LSF's memory usage limit")
-        return None
+    TRIGGERS = (
+        "oom_kill event",
+        "oom-kill event",
+        "Out Of Memory",
+        "emory limit",
+        "hit memory",
+        "OUT_OF_ME",
+        "Exit code 0:125",
+        "PBS: job killed",
+        "memory resource limit",
+        "TERM_MEMLIMIT",
+    )
+    KILLERS = frozenset({"lsf", "pbs", "slurmstepd"})
+    REPORTERS = frozenset({"slurm"})
+
+    def feed(self, line: Line) -> list[Event]:
+        event = _read(line)
+        return [event] if event is not None else []
+
+
+def _read(line: Line) -> Event | None:
+    text = line.text
+    if "oom" in text and (match := _STEP.search(text)):
+        return event_at(line, "slurm", task_memcg=f"step {match[2]}", note=f"{match[1]} kill(s) in this step")
+    if "Out Of Memory" in text and (match := _SRUN.search(text)):
+        return event_at(line, "slurm", note=f"task {match[2]} on {match[1]}")
+    if "emory limit" in text or "hit memory" in text:
+        return _old_slurm(line)
+    if ("OUT_OF_ME" in text or "0:125" in text) and _STATE.search(text):
+        job = re.match(r"\s{0,8}(\d{1,12}(?:_\d{1,9})?)(?:\.\w{1,12})?\s", text)
+        return event_at(line, "slurm", task_memcg=f"step {job[1]}" if job else None, note="job state OUT_OF_MEMORY")
+    if "PBS: job killed" in text and (match := _PBS.search(text)):
+        used, limit = read_size(match[2]), read_size(match[3])
+        return event_at(
+            line, "pbs", note=f"{match[1]} exceeded its limit", usage=used, limit=limit, limit_name=match[1]
+        )
+    if "memory resource limit" in text and _PBS_ABORT.search(text):
+        return event_at(line, "pbs", note="the job exceeded a memory resource limit")
+    if "TERM_MEMLIMIT" in text:
+        return event_at(line, "lsf", note="the job reached LSF's memory usage limit")
+    return None
 
 
 def _old_slurm(line: Line) -> Event | None:

@@ -1,22 +1,23 @@
 """What Python, its libraries and the places where it runs say about memory and dead workers. Pure.
 
 CPython, numpy, multiprocessing, joblib, torch, Hugging Face datasets, Ray, Dask; Rust and C++ extensions; Jupyter,
-Colab, Kaggle. Ray and Dask kill workers themselves and say so: those are events. Everything else is a sign.
+Colab, Kaggle. Ray and Dask kill workers themselves and say so: those are events. Everything else is a clue.
 """
 
 from __future__ import annotations
 
 import re
 
+from memguard.diagnose.clues import Pattern, pattern, read_size
 from memguard.diagnose.lines import Line, event_at
-from memguard.diagnose.signs import Pattern, pattern, read_size
+from memguard.diagnose.log_reader import LogReader
 from memguard.records.diagnosis import Event
 
-__all__ = ["EVENT_TRIGGERS", "PATTERNS", "LibraryReader"]
+__all__ = ["LibraryReader"]
 
 _REFUSED = "nothing was killed from outside"
 
-PATTERNS: tuple[Pattern, ...] = (
+_CLUES: tuple[Pattern, ...] = (
     pattern(
         "shm-full",
         "shm",
@@ -151,26 +152,37 @@ _DASK_LIMIT = re.compile(r"Process memory: ([\d.]{1,12} [KMGT]?i?B) -- Worker me
 _COLAB = "Your session crashed after using all available RAM"
 _KAGGLE = "Your notebook tried to allocate more memory than is available"
 
-EVENT_TRIGGERS = (
-    "memory used=",
-    "killed due to memory pressure (OOM)",
-    "RayOutOfMemoryError",
-    "node running low on memory",
-    "memory budget",
-    "Worker memory limit: ",
-    _COLAB,
-    _KAGGLE,
-)
 
-
-class LibraryReader:
+class LibraryReader(LogReader):
     """Kills by Ray, Dask, Colab and Kaggle. Remembers what Dask said last about a worker's memory."""
+
+    TRIGGERS = (
+        "memory used=",
+        "killed due to memory pressure (OOM)",
+        "RayOutOfMemoryError",
+        "node running low on memory",
+        "memory budget",
+        "Worker memory limit: ",
+        _COLAB,
+        _KAGGLE,
+    )
+    KILLERS = frozenset({"ray", "dask"})
+    REPORTERS = frozenset({"colab", "kaggle"})
+    CLUES = _CLUES
 
     def __init__(self) -> None:
         self._dask: tuple[int | None, int | None] = (None, None)  # memory used, limit
         self._ray: Event | None = None  # its details usually stand on the next line
 
-    def feed(self, line: Line) -> Event | None:
+    def feed(self, line: Line) -> list[Event]:
+        event = self._read(line)
+        return [event] if event is not None else []
+
+    def close(self) -> list[Event]:
+        event, self._ray = self._ray, None
+        return [event] if event is not None else []
+
+    def _read(self, line: Line) -> Event | None:
         text = line.text
         if "memory used=" in text and (match := _RAY.search(text)):
             self._ray = None
@@ -195,10 +207,6 @@ class LibraryReader:
         elif _KAGGLE in text:
             return event_at(line, "kaggle", note="the notebook asked for more memory than there is")
         return None
-
-    def close(self) -> Event | None:
-        event, self._ray = self._ray, None
-        return event
 
 
 def _ray(line: Line, match: re.Match[str]) -> Event:

@@ -17,24 +17,14 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 
-from memguard.diagnose.block import Block, Kill, Row, Usage
 from memguard.diagnose.lines import Line, split_message
+from memguard.diagnose.log_reader import LogReader
+from memguard.diagnose.readers.block import Block, Kill, Row, Usage
 from memguard.records.diagnosis import Event
 
-__all__ = ["TRIGGERS", "KernelParser"]
+__all__ = ["KernelReader"]
 
 _DUMP_TRIGGERS = ("tgid total_vm", "memory: usage ", "emory cgroup stats for", "as a result of limit of")
-# Substrings of every line that can begin a report or prove a kill: a log without any of them holds none.
-TRIGGERS = (
-    "oom-kill",
-    "oom_reaper",
-    "ill process ",
-    "illed process ",
-    "ut of memory",
-    "OOM victim",
-    "memory.oom.group",
-    *_DUMP_TRIGGERS,
-)
 # After so many lines that say nothing to us, an open report is over: call traces and Mem-Info of the largest machines
 # stay below it.
 _PATIENCE = 5000
@@ -58,8 +48,17 @@ _BUDDY = re.compile(r"Node \d{1,4} \w{1,10}: \d{1,12}\*(4|16|64)kB ")
 _ROW = re.compile(r"\[\s{0,12}(\d{1,10})\]\s{1,8}(\S.{0,300})")
 
 
-class KernelParser:
-    """feed() lines in order; it returns the events that became complete. close() returns the rest."""
+class KernelReader(LogReader):
+    TRIGGERS = (
+        "oom-kill",
+        "oom_reaper",
+        "ill process ",
+        "illed process ",
+        "ut of memory",
+        "OOM victim",
+        "memory.oom.group",
+        *_DUMP_TRIGGERS,
+    )
 
     def __init__(self) -> None:
         self._open: OrderedDict[tuple[str | None, str | None], Block] = OrderedDict()
@@ -68,16 +67,20 @@ class KernelParser:
         # A ring buffer may have lost the head of a report: listen from the first line on.
         self._patience = _PATIENCE
         self._finished: list[Event] = []
-        self.taken = False  # whether the last line was the kernel's own report, and nobody else's
+        self._taken = False
 
     @property
     def active(self) -> bool:
-        """True while lines without a trigger may belong to a report that is open."""
         return self._patience > 0
+
+    @property
+    def taken(self) -> bool:
+        """Whether the last line was a part of the kernel's own report."""
+        return self._taken
 
     def feed(self, line: Line) -> list[Event]:
         self._patience -= 1
-        self.taken = False
+        self._taken = False
         if line.program in (None, "kernel") or "kernel" in (line.program or ""):
             for text in split_message(line.text):
                 if text:
@@ -94,7 +97,7 @@ class KernelParser:
     # -- one message ---------------------------------------------------------------------------------------------
 
     def _read(self, text: str, line: Line) -> None:
-        self.taken = True
+        self._taken = True
         if " invoked oom-killer" in text:
             self._read_invoked(text, line)
         elif "oom-kill:constraint=" in text:
@@ -112,9 +115,9 @@ class KernelParser:
         elif "ut of memory" in text and ("no killable processes" in text or "Kernel panic" in text):
             self._read_panic(text, line)
         elif self._patience > 0 or any(word in text for word in _DUMP_TRIGGERS):
-            self.taken = self._read_dump(text, line)
+            self._taken = self._read_dump(text, line)
         else:
-            self.taken = False
+            self._taken = False
 
     def _read_invoked(self, text: str, line: Line) -> None:
         block = self._begin(line)
@@ -154,7 +157,7 @@ class KernelParser:
         else:
             match = _KILL_CUT.search(text) if known else None
             if match is None:
-                self.taken = False
+                self._taken = False
                 return
             name, rest = match[3].rpartition(")")[0] or match[3], ""
         kill = Kill(int(match[2]), name, confirmed=match[1] is not None)
@@ -221,22 +224,22 @@ class KernelParser:
         """Whether the line was a part of a report."""
         key = (line.host, line.caller)
         if text.startswith("[") and key in self._columns:
-            told = self._read_row(text, key)
+            is_part = self._read_row(text, key)
         elif "tgid total_vm" in text and text.startswith("["):
             self._dump_block(line)
             self._columns[key] = text.partition("]")[2].split()
             self._in_stats.discard(key)
-            told = True
+            is_part = True
         elif self._read_limits(text, line) or self._read_machine(text, line):
-            told = True
+            is_part = True
         elif key in self._in_stats and (match := _STAT.fullmatch(text)):
             self._dump_block(line).stats[match[1]] = int(match[2])
-            told = True
+            is_part = True
         else:
-            told = False
-        if told:
+            is_part = False
+        if is_part:
             self._listen()
-        return told
+        return is_part
 
     def _read_limits(self, text: str, line: Line) -> bool:
         """The memory cgroup's part: usage and limits, whose limit, memory.stat."""
@@ -349,7 +352,7 @@ class KernelParser:
         block = self._open.pop(key, None)
         self._columns.pop(key, None)
         self._in_stats.discard(key)
-        if block is not None and block.told:
+        if block is not None and block.has_content:
             self._finished.append(block.event())
 
 

@@ -88,7 +88,7 @@ class Block:
     evidence: list[str] = field(default_factory=list)
 
     @property
-    def told(self) -> bool:
+    def has_content(self) -> bool:
         """Whether the report is worth an event: somebody was killed, or the killer was called."""
         return self.invoked or bool(self.kills) or self.note is not None
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 import shlex
 
 from memguard.diagnose.cgroups import find_owner, raise_limit
-from memguard.diagnose.signs import Sign
+from memguard.diagnose.clues import Clue
 from memguard.records.diagnosis import Event
 from memguard.records.run import RunRecord
 from memguard.units import GIB, MIB, format_size
 
-__all__ = ["for_counters", "for_kill", "for_others", "for_run", "for_signs", "for_state", "for_unknown"]
+__all__ = ["for_clues", "for_counters", "for_kill", "for_others", "for_run", "for_state", "for_unknown"]
 
 _MACHINES = tuple(size * GIB for size in (4, 8, 16, 32, 64, 128, 192, 256, 384, 512, 768, 1024))  # RAM as it is sold
 _HEADROOM = 1.25  # room above the memory a job needs: the system, the page cache, the error of a forecast
@@ -84,10 +84,10 @@ def for_unknown(run: RunRecord | None, *, log_read: bool) -> tuple[str, ...]:
     return tuple(steps)
 
 
-def for_signs(sign: Sign | None, script: str | None, inputs: tuple[str, ...], *, named: bool) -> tuple[str, ...]:
+def for_clues(clue: Clue | None, script: str | None, inputs: tuple[str, ...], *, named: bool) -> tuple[str, ...]:
     file = shlex.quote(inputs[0]) if inputs else "FILE"
     program = shlex.quote(script) if script else "prepare.py"
-    known = _FOR_KIND.get(sign.kind) or _FOR_CAUSE.get(sign.cause) if sign is not None else None
+    known = _FOR_KIND.get(clue.kind) or _FOR_CAUSE.get(clue.cause) if clue is not None else None
     if known is not None:
         return tuple(step.replace("FILE", file).replace("prepare.py", program) for step in known)
     again = f"next time start it as `memguard run {program}`: then the line and the size are on record"

@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from memguard.diagnose.clues import read_size
 from memguard.diagnose.lines import Line, event_at
-from memguard.diagnose.signs import read_size
+from memguard.diagnose.log_reader import LogReader
 from memguard.records.diagnosis import Event
 
-__all__ = ["EVENT_TRIGGERS", "ContainerReader"]
+__all__ = ["ContainerReader"]
 
 _REASON = re.compile(r"[Rr]eason\"?:\s{1,12}\"?OOMKilled\b")
 _INSPECTED = re.compile(r"\"?OOMKilled\"?\s{0,4}:\s{0,4}true\b")
@@ -33,11 +34,12 @@ _POD = re.compile(r"^Name:\s{1,40}([\w.-]{1,253})$")
 _NEAR = 16
 _MAX_LIMITS = 64  # containers of a document whose limits are kept
 
-EVENT_TRIGGERS = ("OOMKilled", "container oom ")
 
+class ContainerReader(LogReader):
+    """An event comes out when the next one begins or its document is over, so that its name and limit are known."""
 
-class ContainerReader:
-    """feed() lines; an event comes out as soon as its name and limit are known, at the latest with close()."""
+    TRIGGERS = ("OOMKilled", "container oom ")
+    REPORTERS = frozenset({"kubernetes", "docker"})
 
     def __init__(self) -> None:
         self._pod: str | None = None
@@ -49,9 +51,9 @@ class ContainerReader:
         self._open: Event | None = None
         self._age = 0
 
-    def feed(self, line: Line) -> Event | None:
+    def feed(self, line: Line) -> list[Event]:
         text = line.raw  # the indentation tells where in the document a line stands
-        finished = None
+        finished: list[Event] = []
         if "OOMKilled" in text or "container oom " in text:
             event = self._read_kill(text, line)
             if event is not None:
@@ -65,11 +67,13 @@ class ContainerReader:
             self._read_context(text)
         return finished
 
-    def close(self) -> Event | None:
+    def close(self) -> list[Event]:
         event, self._open = self._open, None
-        if event is not None and event.limit is None and event.killer == "kubernetes" and event.task in self._limits:
-            return replace(event, limit=self._limits[event.task])
-        return event
+        if event is None:
+            return []
+        if event.limit is None and event.killer == "kubernetes" and event.task in self._limits:
+            return [replace(event, limit=self._limits[event.task])]
+        return [event]
 
     def _read_kill(self, text: str, line: Line) -> Event | None:
         event = None

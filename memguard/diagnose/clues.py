@@ -1,7 +1,8 @@
-"""Lines that mean something without proving a kill for memory by themselves -> signs. Pure.
+"""Lines that mean something, but do not prove a kill for memory -> clues. Pure.
 
-Here: what a sign is, and those of shells, exit codes, batch systems, machines under pressure. python.py has those of
-Python and its libraries. Exit code 137 is any SIGKILL, so most of these leave the question open and say so.
+Here: what a clue is, and those of shells, exit codes, batch systems, machines under pressure. A reader of readers/
+brings its own: libraries.py has those of Python and its libraries. Exit code 137 is any SIGKILL, so most of these leave
+the question open and say so.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from dataclasses import dataclass
 
 from memguard.diagnose.lines import Line
 
-__all__ = ["CAUSES", "PATTERNS", "Pattern", "Sign", "SignReader", "pattern", "read_size"]
+__all__ = ["CAUSES", "PATTERNS", "Clue", "ClueReader", "Pattern", "pattern", "read_size"]
 
-# What a sign may be about, the one that says most first:
+# What a clue may be about, the one that says most first:
 # memory      somebody ran out of memory and was killed for it; who and why stands elsewhere
 # shm         /dev/shm was full: another limit than RAM
 # allocation  memory was refused, the program ended by itself
@@ -31,7 +32,7 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
+class Clue:
     """One line that means something. `cause` is one of CAUSES."""
 
     kind: str
@@ -178,8 +179,8 @@ PATTERNS = (
 )
 
 
-class SignReader:
-    """The first few signs of each kind. A kind that is `full`, or was looked for too often in vain, is left alone."""
+class ClueReader:
+    """The first few clues of each kind. A kind is `done` after enough of them, or after too many lines in vain."""
 
     def __init__(self, patterns: Sequence[Pattern]) -> None:
         self.done: set[str] = set()
@@ -188,18 +189,18 @@ class SignReader:
         self._missed = dict.fromkeys((known.kind for known in patterns), 0)
 
     def triggers(self) -> tuple[str, ...]:
-        """Substrings of every line that can hold a sign that is still looked for."""
+        """Substrings of every line that can hold a clue that is still looked for."""
         return tuple(needle for known in self._patterns for needle in known.needles)
 
-    def read(self, line: Line) -> Sign | None:
-        """The first sign in this line."""
+    def read(self, line: Line) -> Clue | None:
+        """The first clue in this line."""
         text = line.text
         for known in self._patterns:
             if not any(needle in text for needle in known.needles):
                 continue
             if match := known.regex.search(text):
                 self._count(self._found, known, _MAX_OF_A_KIND)
-                return _sign(known, match, line)
+                return _clue(known, match, line)
             self._count(self._missed, known, _MAX_IN_VAIN)
         return None
 
@@ -210,9 +211,9 @@ class SignReader:
             self._patterns = tuple(other for other in self._patterns if other.kind not in self.done)
 
 
-def _sign(known: Pattern, match: re.Match[str], line: Line) -> Sign:
+def _clue(known: Pattern, match: re.Match[str], line: Line) -> Clue:
     groups = {key.rstrip("23"): value for key, value in match.groupdict().items() if value}
-    return Sign(
+    return Clue(
         known.kind,
         known.cause,
         known.meaning,

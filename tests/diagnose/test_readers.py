@@ -1,26 +1,54 @@
+"""One line in, one event or clue out; and what holds for every reader of the list."""
+
 from __future__ import annotations
+
+import importlib
+import pkgutil
 
 import pytest
 
+from memguard.diagnose import readers
+from memguard.diagnose.clues import Clue, ClueReader
 from memguard.diagnose.lines import parse_line
-from memguard.diagnose.signs import Sign
-from memguard.diagnose.userspace import TRIGGERS as EVENT_TRIGGERS
-from memguard.diagnose.userspace import UserspaceParser
+from memguard.diagnose.log_reader import LogReader
+from memguard.diagnose.readers import CLUES, KILLERS, READERS, REPORTERS, Readers
 from memguard.records.diagnosis import Event
 
 
 def read_event(text: str) -> Event | None:
-    parser = UserspaceParser()
+    parser = Readers()
     events = [*parser.feed(parse_line(text)), *parser.close()]
     return events[0] if events else None
 
 
-def read_sign(text: str) -> Sign | None:
-    return UserspaceParser().read_sign(parse_line(text))
+def read_clue(text: str) -> Clue | None:
+    return ClueReader(CLUES).read(parse_line(text))
 
 
-TRIGGERS = (*EVENT_TRIGGERS, *UserspaceParser().sign_triggers())
+TRIGGERS = (*readers.TRIGGERS, *ClueReader(CLUES).triggers())
 CG = "/user.slice/user-1000.slice/session-2.scope"
+
+
+def test_the_list_leaves_no_reader_out() -> None:
+    found = set()
+    for module in pkgutil.iter_modules(readers.__path__):
+        loaded = importlib.import_module(f"{readers.__name__}.{module.name}")
+        found |= {
+            value for value in vars(loaded).values() if isinstance(value, type) and LogReader in value.__mro__[1:]
+        }
+    assert found == set(READERS) and len(READERS) == len(found)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_every_reader_says_what_it_listens_for_and_starts_and_ends_with_nothing(reader: type[LogReader]) -> None:
+    assert reader.TRIGGERS and all(reader.TRIGGERS)
+    made = reader()
+    assert made.feed(parse_line("nothing of interest")) == [] and made.close() == []
+    assert not made.taken
+
+
+def test_who_kills_does_not_only_report() -> None:
+    assert not KILLERS & REPORTERS and "kernel" not in KILLERS | REPORTERS
 
 
 @pytest.mark.parametrize(
@@ -115,9 +143,9 @@ def test_killers(text: str, killer: str, pid: int | None, task: str | None, memc
         ('  "OOMKilled": false,', "not-oom-killed", "not-memory"),
     ],
 )
-def test_signs(text: str, kind: str, cause: str) -> None:
-    sign = read_sign(text)
-    assert sign is not None and (sign.kind, sign.cause) == (kind, cause)
+def test_clues(text: str, kind: str, cause: str) -> None:
+    clue = read_clue(text)
+    assert clue is not None and (clue.kind, clue.cause) == (kind, cause)
     assert any(trigger in text for trigger in TRIGGERS)
 
 
@@ -133,6 +161,6 @@ def test_signs(text: str, kind: str, cause: str) -> None:
         "pid 139",
     ],
 )
-def test_what_is_no_sign(text: str) -> None:
-    assert read_sign(text) is None
+def test_what_is_no_clue(text: str) -> None:
+    assert read_clue(text) is None
     assert read_event(text) is None

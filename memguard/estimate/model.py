@@ -118,8 +118,8 @@ def _plan_estimate(
 
 def _peak(plan: Plan, texts: dict[str, Text], costs: Costs, options: Options) -> Range:
     expected, low, high = (_top(plan.steps(texts[bound], costs, options)) for bound in ("expected", "low", "high"))
-    low -= round(plan.slack_share * low) + plan.slack_low
-    high += round(plan.slack_share * high) + plan.slack_high
+    low -= round(plan.slack.share * low) + plan.slack.below
+    high += round(plan.slack.share * high) + plan.slack.above
     if plan.name != "char-list":
         piece = PIECE_BYTE_SLACK * texts["expected"].longest_piece
         low, high = low - piece, high + piece

@@ -21,7 +21,7 @@ from memguard.errors import InputError
 from memguard.estimate.corpus.documents import DocumentTally, Reading, read_stream, sample_text, tally_lines
 from memguard.estimate.corpus.inputs import Input, find_inputs
 from memguard.estimate.corpus.sample import Files, TokenProfile, count_tokens, repaired, sample_tokens
-from memguard.estimate.corpus.scan import Part, TextScan, scan_files, width_of
+from memguard.estimate.corpus.scan import TextPart, TextScan, scan_files, width_of
 from memguard.estimate.plans.costs import PIECE_BYTE
 from memguard.records.estimate import ROW_BATCH, CorpusStats, Range, RowBatch, SliceStats
 from memguard.system.proc import read_status
@@ -271,8 +271,8 @@ def _stats(
         compressed=any(item.packing for item in inputs),
         disk_bytes=sum(item.size or 0 for item in inputs),
         document_stats=found.documents.stats(found.size),
-        densest=profile.densest(_CHUNK_BYTES),
-        densest_by_char=profile.densest(_CHUNK_BYTES, _places_in_chars(found)),
+        densest=profile.peak_density(_CHUNK_BYTES),
+        densest_by_char=profile.peak_density(_CHUNK_BYTES, _places_in_chars(found)),
         row_batch=_row_batch(found),
         chunk_width=chunk_width,
         chunk_wide=chunk_wide,
@@ -306,7 +306,7 @@ def _slices(found: _Findings, val_fraction: float) -> tuple[SliceStats, ...]:
     errors = profile.error(profile.text_tokens), profile.error(profile.boxed)
     chars = scan.text_chars if found.whole else round(scan.text_chars * found.size / max(1, scan.size))
     utf8 = found.size - scan.crlf
-    parts: tuple[Part, ...] = (Part(chars, utf8, scan.code_class, found.size),)
+    parts: tuple[TextPart, ...] = (TextPart(chars, utf8, scan.code_class, found.size),)
     if val_fraction and found.whole and found.files is not None:
         parts = scan.split(int(chars * (1 - val_fraction)))
     elif val_fraction:

@@ -119,7 +119,7 @@ class TokenProfile:
         boxed = math.fsum(self.boxed[:index]) + share * self.boxed[index]
         return tokens, boxed
 
-    def densest(self, stretch: int, places: Sequence[float] | None = None) -> float:
+    def peak_density(self, stretch: int, places: Sequence[float] | None = None) -> float:
         """Tokens per unit in the densest run of entries of at least `stretch` units, over the average; at least 1.
 
         Units are bytes, or what `places` counts: the ends of the entries.

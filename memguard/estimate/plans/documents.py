@@ -1,4 +1,4 @@
-"""Plans that go document by document: lines, JSON records. Pure; see plans_text.py."""
+"""Plans that go document by document: lines, JSON records. Pure; see text.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans with several processes, and those that read through pyarrow or Hugging Face datasets. Pure; see plans_text.py.
+"""Plans with several processes, and those that read through pyarrow or Hugging Face datasets. Pure; see text.py.
 
 A step's bytes are the anonymous memory of the whole tree: RSS counts what fork shares once for every process, and what
 is mapped from Arrow's cache files can be dropped by the kernel at any time. Where a constant is a fit, it says so.
@@ -122,7 +122,7 @@ def iter_batches(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]
     documents = text.documents
     group = min(1.0, options.row_group_rows / max(1, documents.count)) * text.bytes
     rows = min(options.batch_rows, options.row_group_rows)
-    average = text.densest * ROW_BATCH / max(1, documents.count)
+    average = text.peak_density * ROW_BATCH / max(1, documents.count)
     batch = text.row_batch or RowBatch(average, average, average)
     of_tokens, of_boxed, share = (
         min(1.0, part * rows / ROW_BATCH) for part in (batch.tokens, batch.boxed_tokens, batch.bytes)
@@ -236,7 +236,7 @@ def mapping(text: Text, costs: Costs, options: Options, table: int) -> tuple[str
     """Workers of map: 1,000 rows of ids as Python lists are held, then written as an int64 array, which is made in a
     buffer that doubles. A `table` of so many bytes in memory comes to each of them as a pickle."""
     workers, documents = max(1, options.workers), max(1, text.documents.count)
-    dense = _DENSEST_ROWS * (text.densest - 1) * min(_MAP_WRITER_ROWS, documents)
+    dense = _DENSEST_ROWS * (text.peak_density - 1) * min(_MAP_WRITER_ROWS, documents)
     lists = _share(workers * _MAP_WRITER_ROWS + dense, documents) * list_bytes(text.tokens, text.boxed, costs)
     # As many workers as there are cores write at the same time.
     writing = min(workers, max(1, options.cores)) * _MAP_WRITER_ROWS + dense

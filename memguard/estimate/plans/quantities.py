@@ -20,6 +20,7 @@ __all__ = [
     "Documents",
     "Options",
     "Plan",
+    "Slack",
     "Slice",
     "Steps",
     "Text",
@@ -84,8 +85,8 @@ class Text:
     file_tokens: int  # of the files' bytes: what memguard tokenize writes
     item: int  # bytes per token in the output
     documents: Documents = Documents(0, 0, 0)
-    densest: float = 1.0  # tokens per byte in the densest stretch of about 1 MB over the average
-    densest_by_char: float = 1.0  # the same per character
+    peak_density: float = 1.0  # tokens per byte in the densest stretch of about 1 MB over the average
+    peak_char_density: float = 1.0  # the same per character
     largest_files: tuple[int, ...] = ()  # bytes, largest first
     kind: str = "text"  # text | jsonl | parquet: what the script has to read
     chunk_width: float = 0.0  # bytes per character of an average stretch of 1 MB; 0: that of the whole
@@ -152,8 +153,8 @@ def text_of(stats: CorpusStats, bound: str) -> Text:
         file_tokens=pick(stats.tokens),
         item=4 if stats.vocabulary > 1 << 16 else 2,
         documents=documents,
-        densest=stats.densest,
-        densest_by_char=stats.densest_by_char,
+        peak_density=stats.densest,
+        peak_char_density=stats.densest_by_char,
         largest_files=stats.largest_files or (stats.bytes,),
         kind=stats.kind,
         chunk_width=0.0 if bound == "high" else stats.chunk_width,
@@ -176,15 +177,22 @@ Steps = Callable[[Text, Costs, Options], tuple[Step, ...]]
 
 
 @dataclass(frozen=True, slots=True)
+class Slack:
+    """What the allocator may keep or the formula may miss: `share` of the peak, and bytes `below` and `above` it."""
+
+    share: float
+    below: int
+    above: int
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """`slack` is what the allocator may keep or the formula may miss: a share of the peak, and bytes to either side."""
+    """A named plan: its formula (`steps`), and how wide the band around the peak is (`slack`)."""
 
     name: str
     description: str
     steps: Steps
-    slack_share: float
-    slack_low: int
-    slack_high: int
+    slack: Slack
     library: str = ""  # beside numpy and tiktoken: pyarrow, pandas, datasets, torch
     pool: bool = False  # several processes: the peak is the anonymous memory of the whole tree
     inputs: tuple[str, ...] = ("text",)  # the kinds of input that it is shown for
@@ -286,11 +294,11 @@ class Chunk:
     def of(cls, text: Text, costs: Costs, chars: int, *, last: bool = False) -> Chunk:
         """`last`: what the chunk at the end of the text may be, where all lists are full; not so extreme."""
         share = min(1.0, chars / max(1, text.read_chars))
-        densest = text.densest if last else text.densest_by_char
+        densest = text.peak_density if last else text.peak_char_density
         dense = min(1.0, share * densest)
         tokens = round(text.tokens * dense)
         # Where characters have more tokens than bytes have, they are those with more bytes: half English, half Chinese.
-        wider = max(1.0, densest / text.densest)
+        wider = max(1.0, densest / text.peak_density)
         whole = min(1.0, share * wider)
         return cls(
             tokens=tokens,

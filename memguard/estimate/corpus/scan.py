@@ -76,7 +76,7 @@ class TextScan:
     crlf: int = 0  # each is one character less after newline translation
     has_0x0d: bool = False  # some code unit holds a byte 0x0D: CPython then copies the text to translate newlines
     nul_at: int | None = None
-    invalid: dict[str, int] = field(default_factory=dict)  # path → offset of its first malformed byte
+    invalid: dict[str, int | None] = field(default_factory=dict)  # path → its first malformed byte; None: not known
     longest_piece: int = 0  # bytes of the longest run of blocks without a place where the tokenizer's pattern splits
     stride: int = 0  # bytes per entry of the profile, at least
     # The profile, an entry per stretch: its end in bytes, in translated characters, in \r\n pairs; its widest class.
@@ -160,9 +160,6 @@ class TextScan:
             before = self.chars + place - int(np.count_nonzero(block[:place].view(np.int8) < -64))
             self.widening_bytes = max(self.widening_bytes, (width_of(old) + width_of(new)) * before)
             old = new
-
-    def whole(self) -> TextPart:
-        return TextPart(self.text_chars, self.size - self.crlf, self.code_class, self.size)
 
     def split(self, place: int) -> tuple[TextPart, TextPart]:
         """The text before its character `place` and from there on (0 ≤ place ≤ text_chars)."""

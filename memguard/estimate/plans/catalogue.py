@@ -56,7 +56,7 @@ __all__ = [
     "text_of",
 ]
 
-_ALL = ("text", "jsonl", "parquet")
+_ALL = ("text", "jsonl", "csv", "parquet")
 
 # `start` and `each` are seconds beside tiktoken's own, from `python -m tests.bench estimate`.
 PLANS: tuple[Plan, ...] = (
@@ -175,7 +175,7 @@ PLANS: tuple[Plan, ...] = (
         "the texts of a JSONL file in a list, then every token",
         jsonl_list,
         slack=Slack(share=0.025, below=8 * MIB, above=16 * MIB),
-        inputs=("jsonl",),
+        inputs=("jsonl", "csv"),
         each=2e-6,
     ),
     Plan(

@@ -88,7 +88,7 @@ class Text:
     peak_density: float = 1.0  # tokens per byte in the densest stretch of about 1 MB over the average
     peak_char_density: float = 1.0  # the same per character
     largest_files: tuple[int, ...] = ()  # bytes, largest first
-    kind: str = "text"  # text | jsonl | parquet: what the script has to read
+    kind: str = "text"  # text | jsonl | csv | parquet: what the script has to read
     chunk_width: float = 0.0  # bytes per character of an average stretch of 1 MB; 0: that of the whole
     chunk_wide: float = 1.0  # share of such stretches that are not ASCII
     row_batch: RowBatch | None = None  # the heaviest of the batches of 65,536 documents

@@ -17,7 +17,7 @@ from memguard.tokens.input.source import Source, find_sources, is_url, open_bina
 
 __all__ = ["check_text", "find_inputs", "is_plain", "open_parquet", "text_column"]
 
-# A NUL in a text this far in is an oddity of the text; before it, the file is no text.
+# What is looked at of each file. A NUL in a text this far in is an oddity of the text; before it, the file is no text.
 _BINARY_HEAD = 64 * 1024  # bytes
 
 
@@ -27,7 +27,7 @@ def find_inputs(paths: Sequence[str], kind: str | None = None) -> tuple[Source, 
     Stdin and pipes are not touched. Raises InputError, ConfigError.
     """
     try:
-        sources = find_sources(list(paths), kind)
+        sources = find_sources(list(paths), kind, head=_BINARY_HEAD)
     except InputError as error:
         raise InputError(error.message, _hint(error), path=error.path, offset=error.offset) from None
     found = tuple(source for source in sources if source.size != 0)

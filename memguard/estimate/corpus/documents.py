@@ -255,7 +255,7 @@ def read_stream(
         if fraction < 1:
             reading.whole = False
             reading.head_only = reading.head_only or kind == "text" or bool(source.compression)
-            for column in (profile.tokens, profile.text_tokens, profile.boxed):
+            for column in (profile.tokens, profile.text_tokens, profile.heap_ints):
                 column[entries:] = [value / fraction for value in column[entries:]]
         profile.ends[entries:] = [
             reading.size + round((e - before) / max(fraction, 1e-9)) for e in profile.ends[entries:]

@@ -243,7 +243,7 @@ def _stats(
     tokens = sum(profile.tokens)
     if not tokens:
         raise InputError(f"{sources[0].path}: no text found", "is the text field empty?", path=sources[0].path)
-    text_tokens, boxed = sum(profile.text_tokens), sum(profile.boxed)
+    text_tokens, heap_ints = sum(profile.text_tokens), sum(profile.heap_ints)
     code_class, width = scan.code_class, width_of(scan.code_class)
     # Of a sample, the stretches are those that were read: what lies between is as wide as they are, or wider.
     chunk_width, chunk_wide = scan.stretches(_CHUNK_BYTES) if found.whole else (0.0, 1.0)
@@ -255,7 +255,7 @@ def _stats(
         char_width=width,
         tokens=_range(tokens, profile.error(profile.tokens)),
         bytes_per_token=found.size / tokens,
-        small_id_fraction=1 - boxed / text_tokens,
+        small_id_fraction=1 - heap_ints / text_tokens,
         documents=found.documents.count if found.whole and sources[0].kind != "text" else None,
         encoding=encoding,
         ascii=code_class == 0,
@@ -302,7 +302,7 @@ def _row_batch(found: _Findings) -> RowBatch | None:
 def _slices(found: _Findings, val_fraction: float) -> tuple[SliceStats, ...]:
     """The text as the script slices it: whole, or data[:int(n·(1−v))] and the rest."""
     scan, profile = found.scan, found.profile
-    errors = profile.error(profile.text_tokens), profile.error(profile.boxed)
+    errors = profile.error(profile.text_tokens), profile.error(profile.heap_ints)
     chars = scan.text_chars if found.whole else round(scan.text_chars * found.size / max(1, scan.size))
     utf8 = found.size - scan.crlf
     parts: tuple[TextPart, ...] = (TextPart(chars, utf8, scan.code_class, found.size),)
@@ -313,7 +313,7 @@ def _slices(found: _Findings, val_fraction: float) -> tuple[SliceStats, ...]:
     slices, before = [], (0.0, 0.0)
     for part in parts:
         until = profile.text_until(part.raw_end)
-        tokens, boxed = until[0] - before[0], until[1] - before[1]
+        tokens, heap_ints = until[0] - before[0], until[1] - before[1]
         before = until
         slices.append(
             SliceStats(
@@ -322,7 +322,7 @@ def _slices(found: _Findings, val_fraction: float) -> tuple[SliceStats, ...]:
                 utf8=part.utf8,
                 ascii=part.code_class == 0,
                 tokens=_range(tokens, errors[0]),
-                boxed_tokens=_range(boxed, errors[1]),
+                boxed_tokens=_range(heap_ints, errors[1]),
             )
         )
     return tuple(slices)

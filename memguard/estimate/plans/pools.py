@@ -107,7 +107,7 @@ def parquet_list(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]
     table = "pyarrow's buffers and the table", round(PARQUET_START + PARQUET_PER_BYTE * text.bytes)
     strs = "the list of texts", documents.str_bytes + costs.list_slot * documents.count
     copies = "tiktoken's UTF-8 copies in them", documents.copy_bytes
-    size = list_bytes(text.tokens, text.boxed, costs)
+    size = list_bytes(text.tokens, text.heap_ints, costs)
     ids = list_words("one list of all ids", text.tokens, size), size
     python = python_part(costs, "pandas")
     return (
@@ -129,8 +129,8 @@ def iter_batches(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]
     of_tokens, of_boxed, share = (
         min(1.0, part * rows / ROW_BATCH) for part in (batch.tokens, batch.boxed_tokens, batch.bytes)
     )
-    tokens, boxed = round(text.tokens * of_tokens), round(text.boxed * of_boxed)
-    size = list_bytes(tokens, boxed, costs)
+    tokens, heap_ints = round(text.tokens * of_tokens), round(text.heap_ints * of_boxed)
+    size = list_bytes(tokens, heap_ints, costs)
     row_group = "pyarrow's buffers for a row group", round(BATCHES_START + BATCHES_PER_BYTE * group)
     strs = "the texts of a batch", round((documents.str_bytes + documents.copy_bytes) * share)
     held = (python_part(costs, "pyarrow"), row_group, strs, (list_words("its list of ids", tokens, size), size))
@@ -164,7 +164,7 @@ def _file_bytes(text: Text, costs: Costs, share: float) -> int:
     """`share` of the text at its worst: text, UTF-8 copy, list of ids, ids inside tiktoken."""
     width = text.width * text.read_chars
     copies = sum(part.utf8 for part in text.slices)
-    ids = list_bytes(text.tokens, text.boxed, costs)
+    ids = list_bytes(text.tokens, text.heap_ints, costs)
     return round(share * (width + copies + ids + RUST_ID * text.tokens))
 
 
@@ -196,7 +196,7 @@ def pool_shard(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
     shard = text.item * min(text.tokens, options.shard_tokens)
     # imap hands out 16 documents at a time, and each worker has one such batch, its lists and arrays.
     batch = min(1.0, 16 / max(1, text.documents.count))
-    ids = round(batch * (list_bytes(text.tokens, text.boxed, costs) + 8 * text.tokens))
+    ids = round(batch * (list_bytes(text.tokens, text.heap_ints, costs) + 8 * text.tokens))
     return (
         step("load_dataset", python, ("the Arrow file being made", most)),
         step(
@@ -239,7 +239,7 @@ def mapping(text: Text, costs: Costs, options: Options, table: int) -> tuple[str
     buffer that doubles. A `table` of so many bytes in memory comes to each of them as a pickle."""
     workers, documents = max(1, options.workers), max(1, text.documents.count)
     dense = _DENSEST_ROWS * (text.peak_density - 1) * min(_MAP_WRITER_ROWS, documents)
-    lists = _share(workers * _MAP_WRITER_ROWS + dense, documents) * list_bytes(text.tokens, text.boxed, costs)
+    lists = _share(workers * _MAP_WRITER_ROWS + dense, documents) * list_bytes(text.tokens, text.heap_ints, costs)
     # As many workers as there are cores write at the same time.
     writing = min(workers, max(1, options.cores)) * _MAP_WRITER_ROWS + dense
     arrays = _share(writing, documents) * 2 * 8 * text.tokens

@@ -1,6 +1,6 @@
 """What the plans are made of: the text in figures, the options, and the sizes that several plans share. Pure.
 
-N file bytes, n characters, k bytes per character, T tokens, B boxed tokens (those with an int object of their own), L
+N file bytes, n characters, k bytes per character, T tokens, B heap ints (tokens with an int object of their own), L
 documents or lines; docs/memory-terms.md explains the letters and shows how each figure was measured.
 """
 
@@ -60,7 +60,7 @@ class Slice:
     width: int
     utf8: int  # bytes that tiktoken leaves inside the str: 0 for ASCII
     tokens: int
-    boxed: int
+    heap_ints: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,8 @@ class Text:
         return sum(part.tokens for part in self.slices)
 
     @property
-    def boxed(self) -> int:
-        return sum(part.boxed for part in self.slices)
+    def heap_ints(self) -> int:
+        return sum(part.heap_ints for part in self.slices)
 
     @property
     def read_chars(self) -> int:
@@ -124,7 +124,7 @@ def text_of(stats: CorpusStats, bound: str) -> Text:
             width=max(part.char_width, width) if bound == "high" else min(part.char_width, width),
             utf8=0 if part.ascii and width == 1 else part.utf8,
             tokens=pick(part.tokens),
-            boxed=pick(part.boxed_tokens),
+            heap_ints=pick(part.boxed_tokens),
         )
         if width != stats.char_width
         else Slice(
@@ -132,7 +132,7 @@ def text_of(stats: CorpusStats, bound: str) -> Text:
             width=part.char_width,
             utf8=0 if part.ascii else part.utf8,
             tokens=pick(part.tokens),
-            boxed=pick(part.boxed_tokens),
+            heap_ints=pick(part.boxed_tokens),
         )
         for part in stats.slices
     )
@@ -208,9 +208,9 @@ def step(name: str, *parts: tuple[str, int]) -> Step:
     return Step(name, None, sum(size for _, size in alive), formula)
 
 
-def list_bytes(tokens: int, boxed: int, costs: Costs) -> int:
+def list_bytes(tokens: int, heap_ints: int, costs: Costs) -> int:
     """A list of token ids: a slot each, and an int object for those that are not cached."""
-    return round(costs.list_slot * tokens + costs.boxed_int * boxed)
+    return round(costs.list_slot * tokens + costs.boxed_int * heap_ints)
 
 
 def list_words(what: str, tokens: int, size: int) -> str:
@@ -307,5 +307,5 @@ class Chunk:
             text=round(min(text.width, max(wider, text.chunk_width or text.width)) * text.read_chars * share),
             copy=round(min(1.0, text.chunk_wide * wider) * sum(part.utf8 for part in text.slices) * whole),
             slots=costs.list_slot * tokens,
-            ints=round(costs.boxed_int * text.boxed * dense),
+            ints=round(costs.boxed_int * text.heap_ints * dense),
         )

@@ -41,7 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--encoding", metavar="NAME", help="tiktoken's name of it (default: the script's, or gpt2)")
     parser.add_argument(
-        "--input-format", choices=("text", "jsonl", "csv", "parquet"), help="default: what each file's name says"
+        "--input-format",
+        choices=("text", "jsonl", "csv", "parquet"),
+        metavar="KIND",
+        help="text, jsonl, csv or parquet (default: what each file's name says)",
     )
     parser.add_argument(
         "--text-field",

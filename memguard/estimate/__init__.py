@@ -13,6 +13,7 @@ whatif.py      a text or a machine that is not here. Pure
 probe/         a script, run under the guard on three slices of its input, and what that says of the whole
 history.py     estimates against the guarded runs that followed them
 tuning.py      how far is looked and how much is kept
+lazy.py        doors of the rooms that are heavy to import: corpus/ (numpy), script/ (the script reader)
 
 `memguard.estimate` is this room and the function too: the room can be called, and calls job.estimate.
 """

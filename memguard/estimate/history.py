@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from memguard.errors import MemguardError
-from memguard.estimate.script.report import read_script
+from memguard.estimate.script import read_script
 from memguard.estimate.tuning import TUNING, Tuning
 from memguard.records.estimate import Comparison, Estimate, History, Range
 from memguard.records.run import RunRecord

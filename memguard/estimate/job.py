@@ -15,16 +15,15 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from memguard.errors import ConfigError
-from memguard.estimate import corpus, model, script_job
+from memguard.estimate import corpus, model, script, script_job
 from memguard.estimate.baseline import Baseline, BaselineProbe, timed_pieces
 from memguard.estimate.corpus.inputs import find_inputs, is_plain
 from memguard.estimate.plans.catalogue import PLANS, plan_named
 from memguard.estimate.plans.costs import cached_int_max, read_costs
 from memguard.estimate.plans.quantities import AUTO_WORKERS, Options
-from memguard.estimate.script.report import ScriptPlan, heaviest_library
 from memguard.estimate.tuning import TUNING, Tuning
 from memguard.estimate.whatif import LIKENESSES, PUBLIC_CORPORA, another_machine, like, public_corpus, scaled
 from memguard.records.estimate import Estimate
@@ -34,6 +33,9 @@ from memguard.system.proc import read_meminfo
 from memguard.tokens.engine.encode import load_vocabulary
 from memguard.tokens.input.source import KINDS, Source, kind_of
 from memguard.units import MIB, format_size, parse_size
+
+if TYPE_CHECKING:
+    from memguard.estimate.script import ScriptPlan
 
 __all__ = ["Progress", "Request", "estimate", "estimate_files", "read_job_limits"]
 
@@ -187,7 +189,7 @@ def estimate_files(
         sources = script_job.as_script_reads(plan, sources)
     encoding = request.encoding or _ENCODING
     load_vocabulary(encoding)  # before the child asks for it: an unknown one is told at once
-    library = heaviest_library(plan) if plan else plan_named(request.check).library if request.check else ""
+    library = script.heaviest_library(plan) if plan else plan_named(request.check).library if request.check else ""
     program = tuning.baseline_program
     with BaselineProbe(encoding, library=library, pieces=timed_pieces(sources), program=program) as probe:
         found = _corpus(request, sources, limits, progress, tuning)

@@ -12,10 +12,9 @@ import os
 import tokenize
 
 from memguard.errors import ConfigError, InputError
-from memguard.estimate import corpus
+from memguard.estimate import corpus, script
 from memguard.estimate.plans.costs import Costs
 from memguard.estimate.script.amounts import TextShape
-from memguard.estimate.script.report import ScriptPlan, estimate_script, read_script
 from memguard.estimate.tuning import Tuning
 from memguard.records.estimate import CorpusStats, Estimate
 from memguard.records.limits import Limits
@@ -45,9 +44,9 @@ _PARSERS = {
 }
 
 
-def read_plan(path: str) -> ScriptPlan:
+def read_plan(path: str) -> script.ScriptPlan:
     """Raises InputError for what is no Python source, or cannot be read."""
-    return read_script(read_source(path), path)
+    return script.read_script(read_source(path), path)
 
 
 def read_source(path: str) -> str:
@@ -66,7 +65,7 @@ def read_source(path: str) -> str:
         raise InputError(f"{path}: not Python source: it is not text in the encoding it declares", path=path) from None
 
 
-def inputs_of(plan: ScriptPlan) -> tuple[str, ...]:
+def inputs_of(plan: script.ScriptPlan) -> tuple[str, ...]:
     """The files that the script names itself, as far as they are here. Raises ConfigError where there are none."""
     found = tuple(path for path in plan.inputs if _is_here(path))
     if found:
@@ -93,7 +92,7 @@ def _is_here(path: str) -> bool:
         return False
 
 
-def as_script_reads(plan: ScriptPlan, sources: tuple[Source, ...]) -> tuple[Source, ...]:
+def as_script_reads(plan: script.ScriptPlan, sources: tuple[Source, ...]) -> tuple[Source, ...]:
     """CSV and JSON lines as text, where the script imports nothing that would take them apart."""
     return tuple(
         dataclasses.replace(source, kind="text")
@@ -104,16 +103,16 @@ def as_script_reads(plan: ScriptPlan, sources: tuple[Source, ...]) -> tuple[Sour
 
 
 def with_script(
-    plan: ScriptPlan, result: Estimate, limits: Limits, costs: Costs, *, from_files: bool, tuning: Tuning
+    plan: script.ScriptPlan, result: Estimate, limits: Limits, costs: Costs, *, from_files: bool, tuning: Tuning
 ) -> ScriptEstimate:
     """`result` with the script in it. `from_files`: its text is here, and can be looked at once more."""
     shape = _shape(plan, result.input, tuning) if from_files else TextShape()
-    report = estimate_script(plan, result.input, shape, limits, costs)
+    report = script.estimate_script(plan, result.input, shape, limits, costs)
     fields = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
     return ScriptEstimate(**fields, script=report)
 
 
-def _shape(plan: ScriptPlan, stats: CorpusStats, tuning: Tuning) -> TextShape:
+def _shape(plan: script.ScriptPlan, stats: CorpusStats, tuning: Tuning) -> TextShape:
     """The text's longest line, where the files are here and plain; which share each of several inputs is."""
     files = [path for path in stats.paths if os.path.isfile(path)]
     if not files or stats.compressed or stats.kind == "parquet":

@@ -12,8 +12,9 @@ The names below load on first use: numpy is imported while the child that measur
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from memguard.estimate.lazy import door
 
 if TYPE_CHECKING:
     from memguard.estimate.corpus.read import Corpus, Depth, read_corpus
@@ -21,8 +22,4 @@ if TYPE_CHECKING:
 
 __all__ = ["Corpus", "Depth", "read_corpus", "read_shape"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{'shape' if name == 'read_shape' else 'read'}"), name)
+__getattr__ = door(__name__, {"Corpus": "read", "Depth": "read", "read_corpus": "read", "read_shape": "shape"})

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         ShardError,
         SystemInterfaceError,
     )
+    from memguard.estimate.job import estimate
     from memguard.pressure import checkpoint, checkpoints
     from memguard.pressure import register as on_pressure
     from memguard.tokens.job import tokenize
@@ -41,6 +42,7 @@ __all__ = [
     "__version__",
     "checkpoint",
     "checkpoints",
+    "estimate",
     "guard",
     "headroom",
     "iter_token_blocks",
@@ -53,6 +55,7 @@ _PLACES = {  # module and name there; the errors need no entry
     "ShardWriter": ("tokens.library", "ShardWriter"),
     "checkpoint": ("pressure.safepoint", "checkpoint"),
     "checkpoints": ("pressure.safepoint", "checkpoints"),
+    "estimate": ("estimate.job", "estimate"),
     "guard": ("watch.guard", "guard"),
     "headroom": ("watch.guard", "headroom"),
     "iter_token_blocks": ("tokens.library", "iter_token_blocks"),
@@ -70,8 +73,9 @@ def __getattr__(name: str) -> "Any":
     module, attribute = _PLACES.get(name, ("errors", name))
     with First():
         found = getattr(__import__(f"memguard.{module}", fromlist=[attribute]), attribute)
-    globals()[name] = found  # the next look is a module's variable: memguard.checkpoint() stands in hot loops
-    return found
+    # The next look is a module's variable: memguard.checkpoint() stands in hot loops. `estimate` is one already: the
+    # room of that name, which can be called.
+    return globals().setdefault(name, found)
 
 
 def load_ipython_extension(shell: "Any") -> None:

@@ -17,83 +17,78 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
+import shlex
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from memguard.cli.estimate_bar import progress_bar
 from memguard.cli.output import note, terminal_width, use_color, write_json, write_text
 from memguard.errors import ConfigError
-from memguard.units import format_size, parse_size
 
 if TYPE_CHECKING:
-    from memguard.estimate.plans.catalogue import Options
-    from memguard.estimate.script.report import ScriptPlan
+    from memguard.estimate.job import Request
     from memguard.records.estimate import Estimate
     from memguard.records.limits import Limits
+    from memguard.records.script import ScriptEstimate
 
 __all__ = ["add_arguments", "main"]
 
-# The names of estimate/plans/catalogue.py and estimate/whatif.py, here too so that --help does not import numpy; tests
-# hold them together.
-PLANS = (
-    "read-all",
-    "chunked-list",
-    "sharded-list",
-    "line-list",
-    "int64-list",
-    "list-of-lists",
-    "list-of-arrays",
-    "np-append",
-    "array-module",
-    "preallocated",
-    "chunk-stream",
-    "char-list",
-    "encode-batch",
-    "torch-tensor",
-    "tolist-shard",
-    "jsonl-list",
-    "parquet-list",
-    "iter-batches",
-    "from-dict-map",
-    "datasets-map",
-    "pool-files",
-    "pool-shard",
-    "stream",
-)
-LIKENESSES = ("english", "multilingual", "code")
-CORPORA = ("fineweb-edu-10BT", "fineweb-edu-100BT", "openwebtext", "tinystories")
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="*", metavar="FILE", help="text, JSONL, Parquet, a directory, a glob, -")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="text, JSONL, CSV, Parquet, a directory, a glob, -")
     parser.add_argument(
         "--script", metavar="SCRIPT", help="read the plan out of SCRIPT (nothing is run); FILEs are what it would get"
     )
-    parser.add_argument("--encoding", default="gpt2", metavar="NAME", help="tiktoken's name of it (default: gpt2)")
-    parser.add_argument("--text-field", default="text", metavar="NAME", help="of JSONL records, or the Parquet column")
+    parser.add_argument("--encoding", metavar="NAME", help="tiktoken's name of it (default: the script's, or gpt2)")
+    parser.add_argument(
+        "--input-format",
+        choices=("text", "jsonl", "csv", "parquet"),
+        metavar="KIND",
+        help="text, jsonl, csv or parquet (default: what each file's name says)",
+    )
+    parser.add_argument(
+        "--text-field",
+        "--column",
+        default="text",
+        metavar="NAME",
+        help="the text in JSON lines, CSV and Parquet (default: text)",
+    )
     depth = parser.add_mutually_exclusive_group()
     depth.add_argument("--exact", action="store_true", help="read and count everything, however large")
     depth.add_argument("--sample", action="store_true", help="count no tokens: sample (default: above 128 MiB)")
 
-    what_if = parser.add_argument_group("what if")
+    _what_if_arguments(parser.add_argument_group("what if"))
+    _plan_arguments(parser.add_argument_group("plans"))
+    _measured_arguments(parser.add_argument_group("measured"))
+    parser.add_argument("--json", action="store_true", help="print the estimate as JSON")
+
+
+def _what_if_arguments(what_if: argparse._ArgumentGroup) -> None:
+    from memguard.estimate.whatif import LIKENESSES, PUBLIC_CORPORA
+
     what_if.add_argument("--size", metavar="SIZE", help="of a text that is not here, such as 45GB; with --like")
     what_if.add_argument("--like", metavar="KIND|FILE", help=f"{', '.join(LIKENESSES)}, or a part of the text")
-    what_if.add_argument("--corpus", choices=CORPORA, metavar="NAME", help=f"one of {', '.join(CORPORA)}")
+    what_if.add_argument(
+        "--corpus", choices=tuple(PUBLIC_CORPORA), metavar="NAME", help=f"one of {', '.join(PUBLIC_CORPORA)}"
+    )
     what_if.add_argument("--ram", metavar="SIZE", help="on a machine with this much memory, and nothing else running")
     what_if.add_argument(
         "--limit", metavar="SIZE", help="what the job may use, such as 8GiB or 50%% (default: what is free here)"
     )
     what_if.add_argument("--reserve", metavar="SIZE", help="leave this much of the machine's memory to others")
 
-    plans = parser.add_argument_group("plans")
+
+def _plan_arguments(plans: argparse._ArgumentGroup) -> None:
+    from memguard.estimate.plans.catalogue import PLANS
+
     plans.add_argument("--all", action="store_true", help="show every plan, not only the usual ones")
-    plans.add_argument("--check", choices=PLANS, metavar="PLAN", help=f"exit 1 unless PLAN fits: {', '.join(PLANS)}")
+    names = [plan.name for plan in PLANS]
+    plans.add_argument("--check", choices=names, metavar="PLAN", help=f"exit 1 unless PLAN fits: {', '.join(names)}")
     plans.add_argument(
         "--val-fraction",
         type=float,
-        default=0.1,
         metavar="F",
-        help="read-all slices off this share of the text for val.bin; 0: no slices (default: 0.1)",
+        help="read-all slices off this share of the text for val.bin; 0: no slices (default: the script's, or 0.1)",
     )
     plans.add_argument(
         "--workers", default="auto", metavar="N", help="of plans with a pool; auto: as many as fit (default)"
@@ -102,7 +97,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     plans.add_argument("--shard-tokens", type=int, default=100_000_000, metavar="N", help="default: %(default)s")
     plans.add_argument("--batch-rows", type=int, default=65_536, metavar="N", help="of iter-batches (%(default)s)")
 
-    measured = parser.add_argument_group("measured")
+
+def _measured_arguments(measured: argparse._ArgumentGroup) -> None:
     measured.add_argument(
         "--probe",
         metavar="SCRIPT",
@@ -114,26 +110,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="SCRIPT's arguments, {} in the place of the file (default: the file's path alone)",
     )
     measured.add_argument("--history", action="store_true", help="guarded runs so far: predicted against measured")
-    parser.add_argument("--json", action="store_true", help="print the estimate as JSON")
 
 
 def main(arguments: argparse.Namespace) -> int:
-    script = None
-    if arguments.script and not arguments.history:
-        from memguard.cli.estimate_script import prepare, show
+    from memguard.estimate.job import estimate_files, read_job_limits
 
-        script = prepare(arguments)
-    _check_arguments(arguments)
-    # First of all: what this process takes from here on is not what the job will find taken.
-    limits, machine = _read_limits(arguments)
+    limits = read_job_limits(ram=arguments.ram, limit=arguments.limit, reserve=arguments.reserve)
     if arguments.history:
         return _show_history(arguments)
+    request = _request(arguments)
     if arguments.probe:
         return _probe(arguments, limits)
-    result = _estimate(arguments, limits, machine, script)
-    if script is not None:
-        return show(result, limits, json=arguments.json, every=arguments.all)
-    if not arguments.size and not arguments.corpus and arguments.files and not machine:
+    with progress_bar() as progress:
+        result = estimate_files(request, limits, progress=progress)
+    if request.script:
+        return _show_script(result, limits, arguments)
+    if request.files and not result.machine:
         _remember(result)
     if arguments.json:
         write_json(result)
@@ -146,161 +138,49 @@ def main(arguments: argparse.Namespace) -> int:
     return _exit_code(result, arguments.check)
 
 
-def _check_arguments(arguments: argparse.Namespace) -> None:
-    if not 0 <= arguments.val_fraction < 1:
-        raise ConfigError(
-            f"--val-fraction must be at least 0 and below 1: {arguments.val_fraction}", "0.1 is a tenth of the text"
-        )
-    for name in ("chunk_chars", "shard_tokens", "batch_rows"):
-        if getattr(arguments, name) < 1:
-            raise ConfigError(f"--{name.replace('_', '-')} must be at least 1: {getattr(arguments, name)}")
-    if arguments.history:
-        return
-    sources = [bool(arguments.files), bool(arguments.size or arguments.like), bool(arguments.corpus)]
-    if sum(sources) > 1:
-        raise ConfigError("name either files, or --size with --like, or --corpus")
-    if not any(sources):
-        hint = "memguard estimate FILE, or --size 45GB --like english, or --corpus openwebtext"
-        raise ConfigError("what shall be estimated?", hint)
-    if arguments.like and not arguments.size:
-        raise ConfigError("--like needs --size", f"memguard estimate --size 45GB --like {arguments.like}")
-    if arguments.size and not arguments.like:
-        raise ConfigError(
-            "--size needs --like: bytes a token differ by a factor of two between texts",
-            f"--like {', --like '.join(LIKENESSES)}, or --like FILE with a part of the text",
-        )
+def _request(arguments: argparse.Namespace) -> Request:
+    from memguard.estimate.job import Request
 
-
-def _read_limits(arguments: argparse.Namespace) -> tuple[Limits, str]:
-    """What a new job may use, and whose machine that is: empty for this one."""
-    from memguard.system.limits import default_reserve, read_limits
-    from memguard.system.proc import read_meminfo
-
-    meminfo = read_meminfo()
-    total = meminfo.total if meminfo else None
-    if arguments.ram is not None:
-        total = parse_size(arguments.ram)
-    limit = None if arguments.limit is None else parse_size(arguments.limit, total=total)
-    text = arguments.reserve
-    reserve = None if text is None else 0 if text.strip() == "0" else parse_size(text, total=total)
-    if arguments.ram is not None:
-        from memguard.estimate.whatif import another_machine
-
-        assert total is not None
-        kept = default_reserve(total) if reserve is None else reserve
-        return another_machine(total, limit=limit, reserve=kept), f"a machine with {format_size(total)}"
-    return read_limits(limit=limit, reserve=reserve), ""
-
-
-def _options(arguments: argparse.Namespace, limits: Limits, engine: str) -> Options:
-    from memguard.estimate.model import stream_memory
-    from memguard.estimate.plans.catalogue import Options
-    from memguard.estimate.plans.quantities import AUTO_WORKERS
-
-    cores = os.cpu_count() or 1
-    workers = AUTO_WORKERS
-    if arguments.workers != "auto":
-        try:
-            workers = int(arguments.workers)
-        except ValueError:
-            workers = 0
-        if not 1 <= workers <= 4096:
-            raise ConfigError(f"--workers must be a number, or auto: {arguments.workers}", f"this machine has {cores}")
-    return Options(
+    return Request(
+        files=tuple(arguments.files),
+        script=arguments.script,
+        size=arguments.size,
+        like=arguments.like,
+        corpus=arguments.corpus,
+        encoding=arguments.encoding,
+        input_format=arguments.input_format,
+        text_field=arguments.text_field,
+        val_fraction=arguments.val_fraction,
+        exact=arguments.exact,
+        sample=arguments.sample,
+        workers=arguments.workers,
         chunk_chars=arguments.chunk_chars,
         shard_tokens=arguments.shard_tokens,
         batch_rows=arguments.batch_rows,
-        workers=workers,
-        cores=cores,
-        stream_memory=stream_memory(limits.effective, engine),
+        check=arguments.check,
     )
 
 
-def _estimate(
-    arguments: argparse.Namespace, limits: Limits, machine: str, script: ScriptPlan | None = None
-) -> Estimate:
-    from memguard.estimate.baseline import BaselineProbe, timed_pieces
-    from memguard.tokens.engine.encode import load_vocabulary
+def _show_script(result: Estimate, limits: Limits, arguments: argparse.Namespace) -> int:
+    """Prints the script with its memory, then what to do; 0 where it fits, else 1."""
+    script = cast("ScriptEstimate", result).script
+    assert script is not None
+    fits = script.plan.verdict == "fits"
+    if arguments.json:
+        write_json(result)
+        return 0 if fits else 1
+    from memguard.report.estimate import render as render_plans
+    from memguard.report.script import render
 
-    _options(arguments, limits, "gigatoken")  # nonsense is told before any work
-    if arguments.files:
-        from memguard.estimate.corpus.inputs import find_inputs
-
-        # Twice is cheap, and a missing file is told at once; stdin is not touched by it.
-        find_inputs(arguments.files)
-    load_vocabulary(arguments.encoding)  # before the child asks for it: an unknown one is told at once
-    library = _library(arguments, script)
-    pieces = timed_pieces(arguments.files or _like_file(arguments))
-    with BaselineProbe(arguments.encoding, library=library, pieces=pieces) as probe:
-        # The child is what takes longest: numpy is imported while it starts.
-        from memguard.cli.estimate_input import read_input
-        from memguard.estimate.model import Speeds, estimate
-        from memguard.estimate.plans.costs import read_costs
-
-        corpus = read_input(arguments, limits)
-        baseline = probe.result()
-    costs = read_costs(
-        baseline.rss,
-        baseline.peak,
-        anonymous=baseline.anonymous,
-        libraries=baseline.libraries,
-        measured=baseline.measured,
-    )
-    speeds = Speeds(stream=corpus.stream_rate, tiktoken=baseline.rate, engine=corpus.engine)
-    notes = list(corpus.notes)
-    if not baseline.measured:
-        notes.append("Python's own memory could not be measured here: 54 MiB assumed")
-    options = _options(arguments, limits, corpus.engine)
-    result = estimate(
-        corpus.stats,
-        limits,
-        costs,
-        speeds=speeds,
-        options=options,
-        notes=notes,
-        machine=machine,
-        words=arguments.files or ["FILE"],
-        text_field=arguments.text_field,
-    )
-    if script is not None:
-        from memguard.cli.estimate_script import report_on
-
-        return report_on(script, arguments, result, limits, costs)
-    return result if machine or not arguments.files else _with_disk_note(result)
-
-
-def _like_file(arguments: argparse.Namespace) -> list[str]:
-    """The FILE of `--like FILE`."""
-    from memguard.estimate.whatif import LIKENESSES
-
-    return [arguments.like] if arguments.like and arguments.like not in LIKENESSES else []
-
-
-def _library(arguments: argparse.Namespace, script: ScriptPlan | None) -> str:
-    """The one whose weight decides the plan that is asked about; the others keep the figures measured elsewhere."""
-    if script is not None:
-        from memguard.estimate.script.report import heaviest_library
-
-        return heaviest_library(script)
-    if not arguments.check:
-        return ""
-    from memguard.estimate.plans.catalogue import plan_named
-
-    return plan_named(arguments.check).library
-
-
-def _with_disk_note(result: Estimate) -> Estimate:
-    """Says so when the recommended plan's output does not fit on the disk of the current directory."""
-    import dataclasses
-    import shutil
-
-    plan = next(plan for plan in result.plans if plan.name == result.recommended)
-    with contextlib.suppress(OSError):
-        free = shutil.disk_usage(".").free
-        if free < plan.disk:
-            note = f"the output needs {format_size(plan.disk)} of disk, but only {format_size(free)} is free here"
-            return dataclasses.replace(result, notes=(*result.notes, note))
-    return result
+    width, color = terminal_width(sys.stdout), use_color(sys.stdout)
+    write_text(render(script, limit=limits.effective, width=width, color=color))
+    for line in result.notes:
+        write_text(f"\nnote: {line}")
+    if arguments.all:
+        write_text("\n" + render_plans(result, width=width, color=color, every=True))
+    elif not fits:
+        write_text(f"\nDo this instead: {result.next_command}\nOr guard it: memguard run {shlex.quote(script.path)}")
+    return 0 if fits else 1
 
 
 def _exit_code(result: Estimate, check: str | None) -> int:

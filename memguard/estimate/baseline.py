@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from memguard.estimate.corpus.inputs import find_inputs
 from memguard.estimate.plans.costs import Library
 from memguard.system.proc import Status, read_status
+from memguard.tokens.input.source import Source, is_url
 from memguard.units import MIB
 
 __all__ = ["FALLBACK_ANONYMOUS", "Baseline", "BaselineProbe", "timed_pieces"]
@@ -106,9 +106,10 @@ class BaselineProbe:
         python: str = sys.executable,
         library: str = "",
         pieces: Sequence[tuple[str, int, int]] = (),
+        program: str | None = None,
     ) -> None:
         """`library`: measured too, where that Python has it. `pieces`: (path, offset, bytes) of the text, to time
-        tiktoken with."""
+        tiktoken with. `program`: what the child runs instead of the usual."""
         self._library = library
         self._pieces = pieces
         environment = dict(os.environ)
@@ -117,7 +118,7 @@ class BaselineProbe:
         self._process: subprocess.Popen[bytes] | None = None
         with contextlib.suppress(OSError):
             self._process = subprocess.Popen(
-                [python, "-c", _PROGRAM, encoding],
+                [python, "-c", program or _PROGRAM, encoding],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -193,16 +194,20 @@ class BaselineProbe:
             return process.stdout.readline().decode().strip() if selector.select(timeout) else ""
 
 
-def timed_pieces(paths: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
+def timed_pieces(sources: Sequence[Source]) -> tuple[tuple[str, int, int], ...]:
     """(path, offset, bytes) of a little text from all over plain files, to time tiktoken with; nothing of others."""
-    inputs = find_inputs(paths)
-    if not inputs or not all(item.kind in ("text", "jsonl") and item.size and not item.packing for item in inputs):
+    if not sources or not all(map(_is_timed, sources)):
         return ()
-    sizes = [item.size or 0 for item in inputs]
+    sizes = [source.size or 0 for source in sources]
     pieces = []
     for index in range(_TIMED_PIECES):
         place, number = sum(sizes) * index // _TIMED_PIECES, 0
         while place >= sizes[number]:
             place, number = place - sizes[number], number + 1
-        pieces.append((inputs[number].path, place, _TIMED_PIECE))
+        pieces.append((sources[number].path, place, _TIMED_PIECE))
     return tuple(pieces)
+
+
+def _is_timed(source: Source) -> bool:
+    local = source.size and not source.compression and not is_url(source.path)
+    return bool(local) and source.kind in ("text", "jsonl", "csv")

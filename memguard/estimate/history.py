@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from memguard.errors import MemguardError
+from memguard.estimate.script import read_script
+from memguard.estimate.tuning import TUNING, Tuning
 from memguard.records.estimate import Comparison, Estimate, History, Range
 from memguard.records.run import RunRecord
 from memguard.watch.journal import read_run, runs_directory
@@ -21,8 +23,6 @@ from memguard.watch.journal import read_run, runs_directory
 __all__ = ["compare", "read_history", "remember"]
 
 _FILE = "estimates.jsonl"
-_MOST_LINES = 400
-_CUT_ABOVE = 4 << 20  # bytes
 
 Remembered = dict[str, Any]
 
@@ -31,7 +31,7 @@ def _path() -> str:
     return os.path.join(os.path.dirname(runs_directory()), _FILE)
 
 
-def remember(estimate: Estimate) -> None:
+def remember(estimate: Estimate, tuning: Tuning = TUNING) -> None:
     """Appends one line, readable by the owner only; the oldest are dropped. Raises OSError."""
     paths = [os.path.realpath(path) for path in estimate.input.paths if path != "-"]
     if not paths:
@@ -50,9 +50,9 @@ def remember(estimate: Estimate) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     with open(descriptor, "w", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
-    if os.path.getsize(path) > _CUT_ABOVE:
+    if os.path.getsize(path) > tuning.history_size:
         with open(path, encoding="utf-8") as file:
-            lines = file.readlines()[-_MOST_LINES:]
+            lines = file.readlines()[-tuning.history_lines :]
         temporary = f"{path}.{os.getpid()}.tmp"
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
             file.writelines(lines)
@@ -98,8 +98,6 @@ def read_history() -> History:
 
 def _plan_of(record: RunRecord) -> str | None:
     """The name of the plan that the run's script follows; None where it cannot be read, or is none of them."""
-    from memguard.estimate.script.report import read_script
-
     if record.script is None:
         return None
     path = os.path.join(record.cwd, record.script)

@@ -54,10 +54,11 @@ def estimate(
     machine: str = "",
     words: Sequence[str] | None = None,
     text_field: str = "text",
+    input_format: str = "",
 ) -> Estimate:
     """Every plan judged against `limits`, the best one named, and the command to run next.
 
-    `words`: the files as the user named them, for that command.
+    `words`: the files as the user named them; `text_field` and `input_format`: for that command too.
     """
     speeds = speeds or Speeds()
     if options is None:
@@ -69,7 +70,9 @@ def estimate(
         limits=limits,
         plans=plans,
         recommended=recommended,
-        next_command=_next_command(stats, list(stats.paths if words is None else words), options, text_field),
+        next_command=_next_command(
+            stats, list(stats.paths if words is None else words), options, text_field, input_format
+        ),
         notes=tuple(notes),
         machine=machine,
         mapped=max(0, costs.baseline - costs.baseline_anonymous),
@@ -118,8 +121,8 @@ def _plan_estimate(
 
 def _peak(plan: Plan, texts: dict[str, Text], costs: Costs, options: Options) -> Range:
     expected, low, high = (_top(plan.steps(texts[bound], costs, options)) for bound in ("expected", "low", "high"))
-    low -= round(plan.slack_share * low) + plan.slack_low
-    high += round(plan.slack_share * high) + plan.slack_high
+    low -= round(plan.slack.share * low) + plan.slack.below
+    high += round(plan.slack.share * high) + plan.slack.above
     if plan.name != "char-list":
         piece = PIECE_BYTE_SLACK * texts["expected"].longest_piece
         low, high = low - piece, high + piece
@@ -181,7 +184,7 @@ def stream_memory(effective: int, engine: str) -> int:
     return memory
 
 
-def _next_command(stats: CorpusStats, paths: list[str], options: Options, text_field: str) -> str:
+def _next_command(stats: CorpusStats, paths: list[str], options: Options, text_field: str, input_format: str) -> str:
     words = ["memguard", "tokenize"]
     if any(path.startswith("-") and path != "-" for path in paths):
         words += ["-o", "tokens"]
@@ -193,6 +196,8 @@ def _next_command(stats: CorpusStats, paths: list[str], options: Options, text_f
         tail[:0] = ["--encoding", stats.encoding]
     if text_field != "text" and stats.kind != "text":
         tail[:0] = ["--text-field", text_field]
+    if input_format:
+        tail[:0] = ["--input-format", input_format]
     if options.stream_memory < DEFAULT_MEMORY:
         tail[:0] = ["--max-memory", f"{options.stream_memory // MIB}M"]
     return shlex.join(words + tail)

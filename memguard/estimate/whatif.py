@@ -125,7 +125,7 @@ def _stats(
     def tokens(value: float) -> Range:
         return _around(value / likeness.bytes_per_token, likeness.error)
 
-    def boxed(value: float) -> Range:
+    def heap_ints(value: float) -> Range:
         return _around(value / likeness.bytes_per_token * (1 - likeness.small_ids), 1.5 * likeness.error)
 
     slices = tuple(
@@ -135,7 +135,7 @@ def _stats(
             utf8=round(share * size),
             ascii=False,
             tokens=tokens(share * size),
-            boxed_tokens=boxed(share * size),
+            boxed_tokens=heap_ints(share * size),
         )
         for share in ((1 - val_fraction, val_fraction) if val_fraction else (1.0,))
     )

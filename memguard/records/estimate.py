@@ -89,7 +89,7 @@ class CorpusStats:
     invalid_utf8: int = 0  # files with malformed UTF-8
     slices: tuple[SliceStats, ...] = ()
     vocabulary: int = 0  # token ids of the encoding; 0: not known
-    kind: str = "text"  # text | jsonl | parquet: what a script has to read
+    kind: str = "text"  # text | jsonl | csv | parquet: what a script has to read
     compressed: bool = False  # bytes are those of the text, not of the file on the disk
     disk_bytes: int = 0  # of the files on the disk; 0: the same as bytes
     document_stats: DocumentStats | None = None

@@ -27,6 +27,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from memguard.estimate.baseline import Baseline, BaselineProbe, timed_pieces
+from memguard.estimate.corpus.inputs import find_inputs
 from memguard.estimate.corpus.read import Corpus, Depth, read_corpus
 from memguard.estimate.model import Speeds, estimate
 from memguard.estimate.plans.catalogue import Options, plan_named
@@ -178,13 +179,13 @@ def _run(run: Run, path: Path, bench: Bench) -> tuple[int, float]:
 def _corpus(path: str, changed: int, val_fraction: float, depth: Depth) -> Corpus:
     """Read once for all plans; `changed` tells one text from the next under the same name."""
     del changed
-    return read_corpus([path], val_fraction=val_fraction, cached_int_max=cached_int_max(), depth=depth)
+    return read_corpus(find_inputs([path]), val_fraction=val_fraction, cached_int_max=cached_int_max(), depth=depth)
 
 
 @functools.lru_cache(maxsize=32)
 def _tiktoken_rate(path: str, changed: int) -> float | None:
     del changed
-    with BaselineProbe("gpt2", pieces=timed_pieces([path])) as probe:
+    with BaselineProbe("gpt2", pieces=timed_pieces(find_inputs([path]))) as probe:
         return probe.result().rate
 
 

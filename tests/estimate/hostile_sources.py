@@ -237,17 +237,17 @@ SOURCES: dict[str, str | bytes] = {
 
 def answer(source: str | bytes, path: Path) -> str:
     """The verdict of a script, or the error that it is refused with."""
-    from memguard.cli.estimate_script import _read_source
     from memguard.errors import InputError
     from memguard.estimate.script.amounts import TextShape
     from memguard.estimate.script.report import estimate_script, read_script
+    from memguard.estimate.script_job import read_source
     from memguard.records.codec import to_json
     from memguard.report.script import render
     from tests.estimate.script_texts import COSTS, ascii_text, limits_of
 
     path.write_bytes(source.encode() if isinstance(source, str) else source)
     try:
-        plan = read_script(_read_source(str(path)), path.name)
+        plan = read_script(read_source(str(path)), path.name)
     except InputError as error:
         assert "\n" not in error.message
         return f"error: {error.message}"

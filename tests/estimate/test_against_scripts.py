@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from memguard.estimate.baseline import BaselineProbe
-from memguard.estimate.corpus.read import read_corpus
 from memguard.estimate.model import estimate
 from memguard.estimate.plans.costs import cached_int_max, read_costs
 from memguard.records.estimate import PlanEstimate
 from memguard.records.limits import Limits
+from tests.estimate.corpora import read_files
 
 PROGRAMS = Path(__file__).parent.parent / "programs"
 
@@ -43,7 +43,7 @@ def measure(program: str, path: Path, vocabulary: str) -> int:
 
 def predict(path: Path, plan: str) -> PlanEstimate:
     with BaselineProbe("gpt2") as probe:
-        stats = read_corpus([str(path)], cached_int_max=cached_int_max()).stats
+        stats = read_files([str(path)], cached_int_max=cached_int_max()).stats
         baseline = probe.result()
     costs = read_costs(baseline.rss, baseline.peak, anonymous=baseline.anonymous)
     result = estimate(stats, Limits(1 << 50, "", None, None, None), costs)

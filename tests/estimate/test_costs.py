@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from memguard.estimate import baseline as baselines
 from memguard.estimate.baseline import BaselineProbe
 from memguard.estimate.plans.costs import cached_int_max, int_bytes, read_costs
 
@@ -46,9 +45,8 @@ def test_the_baseline_is_measured_in_a_child() -> None:
 
 
 @pytest.mark.parametrize("program", ["raise SystemExit(1)", "print('something else')"])
-def test_a_child_that_fails_leaves_the_stand_in(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
-    monkeypatch.setattr(baselines, "_PROGRAM", program)
-    with BaselineProbe("gpt2") as probe:
+def test_a_child_that_fails_leaves_the_stand_in(program: str) -> None:
+    with BaselineProbe("gpt2", program=program) as probe:
         assert not probe.result().measured
 
 

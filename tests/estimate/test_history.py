@@ -6,10 +6,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from memguard.estimate import history
 from memguard.estimate.history import compare, read_history, remember
+from memguard.estimate.tuning import Tuning
 from memguard.records.run import RunRecord
 from memguard.watch.journal import open_run, write_record
 from tests.estimate.test_model import COSTS, estimate, limits, stats
@@ -82,12 +80,10 @@ def test_runs_and_estimates_on_disk_are_joined(tmp_path: Path) -> None:
     assert [(one.plan, one.inside) for one in found.comparisons] == [("chunked-list", True)]
 
 
-def test_the_file_is_the_owners_and_stays_small(monkeypatch: pytest.MonkeyPatch, state_directory: Path) -> None:
+def test_the_file_is_the_owners_and_stays_small(state_directory: Path) -> None:
     result = estimate(stats(10**6, path="a.txt"), limits(1 << 30), COSTS)
-    monkeypatch.setattr(history, "_CUT_ABOVE", 10_000)
-    monkeypatch.setattr(history, "_MOST_LINES", 3)
     for _ in range(12):
-        remember(result)
+        remember(result, Tuning(history_size=10_000, history_lines=3))
     path = state_directory / "estimates.jsonl"
     assert path.stat().st_mode & 0o777 == 0o600
     lines = path.read_text().splitlines()

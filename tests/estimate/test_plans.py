@@ -148,8 +148,8 @@ IDS = 8 * 22 * M + 32 * 11 * M
 
 @pytest.mark.parametrize("name", ["chunk-stream", "array-module", "preallocated"])
 def test_a_chunk_of_characters_with_more_bytes_and_tokens_takes_more(name: str) -> None:
-    text = replace(ASCII, width=2, chunk_width=1.3, chunk_wide=0.5, densest=1.5)
-    alike, unlike = (peak(name, replace(text, densest_by_char=dense)) for dense in (1.5, 3.0))
+    text = replace(ASCII, width=2, chunk_width=1.3, chunk_wide=0.5, peak_density=1.5)
+    alike, unlike = (peak(name, replace(text, peak_char_density=dense)) for dense in (1.5, 3.0))
     chars, tokens = 1_000_000, 220_000
     text_more, copy_more = 0.7 * chars, (2 - 0.5) * chars  # two bytes a character, and every one of them is copied
     lists = 1 if name == "array-module" else 2
@@ -169,7 +169,7 @@ def test_a_batch_is_the_heaviest_where_that_is_known() -> None:
 
 def test_one_worker_of_map_is_at_its_densest_rows() -> None:
     one, two = (
-        [peak("datasets-map", replace(DOCUMENTS, densest=dense), workers=workers, cores=2) for dense in (1.0, 1.5)]
+        [peak("datasets-map", replace(DOCUMENTS, peak_density=dense), workers=workers, cores=2) for dense in (1.0, 1.5)]
         for workers in (1, 2)
     )
     assert one[1] - one[0] == two[1] - two[0] == pytest.approx(1.66 * 0.5 * (IDS + 2 * 8 * 22 * M) / 20, rel=1e-3)

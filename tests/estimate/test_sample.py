@@ -45,7 +45,7 @@ def test_counting_is_exact_over_block_and_file_borders(tmp_path: Path) -> None:
     assert result.exact
     assert result.unsafe_cuts == 0
     assert sum(result.tokens) == len(ids)
-    assert sum(result.boxed) == int((ids > 256).sum())
+    assert sum(result.heap_ints) == int((ids > 256).sum())
     assert result.ends[-1] == len(text) + len(other)
     assert result.error(result.tokens) == 0
 
@@ -104,7 +104,7 @@ def test_the_sample_finds_the_tokens_of_a_mixed_text(tmp_path: Path) -> None:
         assert not result.exact
         assert result.read_bytes < len(data) // 2
         assert sum(result.tokens) == pytest.approx(len(ids), rel=0.01)
-        assert sum(result.boxed) == pytest.approx(int((ids > 256).sum()), rel=0.02)
+        assert sum(result.heap_ints) == pytest.approx(int((ids > 256).sum()), rel=0.02)
 
 
 def test_the_band_holds_the_truth_almost_always(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_the_same_seed_gives_the_same_sample(tmp_path: Path) -> None:
 
 def test_tokens_until_a_place_are_interpolated() -> None:
     result = TokenProfile(exact=True, translate=False, cached_int_max=256)
-    result.ends, result.text_tokens, result.boxed = [10, 30], [10.0, 40.0], [1.0, 4.0]
+    result.ends, result.text_tokens, result.heap_ints = [10, 30], [10.0, 40.0], [1.0, 4.0]
     assert result.text_until(0) == (0, 0)
     assert result.text_until(10) == (10, 1)
     assert result.text_until(20) == (30, 3)
@@ -149,8 +149,8 @@ def test_a_periodic_text_does_not_resonate_with_the_strata(tmp_path: Path) -> No
 def test_the_heaviest_batch_of_documents_is_found() -> None:
     """Four entries of 50 documents; the third has most, and batches of 100 begin at 0 and at 100."""
     profile = TokenProfile(exact=True, translate=False, cached_int_max=256)
-    for end, tokens, boxed in ((100, 10, 10), (200, 10, 10), (900, 70, 0), (1000, 10, 10)):
-        profile.add_counts(end, (tokens, tokens, boxed), 1.0)
+    for end, tokens, heap_ints in ((100, 10, 10), (200, 10, 10), (900, 70, 0), (1000, 10, 10)):
+        profile.add_counts(end, (tokens, tokens, heap_ints), 1.0)
     found = profile.heaviest_batch([50, 100, 150, 200], 100)
     assert found is not None
     assert (found.tokens, found.boxed_tokens, found.bytes) == pytest.approx((0.8, 1 / 3, 0.8))

@@ -9,12 +9,13 @@ import pytest
 
 from memguard.errors import InputError
 from memguard.estimate.corpus.shape import read_shape
+from memguard.estimate.script.amounts import TextShape
 
 
-def shape_of(tmp_path: Path, data: bytes):  # type: ignore[no-untyped-def]
+def shape_of(tmp_path: Path, data: bytes, **limits: int) -> TextShape:
     path = tmp_path / "text.txt"
     path.write_bytes(data)
-    return read_shape([str(path)])
+    return read_shape([str(path)], **limits)
 
 
 @pytest.mark.parametrize(
@@ -33,11 +34,10 @@ def test_the_longest_line(tmp_path: Path, data: bytes, longest: int) -> None:
     assert shape_of(tmp_path, data).longest_line == longest
 
 
-def test_a_file_too_large_to_look_at_all_of_is_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memguard.estimate.corpus.shape._SCAN_LIMIT", 1 << 20)
+def test_a_file_too_large_to_look_at_all_of_is_sampled(tmp_path: Path) -> None:
     short, huge = b"a line of text\n" * 1_000_000, b"x" * 14_000_000
-    assert shape_of(tmp_path, short).longest_line == 15
-    assert shape_of(tmp_path, short + huge).longest_line == pytest.approx(14_000_000, rel=0.05)
+    assert shape_of(tmp_path, short, scan_limit=1 << 20).longest_line == 15
+    assert shape_of(tmp_path, short + huge, scan_limit=1 << 20).longest_line == pytest.approx(14_000_000, rel=0.05)
 
 
 def test_words_cost_a_str_each(tmp_path: Path) -> None:

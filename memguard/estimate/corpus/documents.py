@@ -1,7 +1,8 @@
 """Documents, lines and packed texts → scan, tokens and the cost of their strs. One pass, bounded memory.
 
 A file that can be read at any place is sampled all over; a packed one only from its beginning, which is worse, and the
-estimate says so. Lines of plain text are looked at here too: what a list of them costs.
+estimate says so. Lines of plain text are looked at here too: what a list of them costs. The records of JSON lines and
+CSV are those of tokens/input/records.py: a document here is what is one there.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import functools
 import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memguard.errors import InputError
-from memguard.estimate.corpus.inputs import Input, check_head, json_text, open_bytes, open_parquet, text_column
+from memguard.estimate.corpus.inputs import check_text, open_parquet, text_column
 from memguard.estimate.corpus.sample import (
     SAMPLE_STRATA,
     Encode,
@@ -30,11 +31,16 @@ from memguard.estimate.corpus.sample import (
 )
 from memguard.estimate.corpus.scan import KIND_LEADS, TextScan, width_of
 from memguard.records.estimate import DocumentStats, Range
-from memguard.tokens.input.compressed import readable
+from memguard.tokens.input.documents import Place, Sizes
+from memguard.tokens.input.documents import Reading as Rules
+from memguard.tokens.input.records import read_records
+from memguard.tokens.input.source import ByteReader, Source
 from memguard.tokens.input.split import last_cut
 from memguard.units import MIB
 
-__all__ = ["DocumentTally", "Reading", "read_stream", "sample_text", "tally_lines"]
+__all__ = ["DocumentTally", "Progress", "Reading", "read_stream", "sample_text", "tally_lines"]
+
+Progress = Callable[[str, int], None]  # stage ("reading" or "counting tokens"), bytes done since the last call
 
 _BLOCK = 256 * 1024
 # Of each block of a long stream, once enough was counted: as much as a block of the stratified sample.
@@ -45,10 +51,6 @@ _WINDOW = 32 * 1024
 _LONGEST_LINE = 4 * MIB
 # Beyond it, for the end of the last line that begins in it: else long lines would be missed more often than short ones.
 _LINE_END = 16 * 1024
-# What is read of a packed file, or of all of them together: about a second. --exact reads on.
-_PACKED_LIMIT = 256 * MIB
-# The same for documents, each of which is taken out of its JSON or Parquet.
-_DOCUMENT_LIMIT = 96 * MIB
 # The head of a file may differ from the rest: by 12 to 30 % on mixed texts (the first 4 MiB).
 _HEAD_ERROR = 0.10
 _PARQUET_BATCH = 128
@@ -206,41 +208,54 @@ def sample_text(files: Files, encode: Encode, *, cached_int_max: int, draw: rand
     return Reading(scan, profile, tally, size=files.size, whole=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """How a stream is read. Limits in bytes of text: of a source, and of all that is encoded whole."""
+
+    encode: Encode
+    limit: int
+    count_limit: int
+    column: str
+    progress: Progress
+
+
 def read_stream(
-    inputs: Sequence[Input],
+    sources: Sequence[Source],
     encode: Encode,
     *,
     cached_int_max: int,
+    limit: int,
     count_limit: int,
     exact: bool,
     text_field: str,
-    progress: Any,
+    progress: Progress,
 ) -> Reading:
-    """Packed text, JSONL, Parquet, stdin: read once from the front, or as far as a second or two allow."""
-    kind = inputs[0].kind
-    unit = {"jsonl": "record", "parquet": "row"}.get(kind, "line")
+    """Packed text, JSONL, CSV, Parquet, stdin: read once from the front, or as far as `limit` bytes of text.
+
+    Tokens are counted in `count_limit` bytes. `exact`: neither limit holds. Raises InputError.
+    """
+    kind = sources[0].kind
+    unit = {"jsonl": "record", "csv": "row", "parquet": "row"}.get(kind, "line")
     profile = TokenProfile(exact=True, translate=kind == "text", cached_int_max=cached_int_max)
-    reading = Reading(TextScan(paths=[item.path for item in inputs]), profile, DocumentTally(unit))
-    limit = (_PACKED_LIMIT if kind == "text" else _DOCUMENT_LIMIT) // len(inputs)
-    if exact or any(item.size is None for item in inputs):
+    reading = Reading(TextScan(paths=[source.path for source in sources]), profile, DocumentTally(unit))
+    if exact or any(source.size is None for source in sources):
         limit = sys.maxsize
-    for item in inputs:
+    one_pass = _Pass(encode, limit // len(sources), sys.maxsize if exact else count_limit, text_field, progress)
+    read = {"text": _read_text, "parquet": _read_parquet}.get(kind, _read_records)
+    for source in sources:
         reading.scan.starts.append(reading.scan.size)
         entries, before = len(profile.ends), reading.scan.size
         try:
-            with readable(item.path):
-                fraction = _read_input(
-                    item, reading, encode, limit, sys.maxsize if exact else count_limit, text_field, progress
-                )
+            fraction = read(source, reading, one_pass)
         except OSError as error:
             reason = getattr(error, "strerror", None) or str(error)
-            raise InputError(f"{item.path}: cannot be read to its end: {reason}", path=item.path) from None
+            raise InputError(f"{source.path}: cannot be read to its end: {reason}", path=source.path) from None
         size = round((reading.scan.size - before) / max(fraction, 1e-9))
         reading.file_sizes.append(size)
         if fraction < 1:
             reading.whole = False
-            reading.head_only = reading.head_only or kind == "text" or bool(item.packing)
-            for column in (profile.tokens, profile.text_tokens, profile.boxed):
+            reading.head_only = reading.head_only or kind == "text" or bool(source.compression)
+            for column in (profile.tokens, profile.text_tokens, profile.heap_ints):
                 column[entries:] = [value / fraction for value in column[entries:]]
         profile.ends[entries:] = [
             reading.size + round((e - before) / max(fraction, 1e-9)) for e in profile.ends[entries:]
@@ -252,45 +267,28 @@ def read_stream(
     return reading
 
 
-def _read_input(
-    item: Input, reading: Reading, encode: Encode, limit: int, count_limit: int, text_field: str, progress: Any
-) -> float:
-    """Adds what `item` holds; returns the share of it that was read."""
-    if item.kind == "parquet":
-        return _read_parquet(item, reading, encode, limit, text_field, progress)
-    stream, raw = open_bytes(item)
-    done = 0
-    started = reading.scan.size
-    try:
-        blocks = _text_blocks(stream) if item.kind == "text" else _line_blocks(stream)
-        for block in blocks:
-            if item.kind == "text":
-                if not done and not item.packing:
-                    check_head(item.path, block)
-                _add_text(block, item.path, reading, encode, count_limit)
-            else:
-                texts = _texts_of(item.path, block, text_field, done)
-                _add_documents(texts, item.path, reading, encode)
+def _read_text(source: Source, reading: Reading, one_pass: _Pass) -> float:
+    """Adds the text of `source`; returns the share of it that was read."""
+    done, started = 0, reading.scan.size
+    with ByteReader(source) as reader:
+        for block in _text_blocks(reader):
+            if not done and not source.compression:
+                check_text(source.path, block)
+            _add_text(block, source.path, reading, one_pass)
             done += len(block)
-            if progress is not None:
-                progress("reading", len(block))
-            if reading.scan.size - started >= limit and item.size:
-                share = done / item.size if not item.packing else raw.tell() / item.size
-                return min(1.0, max(share, 1e-9))
-    finally:
-        if item.path != "-":
-            stream.close()
-            raw.close()
+            one_pass.progress("reading", len(block))
+            if reading.scan.size - started >= one_pass.limit and source.size:
+                return _share(reader.done if source.compression else done, source.size)
     reading.end_line()
     if not done:
-        raise InputError(f"{item.path}: is empty", "there is nothing to estimate", path=item.path)
+        raise InputError(f"{source.path}: is empty", "there is nothing to estimate", path=source.path)
     return 1.0
 
 
-def _text_blocks(stream: Any) -> Iterator[bytes]:
+def _text_blocks(reader: ByteReader) -> Iterator[bytes]:
     """Blocks that end at a safe cut, or at least at a whole character."""
     rest = b""
-    while data := stream.read(_BLOCK):
+    while data := reader.read(_BLOCK):
         data = rest + data
         place = last_cut(data, "r50k") or boundary(data, len(data))
         if place:
@@ -300,40 +298,43 @@ def _text_blocks(stream: Any) -> Iterator[bytes]:
         yield rest
 
 
-def _line_blocks(stream: Any) -> Iterator[bytes]:
-    rest = b""
-    while data := stream.read(_BLOCK):
-        data = rest + data
-        place = data.rfind(b"\n") + 1
-        if place:
-            yield data[:place]
-        rest = data[place:]
-    if rest:
-        yield rest
+def _read_records(source: Source, reading: Reading, one_pass: _Pass) -> float:
+    """Adds the documents of JSON lines or CSV, a block of them at a time; returns the share that was read."""
+    rules = Rules(column=one_pass.column, errors="replace")
+    done, started = 0, reading.scan.size
+    # No cut is looked for: a document of any length is one.
+    for batch in read_records(source, rules, None, Sizes(_BLOCK, sys.maxsize), Place()):
+        _add_documents((bytes(document).decode() for document in batch.documents), source.path, reading, one_pass)
+        if batch.invalid_bytes:
+            reading.scan.invalid.setdefault(source.path, None)
+        one_pass.progress("reading", batch.done - done)
+        done = batch.done
+        if reading.scan.size - started >= one_pass.limit and source.size and batch.finished is None:
+            # Of what is not packed, JSON lines say where the batch ends; `done` is up to a block further.
+            plain_lines = source.kind == "jsonl" and not source.compression
+            return _share(batch.after.offset if plain_lines else done, source.size)
+    return 1.0
 
 
-def _texts_of(path: str, block: bytes, text_field: str, place: int) -> Iterator[str]:
-    for line in block.splitlines(keepends=True):
-        if line.strip():
-            yield json_text(path, line, text_field, place)
-        place += len(line)
+def _share(done: int, size: int) -> float:
+    return min(1.0, max(done / size, 1e-9))
 
 
-def _add_text(block: bytes, path: str, reading: Reading, encode: Encode, count_limit: int) -> None:
+def _add_text(block: bytes, path: str, reading: Reading, one_pass: _Pass) -> None:
     scan, profile = reading.scan, reading.profile
     scan.add(block, path)
     reading.add_lines(block)
-    if profile.read_bytes < count_limit:
+    if profile.read_bytes < one_pass.count_limit:
         piece = block
     else:
         profile.exact = False
         piece = trimmed(block[:_PIECE], True)
     piece = repaired(piece) if scan.invalid else piece
     profile.read_bytes += len(piece)
-    profile.add(scan.size, piece, len(block) / max(1, len(piece)), encode)
+    profile.add(scan.size, piece, len(block) / max(1, len(piece)), one_pass.encode)
 
 
-def _add_documents(texts: Iterator[str], path: str, reading: Reading, encode: Encode) -> None:
+def _add_documents(texts: Iterable[str], path: str, reading: Reading, one_pass: _Pass) -> None:
     """Each document is a text of its own to the tokenizer; they share one entry of the profile."""
     encoded, ids = [], []
     for text in texts:
@@ -341,7 +342,7 @@ def _add_documents(texts: Iterator[str], path: str, reading: Reading, encode: En
         reading.documents.add(text, len(data))
         if data:
             encoded.append(data)
-            ids.append(encode(data))
+            ids.append(one_pass.encode(data))
     if not encoded:
         return
     joined = b"".join(encoded)
@@ -351,30 +352,28 @@ def _add_documents(texts: Iterator[str], path: str, reading: Reading, encode: En
     reading.document_ends.append(reading.documents.count)
 
 
-def _read_parquet(item: Input, reading: Reading, encode: Encode, limit: int, column: str, progress: Any) -> float:
-    """Whole, or the first rows of row groups all over the file."""
-    file = open_parquet(item.path)
-    column = text_column(item.path, file.schema_arrow, column)
-    rows, groups = file.metadata.num_rows, file.metadata.num_row_groups
-    text_size = sum(_column_size(file.metadata.row_group(index), column) for index in range(groups))
-    whole = text_size <= limit
-    step = 1 if whole else max(1, groups // 64)
-    per_group = None if whole else max(1, round(rows * limit / max(1, text_size) / len(range(0, groups, step))))
-    read = 0
-    for group in range(0, groups, step):
-        left = per_group
-        for batch in file.iter_batches(batch_size=_PARQUET_BATCH, row_groups=[group], columns=[column]):
-            texts = [text for text in batch.column(0).to_pylist()[:left] if text is not None]
-            _add_documents(iter(texts), item.path, reading, encode)
-            read += batch.num_rows if left is None else min(left, batch.num_rows)
-            if progress is not None:
-                progress("reading", round((item.size or 0) * batch.num_rows / max(1, rows)))
-            if left is not None:
+def _read_parquet(source: Source, reading: Reading, one_pass: _Pass) -> float:
+    """Whole, or the first rows of row groups all over the file; returns the share of the rows that was read."""
+    with open_parquet(source.path) as file:
+        column = text_column(source.path, file.schema_arrow, one_pass.column)
+        rows, groups = file.metadata.num_rows, file.metadata.num_row_groups
+        text_size = sum(_column_size(file.metadata.row_group(index), column) for index in range(groups))
+        whole = text_size <= one_pass.limit
+        chosen = range(0, groups, 1 if whole else max(1, groups // 64))
+        wanted = rows if whole else max(1, round(rows * one_pass.limit / max(1, text_size) / len(chosen)))
+        read = 0
+        for group in chosen:
+            left = wanted
+            for batch in file.iter_batches(batch_size=_PARQUET_BATCH, row_groups=[group], columns=[column]):
+                texts = [text for text in batch.column(0).to_pylist()[:left] if text is not None]
+                _add_documents(texts, source.path, reading, one_pass)
+                read += min(left, batch.num_rows)
+                one_pass.progress("reading", round((source.size or 0) * batch.num_rows / max(1, rows)))
                 left -= batch.num_rows
                 if left <= 0:
                     break
     if not read:
-        raise InputError(f"{item.path}: has no rows", "there is nothing to estimate", path=item.path)
+        raise InputError(f"{source.path}: has no rows", "there is nothing to estimate", path=source.path)
     return float(read / rows)
 
 

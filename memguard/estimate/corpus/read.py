@@ -2,8 +2,8 @@
 
 All files are taken as one text, in the order given: that is what a script that reads them all holds at once. Plain
 text of up to a gigabyte is scanned whole, and its tokens are counted where that takes a second; larger files are
-sampled all over. Packed files, JSONL, Parquet and stdin are read as streams (documents.py). What cannot be text is an
-InputError.
+sampled all over. Packed files, JSONL, CSV, Parquet and stdin are read as streams (documents.py). What cannot be text is
+an InputError.
 """
 
 from __future__ import annotations
@@ -13,27 +13,25 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from memguard.errors import InputError
-from memguard.estimate.corpus.documents import DocumentTally, Reading, read_stream, sample_text, tally_lines
-from memguard.estimate.corpus.inputs import Input, find_inputs
+from memguard.estimate.corpus.documents import DocumentTally, Progress, Reading, read_stream, sample_text, tally_lines
+from memguard.estimate.corpus.inputs import is_plain
 from memguard.estimate.corpus.sample import Files, TokenProfile, count_tokens, repaired, sample_tokens
-from memguard.estimate.corpus.scan import Part, TextScan, scan_files, width_of
+from memguard.estimate.corpus.scan import TextPart, TextScan, scan_files, width_of
 from memguard.estimate.plans.costs import PIECE_BYTE
+from memguard.estimate.tuning import TUNING
 from memguard.records.estimate import ROW_BATCH, CorpusStats, Range, RowBatch, SliceStats
 from memguard.system.proc import read_status
 from memguard.tokens.engine.encode import Engine, load_vocabulary, make_engine
-from memguard.units import GIB, MIB, format_count, format_size
+from memguard.tokens.input.source import Source
+from memguard.units import MIB, format_count, format_size
 
-__all__ = ["COUNT_LIMIT", "SCAN_LIMIT", "Corpus", "Depth", "read_corpus"]
+__all__ = ["Corpus", "Depth", "read_corpus"]
 
-# About a second of the fast engine's time.
-COUNT_LIMIT = 128 * MIB
-# About a second of reading and looking at every byte.
-SCAN_LIMIT = GIB
 # tiktoken is some 15 times slower: counting this much costs about as much as a sample.
 SLOW_COUNT_LIMIT = 2 * MIB
 # gigatoken remembers every word it sees: it is made to forget once the process has grown by this much.
@@ -45,15 +43,15 @@ _CHUNK_BYTES = 1_000_000  # the chunks of most scripts
 _LONG_PIECE = 128 * 1024  # bytes: shorter ones cost some MB for a moment
 _LARGEST_FILES = 256  # sizes kept: no plan has more workers
 
-Progress = Callable[[str, int], None]  # stage ("reading" or "counting tokens"), bytes done since the last call
-
 
 @dataclass(frozen=True, slots=True)
 class Depth:
     """How closely to look: larger texts than these are sampled. `exact` reads and counts everything."""
 
-    count_limit: int = COUNT_LIMIT
-    scan_limit: int = SCAN_LIMIT
+    count_limit: int = TUNING.count_limit
+    scan_limit: int = TUNING.scan_limit
+    packed_limit: int = TUNING.packed_limit
+    document_limit: int = TUNING.document_limit
     exact: bool = False
     seed: int = 0
 
@@ -84,7 +82,7 @@ class _Findings:
 
 
 def read_corpus(
-    paths: Sequence[str],
+    sources: Sequence[Source],
     encoding: str = "gpt2",
     *,
     val_fraction: float = 0.1,
@@ -93,38 +91,38 @@ def read_corpus(
     text_field: str = "text",
     progress: Progress | None = None,
 ) -> Corpus:
-    """`val_fraction` 0: the text is one slice. `text_field`: of JSONL records, or the column of a Parquet file."""
-    inputs = find_inputs(paths)
+    """`sources`: as find_inputs gives them. `val_fraction` 0: the text is one slice. `text_field`: of JSONL records, or
+    the column of a CSV or Parquet file. Raises InputError, ConfigError for an encoding that does not exist."""
     vocabulary = load_vocabulary(encoding)
     depth = depth or Depth()
     report = progress or (lambda stage, done: None)
     try:
-        if all(item.plain for item in inputs):
-            found, engine = _read_text(inputs, encoding, cached_int_max, depth, report)
+        if all(map(is_plain, sources)):
+            found, engine = _read_text(sources, encoding, cached_int_max, depth, report)
         else:
             engine = make_engine(encoding)
-            found = _read_stream(inputs, engine, cached_int_max, _affordable(depth, engine), text_field, report)
-        stats = _stats(inputs, found, encoding, vocabulary.n_vocab, val_fraction)
+            found = _read_stream(sources, engine, cached_int_max, _affordable(depth, engine), text_field, report)
+        stats = _stats(sources, found, encoding, vocabulary.n_vocab, val_fraction)
         stream_rate = None if found.files is None else _rate(found.files, engine)
     except OSError as error:
-        path = error.filename or paths[0]
+        path = error.filename or sources[0].path
         raise InputError(f"{path}: {(error.strerror or str(error)).lower()}", path=path) from None
     except ValueError as error:
-        raise InputError(f"{paths[0]}: cannot be encoded: {error}", path=paths[0]) from None
+        raise InputError(f"{sources[0].path}: cannot be encoded: {error}", path=sources[0].path) from None
     return Corpus(stats, stream_rate, engine.name, _notes(found, stats))
 
 
 def _affordable(depth: Depth, engine: Engine) -> Depth:
     if engine.name == "gigatoken" or depth.exact:
         return depth
-    return Depth(min(depth.count_limit, SLOW_COUNT_LIMIT), depth.scan_limit, seed=depth.seed)
+    return replace(depth, count_limit=min(depth.count_limit, SLOW_COUNT_LIMIT))
 
 
 def _read_text(
-    inputs: Sequence[Input], encoding: str, cached_int_max: int, depth: Depth, report: Progress
+    sources: Sequence[Source], encoding: str, cached_int_max: int, depth: Depth, report: Progress
 ) -> tuple[_Findings, Engine]:
     """Plain files, which can be read at any place. The scan runs in a thread: most of it needs no interpreter."""
-    paths, sizes = [item.path for item in inputs], [item.size or 0 for item in inputs]
+    paths, sizes = [source.path for source in sources], [source.size or 0 for source in sources]
     total = sum(sizes)
     files = Files(paths, [sum(sizes[:index]) for index in range(len(sizes))], total)
     draw = random.Random(total + depth.seed)
@@ -167,12 +165,13 @@ def _count(
 
 
 def _read_stream(
-    inputs: Sequence[Input], engine: Engine, cached_int_max: int, depth: Depth, text_field: str, report: Progress
+    sources: Sequence[Source], engine: Engine, cached_int_max: int, depth: Depth, text_field: str, report: Progress
 ) -> _Findings:
     reading: Reading = read_stream(
-        inputs,
+        sources,
         _forgetful(engine),
         cached_int_max=cached_int_max,
+        limit=depth.packed_limit if sources[0].kind == "text" else depth.document_limit,
         count_limit=depth.count_limit,
         exact=depth.exact,
         text_field=text_field,
@@ -237,27 +236,27 @@ def _rate(files: Files, engine: Engine) -> float | None:
 
 
 def _stats(
-    inputs: Sequence[Input], found: _Findings, encoding: str, vocabulary: int, val_fraction: float
+    sources: Sequence[Source], found: _Findings, encoding: str, vocabulary: int, val_fraction: float
 ) -> CorpusStats:
     scan, profile = found.scan, found.profile
     factor = found.size / max(1, scan.size)  # 1 where everything was read
     tokens = sum(profile.tokens)
     if not tokens:
-        raise InputError(f"{inputs[0].path}: no text found", "is the text field empty?", path=inputs[0].path)
-    text_tokens, boxed = sum(profile.text_tokens), sum(profile.boxed)
+        raise InputError(f"{sources[0].path}: no text found", "is the text field empty?", path=sources[0].path)
+    text_tokens, heap_ints = sum(profile.text_tokens), sum(profile.heap_ints)
     code_class, width = scan.code_class, width_of(scan.code_class)
     # Of a sample, the stretches are those that were read: what lies between is as wide as they are, or wider.
     chunk_width, chunk_wide = scan.stretches(_CHUNK_BYTES) if found.whole else (0.0, 1.0)
     return CorpusStats(
-        paths=tuple(item.path for item in inputs),
+        paths=tuple(source.path for source in sources),
         bytes=found.size,
         chars=round(scan.chars * factor),
         max_code_point=scan.max_code_point,
         char_width=width,
         tokens=_range(tokens, profile.error(profile.tokens)),
         bytes_per_token=found.size / tokens,
-        small_id_fraction=1 - boxed / text_tokens,
-        documents=found.documents.count if found.whole and inputs[0].kind != "text" else None,
+        small_id_fraction=1 - heap_ints / text_tokens,
+        documents=found.documents.count if found.whole and sources[0].kind != "text" else None,
         encoding=encoding,
         ascii=code_class == 0,
         has_0x0d=scan.has_0x0d,
@@ -267,12 +266,12 @@ def _stats(
         invalid_utf8=len(scan.invalid),
         slices=_slices(found, val_fraction),
         vocabulary=vocabulary,
-        kind=inputs[0].kind,
-        compressed=any(item.packing for item in inputs),
-        disk_bytes=sum(item.size or 0 for item in inputs),
+        kind=sources[0].kind,
+        compressed=any(source.compression is not None for source in sources),
+        disk_bytes=sum(source.size or 0 for source in sources),
         document_stats=found.documents.stats(found.size),
-        densest=profile.densest(_CHUNK_BYTES),
-        densest_by_char=profile.densest(_CHUNK_BYTES, _places_in_chars(found)),
+        densest=profile.peak_density(_CHUNK_BYTES),
+        densest_by_char=profile.peak_density(_CHUNK_BYTES, _places_in_chars(found)),
         row_batch=_row_batch(found),
         chunk_width=chunk_width,
         chunk_wide=chunk_wide,
@@ -303,10 +302,10 @@ def _row_batch(found: _Findings) -> RowBatch | None:
 def _slices(found: _Findings, val_fraction: float) -> tuple[SliceStats, ...]:
     """The text as the script slices it: whole, or data[:int(n·(1−v))] and the rest."""
     scan, profile = found.scan, found.profile
-    errors = profile.error(profile.text_tokens), profile.error(profile.boxed)
+    errors = profile.error(profile.text_tokens), profile.error(profile.heap_ints)
     chars = scan.text_chars if found.whole else round(scan.text_chars * found.size / max(1, scan.size))
     utf8 = found.size - scan.crlf
-    parts: tuple[Part, ...] = (Part(chars, utf8, scan.code_class, found.size),)
+    parts: tuple[TextPart, ...] = (TextPart(chars, utf8, scan.code_class, found.size),)
     if val_fraction and found.whole and found.files is not None:
         parts = scan.split(int(chars * (1 - val_fraction)))
     elif val_fraction:
@@ -314,7 +313,7 @@ def _slices(found: _Findings, val_fraction: float) -> tuple[SliceStats, ...]:
     slices, before = [], (0.0, 0.0)
     for part in parts:
         until = profile.text_until(part.raw_end)
-        tokens, boxed = until[0] - before[0], until[1] - before[1]
+        tokens, heap_ints = until[0] - before[0], until[1] - before[1]
         before = until
         slices.append(
             SliceStats(
@@ -323,7 +322,7 @@ def _slices(found: _Findings, val_fraction: float) -> tuple[SliceStats, ...]:
                 utf8=part.utf8,
                 ascii=part.code_class == 0,
                 tokens=_range(tokens, errors[0]),
-                boxed_tokens=_range(boxed, errors[1]),
+                boxed_tokens=_range(heap_ints, errors[1]),
             )
         )
     return tuple(slices)
@@ -336,7 +335,7 @@ def _range(value: float, error: float) -> Range:
 def _notes(found: _Findings, stats: CorpusStats) -> tuple[str, ...]:
     scan, notes = found.scan, []
     for path, offset in scan.invalid.items():
-        place = f" at byte {format_count(offset)}" if found.whole else ""
+        place = f" at byte {format_count(offset)}" if found.whole and offset is not None else ""
         notes.append(
             f"{path}: not UTF-8{place}: open(…).read() stops there with UnicodeDecodeError;"
             " memguard tokenize --errors replace goes on"

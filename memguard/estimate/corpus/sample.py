@@ -1,7 +1,7 @@
 """Tokens of the text: counted to the last one, or from a stratified sample.
 
 Three figures per stretch of the text: tokens of the file's bytes, and of the text as open(path).read() gives it
-(newlines translated) its tokens and its boxed tokens, those that need an int object of their own in a list.
+(newlines translated) its tokens and its heap ints, the tokens that need an int object of their own in a list.
 
 The sample is many small blocks, one at a random place in each stratum, so that it sees every part of the file; a few
 long blocks, or the head, miss by 8 to 30 % on mixed text. Blocks are cut where a cut changes no token.
@@ -83,7 +83,7 @@ class TokenProfile:
     ends: list[int] = field(default_factory=list)  # bytes of all files in a row
     tokens: list[float] = field(default_factory=list)  # of the bytes
     text_tokens: list[float] = field(default_factory=list)  # of the text with its newlines translated
-    boxed: list[float] = field(default_factory=list)  # ids above cached_int_max among text_tokens
+    heap_ints: list[float] = field(default_factory=list)  # ids above cached_int_max among text_tokens
     read_bytes: int = 0
     unsafe_cuts: int = 0
     floor: float = 0.0  # relative error that no sample of this kind goes below
@@ -93,7 +93,7 @@ class TokenProfile:
         self.ends.append(end)
         self.tokens.append(len(ids) * scale)
         self.text_tokens.append(len(ids) * scale)
-        self.boxed.append(int(np.count_nonzero(ids > self.cached_int_max)) * scale)
+        self.heap_ints.append(int(np.count_nonzero(ids > self.cached_int_max)) * scale)
 
     def add(self, end: int, data: bytes, scale: float, encode: Encode) -> None:
         self.add_counts(end, self.count(data, encode), scale)
@@ -101,25 +101,25 @@ class TokenProfile:
     def add_counts(self, end: int, counts: tuple[int, int, int], scale: float) -> None:
         """`counts` as `count` gives them."""
         self.ends.append(end)
-        for column, value in zip((self.tokens, self.text_tokens, self.boxed), counts, strict=True):
+        for column, value in zip((self.tokens, self.text_tokens, self.heap_ints), counts, strict=True):
             column.append(value * scale)
 
     def count(self, data: bytes, encode: Encode) -> tuple[int, int, int]:
-        """Tokens of the bytes; tokens and boxed tokens of the text. Changes nothing, so threads may share it."""
+        """Tokens of the bytes; tokens and heap ints of the text. Changes nothing, so threads may share it."""
         ids = encode(data)
         text_ids = encode(_translated(data)) if self.translate and b"\r" in data else ids
         return len(ids), len(text_ids), int(np.count_nonzero(text_ids > self.cached_int_max))
 
     def text_until(self, place: int) -> tuple[float, float]:
-        """Tokens and boxed tokens of the text before byte `place`; linear inside a stretch."""
+        """Tokens and heap ints of the text before byte `place`; linear inside a stretch."""
         index = min(bisect_right(self.ends, place), len(self.ends) - 1)
         start = self.ends[index - 1] if index else 0
         share = min(1.0, (place - start) / max(1, self.ends[index] - start))
         tokens = math.fsum(self.text_tokens[:index]) + share * self.text_tokens[index]
-        boxed = math.fsum(self.boxed[:index]) + share * self.boxed[index]
-        return tokens, boxed
+        heap_ints = math.fsum(self.heap_ints[:index]) + share * self.heap_ints[index]
+        return tokens, heap_ints
 
-    def densest(self, stretch: int, places: Sequence[float] | None = None) -> float:
+    def peak_density(self, stretch: int, places: Sequence[float] | None = None) -> float:
         """Tokens per unit in the densest run of entries of at least `stretch` units, over the average; at least 1.
 
         Units are bytes, or what `places` counts: the ends of the entries.
@@ -147,10 +147,12 @@ class TokenProfile:
         def shares(until: Sequence[float]) -> Any:
             return np.diff(np.interp(cuts, ends, np.array(until))) / max(1.0, until[-1])
 
-        tokens, boxed = (list(itertools.accumulate(column, initial=0.0)) for column in (self.text_tokens, self.boxed))
-        parts = shares(tokens), shares(boxed), shares([0, *self.ends])
-        # A list slot of 8 bytes for every token, an int object of 32 for a boxed one.
-        heaviest = int(np.argmax(8 * tokens[-1] * parts[0] + 32 * boxed[-1] * parts[1]))
+        tokens, heap_ints = (
+            list(itertools.accumulate(column, initial=0.0)) for column in (self.text_tokens, self.heap_ints)
+        )
+        parts = shares(tokens), shares(heap_ints), shares([0, *self.ends])
+        # A list slot of 8 bytes for every token, an int object of 32 for a heap int.
+        heaviest = int(np.argmax(8 * tokens[-1] * parts[0] + 32 * heap_ints[-1] * parts[1]))
         return RowBatch(*(float(part[heaviest]) for part in parts))
 
     def error(self, values: Sequence[float]) -> float:

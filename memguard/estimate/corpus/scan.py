@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from memguard.tokens.input.split import first_cut
 
-__all__ = ["KIND_LEADS", "Part", "TextScan", "code_point_class", "scan_files", "width_of"]
+__all__ = ["KIND_LEADS", "TextPart", "TextScan", "code_point_class", "scan_files", "width_of"]
 
 # Fits a core's L2 cache, so that the dozen passes over a block cost little more than the first, and stays below
 # glibc's mmap threshold, so that its temporaries do not fault in fresh pages each time (measured: twice as fast as
@@ -53,7 +53,7 @@ def width_of(code_class: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class TextPart:
     """A run of the text as open(path).read() gives it, newlines translated."""
 
     chars: int
@@ -76,7 +76,7 @@ class TextScan:
     crlf: int = 0  # each is one character less after newline translation
     has_0x0d: bool = False  # some code unit holds a byte 0x0D: CPython then copies the text to translate newlines
     nul_at: int | None = None
-    invalid: dict[str, int] = field(default_factory=dict)  # path → offset of its first malformed byte
+    invalid: dict[str, int | None] = field(default_factory=dict)  # path → its first malformed byte; None: not known
     longest_piece: int = 0  # bytes of the longest run of blocks without a place where the tokenizer's pattern splits
     stride: int = 0  # bytes per entry of the profile, at least
     # The profile, an entry per stretch: its end in bytes, in translated characters, in \r\n pairs; its widest class.
@@ -161,10 +161,7 @@ class TextScan:
             self.widening_bytes = max(self.widening_bytes, (width_of(old) + width_of(new)) * before)
             old = new
 
-    def whole(self) -> Part:
-        return Part(self.text_chars, self.size - self.crlf, self.code_class, self.size)
-
-    def split(self, place: int) -> tuple[Part, Part]:
+    def split(self, place: int) -> tuple[TextPart, TextPart]:
         """The text before its character `place` and from there on (0 ≤ place ≤ text_chars)."""
         index = min(bisect_right(self.char_ends, place), len(self.char_ends) - 1)
         first_byte, first_char, first_crlf = (
@@ -177,13 +174,13 @@ class TextScan:
         tail_class = max(self.classes[index + 1 :], default=0)
         bytes_before = first_byte - first_crlf + head_bytes
         return (
-            Part(
+            TextPart(
                 chars=place,
                 utf8=bytes_before,
                 code_class=max(head_class, _class_of(head)),
                 raw_end=min(first_byte + head_bytes, self.byte_ends[index]),
             ),
-            Part(
+            TextPart(
                 chars=self.text_chars - place,
                 utf8=max(0, self.size - self.crlf - bytes_before),
                 code_class=max(tail_class, _class_of(tail)),
@@ -191,7 +188,7 @@ class TextScan:
             ),
         )
 
-    def split_roughly(self, share: float, size: int, chars: int) -> tuple[Part, Part]:
+    def split_roughly(self, share: float, size: int, chars: int) -> tuple[TextPart, TextPart]:
         """Where not all of the text was read, or not from a file: `share` of `chars` characters, by proportion.
 
         `size` and `chars` are those of the whole text (newlines translated), of which this scan saw a part.
@@ -203,8 +200,8 @@ class TextScan:
         seen = (first_byte + inside * (self.byte_ends[index] - first_byte)) / max(1, self.size)
         head, tail = round(share * chars), round(seen * size)
         return (
-            Part(head, tail, max(self.classes[: index + 1], default=0), tail),
-            Part(chars - head, size - tail, max(self.classes[index:], default=0), size),
+            TextPart(head, tail, max(self.classes[: index + 1], default=0), tail),
+            TextPart(chars - head, size - tail, max(self.classes[index:], default=0), size),
         )
 
     def stretches(self, size: int) -> tuple[float, float]:

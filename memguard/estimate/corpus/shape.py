@@ -15,11 +15,10 @@ import numpy as np
 
 from memguard.errors import InputError
 from memguard.estimate.script.amounts import TextShape
-from memguard.units import MIB
+from memguard.estimate.tuning import TUNING
 
 __all__ = ["read_shape"]
 
-_SCAN_LIMIT = 256 * MIB
 _SCAN_BYTES = 256 * 1024
 _BLOCKS = 96
 _BLOCK_BYTES = 64 * 1024
@@ -29,15 +28,20 @@ _ALIGNMENT = 16
 _SLOT = 8
 
 
-def read_shape(paths: Sequence[str], sources: Mapping[str, Sequence[str]] | None = None) -> TextShape:
-    """`sources`: the script's name of an input → the files behind it."""
+def read_shape(
+    paths: Sequence[str],
+    sources: Mapping[str, Sequence[str]] | None = None,
+    *,
+    scan_limit: int = TUNING.line_scan_limit,
+) -> TextShape:
+    """`sources`: the script's name of an input → the files behind it. Raises InputError."""
     try:
         sizes = {path: os.path.getsize(path) for path in paths}
         total = max(1, sum(sizes.values()))
         sample = _Sample()
         for path, size in sizes.items():
             sample.add(path, size, max(1, round(_BLOCKS * size / total)))
-        longest = max(map(_longest_line, sizes)) if total <= _SCAN_LIMIT else sample.longest
+        longest = max(map(_longest_line, sizes)) if total <= scan_limit else sample.longest
     except OSError as error:
         path = error.filename or paths[0]
         raise InputError(f"{path}: {(error.strerror or str(error)).lower()}", path=path) from None

@@ -61,7 +61,6 @@ class Costs:
     cached_int_max: int
     baseline: int
     baseline_peak: int  # loading the vocabulary takes more for a moment
-    baseline_measured: bool = True
     baseline_anonymous: int = 0  # its anonymous part: what counts in a tree of processes
     libraries: Mapping[str, Library] = field(default_factory=lambda: LIBRARIES)
 
@@ -97,7 +96,6 @@ def read_costs(
     *,
     anonymous: int | None = None,
     libraries: Mapping[str, Library] | None = None,
-    measured: bool = True,
 ) -> Costs:
     """`anonymous`: the anonymous part of the baseline; `libraries`: those that were measured."""
     return Costs(
@@ -106,7 +104,6 @@ def read_costs(
         cached_int_max=cached_int_max(),
         baseline=baseline,
         baseline_peak=baseline_peak,
-        baseline_measured=measured,
         # 34.8 of 52.8 MiB (CPython 3.11, numpy 2.4): the rest is mapped from the libraries' files.
         baseline_anonymous=round(0.66 * baseline) if anonymous is None else anonymous,
         libraries={**LIBRARIES, **(libraries or {})},

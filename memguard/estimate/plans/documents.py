@@ -1,4 +1,4 @@
-"""Plans that go document by document: lines, JSON records. Pure; see plans_text.py."""
+"""Plans that go document by document: lines, JSON records. Pure; see text.py."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def jsonl_list(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
 def _document_list(text: Text, costs: Costs, what: str, reading: str) -> tuple[Step, ...]:
     """All documents as strs, and all of their ids in one list, at once."""
     strs, copies = _strs(text, costs, what)
-    size = list_bytes(text.tokens, text.boxed, costs)
+    size = list_bytes(text.tokens, text.heap_ints, costs)
     ids = list_words("one list of all ids", text.tokens, size), size
     return (
         load_step(costs),
@@ -92,7 +92,7 @@ def _merging(text: Text) -> tuple[str, int]:
 
 def _lists_part(text: Text, costs: Costs) -> tuple[str, int]:
     count = text.documents.count
-    size = list_bytes(text.tokens, text.boxed, costs) + (SMALL_LIST + costs.list_slot) * count
+    size = list_bytes(text.tokens, text.heap_ints, costs) + (SMALL_LIST + costs.list_slot) * count
     return list_words("a list of ids for each", text.tokens, size), size
 
 
@@ -125,9 +125,9 @@ def list_of_arrays(text: Text, costs: Costs, options: Options) -> tuple[Step, ..
 def tolist_shard(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
     """A preallocated shard that is written through `.tolist()`: list, ints, and two more arrays on the way out."""
     tokens = min(text.tokens, options.shard_tokens)
-    densest = max(part.boxed / max(1, part.tokens) for part in text.slices)
-    boxed = text.boxed if tokens == text.tokens else round(tokens * densest)
-    size = list_bytes(tokens, boxed, costs)
+    densest = max(part.heap_ints / max(1, part.tokens) for part in text.slices)
+    heap_ints = text.heap_ints if tokens == text.tokens else round(tokens * densest)
+    size = list_bytes(tokens, heap_ints, costs)
     shard = f"the uint{8 * text.item} shard", text.item * tokens
     ids = list_words("the shard as a list", tokens, size), size
     return (

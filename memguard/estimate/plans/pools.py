@@ -1,4 +1,4 @@
-"""Plans with several processes, and those that read through pyarrow or Hugging Face datasets. Pure; see plans_text.py.
+"""Plans with several processes, and those that read through pyarrow or Hugging Face datasets. Pure; see text.py.
 
 A step's bytes are the anonymous memory of the whole tree: RSS counts what fork shares once for every process, and what
 is mapped from Arrow's cache files can be dropped by the kernel at any time. Where a constant is a fit, it says so.
@@ -51,7 +51,9 @@ BATCHES_PER_BYTE = 0.9
 # load_dataset turns any input into an Arrow file first. Beside the library itself that took, for JSONL 121 and 141 MB
 # (20 and 80 MB of it), for Parquet 77, 137 and 254 with one row group and 100 for 80 MB in small ones: start, per byte,
 # up to so many bytes, per byte of a row group.
-_LOADING = {"jsonl": (115e6, 0.35, 80_000_000, 0.0), "parquet": (18e6, 0.95, 80_000_000, 2.0)}
+# CSV was not measured: as JSONL.
+_JSONL = (115e6, 0.35, 80_000_000, 0.0)
+_LOADING = {"jsonl": _JSONL, "csv": _JSONL, "parquet": (18e6, 0.95, 80_000_000, 2.0)}
 # Text goes through in chunks of 10 Mi characters (datasets.packaged_modules.text): a str of the chunk, which the reader
 # joins and extends, 4 bytes a character in a StringIO, the lines twice, Arrow's array. Later chunks find the heap in
 # pieces, and take between nothing and all of that again. This, what is kept of it, and the processes of map below are a
@@ -105,7 +107,7 @@ def parquet_list(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]
     table = "pyarrow's buffers and the table", round(PARQUET_START + PARQUET_PER_BYTE * text.bytes)
     strs = "the list of texts", documents.str_bytes + costs.list_slot * documents.count
     copies = "tiktoken's UTF-8 copies in them", documents.copy_bytes
-    size = list_bytes(text.tokens, text.boxed, costs)
+    size = list_bytes(text.tokens, text.heap_ints, costs)
     ids = list_words("one list of all ids", text.tokens, size), size
     python = python_part(costs, "pandas")
     return (
@@ -122,13 +124,13 @@ def iter_batches(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]
     documents = text.documents
     group = min(1.0, options.row_group_rows / max(1, documents.count)) * text.bytes
     rows = min(options.batch_rows, options.row_group_rows)
-    average = text.densest * ROW_BATCH / max(1, documents.count)
+    average = text.peak_density * ROW_BATCH / max(1, documents.count)
     batch = text.row_batch or RowBatch(average, average, average)
     of_tokens, of_boxed, share = (
         min(1.0, part * rows / ROW_BATCH) for part in (batch.tokens, batch.boxed_tokens, batch.bytes)
     )
-    tokens, boxed = round(text.tokens * of_tokens), round(text.boxed * of_boxed)
-    size = list_bytes(tokens, boxed, costs)
+    tokens, heap_ints = round(text.tokens * of_tokens), round(text.heap_ints * of_boxed)
+    size = list_bytes(tokens, heap_ints, costs)
     row_group = "pyarrow's buffers for a row group", round(BATCHES_START + BATCHES_PER_BYTE * group)
     strs = "the texts of a batch", round((documents.str_bytes + documents.copy_bytes) * share)
     held = (python_part(costs, "pyarrow"), row_group, strs, (list_words("its list of ids", tokens, size), size))
@@ -162,7 +164,7 @@ def _file_bytes(text: Text, costs: Costs, share: float) -> int:
     """`share` of the text at its worst: text, UTF-8 copy, list of ids, ids inside tiktoken."""
     width = text.width * text.read_chars
     copies = sum(part.utf8 for part in text.slices)
-    ids = list_bytes(text.tokens, text.boxed, costs)
+    ids = list_bytes(text.tokens, text.heap_ints, costs)
     return round(share * (width + copies + ids + RUST_ID * text.tokens))
 
 
@@ -194,7 +196,7 @@ def pool_shard(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
     shard = text.item * min(text.tokens, options.shard_tokens)
     # imap hands out 16 documents at a time, and each worker has one such batch, its lists and arrays.
     batch = min(1.0, 16 / max(1, text.documents.count))
-    ids = round(batch * (list_bytes(text.tokens, text.boxed, costs) + 8 * text.tokens))
+    ids = round(batch * (list_bytes(text.tokens, text.heap_ints, costs) + 8 * text.tokens))
     return (
         step("load_dataset", python, ("the Arrow file being made", most)),
         step(
@@ -236,8 +238,8 @@ def mapping(text: Text, costs: Costs, options: Options, table: int) -> tuple[str
     """Workers of map: 1,000 rows of ids as Python lists are held, then written as an int64 array, which is made in a
     buffer that doubles. A `table` of so many bytes in memory comes to each of them as a pickle."""
     workers, documents = max(1, options.workers), max(1, text.documents.count)
-    dense = _DENSEST_ROWS * (text.densest - 1) * min(_MAP_WRITER_ROWS, documents)
-    lists = _share(workers * _MAP_WRITER_ROWS + dense, documents) * list_bytes(text.tokens, text.boxed, costs)
+    dense = _DENSEST_ROWS * (text.peak_density - 1) * min(_MAP_WRITER_ROWS, documents)
+    lists = _share(workers * _MAP_WRITER_ROWS + dense, documents) * list_bytes(text.tokens, text.heap_ints, costs)
     # As many workers as there are cores write at the same time.
     writing = min(workers, max(1, options.cores)) * _MAP_WRITER_ROWS + dense
     arrays = _share(writing, documents) * 2 * 8 * text.tokens

@@ -1,6 +1,6 @@
 """What the plans are made of: the text in figures, the options, and the sizes that several plans share. Pure.
 
-N file bytes, n characters, k bytes per character, T tokens, B boxed tokens (those with an int object of their own), L
+N file bytes, n characters, k bytes per character, T tokens, B heap ints (tokens with an int object of their own), L
 documents or lines; docs/memory-terms.md explains the letters and shows how each figure was measured.
 """
 
@@ -20,6 +20,7 @@ __all__ = [
     "Documents",
     "Options",
     "Plan",
+    "Slack",
     "Slice",
     "Steps",
     "Text",
@@ -59,7 +60,7 @@ class Slice:
     width: int
     utf8: int  # bytes that tiktoken leaves inside the str: 0 for ASCII
     tokens: int
-    boxed: int
+    heap_ints: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +85,10 @@ class Text:
     file_tokens: int  # of the files' bytes: what memguard tokenize writes
     item: int  # bytes per token in the output
     documents: Documents = Documents(0, 0, 0)
-    densest: float = 1.0  # tokens per byte in the densest stretch of about 1 MB over the average
-    densest_by_char: float = 1.0  # the same per character
+    peak_density: float = 1.0  # tokens per byte in the densest stretch of about 1 MB over the average
+    peak_char_density: float = 1.0  # the same per character
     largest_files: tuple[int, ...] = ()  # bytes, largest first
-    kind: str = "text"  # text | jsonl | parquet: what the script has to read
+    kind: str = "text"  # text | jsonl | csv | parquet: what the script has to read
     chunk_width: float = 0.0  # bytes per character of an average stretch of 1 MB; 0: that of the whole
     chunk_wide: float = 1.0  # share of such stretches that are not ASCII
     row_batch: RowBatch | None = None  # the heaviest of the batches of 65,536 documents
@@ -99,8 +100,8 @@ class Text:
         return sum(part.tokens for part in self.slices)
 
     @property
-    def boxed(self) -> int:
-        return sum(part.boxed for part in self.slices)
+    def heap_ints(self) -> int:
+        return sum(part.heap_ints for part in self.slices)
 
     @property
     def read_chars(self) -> int:
@@ -123,7 +124,7 @@ def text_of(stats: CorpusStats, bound: str) -> Text:
             width=max(part.char_width, width) if bound == "high" else min(part.char_width, width),
             utf8=0 if part.ascii and width == 1 else part.utf8,
             tokens=pick(part.tokens),
-            boxed=pick(part.boxed_tokens),
+            heap_ints=pick(part.boxed_tokens),
         )
         if width != stats.char_width
         else Slice(
@@ -131,7 +132,7 @@ def text_of(stats: CorpusStats, bound: str) -> Text:
             width=part.char_width,
             utf8=0 if part.ascii else part.utf8,
             tokens=pick(part.tokens),
-            boxed=pick(part.boxed_tokens),
+            heap_ints=pick(part.boxed_tokens),
         )
         for part in stats.slices
     )
@@ -152,8 +153,8 @@ def text_of(stats: CorpusStats, bound: str) -> Text:
         file_tokens=pick(stats.tokens),
         item=4 if stats.vocabulary > 1 << 16 else 2,
         documents=documents,
-        densest=stats.densest,
-        densest_by_char=stats.densest_by_char,
+        peak_density=stats.densest,
+        peak_char_density=stats.densest_by_char,
         largest_files=stats.largest_files or (stats.bytes,),
         kind=stats.kind,
         chunk_width=0.0 if bound == "high" else stats.chunk_width,
@@ -176,15 +177,22 @@ Steps = Callable[[Text, Costs, Options], tuple[Step, ...]]
 
 
 @dataclass(frozen=True, slots=True)
+class Slack:
+    """What the allocator may keep or the formula may miss: `share` of the peak, and bytes `below` and `above` it."""
+
+    share: float
+    below: int
+    above: int
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """`slack` is what the allocator may keep or the formula may miss: a share of the peak, and bytes to either side."""
+    """A named plan: its formula (`steps`), and how wide the band around the peak is (`slack`)."""
 
     name: str
     description: str
     steps: Steps
-    slack_share: float
-    slack_low: int
-    slack_high: int
+    slack: Slack
     library: str = ""  # beside numpy and tiktoken: pyarrow, pandas, datasets, torch
     pool: bool = False  # several processes: the peak is the anonymous memory of the whole tree
     inputs: tuple[str, ...] = ("text",)  # the kinds of input that it is shown for
@@ -200,9 +208,9 @@ def step(name: str, *parts: tuple[str, int]) -> Step:
     return Step(name, None, sum(size for _, size in alive), formula)
 
 
-def list_bytes(tokens: int, boxed: int, costs: Costs) -> int:
+def list_bytes(tokens: int, heap_ints: int, costs: Costs) -> int:
     """A list of token ids: a slot each, and an int object for those that are not cached."""
-    return round(costs.list_slot * tokens + costs.boxed_int * boxed)
+    return round(costs.list_slot * tokens + costs.boxed_int * heap_ints)
 
 
 def list_words(what: str, tokens: int, size: int) -> str:
@@ -286,11 +294,11 @@ class Chunk:
     def of(cls, text: Text, costs: Costs, chars: int, *, last: bool = False) -> Chunk:
         """`last`: what the chunk at the end of the text may be, where all lists are full; not so extreme."""
         share = min(1.0, chars / max(1, text.read_chars))
-        densest = text.densest if last else text.densest_by_char
+        densest = text.peak_density if last else text.peak_char_density
         dense = min(1.0, share * densest)
         tokens = round(text.tokens * dense)
         # Where characters have more tokens than bytes have, they are those with more bytes: half English, half Chinese.
-        wider = max(1.0, densest / text.densest)
+        wider = max(1.0, densest / text.peak_density)
         whole = min(1.0, share * wider)
         return cls(
             tokens=tokens,
@@ -299,5 +307,5 @@ class Chunk:
             text=round(min(text.width, max(wider, text.chunk_width or text.width)) * text.read_chars * share),
             copy=round(min(1.0, text.chunk_wide * wider) * sum(part.utf8 for part in text.slices) * whole),
             slots=costs.list_slot * tokens,
-            ints=round(costs.boxed_int * text.boxed * dense),
+            ints=round(costs.boxed_int * text.heap_ints * dense),
         )

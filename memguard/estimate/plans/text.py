@@ -50,14 +50,16 @@ def read_all(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
     names = (" train", " val") if sliced else ("",)
     for name, part in zip(names, text.slices, strict=True):
         copies += part.utf8
-        lists += list_bytes(part.tokens, part.boxed, costs)
+        lists += list_bytes(part.tokens, part.heap_ints, costs)
         steps.append(
             step(
                 f"encode{name}",
                 *held,
                 ("tiktoken's UTF-8 copy", copies),
                 ("the list of ids", lists),
-                inside_tiktoken(text, part.tokens, list_bytes(part.tokens, part.boxed, costs), part.utf8 or part.chars),
+                inside_tiktoken(
+                    text, part.tokens, list_bytes(part.tokens, part.heap_ints, costs), part.utf8 or part.chars
+                ),
                 ("what the allocator keeps", kept_by_malloc(text, RUST_ID * part.tokens)),
             )
         )
@@ -68,7 +70,7 @@ def read_all(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
         words = list_words("the list of ids" if len(names) == 1 else "lists of ids", text.tokens, lists)
         arrays += part.tokens
         steps.append(step(f"np.array{name}", *held, (words, lists), array_part(text, arrays)))
-        lists -= list_bytes(part.tokens, part.boxed, costs)
+        lists -= list_bytes(part.tokens, part.heap_ints, costs)
     steps.append(step("tofile", *held, array_part(text, arrays)))
     return tuple(steps)
 
@@ -95,7 +97,7 @@ def _read(text: Text, costs: Costs, library: str = "") -> Step:
 def torch_tensor(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
     """torch.tensor(ids) is int64: 8 bytes a token beside the list, the text still there."""
     del options
-    lists = list_bytes(text.tokens, text.boxed, costs)
+    lists = list_bytes(text.tokens, text.heap_ints, costs)
     held = (
         python_part(costs, "torch"),
         (text_words(text), text.width * text.read_chars),
@@ -132,28 +134,28 @@ def char_list(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
 
 def chunked_list(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
     chunk = Chunk.of(text, costs, options.chunk_chars, last=True)
-    return _listing("one list of all ids", text, text.tokens, text.boxed, chunk, 0, costs)
+    return _listing("one list of all ids", text, text.tokens, text.heap_ints, chunk, 0, costs)
 
 
 def sharded_list(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
     chunk = Chunk.of(text, costs, options.chunk_chars, last=True)
     tokens = min(text.tokens, options.shard_tokens + chunk.tokens)
     # The shards of one language may hold more large ids than those of another.
-    densest = max(part.boxed / max(1, part.tokens) for part in text.slices)
-    boxed = text.boxed if tokens == text.tokens else round(tokens * densest)
+    densest = max(part.heap_ints / max(1, part.tokens) for part in text.slices)
+    heap_ints = text.heap_ints if tokens == text.tokens else round(tokens * densest)
     # What is kept of a full shard shows no further than the next one fills.
     rest = costs.list_slot * (text.tokens - tokens)
     kept = min(kept_of_shards(costs.list_slot * tokens), rest) if rest else 0
     shard = f"{options.shard_tokens / 1e6:g}M"
     words = f"a list of {shard} ids" if tokens < text.tokens else f"one list of all ids, fewer than {shard}"
-    return _listing(words, text, tokens, boxed, chunk, kept, costs)
+    return _listing(words, text, tokens, heap_ints, chunk, kept, costs)
 
 
 def _listing(
-    words: str, text: Text, tokens: int, boxed: int, chunk: Chunk, kept: int, costs: Costs
+    words: str, text: Text, tokens: int, heap_ints: int, chunk: Chunk, kept: int, costs: Costs
 ) -> tuple[Step, ...]:
     """Chunks gathered in a list of `tokens` ids, then the array, beside the heap that the chunks went through."""
-    size = list_bytes(tokens, boxed, costs)
+    size = list_bytes(tokens, heap_ints, costs)
     ids = list_words(words, tokens, size), size
     last = "the heap for the chunk at hand", chunk.heap + kept
     inside = inside_tiktoken(text, chunk.tokens, chunk.slots, chunk.bytes)
@@ -167,8 +169,8 @@ def _listing(
 def int64_list(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
     """np.array(ids) without a dtype is int64; the list is still there when astype makes the array that was wanted."""
     chunk = Chunk.of(text, costs, options.chunk_chars, last=True)
-    before = _listing("one list of all ids", text, text.tokens, text.boxed, chunk, 0, costs)[:2]
-    size = list_bytes(text.tokens, text.boxed, costs)
+    before = _listing("one list of all ids", text, text.tokens, text.heap_ints, chunk, 0, costs)[:2]
+    size = list_bytes(text.tokens, text.heap_ints, costs)
     held = (
         python_part(costs),
         (list_words("the list of ids", text.tokens, size), size),

@@ -34,8 +34,8 @@ _LARGEST_SLICE = 32 * MIB
 _LEAST_INPUT = MIB
 # Python files beside the script that are copied with it, so that its imports work.
 _MOST_MODULES = 200
-_HARMLESS = ("/dev/null", "/dev/shm", "/proc/", "/sys/", "/usr/bin/env")
-_SCRIPT_MARK = "{}"
+_SAFE_PATHS = ("/dev/null", "/dev/shm", "/proc/", "/sys/", "/usr/bin/env")
+_INPUT_MARK = "{}"
 
 
 def slice_sizes(size: int) -> tuple[int, int, int]:
@@ -116,7 +116,7 @@ def outside_paths(source: str) -> list[tuple[int, str]]:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in idle:
             text = node.value
             outside = (text.startswith("/") and len(text.strip("/")) > 1) or text.startswith(("~/", "../"))
-            if (outside or text == "..") and not text.startswith(_HARMLESS) and "\n" not in text and "//" not in text:
+            if (outside or text == "..") and not text.startswith(_SAFE_PATHS) and "\n" not in text and "//" not in text:
                 found.append((node.lineno, text))
     return sorted(found)
 
@@ -130,8 +130,8 @@ def _run(
         copy = _copy_script(script, work)
         target = os.path.join(work, os.path.basename(path))
         taken = write_slice(path, target, wanted)
-        words = shlex.split(template) if template is not None else [_SCRIPT_MARK]
-        arguments = [word.replace(_SCRIPT_MARK, target) for word in words]
+        words = shlex.split(template) if template is not None else [_INPUT_MARK]
+        arguments = [word.replace(_INPUT_MARK, target) for word in words]
         environment = _environment(directory)
         with _inside(work, environment):
             command = python_command([copy, *arguments], module=False, python=None, environ=os.environ)

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from memguard.errors import InputError
 from memguard.estimate.corpus.inputs import find_inputs, open_parquet
+from memguard.tokens.input.source import is_url
 
 __all__ = ["slice_kind", "write_slice"]
 
@@ -21,13 +22,14 @@ _STEP = 64 * 1024
 
 def slice_kind(path: str) -> str:
     """text | csv | jsonl | parquet. Raises InputError for what cannot be cut."""
-    item = find_inputs([path])[0]
-    if item.packing:
+    source = find_inputs([path])[0]
+    if source.compression:
         message = f"{path}: a packed file cannot be cut into slices"
         raise InputError(message, "unpack it first, and let the script read that", path=path)
-    if item.size is None:
-        raise InputError("stdin cannot be cut into slices", "name a file", path=path)
-    return "csv" if path.lower().endswith((".csv", ".tsv")) else item.kind
+    if source.once or is_url(path):
+        what = "stdin" if path == "-" else path
+        raise InputError(f"{what} cannot be cut into slices", "name a file", path=path)
+    return source.kind
 
 
 def write_slice(path: str, output: str, size: int) -> int:
@@ -75,13 +77,13 @@ def _copy_part(source: BinaryIO, out: BinaryIO, begin: int, limit: int, size: in
 
 def _write_parquet(path: str, output: str, size: int) -> int:
     """Row groups are kept, only fewer rows of each: a reader that goes by row group behaves as it would."""
-    file = open_parquet(path)
-    import pyarrow.parquet
-
     share = min(1.0, size / max(1, os.path.getsize(path)))
-    with pyarrow.parquet.ParquetWriter(output, file.schema_arrow) as writer:
-        for group in range(file.metadata.num_row_groups):
-            rows = file.metadata.row_group(group).num_rows
-            wanted = max(1, round(rows * share))
-            writer.write_table(file.read_row_group(group).slice(0, wanted))
+    with open_parquet(path) as file:
+        import pyarrow.parquet
+
+        with pyarrow.parquet.ParquetWriter(output, file.schema_arrow) as writer:
+            for group in range(file.metadata.num_row_groups):
+                rows = file.metadata.row_group(group).num_rows
+                wanted = max(1, round(rows * share))
+                writer.write_table(file.read_row_group(group).slice(0, wanted))
     return round(os.path.getsize(path) * share)

@@ -359,7 +359,7 @@ class Pricing:
                         chars=part.chars * share,
                         utf8=part.utf8 * share,
                         tokens=part.tokens * share,
-                        boxed=part.boxed * share,
+                        boxed=part.heap_ints * share,
                         share=overlap,
                     )
                 )

@@ -100,14 +100,15 @@ def is_url(path: str) -> bool:
     return "://" in path
 
 
-def find_sources(paths: list[str], kind: str | None = None) -> list[Source]:
+def find_sources(paths: list[str], kind: str | None = None, *, head: int = _HEAD) -> list[Source]:
     """Every file that `paths` name, directories and patterns expanded, in a fixed order; each can be opened and is
-    what it seems. `kind` overrides what the names say. Raises InputError, ConfigError."""
+    what it seems. `kind` overrides what the names say. `head`: bytes of each that are read, and that its sha256_head is
+    of; less than usual for who does not keep that. Raises InputError, ConfigError."""
     if not paths:
         raise ConfigError("no input file", "memguard tokenize FILE -o DIR")
     if paths.count("-") > 1:
         raise ConfigError("stdin (-) can be read once only")
-    sources = [_inspect(path, kind) for given in paths for path in _expand(given)]
+    sources = [_inspect(path, kind, head) for given in paths for path in _expand(given)]
     if all(source.size == 0 for source in sources):
         what = f"{sources[0].path} is empty" if len(sources) == 1 else "all input files are empty"
         raise InputError(what, "there is nothing to tokenize", path=sources[0].path)
@@ -151,7 +152,7 @@ def kind_of(path: str) -> str | None:
     return _SUFFIXES.get(suffix)
 
 
-def _inspect(path: str, asked: str | None) -> Source:
+def _inspect(path: str, asked: str | None, head_size: int) -> Source:
     kind = asked or kind_of(path) or "text"
     if path == "-":
         return Source(path, None, None, kind)
@@ -160,7 +161,7 @@ def _inspect(path: str, asked: str | None) -> Source:
         if size is None:
             return Source(path, None, None, kind)  # a pipe: opened once, when its turn comes
         with open_binary(path) as file:
-            head = _read_exactly(file, _HEAD)
+            head = _read_exactly(file, head_size)
     except OSError as error:
         raise cannot_read(path, error) from None
     compression = compression_of(head)

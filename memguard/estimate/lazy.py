@@ -1,0 +1,20 @@
+"""Doors of rooms that are heavy to import: their names load on first use, as the public names of memguard do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+__all__ = ["door"]
+
+
+def door(package: str, places: Mapping[str, str]) -> Callable[[str], Any]:
+    """A `__getattr__` for `package` (PEP 562). `places`: name → the module of the package that has it."""
+
+    def load(name: str) -> Any:
+        if name not in places:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(import_module(f"{package}.{places[name]}"), name)
+
+    return load

@@ -1,0 +1,124 @@
+"""`--script`: the script's file → its plan, the inputs that it names, and the plan's estimate beside the named ones.
+
+What the source means is memguard/script's matter, what it weighs estimate/script's; files are read here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import io
+import os
+import tokenize
+
+from memguard.errors import ConfigError, InputError
+from memguard.estimate import corpus, script
+from memguard.estimate.plans.costs import Costs
+from memguard.estimate.script.amounts import TextShape
+from memguard.estimate.tuning import Tuning
+from memguard.records.estimate import CorpusStats, Estimate
+from memguard.records.limits import Limits
+from memguard.records.script import ScriptEstimate
+from memguard.tokens.input.source import Source
+from memguard.units import MIB
+
+__all__ = ["as_script_reads", "inputs_of", "read_plan", "read_source", "with_script"]
+
+_LARGEST_SCRIPT = 4 * MIB  # a prep script has some hundred lines
+
+# Who takes records of a kind apart: a script that imports none of them reads such a file as text.
+_PARSERS = {
+    "csv": {"csv", "datasets", "duckdb", "pandas", "polars", "pyarrow"},
+    "jsonl": {
+        "datasets",
+        "duckdb",
+        "json",
+        "jsonlines",
+        "orjson",
+        "pandas",
+        "polars",
+        "pyarrow",
+        "simplejson",
+        "ujson",
+    },
+}
+
+
+def read_plan(path: str) -> script.ScriptPlan:
+    """Raises InputError for what is no Python source, or cannot be read."""
+    return script.read_script(read_source(path), path)
+
+
+def read_source(path: str) -> str:
+    """The script's text, decoded as Python would (PEP 263)."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(_LARGEST_SCRIPT + 1)
+    except OSError as error:
+        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}", path=path) from None
+    if len(data) > _LARGEST_SCRIPT:
+        raise InputError(f"{path}: too large for a script", "--script reads Python source; files follow it", path=path)
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        return data.decode(encoding)
+    except (SyntaxError, UnicodeError, LookupError, ValueError):
+        raise InputError(f"{path}: not Python source: it is not text in the encoding it declares", path=path) from None
+
+
+def inputs_of(plan: script.ScriptPlan) -> tuple[str, ...]:
+    """The files that the script names itself, as far as they are here. Raises ConfigError where there are none."""
+    found = tuple(path for path in plan.inputs if _is_here(path))
+    if found:
+        return found
+    if plan.inputs:
+        names = ", ".join(plan.inputs)
+        raise ConfigError(
+            f"{plan.path} reads {names}, which is not here",
+            f"memguard estimate --script {plan.path} FILE, or --size 45GB --like english",
+        )
+    raise ConfigError(
+        f"{plan.path} does not say which file it reads",
+        f"memguard estimate --script {plan.path} FILE: what you would give the script itself",
+    )
+
+
+def _is_here(path: str) -> bool:
+    """Whether a file has this name, or fits this pattern."""
+    if os.path.exists(path):
+        return True
+    try:
+        return next(glob.iglob(path), None) is not None
+    except (OSError, ValueError):  # a NUL in it
+        return False
+
+
+def as_script_reads(plan: script.ScriptPlan, sources: tuple[Source, ...]) -> tuple[Source, ...]:
+    """CSV and JSON lines as text, where the script imports nothing that would take them apart."""
+    return tuple(
+        dataclasses.replace(source, kind="text")
+        if source.kind in _PARSERS and not plan.imports & _PARSERS[source.kind]
+        else source
+        for source in sources
+    )
+
+
+def with_script(
+    plan: script.ScriptPlan, result: Estimate, limits: Limits, costs: Costs, *, from_files: bool, tuning: Tuning
+) -> ScriptEstimate:
+    """`result` with the script in it. `from_files`: its text is here, and can be looked at once more."""
+    shape = _shape(plan, result.input, tuning) if from_files else TextShape()
+    report = script.estimate_script(plan, result.input, shape, limits, costs)
+    fields = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
+    return ScriptEstimate(**fields, script=report)
+
+
+def _shape(plan: script.ScriptPlan, stats: CorpusStats, tuning: Tuning) -> TextShape:
+    """The text's longest line, where the files are here and plain; which share each of several inputs is."""
+    files = [path for path in stats.paths if os.path.isfile(path)]
+    if not files or stats.compressed or stats.kind == "parquet":
+        return TextShape()
+    sources: dict[str, list[str]] = {}
+    names = plan.sources
+    if len(names) == len(files) > 1:  # one name each, in the order in which they are opened
+        sources = {name: [file] for name, file in zip(names, files, strict=True)}
+    return corpus.read_shape(files, sources, scan_limit=tuning.line_scan_limit)

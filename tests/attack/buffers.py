@@ -95,7 +95,7 @@ KINDS: dict[str, Kind] = {
         {
             "extend": '$tokens["train"].extend($x)',
             "iadd": '$tokens["train"] += $x',
-            "two keys": "more = $x\n$tokens[more[0] % 2].extend(more)",
+            "two keys": "more = $x\n$tokens[sum(more[:1]) % 2].extend(more)",
         },
         _dict_takes("list"),
         _DICT_SIZE,

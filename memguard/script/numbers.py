@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from memguard.script.values import Constant, Data, Number, Symbol, Threshold
+from memguard.script.values import Buffer, Constant, Number, Symbol, Threshold
 
 if TYPE_CHECKING:
     from memguard.script.interpreter.expressions import Evaluator
@@ -87,11 +87,11 @@ def number_of(value: Any) -> float | None:
     return value.known if isinstance(value, Number) else None
 
 
-def fraction_of(value: Any, data: Data) -> float | None:
-    """`value` as a share of len(data): int(0.9 * len(data)) is 0.9."""
+def fraction_of(value: Any, buffer: Buffer) -> float | None:
+    """`value` as a share of len(buffer): int(0.9 * len(buffer)) is 0.9."""
     if isinstance(value, Number) and value.symbol is not None:
         of = value.symbol.of
-        if of is data or (of is not None and set(of.parts.values()) == set(data.parts.values())):
+        if of is buffer or (of is not None and set(of.parts.values()) == set(buffer.parts.values())):
             return min(1.0, max(0.0, value.factor))
     return None
 
@@ -105,7 +105,7 @@ def threshold_of(reader: Evaluator, test: ast.expr, *, negated: bool = False) ->
         return next((threshold for threshold in found if threshold is not None), None)
     if not isinstance(test, ast.Compare) or len(test.ops) != 1:
         return _modulo(reader, test, negated)
-    op, left, right = test.ops[0], reader.peek(test.left), reader.peek(test.comparators[0])
+    op, left, right = test.ops[0], reader.constant_value(test.left), reader.constant_value(test.comparators[0])
     if isinstance(test.left, ast.BinOp) and isinstance(test.left.op, ast.Mod):
         return _modulo(reader, test.left, negated != isinstance(op, (ast.Eq, ast.Lt, ast.LtE)))
     upward = isinstance(op, (ast.Gt, ast.GtE, ast.Eq))
@@ -124,8 +124,8 @@ def threshold_of(reader: Evaluator, test: ast.expr, *, negated: bool = False) ->
 def _modulo(reader: Evaluator, test: ast.expr, negated: bool) -> Threshold | None:
     """`not i % 100`: taken once in 100 times."""
     if isinstance(test, ast.BinOp) and isinstance(test.op, ast.Mod) and negated:
-        amount = number_of(reader.peek(test.right))
-        left = reader.peek(test.left)
-        if amount and amount > 0 and not isinstance(left, (Data, Constant)):
+        amount = number_of(reader.constant_value(test.right))
+        left = reader.constant_value(test.left)
+        if amount and amount > 0 and not isinstance(left, (Buffer, Constant)):
             return Threshold(amount, "items", test)
     return None

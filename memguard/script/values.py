@@ -1,10 +1,10 @@
 """What the reader of a script knows about a value without running it. Pure.
 
-A value that grows with the input is a Data: its kind says what an element costs, its parts say how much of the input
-it covers. A Portion is an interval of an input with the cuts that loops have made in it: a chunk of 1,000,000
-characters, a line, a file. Leaving a loop undoes its cut: what a list has gathered over all iterations is the whole
+A value that grows with the input is a Buffer: its kind says what an element costs, its parts say how much of the input
+it covers. A Extent is an interval of an input with the windows that loops have made in it: a chunk of 1,000,000
+characters, a line, a file. Leaving a loop undoes its window: what a list has gathered over all iterations is the whole
 again. Everything else (numbers, paths, functions, modules) is small, and known only as far as it helps to follow
-the Data.
+the Buffer.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ __all__ = [
     "MOST_TIMES",
     "UNKNOWN",
     "Bound",
+    "Buffer",
     "Class",
     "Constant",
-    "Cut",
-    "Data",
     "Encoder",
+    "Extent",
     "File",
     "Function",
     "Generator",
@@ -33,13 +33,13 @@ __all__ = [
     "Number",
     "Path",
     "Pool",
-    "Portion",
     "Range",
-    "Record",
+    "Row",
     "Sequence",
     "Symbol",
     "Threshold",
     "Unknown",
+    "Window",
     "measure",
 ]
 
@@ -52,7 +52,7 @@ _REFERENCE = {"chars": 1e9, "bytes": 1e9, "lines": 1e7, "files": 10.0, "tokens":
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class Window:
     """Each iteration of `loop` sees `amount` `unit`s (chars, bytes, lines, files, tokens); loop 0 is none of them."""
 
     loop: int
@@ -61,41 +61,41 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class Portion:
-    """The part [low, high] of one input, as far as `cuts` leave it; `times` over (a loop of a known length)."""
+class Extent:
+    """The part [low, high] of one input, as far as `windows` leave it; `times` over (a loop of a known length)."""
 
     source: str | None = None  # the input's name as the script has it; None: all inputs
     low: float = 0.0
     high: float = 1.0
-    cuts: tuple[Cut, ...] = ()
+    windows: tuple[Window, ...] = ()
     times: float = 1.0
 
-    def cut(self, loop: int, unit: str, amount: float) -> Portion:
-        return replace(self, cuts=(*self.cuts, Cut(loop, unit, max(1.0, amount))))
+    def window(self, loop: int, unit: str, amount: float) -> Extent:
+        return replace(self, windows=(*self.windows, Window(loop, unit, max(1.0, amount))))
 
-    def part(self, low: float, high: float) -> Portion:
-        """[low, high] of this portion, both between 0 and 1."""
+    def part(self, low: float, high: float) -> Extent:
+        """[low, high] of this extent, both between 0 and 1."""
         width = self.high - self.low
         return replace(self, low=self.low + low * width, high=self.low + high * width)
 
-    def lifted(self, loops: set[int]) -> Portion:
-        """What all iterations of `loops` together see: from the outermost of them on, nothing is cut any more."""
-        for index, cut in enumerate(self.cuts):
-            if cut.loop in loops:
-                return replace(self, cuts=tuple(c for c in self.cuts[:index] if c.loop not in loops))
+    def over_all_iterations(self, loops: set[int]) -> Extent:
+        """What all iterations of `loops` together see: from the outermost of them on, nothing is window any more."""
+        for index, window in enumerate(self.windows):
+            if window.loop in loops:
+                return replace(self, windows=tuple(c for c in self.windows[:index] if c.loop not in loops))
         return self
 
     @property
     def is_whole(self) -> bool:
-        return not self.cuts
+        return not self.windows
 
 
-def measure(portion: Portion) -> float:
-    """The share of a 1 GB input that `portion` is: only to tell larger from smaller while reading."""
-    share = portion.high - portion.low
-    for cut in portion.cuts:
-        share = min(share, cut.amount / _REFERENCE[cut.unit])
-    return share * portion.times
+def measure(extent: Extent) -> float:
+    """The share of a 1 GB input that `extent` is: only to tell larger from smaller while reading."""
+    share = extent.high - extent.low
+    for window in extent.windows:
+        share = min(share, window.amount / _REFERENCE[window.unit])
+    return share * extent.times
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Threshold:
     amount: float
     unit: str
     node: ast.AST
-    of: Data | None = None
+    of: Buffer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class Bound:
 
 
 @dataclass(eq=False, slots=True)
-class Data:
+class Buffer:
     """A value whose size follows the input's.
 
     kinds: text, bytes, ids (a list's slots), ints (the int objects of such a list), array, chars (a list with one slot
@@ -125,46 +125,46 @@ class Data:
     """
 
     kind: str
-    parts: dict[Any, Portion]
-    birth: tuple[tuple[int, int], ...]  # (loop, pass) around its creation
+    parts: dict[Any, Extent]
+    created_in: tuple[tuple[int, int], ...]  # (loop, pass) around its creation
     line: int
     item: int = 2  # bytes per element, for arrays
     capacity: float | None = None  # elements that an array was made for
     refs: list[Any] = field(default_factory=list)  # what it keeps alive
-    pieces: dict[Any, Portion] = field(default_factory=dict)  # what was added at a time
-    grown: dict[Any, tuple[tuple[int, int], ...]] = field(default_factory=dict)  # in which iteration
+    pieces: dict[Any, Extent] = field(default_factory=dict)  # what was added at a time
+    grown_in: dict[Any, tuple[tuple[int, int], ...]] = field(default_factory=dict)  # in which iteration
     bound: Bound | None = None
     encoded: bool = False  # tiktoken has left its UTF-8 copy in it
     copies: float = 1.0  # processes that have one
     origin: str = ""  # json, parquet, lines: where its strings come from
-    source: Data | None = None  # what it was made from: as long, and bounded as that is
-    of: Data | None = None  # the container it is an element or a view of: it costs nothing of its own
+    source: Buffer | None = None  # what it was made from: as long, and bounded as that is
+    of: Buffer | None = None  # the container it is an element or a view of: it costs nothing of its own
 
     @property
     def limit(self) -> Bound | None:
         """The bound, also one that is found only later in the script."""
-        return next((data.bound for data in self.descent() if data.bound is not None), None)
+        return next((buffer.bound for buffer in self.descent() if buffer.bound is not None), None)
 
-    def descent(self) -> Iterator[Data]:
+    def descent(self) -> Iterator[Buffer]:
         """Itself, what it was made from, what that was made from, …"""
-        data: Data | None = self
+        buffer: Buffer | None = self
         for _ in range(_LONGEST_DESCENT):
-            if data is None:
+            if buffer is None:
                 return
-            yield data
-            data = data.source
+            yield buffer
+            buffer = buffer.source
 
     def mark_encoded(self) -> None:
         """tiktoken leaves a UTF-8 copy in a str, wherever that str lives."""
-        data: Data | None = self
-        while data is not None and not (data.encoded and data is not self):
-            data.encoded = True
-            data = data.of
+        buffer: Buffer | None = self
+        while buffer is not None and not (buffer.encoded and buffer is not self):
+            buffer.encoded = True
+            buffer = buffer.of
 
     @property
-    def portion(self) -> Portion:
+    def extent(self) -> Extent:
         """The largest of its parts."""
-        return max(self.parts.values(), key=measure, default=Portion(low=0.0, high=0.0))
+        return max(self.parts.values(), key=measure, default=Extent(low=0.0, high=0.0))
 
     @property
     def weight(self) -> float:
@@ -173,18 +173,18 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A Data as it was at one moment: parts do not change any more, the bound may still be found."""
+    """A Buffer as it was at one moment: parts do not change any more, the bound may still be found."""
 
     label: str
-    data: Data
-    parts: tuple[Portion, ...]
+    buffer: Buffer
+    parts: tuple[Extent, ...]
     kind: str
     encoded: bool
-    missing: tuple[Portion, ...] = ()  # what the iteration at hand has not added yet
+    not_yet_added: tuple[Extent, ...] = ()  # what the iteration at hand has not added yet
 
 
 class Unknown:
-    """Small, or not followed; `opaque` results that grow with the input are Data."""
+    """Small, or not followed; `opaque` results that grow with the input are Buffer."""
 
     __slots__ = ()
 
@@ -202,7 +202,7 @@ class Symbol:
     """A number that is not known: `of` says what it is the length of; `unit` what a counter adds up (sum, items)."""
 
     ident: int
-    of: Data | None = None
+    of: Buffer | None = None
     unit: str = ""
 
 
@@ -229,16 +229,16 @@ class Path:
     argument: bool = False
     many: bool = False
     key: str = ""  # tells one argument from another
-    cuts: tuple[Cut, ...] = ()
+    windows: tuple[Window, ...] = ()
 
 
 @dataclass(eq=False, slots=True)
 class File:
     path: Any
-    portion: Portion
+    extent: Extent
     binary: bool
     write: bool
-    birth: tuple[tuple[int, int], ...]
+    created_in: tuple[tuple[int, int], ...]
     format: str = "text"  # text, parquet, compressed
 
 
@@ -302,10 +302,10 @@ class Range:
 
 
 @dataclass(eq=False, slots=True)
-class Record:
-    """A document: a JSON object, a row, a table's batch. Its fields are texts of `portion`, unless set otherwise."""
+class Row:
+    """A document: a JSON object, a row, a table's batch. Its fields are texts of `extent`, unless set otherwise."""
 
-    portion: Portion
+    extent: Extent
     origin: str  # json, parquet, dataset, ids
     fields: dict[str, Any] = field(default_factory=dict)
     refs: list[Any] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What a script's values weigh, for a text that is known: Portion × CorpusStats → bytes. Pure.
+"""What a script's values weigh, for a text that is known: Extent × CorpusStats → bytes. Pure.
 
 The prices are those of costs.py and plans.py; docs/memory-terms.md derives them. Sizes are bytes.
 """
@@ -14,8 +14,8 @@ from memguard.estimate.plans import pools as plans_pools
 from memguard.estimate.plans.costs import RUST_ID, Costs
 from memguard.estimate.plans.quantities import MMAP_THRESHOLD_MAX, Options, Text, inside_tiktoken, kept_of_shards
 from memguard.estimate.script.amounts import Piece, TextShape
-from memguard.script.state import Extra, Moment
-from memguard.script.values import Bound, Cut, Data, Held, Portion
+from memguard.script.state import Moment, Transient
+from memguard.script.values import Bound, Buffer, Extent, Held, Window
 from memguard.units import format_size
 
 __all__ = ["Pricing", "Weighed"]
@@ -78,15 +78,15 @@ class Pricing:
         self._average_lines = False
         self._gathered = 1.0
         self._sources: Mapping[str, float] = dict(shape.sources)
-        self._pieces: dict[tuple[Portion, bool], Piece] = {}
+        self._pieces: dict[tuple[Extent, bool], Piece] = {}
         self._sizes: dict[tuple[int, bool, float], int] = {}  # of what lives on from one moment to the next
-        self._weighed: dict[tuple[int, tuple[Extra, ...], float], Weighed] = {}
+        self._weighed: dict[tuple[int, tuple[Transient, ...], float], Weighed] = {}
 
     def weigh(self, moment: Moment) -> Weighed:
         """A loop that keeps what it reads peaks at its end, where the line at hand is an average one, or at the longest
         line, which stands in the middle on average. The high end of the band takes the longest for the last one.
         """
-        key = id(moment.alive), moment.extra, moment.workers
+        key = id(moment.alive), moment.transients, moment.workers
         found = self._weighed.get(key)
         if found is None:
             found = self._weighed[key] = self._heaviest(moment)
@@ -112,10 +112,10 @@ class Pricing:
             if size:
                 words = self._words(held)
                 named[words] = named.get(words, 0) + size
-        for extra in moment.extra:
-            size = self.extra(extra)
+        for transient in moment.transients:
+            size = self.transient(transient)
             if size:
-                named[extra.words] = named.get(extra.words, 0) + size
+                named[transient.words] = named.get(transient.words, 0) + size
         parts += sorted(named.items(), key=lambda item: -item[1])
         return Weighed(moment, min(_MOST, sum(size for _, size in parts)), tuple(parts))
 
@@ -123,18 +123,18 @@ class Pricing:
         kind = "ids" if held.kind == "ints" else held.kind
         words = _WORDS.get(kind, kind)
         if kind == "array":
-            words = f"{8 * held.data.item}-bit array"
-        times = f" in {held.data.copies:.0f} processes" if held.data.copies > 1 else ""
+            words = f"{8 * held.buffer.item}-bit array"
+        times = f" in {held.buffer.copies:.0f} processes" if held.buffer.copies > 1 else ""
         return f"{held.label} ({words}{times})" if held.label else f"a {words} without a name{times}"
 
-    # -- Data -------------------------------------------------------------------------------------------------
+    # -- Buffer -------------------------------------------------------------------------------------------------
 
     def held(self, held: Held) -> int:
-        if held.data.of is not None or held.kind in ("view", "list", "char", "token"):
+        if held.buffer.of is not None or held.kind in ("view", "list", "char", "token"):
             return 0
         key = id(held), self._average_lines, self._gathered
         if key not in self._sizes:
-            self._sizes[key] = self._in_workers(held.data.copies, lambda: self._held(held))
+            self._sizes[key] = self._in_workers(held.buffer.copies, lambda: self._held(held))
         return self._sizes[key]
 
     def _held(self, held: Held) -> tuple[float, float]:
@@ -157,9 +157,9 @@ class Pricing:
 
     def _kept_between_shards(self, held: Held, piece: Piece) -> float:
         """Of a list that is filled and dropped, as in sharded_list; of its chunks, the place that a str was read in."""
-        if held.kind != "ids" or held.data.bound is None or not held.data.pieces:
+        if held.kind != "ids" or held.buffer.bound is None or not held.buffer.pieces:
             return 0.0
-        last = max((self.piece(p) for p in held.data.pieces.values()), key=lambda p: p.tokens)
+        last = max((self.piece(p) for p in held.buffer.pieces.values()), key=lambda p: p.tokens)
         if piece.share <= last.share:
             return 0.0
         return kept_of_shards(round(self.costs.list_slot * piece.tokens)) + last.text
@@ -178,25 +178,25 @@ class Pricing:
         if kind == "ids":
             return costs.list_slot * piece.tokens
         if kind == "ints":
-            return costs.boxed_int * piece.boxed
+            return costs.boxed_int * piece.heap_ints
         if kind == "opaque":
-            return costs.list_slot * piece.tokens + costs.boxed_int * piece.boxed
+            return costs.list_slot * piece.tokens + costs.boxed_int * piece.heap_ints
         if kind == "chars":
-            count = piece.chars if held.data.capacity is None else held.data.capacity
+            count = piece.chars if held.buffer.capacity is None else held.buffer.capacity
             return costs.list_slot * count
         if kind == "array":
-            return held.data.item * self._elements(held, piece)
+            return held.buffer.item * self._elements(held, piece)
         return self._composite(kind, piece, held)
 
     def _elements(self, held: Held, piece: Piece) -> float:
-        capacity = held.data.capacity
+        capacity = held.buffer.capacity
         if capacity is None:
-            return piece.chars if _made_of_chars(held.data) else piece.tokens
-        return capacity if held.data.origin == "full" else min(capacity, piece.tokens)
+            return piece.chars if _made_of_chars(held.buffer) else piece.tokens
+        return capacity if held.buffer.origin == "full" else min(capacity, piece.tokens)
 
     def _composite(self, kind: str, piece: Piece, held: Held) -> float:
         """Lists of objects that have a header each."""
-        costs, count = self.costs, self._count(held.data, piece)
+        costs, count = self.costs, self._count(held.buffer, piece)
         if kind in ("strings", "records"):
             size = self._strings(piece, count)
             if held.encoded:
@@ -208,19 +208,19 @@ class Pricing:
         if kind == "lists":
             return costs.list_slot * piece.tokens + _LIST_OBJECT * count
         if kind == "arrays":
-            return held.data.item * piece.tokens + _ARRAY_OBJECT * count
+            return held.buffer.item * piece.tokens + _ARRAY_OBJECT * count
         return self._table(piece, held)
 
     def _table(self, piece: Piece, held: Held) -> float:
         """pyarrow's table with its decoder's buffers; a batch of one; what load_dataset leaves in pyarrow's pool."""
         if held.kind != "table":
             return 0.0
-        if held.data.origin == "batches":
+        if held.buffer.origin == "batches":
             group = self.text.bytes * min(1.0, _ROW_GROUP / max(1, self.text.documents.count))
             return plans_pools.BATCHES_START + plans_pools.BATCHES_PER_BYTE * group + 2 * piece.raw
-        if held.data.origin == "loaded":
+        if held.buffer.origin == "loaded":
             return plans_pools.loading(self.text, Options())[1]
-        if held.data.origin == "dataset":
+        if held.buffer.origin == "dataset":
             return piece.raw
         return plans_pools.PARQUET_START + plans_pools.PARQUET_PER_BYTE * piece.raw
 
@@ -230,35 +230,35 @@ class Pricing:
             return (documents.str_bytes + self.costs.list_slot * documents.count) * piece.share
         return piece.text + 72 * count
 
-    def _count(self, data: Data, piece: Piece) -> float:
+    def _count(self, buffer: Buffer, piece: Piece) -> float:
         """Elements of a list: as many as there are pieces of what was added at a time."""
-        for portion in data.pieces.values():
-            if portion.cuts:
-                cut = portion.cuts[-1]
-                if cut.unit == "lines":  # an average one, not the longest
-                    return self.text.documents.count * piece.share / cut.amount
-                return piece.share / max(1e-12, self._share(cut))
+        for extent in buffer.pieces.values():
+            if extent.windows:
+                window = extent.windows[-1]
+                if window.unit == "lines":  # an average one, not the longest
+                    return self.text.documents.count * piece.share / window.amount
+                return piece.share / max(1e-12, self._share(window))
         return self.text.documents.count * piece.share
 
     def _bounded(self, held: Held) -> Piece:
         total = Piece()
         for part in held.parts:
             total = total.plus(self.piece(part))
-        for part in held.missing:
-            missing = self.piece(part)
-            if missing.share < total.share:
-                total = total.times(1 - missing.share / total.share)
+        for part in held.not_yet_added:
+            not_yet_added = self.piece(part)
+            if not_yet_added.share < total.share:
+                total = total.times(1 - not_yet_added.share / total.share)
         if self._gathered < 1 and _gathers(held):
             total = total.times(self._gathered)
-        bound = held.data.limit
+        bound = held.buffer.limit
         if bound is None or total.tokens <= 0:
             return total
-        return self._within(total, bound, held.data)
+        return self._within(total, bound, held.buffer)
 
-    def _within(self, total: Piece, bound: Bound, data: Data) -> Piece:
+    def _within(self, total: Piece, bound: Bound, buffer: Buffer) -> Piece:
         """A list that is emptied at `bound`: that many, and the piece that made it full."""
-        pieces = next((list(source.pieces.values()) for source in data.descent() if source.pieces), [])
-        last = max((self.piece(portion) for portion in pieces), key=lambda p: p.tokens, default=Piece())
+        pieces = next((list(source.pieces.values()) for source in buffer.descent() if source.pieces), [])
+        last = max((self.piece(extent) for extent in pieces), key=lambda p: p.tokens, default=Piece())
         if bound.unit == "pieces":
             limit = bound.amount * last.tokens
         elif bound.unit == "chars":
@@ -269,41 +269,41 @@ class Pricing:
 
     # -- what calls need meanwhile ----------------------------------------------------------------------------
 
-    def extra(self, extra: Extra) -> int:
-        copies = 1.0 if extra.kind.startswith("mapping") else extra.copies
-        return self._in_workers(copies, lambda: self._extra(extra))
+    def transient(self, transient: Transient) -> int:
+        copies = 1.0 if transient.kind.startswith("mapping") else transient.copies
+        return self._in_workers(copies, lambda: self._needed_meanwhile(transient))
 
-    def _extra(self, extra: Extra) -> tuple[float, float]:
-        piece = self.piece(extra.portion)
-        if extra.kind == "rust":
-            ids = round(self.costs.list_slot * piece.tokens + self.costs.boxed_int * piece.boxed)
+    def _needed_meanwhile(self, transient: Transient) -> tuple[float, float]:
+        piece = self.piece(transient.extent)
+        if transient.kind == "rust":
+            ids = round(self.costs.list_slot * piece.tokens + self.costs.boxed_int * piece.heap_ints)
             inside = inside_tiktoken(self.text, round(piece.tokens), ids, round(piece.raw))
             size = inside[1] + self._kept_by_malloc(piece)
-        elif extra.kind == "read":
+        elif transient.kind == "read":
             size = piece.raw + self._decoding(piece, newlines=True)
-        elif extra.kind == "decode":
+        elif transient.kind == "decode":
             size = self._decoding(piece, newlines=False)
-        elif extra.kind == "text":
+        elif transient.kind == "text":
             size = piece.text
-        elif extra.kind == "bytes":
+        elif transient.kind == "bytes":
             size = piece.raw
-        elif extra.kind == "futures":
+        elif transient.kind == "futures":
             size = self._future * self.text.documents.count * piece.share
-        elif extra.kind == "loading":
+        elif transient.kind == "loading":
             most, kept = plans_pools.loading(self.text, Options())
             size = most - kept
-        elif extra.kind in ("mapping", "mapping a table in memory"):
-            size = self._mapping(extra)
-        elif extra.kind == "lists":
-            size = self.costs.list_slot * piece.tokens + self.costs.boxed_int * piece.boxed
+        elif transient.kind in ("mapping", "mapping a table in memory"):
+            size = self._mapping(transient)
+        elif transient.kind == "lists":
+            size = self.costs.list_slot * piece.tokens + self.costs.boxed_int * piece.heap_ints
         else:
             size = 0.0
         return size, piece.share
 
-    def _mapping(self, extra: Extra) -> float:
+    def _mapping(self, transient: Transient) -> float:
         """Dataset.map: its parent, and workers that each hold 1,000 rows of ids; see plans_pools.py."""
-        in_memory = self.text.bytes if extra.kind != "mapping" else 0
-        options = Options(workers=round(extra.copies))
+        in_memory = self.text.bytes if transient.kind != "mapping" else 0
+        options = Options(workers=round(transient.copies))
         size = plans_pools.mapping(self.text, self.costs, options, in_memory)[1] + plans_pools.MAP_PARENT
         return size + (plans_pools.MAP_IN_MEMORY + _MAPPED_TOKEN * self.text.tokens if in_memory else 0)
 
@@ -325,23 +325,23 @@ class Pricing:
             size *= 2
         return size if size <= RUST_ID * piece.tokens else 0
 
-    # -- portions ---------------------------------------------------------------------------------------------
+    # -- extents ---------------------------------------------------------------------------------------------
 
-    def piece(self, portion: Portion) -> Piece:
-        key = portion, self._average_lines
+    def piece(self, extent: Extent) -> Piece:
+        key = extent, self._average_lines
         if key not in self._pieces:
-            self._pieces[key] = self._piece(portion)
+            self._pieces[key] = self._piece(extent)
         return self._pieces[key]
 
-    def _piece(self, portion: Portion) -> Piece:
-        whole = self._interval(portion.low, portion.high)
-        share = self._sources.get(portion.source, 1.0) if portion.source else 1.0
+    def _piece(self, extent: Extent) -> Piece:
+        whole = self._interval(extent.low, extent.high)
+        share = self._sources.get(extent.source, 1.0) if extent.source else 1.0
         found = whole.times(share) if share < 1 else whole
-        for cut in portion.cuts:
-            limit = self._share(cut)
+        for window in extent.windows:
+            limit = self._share(window)
             if limit < found.share:
                 found = found.times(limit / found.share)
-        return found.times(portion.times) if portion.times != 1 else found
+        return found.times(extent.times) if extent.times != 1 else found
 
     def _interval(self, low: float, high: float) -> Piece:
         """[low, high] of the text by characters; a str is as wide as its widest slice."""
@@ -359,35 +359,35 @@ class Pricing:
                         chars=part.chars * share,
                         utf8=part.utf8 * share,
                         tokens=part.tokens * share,
-                        boxed=part.boxed * share,
+                        heap_ints=part.boxed * share,
                         share=overlap,
                     )
                 )
         raw = self.text.bytes * found.share
-        return Piece(found.chars, width * found.chars, raw, found.utf8, found.tokens, found.boxed, found.share)
+        return Piece(found.chars, width * found.chars, raw, found.utf8, found.tokens, found.heap_ints, found.share)
 
-    def _share(self, cut: Cut) -> float:
-        """The share of all the text that `cut` leaves."""
+    def _share(self, window: Window) -> float:
+        """The share of all the text that `window` leaves."""
         text, count = self.text, max(1, self.text.documents.count)
-        if cut.unit == "lines":
+        if window.unit == "lines":
             longest = 1 / count
             if not self._average_lines:
                 longest = max(longest, self.shape.longest_line / max(1, text.bytes))
-            return min(1.0, longest if cut.amount == 1 else cut.amount / count + longest)
-        if cut.unit == "files":
-            return min(1.0, cut.amount * text.largest_files[0] / max(1, text.bytes)) if text.largest_files else 1.0
-        total = {"chars": text.read_chars, "bytes": text.bytes, "tokens": text.tokens}.get(cut.unit, count)
-        return min(1.0, cut.amount / max(1, total))
+            return min(1.0, longest if window.amount == 1 else window.amount / count + longest)
+        if window.unit == "files":
+            return min(1.0, window.amount * text.largest_files[0] / max(1, text.bytes)) if text.largest_files else 1.0
+        total = {"chars": text.read_chars, "bytes": text.bytes, "tokens": text.tokens}.get(window.unit, count)
+        return min(1.0, window.amount / max(1, total))
 
 
 def _gathers(held: Held) -> bool:
     """True for a list without a bound that a loop fills."""
-    return bool(held.data.grown) and held.data.limit is None
+    return bool(held.buffer.grown_in) and held.buffer.limit is None
 
 
-def _made_of_chars(data: Data) -> bool:
+def _made_of_chars(buffer: Buffer) -> bool:
     """True for an array made from one number a character."""
-    source = next((source for source in data.descent() if source is not data and source.kind != "array"), None)
+    source = next((source for source in buffer.descent() if source is not buffer and source.kind != "array"), None)
     return source is not None and source.kind in ("chars", "text")
 
 

@@ -40,7 +40,7 @@ from memguard.script.pressure import pressure_notes
 from memguard.script.scopes import uses_of_names
 from memguard.script.source import deep_recursion, parse_script, quiet_collector, too_deep
 from memguard.script.state import Moment
-from memguard.script.values import Portion
+from memguard.script.values import Extent
 from memguard.units import MIB
 
 __all__ = ["ScriptPlan", "estimate_script", "heaviest_library", "import_memory", "read_script"]
@@ -134,7 +134,7 @@ def _read(tree: ast.Module, source: str, path: str) -> ScriptPlan:
         encoding=str(state.facts.get("encoding", "gpt2")),
         imports=frozenset(state.facts.get("imports", ())),
         uses=uses_of_names(tree),
-        unfinished=state.cut is not None,
+        unfinished=state.ended is not None,
         notes=pressure_notes(tree) if "on_pressure" in source else (),
     )
 
@@ -219,9 +219,9 @@ def _peak(
     if plan.unrecognised or plan.name == "unknown":
         # Whatever the unread lines do: as if they kept the text and a list of all its ids beside all the rest.
         pricing = Pricing(text_of(stats, "high"), shape, costs)
-        everything = pricing.piece(Portion())
+        everything = pricing.piece(Extent())
         high += round(everything.text + everything.utf8)
-        high += round(costs.list_slot * everything.tokens + costs.boxed_int * everything.boxed)
+        high += round(costs.list_slot * everything.tokens + costs.boxed_int * everything.heap_ints)
         low = min(low, costs.baseline)
     return Range(max(0, min(low, top.bytes)), top.bytes, max(high, top.bytes))
 

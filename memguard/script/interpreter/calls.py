@@ -1,4 +1,4 @@
-"""Functions of the standard library, numpy, tiktoken and the data libraries: what a call of each gives. Pure.
+"""Functions of the standard library, numpy, tiktoken and the buffer libraries: what a call of each gives. Pure.
 
 What stands in none of the tables is unknown: with something of the input's size among its arguments it is listed,
 and its result counts as a list of all the token ids it could have made.
@@ -15,11 +15,12 @@ from memguard.script.models import builtins as script_builtins
 from memguard.script.models import libraries as script_libraries
 from memguard.script.operations.growth import extend
 from memguard.script.source import dotted_name
-from memguard.script.state import Extra
+from memguard.script.state import Transient
 from memguard.script.values import (
     UNKNOWN,
+    Buffer,
     Constant,
-    Data,
+    Extent,
     File,
     Function,
     Generator,
@@ -27,8 +28,7 @@ from memguard.script.values import (
     Module,
     Number,
     Path,
-    Portion,
-    Record,
+    Row,
     Sequence,
     Symbol,
     measure,
@@ -151,34 +151,34 @@ def unknown(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any
     """A call that nobody here has read."""
     state = reader.state
     given = [*args, *kwargs.values()]
-    large = [value for value in given if isinstance(value, Data) and value.kind not in _SMALL]
-    portions = [value.portion for value in large]
-    portions += [value.portion for value in given if isinstance(value, Record)]
-    portions += [value.portion for value in given if isinstance(value, File) and not value.write]
-    portions += [Portion(value.key or None, cuts=value.cuts) for value in given if _is_input(value)]
+    large = [value for value in given if isinstance(value, Buffer) and value.kind not in _SMALL]
+    extents = [value.extent for value in large]
+    extents += [value.extent for value in given if isinstance(value, Row)]
+    extents += [value.extent for value in given if isinstance(value, File) and not value.write]
+    extents += [Extent(value.key or None, windows=value.windows) for value in given if _is_input(value)]
     for value in given:
         if isinstance(value, Generator):
             value.run(lambda element: None)
-            portions.append(Portion())
+            extents.append(Extent())
         elif isinstance(value, Function):  # a callback: followed once, with nothing known
-            portions.append(Portion())
-    if not portions:
+            extents.append(Extent())
+    if not extents:
         return UNKNOWN
     state.not_understood(node)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _GATHERING:
-        _hidden(reader, max(portions, key=measure), node)
-    result = state.make("opaque", node, max(portions, key=measure))
+        _hidden(reader, max(extents, key=measure), node)
+    result = state.make("opaque", node, max(extents, key=measure))
     state.temps.append(result)
-    state.note(node, "unknown", "")
+    state.record_moment(node, "unknown", "")
     return result
 
 
-def _hidden(reader: Evaluator, portion: Portion, node: ast.Call) -> None:
+def _hidden(reader: Evaluator, extent: Extent, node: ast.Call) -> None:
     """x.append(ids) on an x that is not known: a list of all of them, alive to the end."""
     state = reader.state
-    found = Data("opaque", {}, (), node.lineno)
+    found = Buffer("opaque", {}, (), node.lineno)
     state.frames[0].env[dotted_name(node.func)] = found
-    state.grow(found, state.site(node), portion, node)
+    state.grow(found, state.site(node), extent, node)
 
 
 def _is_input(value: Any) -> bool:
@@ -196,12 +196,12 @@ def _small(reader: Evaluator, name: str, args: Args, node: ast.AST) -> Any:
         and function in ("sum", "min", "max", "any", "all", "set", "frozenset")
     ):
         first.run(lambda element: None)
-    if function == "len" and isinstance(first, (Data, Record)):
-        data = first if isinstance(first, Data) else None
-        return Number(0.0, Symbol(id(first) & 0xFFFFFFFF, data, "sum"))
-    if function == "ord" and isinstance(first, Data):
+    if function == "len" and isinstance(first, (Buffer, Row)):
+        buffer = first if isinstance(first, Buffer) else None
+        return Number(0.0, Symbol(id(first) & 0xFFFFFFFF, buffer, "sum"))
+    if function == "ord" and isinstance(first, Buffer):
         return first
-    if listing and isinstance(args[1], (Data, Sequence)):  # sum(lists, [])
+    if listing and isinstance(args[1], (Buffer, Sequence)):  # sum(lists, [])
         result = reader.state.make("list", node)
         reader.state.temps.append(result)
         reader.iterate(first, lambda element: extend(reader, result, element, node), node)
@@ -233,23 +233,23 @@ def open_file(reader: Evaluator, path: Any, mode: Any, form: str) -> File:
     """A file of the input, unless its mode writes."""
     text = mode.value if isinstance(mode, Constant) and isinstance(mode.value, str) else "r"
     write = any(letter in text for letter in "wax")
-    portion = Portion()
+    extent = Extent()
     if not write:
-        portion = _portion_of(reader, path)
-    return File(path, portion, "b" in text, write, tuple(reader.state.loops), form)
+        extent = _extent_of(reader, path)
+    return File(path, extent, "b" in text, write, tuple(reader.state.loops), form)
 
 
-def _portion_of(reader: Evaluator, path: Any) -> Portion:
+def _extent_of(reader: Evaluator, path: Any) -> Extent:
     state = reader.state
     text = path_text(path)
     if text:
         state.inputs.setdefault(text)
     key = text or (path.key if isinstance(path, Path) else "") or None
-    if key and not (isinstance(path, Path) and path.cuts):
+    if key and not (isinstance(path, Path) and path.windows):
         state.sources.setdefault(key)
-    if isinstance(path, Path) and path.cuts:
-        return Portion(None, cuts=path.cuts)
-    return Portion(key)
+    if isinstance(path, Path) and path.windows:
+        return Extent(None, windows=path.windows)
+    return Extent(key)
 
 
 def path_text(path: Any) -> str:
@@ -259,14 +259,14 @@ def path_text(path: Any) -> str:
     return path.text or "" if isinstance(path, Path) else ""
 
 
-def read_all(reader: Evaluator, file: File, node: ast.AST, kind: str = "") -> Data:
+def read_all(reader: Evaluator, file: File, node: ast.AST, kind: str = "") -> Buffer:
     """file.read() of all that is left."""
     state = reader.state
     kind = kind or ("bytes" if file.binary else "text")
-    result = state.make(kind, node, file.portion)
+    result = state.make(kind, node, file.extent)
     state.temps.append(result)
-    extra = (Extra("the file's bytes", "read", file.portion, state.copies),) if kind == "text" else ()
-    state.note(node, "read", "", extra)
+    transients = (Transient("the file's bytes", "read", file.extent, state.copies),) if kind == "text" else ()
+    state.record_moment(node, "read", "", transients)
     return result
 
 
@@ -275,7 +275,7 @@ def _stdin(reader: Evaluator, name: str, args: Args, kwargs: Kwargs, node: ast.A
 
     binary = ".buffer" in name
     state = reader.state
-    file = File(Path("-"), Portion("-"), binary, False, (state.loops[:0] and ()) or ())
+    file = File(Path("-"), Extent("-"), binary, False, (state.loops[:0] and ()) or ())
     state.sources.setdefault("-")
     return script_methods.call(reader, Method(file, name.rpartition(".")[2]), args, kwargs, node)
 
@@ -289,11 +289,11 @@ def joined_path(parts: Args) -> Path:
     known = [isinstance(p, Path) and p.argument for p in parts]
     argument = any(known)
     many = any(isinstance(part, Path) and part.many for part in parts)
-    cuts = next((part.cuts for part in parts if isinstance(part, Path) and part.cuts), ())
+    windows = next((part.windows for part in parts if isinstance(part, Path) and part.windows), ())
     key = next((part.key for part in parts if isinstance(part, Path) and part.key), "")
     if all(texts) and sum(map(len, texts)) <= _LONGEST_PATH:
-        return Path(paths.join(*texts), argument, many, key, cuts)
-    return Path(None, argument, many, key, cuts)
+        return Path(paths.join(*texts), argument, many, key, windows)
+    return Path(None, argument, many, key, windows)
 
 
 def _os_path(name: str, args: Args) -> Any:

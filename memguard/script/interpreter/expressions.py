@@ -23,9 +23,9 @@ from memguard.script.source import dotted_name
 from memguard.script.state import DEEPEST, Frame, State, joined
 from memguard.script.values import (
     UNKNOWN,
+    Buffer,
     Class,
     Constant,
-    Data,
     Encoder,
     File,
     Function,
@@ -36,7 +36,7 @@ from memguard.script.values import (
     Number,
     Path,
     Pool,
-    Record,
+    Row,
     Sequence,
     Symbol,
     Unknown,
@@ -44,7 +44,7 @@ from memguard.script.values import (
 
 __all__ = ["Evaluator"]
 
-# Expressions that `peek` may look at: they change nothing.
+# Expressions that `constant_value` may look at: they change nothing.
 _QUIET = (ast.Name, ast.Attribute, ast.Constant, ast.BinOp, ast.UnaryOp, ast.Subscript, ast.Load, ast.operator)
 
 
@@ -58,7 +58,7 @@ class Evaluator:
     def run(self, body: list[ast.stmt]) -> str:
         raise NotImplementedError
 
-    def follow(self, function: Function, env: dict[str, Any], consume: Callable[[Any], None] | None = None) -> Any:
+    def inline_call(self, function: Function, env: dict[str, Any], consume: Callable[[Any], None] | None = None) -> Any:
         raise NotImplementedError
 
     def assign(self, target: ast.expr, value: Any) -> None:
@@ -85,7 +85,7 @@ class Evaluator:
         temps.append(value)
         return value
 
-    def peek(self, node: ast.expr) -> Any:
+    def constant_value(self, node: ast.expr) -> Any:
         """The value of an expression that changes nothing; UNKNOWN for others."""
         for inner in ast.walk(node):
             if isinstance(inner, ast.Call):
@@ -229,13 +229,13 @@ class Evaluator:
             return Method(owner, name)
         if isinstance(owner, Class):
             return owner.scope.get(name, UNKNOWN)
-        if isinstance(owner, (Data, Record)) and name in ("size", "shape", "nbytes", "num_rows"):
-            return Number(0.0, Symbol(id(owner) & 0xFFFFFFFF, owner if isinstance(owner, Data) else None, "sum"))
+        if isinstance(owner, (Buffer, Row)) and name in ("size", "shape", "nbytes", "num_rows"):
+            return Number(0.0, Symbol(id(owner) & 0xFFFFFFFF, owner if isinstance(owner, Buffer) else None, "sum"))
         if isinstance(owner, Path):
             return script_methods.path_attribute(owner, name)
         if isinstance(owner, Encoder) and name in ("eot_token", "n_vocab", "eos_token_id", "vocab_size"):
             return UNKNOWN
-        if isinstance(owner, (Data, Record, File, Encoder, Pool, Sequence, Generator, Constant, Number, Method)):
+        if isinstance(owner, (Buffer, Row, File, Encoder, Pool, Sequence, Generator, Constant, Number, Method)):
             return Method(owner, name)
         return UNKNOWN
 
@@ -274,16 +274,16 @@ class Evaluator:
     def store(self, target: ast.Subscript, value: Any) -> None:
         script_members.store(self, self.evaluate(target.value), target, value)
 
-    def extend(self, data: Data, value: Any, node: ast.AST) -> None:
-        script_lists.extend(self, data, value, node)
+    def extend(self, buffer: Buffer, value: Any, node: ast.AST) -> None:
+        script_lists.extend(self, buffer, value, node)
 
-    def clear(self, data: Data, node: ast.AST) -> None:
-        script_lists.clear(self, data, node)
+    def clear(self, buffer: Buffer, node: ast.AST) -> None:
+        script_lists.clear(self, buffer, node)
 
-    def grown_copy(self, old: Data, value: Any, node: ast.AST) -> Any:
+    def grown_copy(self, old: Buffer, value: Any, node: ast.AST) -> Any:
         return script_lists.grown_copy(self, old, value, node)
 
-    def enter(self, value: Any) -> Any:
+    def enter_context(self, value: Any) -> Any:
         """What `with value as …` gives."""
         if isinstance(value, Instance) and isinstance(value.cls, Class):
             method = self.class_attribute(value, value.cls, "__enter__", value.cls.node)
@@ -329,14 +329,14 @@ class Evaluator:
             caller, self.state.frame = self.state.frame, frame
             try:
                 script_loops.comprehension(
-                    self, node.generators, lambda: self.consume(consume, self.evaluate(node.elt), caller), first
+                    self, node.generators, lambda: self.yield_to(consume, self.evaluate(node.elt), caller), first
                 )
             finally:
                 self.state.frame = caller
 
         return Generator(run, (first,))
 
-    def consume(self, consume: Callable[[Any], None], value: Any, caller: Frame) -> None:
+    def yield_to(self, consume: Callable[[Any], None], value: Any, caller: Frame) -> None:
         """Hands `value` to who iterates, in that one's own scope."""
         inner, self.state.frame = self.state.frame, caller
         try:
@@ -346,13 +346,13 @@ class Evaluator:
 
     def _Yield(self, node: ast.Yield) -> Any:  # noqa: N802
         value = Constant(None) if node.value is None else self.evaluate(node.value)
-        consume = self.state.frame.consume
+        consume = self.state.frame.yield_to
         if consume is not None:
             consume(value)
         return UNKNOWN
 
     def _YieldFrom(self, node: ast.YieldFrom) -> Any:  # noqa: N802
-        consume = self.state.frame.consume
+        consume = self.state.frame.yield_to
         if consume is not None:
             self.iterate(self.evaluate(node.value), consume, node)
         return UNKNOWN

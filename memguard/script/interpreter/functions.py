@@ -41,14 +41,14 @@ def call_function(reader: Evaluator, function: Function, args: list[Any], kwargs
             caller = reader.state.frame
             state.calls.append(position)
             try:
-                reader.follow(function, dict(env), lambda value: reader.consume(consume, value, caller))
+                reader.inline_call(function, dict(env), lambda value: reader.yield_to(consume, value, caller))
             finally:
                 state.calls.pop()
 
         return Generator(run, tuple(env.values()))
     state.calls.append(position)
     try:
-        return reader.follow(function, env)
+        return reader.inline_call(function, env)
     finally:
         state.calls.pop()
 
@@ -59,7 +59,7 @@ def _parameters(reader: Evaluator, function: Function, args: list[Any], kwargs: 
     defaults: list[ast.expr | None] = [None] * (len(names) - len(spec.defaults)) + list(spec.defaults)
     pairs = list(zip(names, defaults, strict=True))
     pairs += [(p.arg, d) for p, d in zip(spec.kwonlyargs, spec.kw_defaults, strict=True)]
-    env = {name: UNKNOWN if default is None else reader.peek(default) for name, default in pairs}
+    env = {name: UNKNOWN if default is None else reader.constant_value(default) for name, default in pairs}
     env.update(zip(names, args, strict=False))
     if spec.vararg is not None:
         env[spec.vararg.arg] = Sequence(list(args[len(names) :]))

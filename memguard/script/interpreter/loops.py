@@ -1,6 +1,6 @@
 """What a loop goes round over: lines of a file, chunks, documents, files, numbers, what a generator yields. Pure.
 
-Every loop gets an identity, and what it hands out is cut by it, so that what comes together over all iterations can
+Every loop gets an identity, and what it hands out is window by it, so that what comes together over all iterations can
 be told from what one iteration holds.
 """
 
@@ -14,15 +14,15 @@ from memguard.script.interpreter import functions as script_functions
 from memguard.script.state import Frame
 from memguard.script.values import (
     UNKNOWN,
-    Data,
+    Buffer,
+    Extent,
     File,
     Generator,
     Instance,
     Number,
     Path,
-    Portion,
     Range,
-    Record,
+    Row,
     Sequence,
     Symbol,
 )
@@ -30,12 +30,12 @@ from memguard.script.values import (
 if TYPE_CHECKING:
     from memguard.script.interpreter.expressions import Evaluator
 
-__all__ = ["ELEMENTS", "comprehension", "go_round", "iterate", "one_of", "piece_portion"]
+__all__ = ["ELEMENTS", "comprehension", "iterate", "iterate_twice", "one_of", "piece_extent"]
 
 # Up to this many known members a loop is followed member by member.
 _UNROLLED = 12
 
-# What iterating over a kind of Data gives.
+# What iterating over a kind of Buffer gives.
 ELEMENTS = {
     "text": "char",
     "bytes": "char",
@@ -60,39 +60,43 @@ def iterate(reader: Evaluator, value: Any, body: Callable[[Any], None], node: as
         value.run(body)
     elif isinstance(value, Sequence) and value.keys is None and len(value.items) <= _UNROLLED:
         for item in value.items:
-            if isinstance(item, Data) and item.origin == "appended":  # what a loop has added to a list of known members
+            if (
+                isinstance(item, Buffer) and item.origin == "appended"
+            ):  # what a loop has added to a list of known members
                 iterate(reader, item, body, node)
             else:
                 body(item)
     elif isinstance(value, Range):
-        go_round(reader, node, lambda loop: _index(value, loop), body, value.count, driven=value.count is None)
+        iterate_twice(
+            reader, node, lambda loop: _index(value, loop), body, value.count, consumes_input=value.count is None
+        )
     elif isinstance(value, Path) and value.many:
-        go_round(reader, node, lambda loop: _one_path(value, loop), body)
+        iterate_twice(reader, node, lambda loop: _one_path(value, loop), body)
     elif isinstance(value, File):
-        go_round(reader, node, lambda loop: _line(reader, value, loop, node), body)
-    elif isinstance(value, Record):
-        go_round(reader, node, lambda loop: _row(value, loop), body)
-    elif isinstance(value, Data) and value.kind == "list":  # nothing of the input's size in it
-        go_round(reader, node, lambda loop: UNKNOWN, body)
-    elif isinstance(value, Data) and value.kind in ELEMENTS:
-        go_round(reader, node, lambda loop: one_of(reader, value, loop, node), body)
+        iterate_twice(reader, node, lambda loop: _line(reader, value, loop, node), body)
+    elif isinstance(value, Row):
+        iterate_twice(reader, node, lambda loop: _row(value, loop), body)
+    elif isinstance(value, Buffer) and value.kind == "list":  # nothing of the input's size in it
+        iterate_twice(reader, node, lambda loop: UNKNOWN, body)
+    elif isinstance(value, Buffer) and value.kind in ELEMENTS:
+        iterate_twice(reader, node, lambda loop: one_of(reader, value, loop, node), body)
     elif isinstance(value, Instance):
         _iterate_instance(reader, value, body, node)
     else:
-        go_round(reader, node, lambda loop: UNKNOWN, body, driven=False)
+        iterate_twice(reader, node, lambda loop: UNKNOWN, body, consumes_input=False)
 
 
-def go_round(
+def iterate_twice(
     reader: Evaluator,
     node: ast.AST,
     element: Callable[[int], Any],
     body: Callable[[Any], None],
     count: float | None = None,
-    driven: bool = True,
+    consumes_input: bool = True,
 ) -> None:
     """Twice: in the second iteration the values of the first are still there."""
     state = reader.state
-    loop = state.new_loop(node, count, driven)
+    loop = state.new_loop(node, count, consumes_input)
     for number in (1, 2):
         with state.iteration(loop, number):
             mark = len(state.temps)
@@ -106,57 +110,57 @@ def _index(value: Range, loop: int) -> Number:
 
 
 def _one_path(path: Path, loop: int) -> Path:
-    from memguard.script.values import Cut
+    from memguard.script.values import Window
 
-    return Path(None, path.argument, False, path.key, (*path.cuts, Cut(loop, "files", 1)))
+    return Path(None, path.argument, False, path.key, (*path.windows, Window(loop, "files", 1)))
 
 
 def _line(reader: Evaluator, file: File, loop: int, node: ast.AST) -> Any:
-    portion = file.portion.cut(loop, "lines", 1)
+    extent = file.extent.window(loop, "lines", 1)
     if file.format == "parquet":
-        return Record(portion, "parquet")
-    return reader.state.make("bytes" if file.binary else "text", node, portion)
+        return Row(extent, "parquet")
+    return reader.state.make("bytes" if file.binary else "text", node, extent)
 
 
-def _row(record: Record, loop: int) -> Any:
-    row = Record(record.portion.cut(loop, "lines", 1), record.origin)
+def _row(record: Row, loop: int) -> Any:
+    row = Row(record.extent.window(loop, "lines", 1), record.origin)
     if record.column:
-        return _column_value(record, row.portion)
+        return _column_value(record, row.extent)
     for name, value in record.fields.items():
-        if isinstance(value, Data):
+        if isinstance(value, Buffer):
             kind = ELEMENTS.get(value.kind, value.kind)
-            row.fields[name] = Data(kind, {0: row.portion}, value.birth, value.line, value.item)
+            row.fields[name] = Buffer(kind, {0: row.extent}, value.created_in, value.line, value.item)
     return row
 
 
-def _column_value(record: Record, portion: Portion) -> Data:
+def _column_value(record: Row, extent: Extent) -> Buffer:
     kind = "ids" if record.origin == "ids" else "text"
-    return Data(kind, {0: portion}, (), 0)
+    return Buffer(kind, {0: extent}, (), 0)
 
 
-def one_of(reader: Evaluator, data: Data, loop: int, node: ast.AST) -> Any:
-    """What iteration `loop` over `data` gets."""
-    kind = ELEMENTS[data.kind]
-    portion = piece_portion(data, loop)
+def one_of(reader: Evaluator, buffer: Buffer, loop: int, node: ast.AST) -> Any:
+    """What iteration `loop` over `buffer` gets."""
+    kind = ELEMENTS[buffer.kind]
+    extent = piece_extent(buffer, loop)
     if kind == "record":
-        return Record(portion, data.origin or "json")
+        return Row(extent, buffer.origin or "json")
     if kind in ("char", "token"):
-        return Data(kind, {0: portion}, tuple(reader.state.loops), data.line, of=data)
-    return Data(kind, {0: portion}, tuple(reader.state.loops), data.line, data.item, of=data)
+        return Buffer(kind, {0: extent}, tuple(reader.state.loops), buffer.line, of=buffer)
+    return Buffer(kind, {0: extent}, tuple(reader.state.loops), buffer.line, buffer.item, of=buffer)
 
 
-def piece_portion(data: Data, loop: int) -> Portion:
-    """One element of `data`, as `loop` sees it: as large as what was added to it at a time."""
-    whole = data.portion
-    if data.kind in ("text", "bytes", "chars"):
-        return whole.cut(loop, "chars", 1)
-    if data.kind in ("ids", "ints", "array", "view"):
-        return whole.cut(loop, "tokens", 1)
-    inner = [cut for piece in data.pieces.values() for cut in piece.cuts[len(whole.cuts) :]]
+def piece_extent(buffer: Buffer, loop: int) -> Extent:
+    """One element of `buffer`, as `loop` sees it: as large as what was added to it at a time."""
+    whole = buffer.extent
+    if buffer.kind in ("text", "bytes", "chars"):
+        return whole.window(loop, "chars", 1)
+    if buffer.kind in ("ids", "ints", "array", "view"):
+        return whole.window(loop, "tokens", 1)
+    inner = [window for piece in buffer.pieces.values() for window in piece.windows[len(whole.windows) :]]
     if not inner:
-        return whole.cut(loop, "lines", 1)
-    cut = inner[0]
-    return whole.cut(loop, cut.unit, cut.amount)
+        return whole.window(loop, "lines", 1)
+    window = inner[0]
+    return whole.window(loop, window.unit, window.amount)
 
 
 def _iterate_instance(reader: Evaluator, value: Instance, body: Callable[[Any], None], node: ast.AST) -> None:
@@ -168,7 +172,7 @@ def _iterate_instance(reader: Evaluator, value: Instance, body: Callable[[Any], 
         if isinstance(result, Generator):
             result.run(body)
             return
-    go_round(reader, node, lambda loop: UNKNOWN, body, driven=False)
+    iterate_twice(reader, node, lambda loop: UNKNOWN, body, consumes_input=False)
 
 
 def comprehension(

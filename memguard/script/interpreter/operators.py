@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from memguard.script.interpreter import calls as script_calls
 from memguard.script.numbers import arithmetic
 from memguard.script.operations import growth as script_lists
-from memguard.script.values import UNKNOWN, Constant, Data, Number, Path, Sequence
+from memguard.script.values import UNKNOWN, Buffer, Constant, Number, Path, Sequence
 
 if TYPE_CHECKING:
     from memguard.script.interpreter.expressions import Evaluator
@@ -37,9 +37,9 @@ def chain(reader: Evaluator, node: ast.BinOp) -> Any:
 def binary(reader: Evaluator, op: ast.operator, left: Any, right: Any, node: ast.AST) -> Any:
     if isinstance(left, Number) and isinstance(right, Number):
         return arithmetic(op, left, right) or UNKNOWN
-    if isinstance(op, ast.Add) and (isinstance(left, Data) or isinstance(right, Data)):
+    if isinstance(op, ast.Add) and (isinstance(left, Buffer) or isinstance(right, Buffer)):
         return script_lists.sum_of(reader, left, right, node)
-    if isinstance(op, ast.Mult) and isinstance(left, (Data, Sequence)) and isinstance(right, Number):
+    if isinstance(op, ast.Mult) and isinstance(left, (Buffer, Sequence)) and isinstance(right, Number):
         return script_lists.repeated(reader, left, right, node)
     if isinstance(op, ast.Div) and isinstance(left, Path):
         return script_calls.joined_path([left, right])

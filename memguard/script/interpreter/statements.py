@@ -13,9 +13,9 @@ from memguard.script.source import dotted_name
 from memguard.script.state import DEEPEST, BudgetSpent, Frame
 from memguard.script.values import (
     UNKNOWN,
+    Buffer,
     Class,
     Constant,
-    Data,
     Function,
     Instance,
     Module,
@@ -51,12 +51,12 @@ class Reader(Evaluator):
     def _leave_unread(self, tree: ast.Module) -> None:
         """Lists the statement at which the steps were spent, and all those of the module that come after it."""
         state = self.state
-        assert state.cut is not None
-        state.moments.append(state.cut)
-        line = getattr(state.cut.node, "lineno", 0)
+        assert state.ended is not None
+        state.moments.append(state.ended)
+        line = getattr(state.ended.node, "lineno", 0)
         inside = [s for s in tree.body if s.lineno <= line <= (s.end_lineno or s.lineno)]
         reached = max(filter(None, (self._reached, *inside)), key=lambda s: s.lineno, default=None)
-        state.not_understood(state.cut.node)
+        state.not_understood(state.ended.node)
         for statement in tree.body:
             if reached is None or statement.lineno >= reached.lineno:
                 state.not_understood(statement)
@@ -86,13 +86,13 @@ class Reader(Evaluator):
             handler = getattr(self, f"_{type(statement).__name__}", None)
             mark = len(state.temps)
             if isinstance(statement, _BLOCKS):  # its line is where it begins
-                state.note(statement, "line")
+                state.record_moment(statement, "line")
             flow = handler(statement) if handler else self._other(statement)
             del state.temps[mark:]
             if flow in _ENDS:
                 return str(flow)
             if not isinstance(statement, (*_BLOCKS, *_DEFINITIONS)):
-                state.note(statement, "line")
+                state.record_moment(statement, "line")
             if isinstance(statement, ast.If) and statement in self.ended_early:
                 # `if len(ids) < SHARD: continue` puts all that follows under the opposite condition.
                 threshold = threshold_of(self, statement.test, negated=True)
@@ -177,7 +177,7 @@ class Reader(Evaluator):
     def _AugAssign(self, node: ast.AugAssign) -> str:  # noqa: N802
         old = self.evaluate(node.target)
         value = self.evaluate(node.value)
-        if isinstance(old, Data) and isinstance(node.op, ast.Add):
+        if isinstance(old, Buffer) and isinstance(node.op, ast.Add):
             if old.kind in ("text", "bytes"):  # a new str each time, the old one alive meanwhile
                 new = self.grown_copy(old, value, node)
                 self.assign(node.target, new)
@@ -232,11 +232,11 @@ class Reader(Evaluator):
 
     def _replace(self, old: Any, new: Any, node: ast.AST) -> None:
         """A list that a loop has filled is let go: if under a condition, that is its bound."""
-        if not isinstance(old, Data) or new is old or not self.state.loops or old.kind in ("text", "bytes"):
+        if not isinstance(old, Buffer) or new is old or not self.state.loops or old.kind in ("text", "bytes"):
             return
-        if isinstance(new, Data) and set(old.parts) <= set(new.parts) and old.parts:
+        if isinstance(new, Buffer) and set(old.parts) <= set(new.parts) and old.parts:
             return  # the same with more at its end: all = np.append(all, more)
-        self.state.emptied(old, node)
+        self.state.drained(old, node)
 
     def _Delete(self, node: ast.Delete) -> str:  # noqa: N802
         for target in node.targets:
@@ -251,7 +251,7 @@ class Reader(Evaluator):
                     owner.attributes.pop(target.attr, None)
             elif isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Slice):
                 owner = self.evaluate(target.value)
-                if isinstance(owner, Data):
+                if isinstance(owner, Buffer):
                     self.clear(owner, target)
         return ""
 
@@ -311,7 +311,7 @@ class Reader(Evaluator):
     def _With(self, node: ast.With | ast.AsyncWith) -> str:  # noqa: N802
         pools = 0
         for item in node.items:
-            value = self.enter(self.evaluate(item.context_expr))
+            value = self.enter_context(self.evaluate(item.context_expr))
             pools += isinstance(value, Pool)
             if item.optional_vars is not None:
                 self.assign(item.optional_vars, value)
@@ -376,11 +376,11 @@ class Reader(Evaluator):
 
     # -- functions of the script ------------------------------------------------------------------------------
 
-    def follow(self, function: Function, env: dict[str, Any], consume: Callable[[Any], None] | None = None) -> Any:
+    def inline_call(self, function: Function, env: dict[str, Any], consume: Callable[[Any], None] | None = None) -> Any:
         """Runs the script's own function with its parameters bound in `env`; its result."""
         state, caller = self.state, self.state.frame
         state.spaces.append(env)
-        frame = Frame(env, function.scopes, function.node, consume=consume)
+        frame = Frame(env, function.scopes, function.node, yield_to=consume)
         state.frames.append(frame)
         state.frame = frame
         try:

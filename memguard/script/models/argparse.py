@@ -27,7 +27,7 @@ Kwargs = dict[str, Any]
 
 def instance(reader: Evaluator, owner: Instance, name: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
     if owner.cls == "stack" and name == "enter_context":
-        value = reader.enter(args[0] if args else UNKNOWN)
+        value = reader.enter_context(args[0] if args else UNKNOWN)
         owner.attributes[f"context{len(owner.attributes)}"] = value
         return value
     if owner.cls != "parser":

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from memguard.script.numbers import limited, number_of
 from memguard.script.operations.growth import append, extend
-from memguard.script.state import Extra
+from memguard.script.state import Transient
 from memguard.script.values import (
     UNKNOWN,
+    Buffer,
     Constant,
-    Data,
     File,
     Function,
     Generator,
@@ -22,7 +22,7 @@ from memguard.script.values import (
     Number,
     Path,
     Range,
-    Record,
+    Row,
     Sequence,
     Symbol,
     Unknown,
@@ -46,16 +46,16 @@ def _first(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
 
 def _sorted(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
     first = args[0] if args else UNKNOWN
-    return _list(reader, args, kwargs, node) if isinstance(first, (Data, Generator)) else first
+    return _list(reader, args, kwargs, node) if isinstance(first, (Buffer, Generator)) else first
 
 
 def _iter(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
     if len(args) != 2:
         return args[0] if args else UNKNOWN
-    from memguard.script.interpreter.loops import go_round
+    from memguard.script.interpreter.loops import iterate_twice
 
     def run(consume: Callable[[Any], None]) -> None:
-        go_round(reader, node, lambda loop: reader.call(args[0], [], {}, node), consume, driven=False)
+        iterate_twice(reader, node, lambda loop: reader.call(args[0], [], {}, node), consume, consumes_input=False)
 
     return Generator(run, tuple(args))
 
@@ -66,7 +66,7 @@ def _enumerate(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> 
 
 
 def _zip(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    large = next((i for i, a in enumerate(args) if isinstance(a, (Data, Generator, File, Record))), 0)
+    large = next((i for i, a in enumerate(args) if isinstance(a, (Buffer, Generator, File, Row))), 0)
     if not args:
         return UNKNOWN
     if all(isinstance(a, Sequence) and a.keys is None for a in args):
@@ -131,8 +131,8 @@ def _islice(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any
     if count is None or not isinstance(args[0], File):
         return args[0] if args else UNKNOWN
     file, state = args[0], reader.state
-    loops = state.new_loops(file.birth)
-    return state.make("strings", node, file.portion.cut(loops[0] if loops else 0, "lines", count))
+    loops = state.new_loops(file.created_in)
+    return state.make("strings", node, file.extent.window(loops[0] if loops else 0, "lines", count))
 
 
 # -- lists ----------------------------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ def _list(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
     if not args:
         return reader.state.make("list", node)
     value = args[0]
-    if isinstance(value, (Sequence, Path, Record)):
+    if isinstance(value, (Sequence, Path, Row)):
         return value
     if isinstance(value, Unknown):
         return reader.state.make("list", node)
@@ -151,11 +151,11 @@ def _list(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
     reader.state.temps.append(result)
     if isinstance(value, File):
         result.origin = "lines"
-    if isinstance(value, Data) and value.kind in ("strings", "lists", "records", "arrays"):
+    if isinstance(value, Buffer) and value.kind in ("strings", "lists", "records", "arrays"):
         result.of, result.kind = value, value.kind
         result.parts.update(value.parts)
         result.pieces.update(value.pieces)
-    elif isinstance(value, Data):
+    elif isinstance(value, Buffer):
         extend(reader, result, value, node)
     else:
         reader.iterate(value, lambda element: append(reader, result, element, node), node)
@@ -164,16 +164,16 @@ def _list(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
 
 def _str(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
     first = args[0] if args else Constant("")
-    if isinstance(first, Data) and first.kind == "bytes":
+    if isinstance(first, Buffer) and first.kind == "bytes":
         from memguard.script.models import data_methods as script_data_methods
 
         return script_data_methods.decode(reader, first, node)
-    return first if isinstance(first, (Path, Data, Constant)) else UNKNOWN
+    return first if isinstance(first, (Path, Buffer, Constant)) else UNKNOWN
 
 
 def _int(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
     first = args[0] if args else UNKNOWN
-    return first if isinstance(first, (Number, Data)) else UNKNOWN
+    return first if isinstance(first, (Number, Buffer)) else UNKNOWN
 
 
 def _array(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
@@ -190,7 +190,7 @@ def _array(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
 
 def _bytearray(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
     result = reader.state.make("bytes", node)
-    if args and isinstance(args[0], Data):
+    if args and isinstance(args[0], Buffer):
         result.parts.update(args[0].parts)
     return result
 
@@ -215,11 +215,11 @@ def _instance(name: str) -> Callable[[Evaluator, Args, Kwargs, ast.AST], Any]:
 def _loads(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
     """json.loads(line): a document; of all the text: all of them."""
     first = args[0] if args else UNKNOWN
-    if isinstance(first, Data):
+    if isinstance(first, Buffer):
         reader.state.facts["json"] = True
-        return Record(first.portion, "json")
-    if isinstance(first, Record):
-        return Record(first.portion, "json")
+        return Row(first.extent, "json")
+    if isinstance(first, Row):
+        return Row(first.extent, "json")
     return UNKNOWN
 
 
@@ -230,31 +230,31 @@ def _load(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
     state = reader.state
     state.facts["json"] = True
     file = args[0]
-    result = state.make("records", node, file.portion, origin="json")
+    result = state.make("records", node, file.extent, origin="json")
     state.temps.append(result)
-    extra = (Extra("the file's text", "text", file.portion, state.copies),)
-    state.note(node, "parse", "", extra)
+    transients = (Transient("the file's text", "text", file.extent, state.copies),)
+    state.record_moment(node, "parse", "", transients)
     return result
 
 
 def _text_copy(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
     """re.sub(pattern, new, text), unicodedata.normalize("NFC", text): a copy."""
-    data = next((value for value in args if isinstance(value, Data) and value.kind in ("text", "bytes")), None)
-    if data is None:
+    buffer = next((value for value in args if isinstance(value, Buffer) and value.kind in ("text", "bytes")), None)
+    if buffer is None:
         return UNKNOWN
-    result = reader.state.make(data.kind, node, data.portion)
+    result = reader.state.make(buffer.kind, node, buffer.extent)
     reader.state.temps.append(result)
-    reader.state.note(node, "copy", "")
+    reader.state.record_moment(node, "copy", "")
     return result
 
 
 def _findall(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    data = next((value for value in args if isinstance(value, Data)), None)
-    if data is None:
+    buffer = next((value for value in args if isinstance(value, Buffer)), None)
+    if buffer is None:
         return UNKNOWN
-    result = reader.state.make("words", node, data.portion)
+    result = reader.state.make("words", node, buffer.extent)
     reader.state.temps.append(result)
-    reader.state.note(node, "split", "")
+    reader.state.record_moment(node, "split", "")
     return result
 
 

@@ -9,22 +9,22 @@ from memguard.script.interpreter import calls as script_calls
 from memguard.script.models.libraries import item_size, make_array
 from memguard.script.operations import elements as script_members
 from memguard.script.operations import growth as script_lists
-from memguard.script.state import Extra
+from memguard.script.state import Transient
 from memguard.script.values import (
     UNKNOWN,
+    Buffer,
     Constant,
-    Data,
     File,
     Generator,
     Path,
-    Record,
+    Row,
     Sequence,
 )
 
 if TYPE_CHECKING:
     from memguard.script.interpreter.expressions import Evaluator
 
-__all__ = ["constant", "data", "decode", "sequence"]
+__all__ = ["buffer", "constant", "decode", "sequence"]
 
 Args = list[Any]
 Kwargs = dict[str, Any]
@@ -40,7 +40,7 @@ _ARRAY_VIEWS_WORDS = "reshape ravel view squeeze detach transpose"
 _ARRAY_VIEWS = frozenset(_ARRAY_VIEWS_WORDS.split())
 
 
-def data(reader: Evaluator, owner: Data, name: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
+def buffer(reader: Evaluator, owner: Buffer, name: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
     if owner.kind in ("text", "bytes", "char"):
         return _text(reader, owner, name, args, kwargs, node)
     if owner.kind in ("array", "view", "token"):
@@ -48,105 +48,107 @@ def data(reader: Evaluator, owner: Data, name: str, args: Args, kwargs: Kwargs, 
     return _list(reader, owner, name, args, kwargs, node)
 
 
-def _text(reader: Evaluator, data: Data, name: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
+def _text(reader: Evaluator, buffer: Buffer, name: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
     state = reader.state
-    if data.kind == "char":
-        return data
+    if buffer.kind == "char":
+        return buffer
     if name == "decode":
-        return decode(reader, data, node)
+        return decode(reader, buffer, node)
     if name == "encode":
-        return _new(reader, "bytes", data, node, "encode to bytes")
-    if name in ("strip", "lstrip", "rstrip") and not data.portion.is_whole:
-        return data
+        return _new(reader, "bytes", buffer, node, "encode to bytes")
+    if name in ("strip", "lstrip", "rstrip") and not buffer.extent.is_whole:
+        return buffer
     if name in _TEXT_COPIES:
-        return _new(reader, data.kind, data, node, "copy")
+        return _new(reader, buffer.kind, buffer, node, "copy")
     if name in ("splitlines", "split", "rsplit", "partition"):
         separator = args[0].value if args and isinstance(args[0], Constant) else None
         if name == "partition":
-            return Sequence([data, data, data])
+            return Sequence([buffer, buffer, buffer])
         words = name != "splitlines" and not (
             isinstance(separator, (str, bytes)) and len(separator.strip()) == 0 and separator[-1:] in ("\n", b"\n")
         )
         words = words and not (isinstance(separator, str) and len(separator) > 2)
-        kind = "words" if words and data.portion.is_whole else "strings"
-        result = _new(reader, kind, data, node, "split")
+        kind = "words" if words and buffer.extent.is_whole else "strings"
+        result = _new(reader, kind, buffer, node, "split")
         result.origin = "lines"
         return result
-    if name in ("extend", "append") and data.kind == "bytes":  # bytearray
+    if name in ("extend", "append") and buffer.kind == "bytes":  # bytearray
         for value in args[:1]:
-            if isinstance(value, Data):
-                state.grow(data, state.site(node), value.portion, node)
-                state.note(node, "extend", state.label_of(data))
+            if isinstance(value, Buffer):
+                state.grow(buffer, state.site(node), value.extent, node)
+                state.record_moment(node, "extend", state.label_of(buffer))
         return UNKNOWN
     if name == "clear":
-        script_lists.clear(reader, data, node)
+        script_lists.clear(reader, buffer, node)
     return UNKNOWN
 
 
-def decode(reader: Evaluator, data: Data, node: ast.AST) -> Any:
+def decode(reader: Evaluator, buffer: Buffer, node: ast.AST) -> Any:
     state = reader.state
-    result = state.make("text", node, data.portion)
+    result = state.make("text", node, buffer.extent)
     state.temps.append(result)
-    state.note(node, "decode", "", (Extra("the text while it is decoded", "decode", data.portion, state.copies),))
+    state.record_moment(
+        node, "decode", "", (Transient("the text while it is decoded", "decode", buffer.extent, state.copies),)
+    )
     return result
 
 
-def _new(reader: Evaluator, kind: str, data: Data, node: ast.AST, what: str) -> Data:
-    result = reader.state.make(kind, node, data.portion)
+def _new(reader: Evaluator, kind: str, buffer: Buffer, node: ast.AST, what: str) -> Buffer:
+    result = reader.state.make(kind, node, buffer.extent)
     reader.state.temps.append(result)
-    reader.state.note(node, what, reader.state.label_of(data))
+    reader.state.record_moment(node, what, reader.state.label_of(buffer))
     return result
 
 
-def _array(reader: Evaluator, data: Data, name: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
+def _array(reader: Evaluator, buffer: Buffer, name: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
     state = reader.state
     if name == "astype":
         result = make_array(
-            reader, data, item_size(args[0] if args else kwargs.get("dtype"), data.item), node, "astype"
+            reader, buffer, item_size(args[0] if args else kwargs.get("dtype"), buffer.item), node, "astype"
         )
-        if any(data is wide for wide in state.facts.get("int64", ())):
+        if any(buffer is wide for wide in state.facts.get("int64", ())):
             state.facts["narrowed"] = True
         return result
     if name in ("extend", "fromlist", "append", "frombytes"):  # array.array
         value = args[0] if args else UNKNOWN
-        script_lists.extend(reader, data, value, node)
+        script_lists.extend(reader, buffer, value, node)
         return UNKNOWN
     if name == "tolist":
-        result = state.make_ids(node, data.portion)
+        result = state.make_ids(node, buffer.extent)
         state.temps.append(result)
-        state.note(node, "tolist", state.label_of(data))
+        state.record_moment(node, "tolist", state.label_of(buffer))
         return result
     if name == "tobytes":
-        return make_array(reader, data, data.item, node, "tobytes")
+        return make_array(reader, buffer, buffer.item, node, "tobytes")
     if name in ("to", "type", "long", "int", "short", "int32", "int64", "uint16"):
-        return make_array(reader, data, item_size(args[0] if args else Constant(name), data.item), node, "astype")
+        return make_array(reader, buffer, item_size(args[0] if args else Constant(name), buffer.item), node, "astype")
     if name in _ARRAY_COPIES:
-        return make_array(reader, data, data.item, node, "copy")
+        return make_array(reader, buffer, buffer.item, node, "copy")
     if name in _ARRAY_VIEWS:
-        return Data("view", dict(data.parts), data.birth, data.line, data.item, refs=[data], of=data)
+        return Buffer("view", dict(buffer.parts), buffer.created_in, buffer.line, buffer.item, refs=[buffer], of=buffer)
     if name == "clear":
-        script_lists.clear(reader, data, node)
+        script_lists.clear(reader, buffer, node)
     if name in ("tofile", "flush"):
-        state.note(node, "write", state.label_of(data))
+        state.record_moment(node, "write", state.label_of(buffer))
     return UNKNOWN
 
 
-def _list(reader: Evaluator, data: Data, name: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
+def _list(reader: Evaluator, buffer: Buffer, name: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
     value = args[0] if args else UNKNOWN
     if name == "append":
-        script_lists.append(reader, data, value, node)
+        script_lists.append(reader, buffer, value, node)
     elif name in ("extend", "update"):
-        script_lists.extend(reader, data, value, node)
+        script_lists.extend(reader, buffer, value, node)
     elif name in ("insert", "add", "appendleft", "put"):
-        script_lists.append(reader, data, args[-1] if args else UNKNOWN, node)
+        script_lists.append(reader, buffer, args[-1] if args else UNKNOWN, node)
     elif name == "clear":
-        script_lists.clear(reader, data, node)
+        script_lists.clear(reader, buffer, node)
     elif name == "copy":
-        return script_calls.call(reader, "builtins.list", [data], {}, node)
+        return script_calls.call(reader, "builtins.list", [buffer], {}, node)
     elif name in ("pop", "popleft", "get"):
-        return script_members.member(reader, data, 0, node)
-    elif data.kind == "opaque":
-        return script_calls.unknown(reader, [data, *args], kwargs, node)
+        return script_members.member(reader, buffer, 0, node)
+    elif buffer.kind == "opaque":
+        return script_calls.unknown(reader, [buffer, *args], kwargs, node)
     return UNKNOWN
 
 
@@ -163,24 +165,24 @@ def sequence(reader: Evaluator, owner: Sequence, name: str, args: Args, kwargs: 
         return UNKNOWN
     if name in ("append", "add", "insert"):
         value = args[-1] if args else UNKNOWN
-        if isinstance(value, (Data, Record)):
+        if isinstance(value, (Buffer, Row)):
             rest = reader.state.make("list", node)  # members known so far, and a list of what a loop adds
-            rest.birth = ()
-            found = next((i for i in owner.items if isinstance(i, Data) and i.origin == "appended"), None)
+            rest.created_in = ()
+            found = next((i for i in owner.items if isinstance(i, Buffer) and i.origin == "appended"), None)
             target = found or rest
             target.origin = "appended"
             if found is None:
                 owner.items.append(target)
             script_lists.append(reader, target, value, node)
     elif name == "extend":
-        rest = next((i for i in owner.items if isinstance(i, Data) and i.origin == "appended"), None) or _rest(
+        rest = next((i for i in owner.items if isinstance(i, Buffer) and i.origin == "appended"), None) or _rest(
             reader, owner, node
         )
         script_lists.extend(reader, rest, args[0] if args else UNKNOWN, node)
     return UNKNOWN
 
 
-def _rest(reader: Evaluator, owner: Sequence, node: ast.AST) -> Data:
+def _rest(reader: Evaluator, owner: Sequence, node: ast.AST) -> Buffer:
     rest = reader.state.make("list", node, origin="appended")
     owner.items.append(rest)
     return rest
@@ -196,10 +198,10 @@ def constant(reader: Evaluator, owner: Constant, name: str, args: Args, kwargs: 
         state.temps.append(parts)
         reader.iterate(value, lambda element: script_lists.append(reader, parts, element, node), node)
         value = parts
-    if not isinstance(value, Data):
+    if not isinstance(value, Buffer):
         return UNKNOWN
     result = state.make("text", node)
     result.parts.update(value.parts)
     state.temps.append(result)
-    state.note(node, "join", state.label_of(value))
+    state.record_moment(node, "join", state.label_of(value))
     return result

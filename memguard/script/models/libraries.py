@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from memguard.script.numbers import number_of
 from memguard.script.operations.growth import extend
-from memguard.script.state import Extra
+from memguard.script.state import Transient
 from memguard.script.values import (
     UNKNOWN,
+    Buffer,
     Constant,
-    Data,
     Encoder,
+    Extent,
     File,
     Generator,
     Module,
     Number,
     Path,
     Pool,
-    Portion,
-    Record,
+    Row,
     Sequence,
 )
 
@@ -59,17 +59,17 @@ def make_array(reader: Evaluator, value: Any, item: int, node: ast.AST, kind: st
     state.temps.append(result)
     if isinstance(value, Generator):
         reader.iterate(value, lambda element: extend(reader, result, element, node), node)
-    elif isinstance(value, Data):
+    elif isinstance(value, Buffer):
         result.parts.update(value.parts)
         result.source = value
         if item == 8 and value.kind in ("ids", "lists", "chars"):
             state.facts.setdefault("int64", []).append(result)
-    elif isinstance(value, (Record, File)):
-        result.parts[state.site(node)] = value.portion
+    elif isinstance(value, (Row, File)):
+        result.parts[state.site(node)] = value.extent
     elif isinstance(value, Sequence):
-        for index, member in enumerate(member for member in value.items if isinstance(member, Data)):
+        for index, member in enumerate(member for member in value.items if isinstance(member, Buffer)):
             result.parts.update({(*state.site(node), index, key): part for key, part in member.parts.items()})
-    state.note(node, kind, "")
+    state.record_moment(node, kind, "")
     return result
 
 
@@ -79,13 +79,13 @@ def _dtype(args: Args, kwargs: Kwargs, place: int) -> Any:
 
 def _np_array(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
     value = args[0] if args else UNKNOWN
-    default = value.item if isinstance(value, Data) and value.kind in ("array", "view") else 8
+    default = value.item if isinstance(value, Buffer) and value.kind in ("array", "view") else 8
     return make_array(reader, value, item_size(_dtype(args, kwargs, 1), default), node)
 
 
 def _np_asarray(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
     value = args[0] if args else UNKNOWN
-    if isinstance(value, Data) and value.kind in ("array", "view"):
+    if isinstance(value, Buffer) and value.kind in ("array", "view"):
         item = item_size(_dtype(args, kwargs, 1), value.item)
         return value if item == value.item else make_array(reader, value, item, node)
     return _np_array(reader, args, kwargs, node)
@@ -104,7 +104,7 @@ def _np_empty(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> A
 
 def _np_full(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
     result = _np_empty(reader, args, kwargs, node)
-    result.parts[reader.state.site(node)] = Portion()
+    result.parts[reader.state.site(node)] = Extent()
     result.origin = "full"
     return result
 
@@ -113,33 +113,35 @@ def _np_concatenate(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST
     value = args[0] if args else UNKNOWN
     state = reader.state
     if isinstance(value, Sequence):
-        result = state.make("array", node, item=max((i.item for i in value.items if isinstance(i, Data)), default=2))
+        result = state.make("array", node, item=max((i.item for i in value.items if isinstance(i, Buffer)), default=2))
         state.temps.append(result)
         for index, item in enumerate(value.items):
-            if isinstance(item, Data):
+            if isinstance(item, Buffer):
                 site = state.site(node)
-                result.birth = item.birth if len(item.birth) < len(result.birth) else result.birth
-                result.parts[(*site, index)] = state.lift(item.portion, result.birth, node)
-        state.note(node, "concatenate", "")
+                result.created_in = (
+                    item.created_in if len(item.created_in) < len(result.created_in) else result.created_in
+                )
+                result.parts[(*site, index)] = state.gathered(item.extent, result.created_in, node)
+        state.record_moment(node, "concatenate", "")
         return result
-    item = value.item if isinstance(value, Data) else 8
+    item = value.item if isinstance(value, Buffer) else 8
     return make_array(reader, value, item_size(kwargs.get("dtype"), item), node, "concatenate")
 
 
 def _np_append(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
     """np.append(all, more): a new array each time, the old one alive meanwhile."""
-    if len(args) < 2 or not isinstance(args[0], Data):
+    if len(args) < 2 or not isinstance(args[0], Buffer):
         return UNKNOWN
     state, old, more = reader.state, args[0], args[1]
     result = state.make("array", node, item=old.item)
-    result.birth = old.birth
+    result.created_in = old.created_in
     result.parts.update(old.parts)
-    if isinstance(more, Data):
+    if isinstance(more, Buffer):
         site = state.site(node)
-        result.parts[site] = state.lift(more.portion, old.birth, node)
+        result.parts[site] = state.gathered(more.extent, old.created_in, node)
     state.temps.append(result)
     state.facts["container"] = "np.append"
-    state.note(node, "append", "")
+    state.record_moment(node, "append", "")
     return result
 
 
@@ -149,9 +151,9 @@ def _np_fromiter(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -
 
 def _np_frombuffer(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
     value = args[0] if args else UNKNOWN
-    if not isinstance(value, Data):
+    if not isinstance(value, Buffer):
         return UNKNOWN
-    return Data("view", dict(value.parts), value.birth, value.line, 1, refs=[value], of=value)
+    return Buffer("view", dict(value.parts), value.created_in, value.line, 1, refs=[value], of=value)
 
 
 def _np_fromfile(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
@@ -172,10 +174,12 @@ def _numpy(reader: Evaluator, name: str, args: Args, kwargs: Kwargs, node: ast.A
         return UNKNOWN
     from memguard.script.interpreter.calls import unknown
 
-    data = next((value for value in args if isinstance(value, Data) and value.kind in ("array", "view", "ids")), None)
-    if data is None:
+    buffer = next(
+        (value for value in args if isinstance(value, Buffer) and value.kind in ("array", "view", "ids")), None
+    )
+    if buffer is None:
         return unknown(reader, args, kwargs, node)
-    return make_array(reader, data, 8 if data.kind == "ids" else data.item, node)
+    return make_array(reader, buffer, 8 if buffer.kind == "ids" else buffer.item, node)
 
 
 def _torch_tensor(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
@@ -212,10 +216,10 @@ def _read_table(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) ->
     if "chunksize" in kwargs or kwargs.get("iterator") is not None:
         rows = number_of(kwargs.get("chunksize")) or 10_000.0
         return _batches(reader, file, rows, node)
-    table = state.make("table", node, file.portion, origin="parquet")
+    table = state.make("table", node, file.extent, origin="parquet")
     state.temps.append(table)
-    state.note(node, "read")
-    return Record(file.portion, "parquet", refs=[table])
+    state.record_moment(node, "read")
+    return Row(file.extent, "parquet", refs=[table])
 
 
 def _parquet_file(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
@@ -227,16 +231,16 @@ def _parquet_file(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) 
 
 def _batches(reader: Evaluator, file: File, rows: float, node: ast.AST) -> Generator:
     """Record batches of `rows` documents, one at a time."""
-    from memguard.script.interpreter.loops import go_round
+    from memguard.script.interpreter.loops import iterate_twice
 
     reader.state.facts["batches"] = rows
 
-    def element(loop: int) -> Record:
-        portion = file.portion.cut(loop, "lines", rows)
-        table = reader.state.make("table", node, portion, origin="batches")
-        return Record(portion, "parquet", refs=[table])
+    def element(loop: int) -> Row:
+        extent = file.extent.window(loop, "lines", rows)
+        table = reader.state.make("table", node, extent, origin="batches")
+        return Row(extent, "parquet", refs=[table])
 
-    return Generator(lambda consume: go_round(reader, node, element, consume), (file,))
+    return Generator(lambda consume: iterate_twice(reader, node, element, consume), (file,))
 
 
 def _from_dict(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
@@ -244,12 +248,12 @@ def _from_dict(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> 
     state = reader.state
     state.facts["from_dict"] = True
     columns = args[0] if args else UNKNOWN
-    data = [v for v in columns.items if isinstance(v, Data)] if isinstance(columns, Sequence) else []
-    portion = data[0].portion if data else Portion()
-    table = state.make("table", node, portion, origin="dataset")
+    buffer = [v for v in columns.items if isinstance(v, Buffer)] if isinstance(columns, Sequence) else []
+    extent = buffer[0].extent if buffer else Extent()
+    table = state.make("table", node, extent, origin="dataset")
     state.temps.append(table)
-    state.note(node, "from_dict", "")
-    return Record(portion, "dataset", refs=[table])
+    state.record_moment(node, "from_dict", "")
+    return Row(extent, "dataset", refs=[table])
 
 
 def _load_dataset(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
@@ -260,15 +264,15 @@ def _load_dataset(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) 
     text = path.text if isinstance(path, Path) else path.value if isinstance(path, Constant) else None
     if "data_files" in kwargs and text:
         state.inputs.setdefault(str(text))
-    kept = state.make("table", node, Portion(), origin="loaded")
+    kept = state.make("table", node, Extent(), origin="loaded")
     state.temps.append(kept)
-    state.note(node, "load_dataset", "", (Extra("the Arrow file being made", "loading", Portion()),))
-    return Record(Portion(), "dataset", refs=[kept])
+    state.record_moment(node, "load_dataset", "", (Transient("the Arrow file being made", "loading", Extent()),))
+    return Row(Extent(), "dataset", refs=[kept])
 
 
 def _dataset_from(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
     reader.state.facts["dataset"] = True
-    return Record(Portion(), "dataset")
+    return Row(Extent(), "dataset")
 
 
 # -- processes ------------------------------------------------------------------------------------------------

@@ -15,12 +15,13 @@ from memguard.script.models import tables as script_tables
 from memguard.script.models.libraries import make_array
 from memguard.script.numbers import number_of
 from memguard.script.operations import growth as script_lists
-from memguard.script.state import Extra
+from memguard.script.state import Transient
 from memguard.script.values import (
     UNKNOWN,
+    Buffer,
     Constant,
-    Data,
     Encoder,
+    Extent,
     File,
     Generator,
     Instance,
@@ -28,8 +29,7 @@ from memguard.script.values import (
     Number,
     Path,
     Pool,
-    Portion,
-    Record,
+    Row,
     Sequence,
 )
 
@@ -52,8 +52,8 @@ def call(reader: Evaluator, method: Method, args: Args, kwargs: Kwargs, node: as
         (File, _file),
         (Path, _path),
         (Encoder, _encoder),
-        (Data, script_data_methods.data),
-        (Record, script_tables.record),
+        (Buffer, script_data_methods.buffer),
+        (Row, script_tables.record),
         (Pool, script_tables.pool),
         (Sequence, script_data_methods.sequence),
         (Instance, script_arguments.instance),
@@ -88,9 +88,9 @@ def _file(reader: Evaluator, file: File, name: str, args: Args, kwargs: Kwargs, 
             piece = _read_chunk(reader, file, "bytes", number_of(args[0]) or 0, node)
             piece.kind = "strings"
             return piece
-        lines = state.make("strings", node, file.portion, origin="lines")
+        lines = state.make("strings", node, file.extent, origin="lines")
         state.temps.append(lines)
-        state.note(node, "readlines")
+        state.record_moment(node, "readlines")
         return lines
     if name == "iter_batches":
         from memguard.script.models.libraries import _batches
@@ -98,7 +98,7 @@ def _file(reader: Evaluator, file: File, name: str, args: Args, kwargs: Kwargs, 
         rows = number_of(kwargs.get("batch_size", args[0] if args else None))
         return _batches(reader, file, rows or 65536.0, node)
     if name == "read_row_group":
-        return Record(_cut_by_loop(reader, file, "lines", 1_000_000), "parquet")
+        return Row(_next_piece(reader, file, "lines", 1_000_000), "parquet")
     if name in ("write", "writelines"):
         for value in args:
             if isinstance(value, Generator):
@@ -107,22 +107,22 @@ def _file(reader: Evaluator, file: File, name: str, args: Args, kwargs: Kwargs, 
     return UNKNOWN
 
 
-def _cut_by_loop(reader: Evaluator, file: File, unit: str, amount: float) -> Portion:
+def _next_piece(reader: Evaluator, file: File, unit: str, amount: float) -> Extent:
     """A piece of `file`: each iteration of the outermost loop since it was opened reads the next one."""
-    loops = reader.state.new_loops(file.birth)
+    loops = reader.state.new_loops(file.created_in)
     for loop in loops[:1]:
         info = reader.state.loop_info[loop]
-        reader.state.loop_info[loop] = replace(info, driven=True)
-    return file.portion.cut(loops[0] if loops else 0, unit, amount)
+        reader.state.loop_info[loop] = replace(info, consumes_input=True)
+    return file.extent.window(loops[0] if loops else 0, unit, amount)
 
 
-def _read_chunk(reader: Evaluator, file: File, unit: str, amount: float, node: ast.AST) -> Data:
-    portion = _cut_by_loop(reader, file, unit, amount)
+def _read_chunk(reader: Evaluator, file: File, unit: str, amount: float, node: ast.AST) -> Buffer:
+    extent = _next_piece(reader, file, unit, amount)
     state = reader.state
-    chunk = state.make("bytes" if file.binary else "text", node, portion)
+    chunk = state.make("bytes" if file.binary else "text", node, extent)
     state.temps.append(chunk)
     state.facts.setdefault("chunks", []).append((unit, amount))
-    state.note(node, "read", "", (Extra("the piece being decoded", "bytes", portion, state.copies),))
+    state.record_moment(node, "read", "", (Transient("the piece being decoded", "bytes", extent, state.copies),))
     return chunk
 
 
@@ -161,14 +161,14 @@ def _encoder(reader: Evaluator, encoder: Encoder, name: str, args: Args, kwargs:
     value = args[0] if args else kwargs.get("text", UNKNOWN)
     if name in ("encode", "encode_ordinary", "encode_to_numpy", "tokenize", "EncodeAsIds", "encode_as_ids"):
         result = encode(reader, value, node, tiktoken=encoder.library == "tiktoken")
-        if name == "encode_to_numpy" and isinstance(result, Data):
+        if name == "encode_to_numpy" and isinstance(result, Buffer):
             return make_array(reader, result, 4, node)
         return result
     if "batch" in name:
         return _encode_batch(reader, value, node)
     if name == "__call__":
         ids = encode(reader, value, node, tiktoken=False)
-        return Record(ids.portion, "json", {"input_ids": ids}) if isinstance(ids, Data) else UNKNOWN
+        return Row(ids.extent, "json", {"input_ids": ids}) if isinstance(ids, Buffer) else UNKNOWN
     if name.startswith(("from_", "get_", "load", "Load", "train", "__init__")):
         return encoder
     if name == "decode":
@@ -179,23 +179,23 @@ def _encoder(reader: Evaluator, encoder: Encoder, name: str, args: Args, kwargs:
 def encode(reader: Evaluator, value: Any, node: ast.AST, *, tiktoken: bool = True) -> Any:
     """A list of ids. tiktoken keeps them in a Vec of its own meanwhile, and a UTF-8 copy in a str that is not ASCII."""
     state = reader.state
-    if isinstance(value, Record):
-        value = state.make("text", node, value.portion)
-    if not isinstance(value, Data):
+    if isinstance(value, Row):
+        value = state.make("text", node, value.extent)
+    if not isinstance(value, Buffer):
         # Something unknown inside a loop over the input may be a piece of it.
         return state.make("list", node) if not state.new_loops(()) else _unknown_ids(reader, node)
-    result = state.make_ids(node, value.portion)
+    result = state.make_ids(node, value.extent)
     if len(value.parts) > 1:
         result.parts.clear()
         result.parts.update(value.parts)
     result.source = value
     state.temps.append(result)
-    extra = []
+    transients = []
     if tiktoken:
         if value.kind in ("text", "opaque"):
             value.mark_encoded()
-        extra = [Extra("ids inside tiktoken", "rust", value.portion, state.copies)]
-    state.note(node, "encode", state.label_of(value), extra)
+        transients = [Transient("ids inside tiktoken", "rust", value.extent, state.copies)]
+    state.record_moment(node, "encode", state.label_of(value), transients)
     if any(part.is_whole for part in value.parts.values()):
         state.facts["encoded_whole"] = True
     return result
@@ -203,7 +203,7 @@ def encode(reader: Evaluator, value: Any, node: ast.AST, *, tiktoken: bool = Tru
 
 def _unknown_ids(reader: Evaluator, node: ast.AST) -> Any:
     reader.state.not_understood(node)
-    return reader.state.make_ids(node, Portion())
+    return reader.state.make_ids(node, Extent())
 
 
 def _encode_batch(reader: Evaluator, value: Any, node: ast.AST) -> Any:
@@ -214,14 +214,14 @@ def _encode_batch(reader: Evaluator, value: Any, node: ast.AST) -> Any:
         state.temps.append(texts)
         reader.iterate(value, lambda element: script_lists.append(reader, texts, element, node), node)
         value = texts
-    if not isinstance(value, Data):
+    if not isinstance(value, Buffer):
         return encode(reader, value, node)
     value.mark_encoded()
-    result = state.make("lists", node, value.portion)
+    result = state.make("lists", node, value.extent)
     result.pieces.update(value.pieces)
     result.source = value
     result.refs.append(script_lists.new_ints(reader, result, node))
     state.temps.append(result)
-    extra = Extra("the futures of tiktoken's threads", "futures", value.portion, state.copies)
-    state.note(node, "encode", state.label_of(value), (extra,))
+    transients = Transient("the futures of tiktoken's threads", "futures", value.extent, state.copies)
+    state.record_moment(node, "encode", state.label_of(value), (transients,))
     return result

@@ -12,15 +12,15 @@ from memguard.script.models.libraries import worker_count
 from memguard.script.numbers import number_of
 from memguard.script.operations import elements as script_members
 from memguard.script.operations import growth as script_lists
-from memguard.script.state import Extra
+from memguard.script.state import Transient
 from memguard.script.values import (
     UNKNOWN,
+    Buffer,
     Constant,
-    Data,
+    Extent,
     Generator,
     Pool,
-    Portion,
-    Record,
+    Row,
     Sequence,
 )
 
@@ -40,7 +40,7 @@ _DATASET_SAME = frozenset(_DATASET_SAME_WORDS.split())
 _LISTS = ("tolist", "to_list", "to_pylist", "to_numpy", "list")
 
 
-def record(reader: Evaluator, owner: Record, name: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
+def record(reader: Evaluator, owner: Row, name: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
     if owner.origin == "dataset":
         return _dataset(reader, owner, name, args, kwargs, node)
     if name in _LISTS:
@@ -54,7 +54,7 @@ def record(reader: Evaluator, owner: Record, name: str, args: Args, kwargs: Kwar
     if name in ("apply", "map"):
         return _apply(reader, owner, args, node)
     if name in ("iterrows", "itertuples", "to_dict", "to_batches", "iter_rows"):
-        rows = Record(owner.portion, owner.origin, refs=[owner])
+        rows = Row(owner.extent, owner.origin, refs=[owner])
         if name == "iterrows":
             return script_builtins.mapped(reader, rows, lambda row: Sequence([UNKNOWN, row]), node)
         return rows
@@ -65,18 +65,18 @@ def record(reader: Evaluator, owner: Record, name: str, args: Args, kwargs: Kwar
     )
 
 
-def _to_list(reader: Evaluator, owner: Record, node: ast.AST) -> Data:
+def _to_list(reader: Evaluator, owner: Row, node: ast.AST) -> Buffer:
     """column.to_pylist(): a Python str for every row."""
     state = reader.state
     origin = "parquet" if owner.origin in ("parquet", "row") else owner.origin
     kind = "lists" if owner.origin == "ids" else "strings"
-    result = state.make(kind, node, owner.portion, origin=origin)
+    result = state.make(kind, node, owner.extent, origin=origin)
     state.temps.append(result)
-    state.note(node, "to_list", "")
+    state.record_moment(node, "to_list", "")
     return result
 
 
-def _apply(reader: Evaluator, owner: Record, args: Args, node: ast.AST) -> Any:
+def _apply(reader: Evaluator, owner: Row, args: Args, node: ast.AST) -> Any:
     """frame["text"].apply(encode): a list of what it returns."""
     if not args:
         return UNKNOWN
@@ -90,33 +90,33 @@ def _apply(reader: Evaluator, owner: Record, args: Args, node: ast.AST) -> Any:
     return result
 
 
-def _dataset(reader: Evaluator, owner: Record, name: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
+def _dataset(reader: Evaluator, owner: Row, name: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
     state = reader.state
     if name == "map" and args:
         return _dataset_map(reader, owner, args, kwargs, node)
     if name in ("items", "values"):
-        part = Record(owner.portion, "dataset", dict(owner.fields), list(owner.refs))
+        part = Row(owner.extent, "dataset", dict(owner.fields), list(owner.refs))
         return Sequence([Sequence([UNKNOWN, part])]) if name == "items" else Sequence([part])
     if name in _DATASET_SAME or name == "pop":
-        return Record(owner.portion, "dataset", dict(owner.fields), list(owner.refs))
+        return Row(owner.extent, "dataset", dict(owner.fields), list(owner.refs))
     if name == "iter":
         rows = number_of(kwargs.get("batch_size", args[0] if args else None)) or 1000.0
 
         def run(consume: Callable[[Any], None]) -> None:
-            script_loops.go_round(
-                reader, node, lambda loop: Record(owner.portion.cut(loop, "lines", rows), "dataset"), consume
+            script_loops.iterate_twice(
+                reader, node, lambda loop: Row(owner.extent.window(loop, "lines", rows), "dataset"), consume
             )
 
         return Generator(run, (owner,))
     if name in _LISTS:
         return _to_list(reader, owner, node)
     if name in ("to_pandas", "to_dict"):
-        table = state.make("table", node, owner.portion, origin="parquet")
-        return Record(owner.portion, "parquet", refs=[table])
+        table = state.make("table", node, owner.extent, origin="parquet")
+        return Row(owner.extent, "parquet", refs=[table])
     return UNKNOWN
 
 
-def _dataset_map(reader: Evaluator, owner: Record, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
+def _dataset_map(reader: Evaluator, owner: Row, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
     """dataset.map(function, num_proc=w): rows in, rows out, written in batches of 1000."""
     state = reader.state
     workers = worker_count(kwargs.get("num_proc")) or 1.0
@@ -131,25 +131,23 @@ def _dataset_map(reader: Evaluator, owner: Record, args: Args, kwargs: Kwargs, n
         state.copies = workers
         try:
             outcome.append(reader.call(args[0], [row], {}, node))
-            extra = (Extra("the processes of map, with 1,000 rows of ids each", kind, owner.portion, workers),)
-            state.note(node, "map", "", extra)
+            transients = (Transient("the processes of map, with 1,000 rows of ids each", kind, owner.extent, workers),)
+            state.record_moment(node, "map", "", transients)
         finally:
             state.copies, state.workers = before
 
     if batched:
-        element = lambda loop: Record(owner.portion.cut(loop, "lines", rows), "dataset", column=False)  # noqa: E731
-        script_loops.go_round(reader, node, element, each)
+        element = lambda loop: Row(owner.extent.window(loop, "lines", rows), "dataset", column=False)  # noqa: E731
+        script_loops.iterate_twice(reader, node, element, each)
     else:
-        script_loops.go_round(reader, node, lambda loop: Record(owner.portion.cut(loop, "lines", 1), "row"), each)
-    result = Record(owner.portion, "dataset", refs=list(owner.refs))
+        script_loops.iterate_twice(reader, node, lambda loop: Row(owner.extent.window(loop, "lines", 1), "row"), each)
+    result = Row(owner.extent, "dataset", refs=list(owner.refs))
     last = outcome[-1] if outcome else None
     if isinstance(last, Sequence) and last.keys is not None:
         for key, value in zip(last.keys, last.items, strict=False):
-            if isinstance(key, Constant) and isinstance(value, Data):
+            if isinstance(key, Constant) and isinstance(value, Buffer):
                 kind = "ids" if value.kind in ("ids", "array", "opaque", "chars") else "text"
-                result.fields[str(key.value)] = Record(
-                    owner.portion, "ids" if kind == "ids" else "dataset", column=True
-                )
+                result.fields[str(key.value)] = Row(owner.extent, "ids" if kind == "ids" else "dataset", column=True)
     return result
 
 
@@ -174,7 +172,7 @@ def pool(reader: Evaluator, owner: Pool, name: str, args: Args, kwargs: Kwargs, 
         if name != "submit" and given and isinstance(given[0], Sequence):
             given = list(given[0].items)
         _in_worker(reader, owner, args[0] if args else UNKNOWN, given, found.append, node)
-        return found[0] if found and isinstance(found[0], (Data, Record)) else UNKNOWN
+        return found[0] if found and isinstance(found[0], (Buffer, Row)) else UNKNOWN
     return UNKNOWN
 
 
@@ -201,10 +199,10 @@ def _in_worker(
     state.copies = state.workers = owner.workers or 1.0
     try:
         result = reader.call(function, args, {}, node)
-        state.note(node, "pool", "")
+        state.record_moment(node, "pool", "")
     finally:
         state.copies, state.workers = before
-    if isinstance(result, Data):
+    if isinstance(result, Buffer):
         copy = state.make(result.kind, node, item=result.item)
         copy.parts.update(result.parts)
         copy.pieces.update(result.pieces)
@@ -213,5 +211,5 @@ def _in_worker(
     consume(result)
 
 
-def whole() -> Portion:
-    return Portion()
+def whole() -> Extent:
+    return Extent()

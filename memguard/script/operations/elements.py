@@ -10,14 +10,14 @@ from memguard.script.numbers import fraction_of, number_of
 from memguard.script.operations import growth as script_lists
 from memguard.script.values import (
     UNKNOWN,
+    Buffer,
     Constant,
-    Data,
+    Extent,
     Generator,
     Module,
     Number,
     Path,
-    Portion,
-    Record,
+    Row,
     Sequence,
 )
 
@@ -35,12 +35,12 @@ def subscript(reader: Evaluator, owner: Any, node: ast.Subscript) -> Any:
         low, high = (None if b is None else reader.evaluate(b) for b in (node.slice.lower, node.slice.upper))
         return slice_of(reader, owner, low, high, node)
     key = reader.evaluate(node.slice)
-    if isinstance(owner, Data):
+    if isinstance(owner, Buffer):
         loop = reader.state.loops[-1][0] if reader.state.loops else 0
-        if owner.kind in ("array", "view", "table") and isinstance(key, (Data, Sequence, Constant)):
+        if owner.kind in ("array", "view", "table") and isinstance(key, (Buffer, Sequence, Constant)):
             return column(owner, key) if owner.kind == "table" else UNKNOWN
         return one_of(reader, owner, loop, node) if owner.kind in ELEMENTS else UNKNOWN
-    if isinstance(owner, Record):
+    if isinstance(owner, Row):
         return field_of(reader, owner, key, node)
     if isinstance(owner, Sequence):
         return member_of(reader, owner, key)
@@ -49,30 +49,30 @@ def subscript(reader: Evaluator, owner: Any, node: ast.Subscript) -> Any:
     if isinstance(owner, Module) and owner.name == "sys.argv":
         number = number_of(key)
         return Path(None, True, False, "argv" if number is None else f"argv[{number:.0f}]")
-    if isinstance(key, Data) and key.kind in ("char", "token"):
-        return Data(key.kind, dict(key.parts), key.birth, key.line)  # stoi[c]
+    if isinstance(key, Buffer) and key.kind in ("char", "token"):
+        return Buffer(key.kind, dict(key.parts), key.created_in, key.line)  # stoi[c]
     return UNKNOWN
 
 
-def column(table: Data, key: Any) -> Any:
-    return Record(table.portion, table.origin, refs=[table], column=True)
+def column(table: Buffer, key: Any) -> Any:
+    return Row(table.extent, table.origin, refs=[table], column=True)
 
 
-def field_of(reader: Evaluator, record: Record, key: Any, node: ast.AST) -> Any:
+def field_of(reader: Evaluator, record: Row, key: Any, node: ast.AST) -> Any:
     """record["text"], table["text"], batch["ids"], datasets["train"]."""
     name = key.value if isinstance(key, Constant) else None
     if isinstance(name, str) and name in record.fields:
         return record.fields[name]
     if record.origin == "dataset":
         if isinstance(key, Number):
-            return Record(record.portion.cut(0, "lines", 1), "row")
-        return Record(record.portion, "dataset", dict(record.fields), list(record.refs), column=record.column)
+            return Row(record.extent.window(0, "lines", 1), "row")
+        return Row(record.extent, "dataset", dict(record.fields), list(record.refs), column=record.column)
     if record.column:
         loop = reader.state.loops[-1][0] if reader.state.loops else 0
-        return Data("text", {0: record.portion.cut(loop, "lines", 1)}, (), 0)
+        return Buffer("text", {0: record.extent.window(loop, "lines", 1)}, (), 0)
     if record.origin == "parquet":
-        return Record(record.portion, record.origin, refs=[record], column=True)
-    value = reader.state.make("text", node, record.portion, origin=record.origin)
+        return Row(record.extent, record.origin, refs=[record], column=True)
+    value = reader.state.make("text", node, record.extent, origin=record.origin)
     if isinstance(name, str):
         record.fields[name] = value
     return value
@@ -99,8 +99,8 @@ def member(reader: Evaluator, value: Any, index: int, node: ast.AST) -> Any:
         return Path(None, value.argument, False, f"{value.key}[{index}]")
     if isinstance(value, Sequence) and index < len(value.items):
         return value.items[index]
-    if isinstance(value, (Data, Record)):
-        return value if isinstance(value, Record) else UNKNOWN
+    if isinstance(value, (Buffer, Row)):
+        return value if isinstance(value, Row) else UNKNOWN
     return UNKNOWN
 
 
@@ -113,52 +113,52 @@ def slice_of(reader: Evaluator, owner: Any, low: Any, high: Any, node: ast.AST) 
     if isinstance(owner, Sequence) and owner.keys is None:
         first, last = number_of(low), number_of(high)
         return Sequence(owner.items[None if first is None else int(first) : None if last is None else int(last)])
-    if isinstance(owner, Record):
+    if isinstance(owner, Row):
         return owner
-    if not isinstance(owner, Data):
+    if not isinstance(owner, Buffer):
         return owner if isinstance(owner, Path) else UNKNOWN
-    return _data_slice(reader, owner, low, high, node)
+    return _buffer_slice(reader, owner, low, high, node)
 
 
-def _data_slice(reader: Evaluator, owner: Data, low: Any, high: Any, node: ast.AST) -> Any:
+def _buffer_slice(reader: Evaluator, owner: Buffer, low: Any, high: Any, node: ast.AST) -> Any:
     state = reader.state
-    portion = _sliced(reader, owner, low, high, node)
+    extent = _sliced(reader, owner, low, high, node)
     if owner.kind in ("array", "view", "arrays", "table", "char", "token", "opaque"):
-        return Data("view", {0: portion}, tuple(state.loops), owner.line, owner.item, refs=[owner], of=owner)
+        return Buffer("view", {0: extent}, tuple(state.loops), owner.line, owner.item, refs=[owner], of=owner)
     if owner.kind in ("strings", "lists", "records"):
-        part = Data(owner.kind, {0: portion}, tuple(state.loops), owner.line, refs=[owner], of=owner)
+        part = Buffer(owner.kind, {0: extent}, tuple(state.loops), owner.line, refs=[owner], of=owner)
         part.pieces, part.origin, part.source = dict(owner.pieces), owner.origin, owner
         return part
     if owner.kind == "list":
         return state.make("list", node)
-    result = state.make(owner.kind, node, portion)
-    result.birth = _slice_birth(owner, portion, result.birth)
-    result.refs += [ref for ref in owner.refs if isinstance(ref, Data) and ref.kind == "ints"]
+    result = state.make(owner.kind, node, extent)
+    result.created_in = _slice_created_in(owner, extent, result.created_in)
+    result.refs += [ref for ref in owner.refs if isinstance(ref, Buffer) and ref.kind == "ints"]
     result.pieces.update(owner.pieces)
     state.temps.append(result)
-    state.note(node, "slice", "")
+    state.record_moment(node, "slice", "")
     return result
 
 
-def _slice_birth(owner: Data, portion: Portion, birth: Any) -> Any:
+def _slice_created_in(owner: Buffer, extent: Extent, created_in: Any) -> Any:
     """buffer = buffer[SHARD:] is the same buffer going on: it keeps on filling as the old one did."""
-    return birth
+    return created_in
 
 
-def _sliced(reader: Evaluator, owner: Data, low: Any, high: Any, node: ast.AST) -> Portion:
-    whole = owner.portion
+def _sliced(reader: Evaluator, owner: Buffer, low: Any, high: Any, node: ast.AST) -> Extent:
+    whole = owner.extent
     first, last = fraction_of(low, owner), fraction_of(high, owner)
     if (first is not None or low is None or number_of(low) == 0) and (last is not None or high is None):
         return whole.part(first or 0.0, 1.0 if last is None else max(last, first or 0.0))
     width = _width(low, high)
     unit = {"text": "chars", "bytes": "bytes", "strings": "lines", "lists": "pieces"}.get(owner.kind, "tokens")
     if width is not None and width > 0:
-        loops = reader.state.new_loops(owner.birth)
+        loops = reader.state.new_loops(owner.created_in)
         stepping = low.loop if isinstance(low, Number) and low.loop in loops else 0
         loop = stepping or (loops[0] if loops else 0)
         if loop:
             _drive(reader, loop)
-        return whole.cut(loop, unit, width)
+        return whole.window(loop, unit, width)
     if high is None and number_of(low):  # the rest behind a number of elements: buffer[SHARD:]
         piece = next(iter(owner.pieces.values()), None)
         return piece if piece is not None else whole
@@ -169,8 +169,8 @@ def _drive(reader: Evaluator, loop: int) -> None:
     from dataclasses import replace
 
     info = reader.state.loop_info[loop]
-    if not info.driven:
-        reader.state.loop_info[loop] = replace(info, driven=True)
+    if not info.consumes_input:
+        reader.state.loop_info[loop] = replace(info, consumes_input=True)
 
 
 def _width(low: Any, high: Any) -> float | None:
@@ -189,30 +189,30 @@ def _width(low: Any, high: Any) -> float | None:
 def store(reader: Evaluator, owner: Any, target: ast.Subscript, value: Any) -> None:
     """owner[…] = value"""
     state = reader.state
-    if isinstance(owner, Data):
-        if not isinstance(target.slice, ast.Slice) and not isinstance(value, Data):
+    if isinstance(owner, Buffer):
+        if not isinstance(target.slice, ast.Slice) and not isinstance(value, Buffer):
             reader.evaluate(target.slice)
             return
-        if owner.kind == "array" and isinstance(value, Data):
+        if owner.kind == "array" and isinstance(value, Buffer):
             state.facts["filled"] = True
-            state.grow(owner, state.site(target), value.portion, target)
-            state.note(target, "store", state.label_of(owner))
+            state.grow(owner, state.site(target), value.extent, target)
+            state.record_moment(target, "store", state.label_of(owner))
         elif isinstance(target.slice, ast.Slice) and target.slice.lower is None and target.slice.upper is None:
             script_lists.clear(reader, owner, target)  # ids[:] = []
-        elif isinstance(value, Data):
+        elif isinstance(value, Buffer):
             script_lists.append(reader, owner, value, target)
         return
     key = reader.evaluate(target.slice) if not isinstance(target.slice, ast.Slice) else None
-    if isinstance(owner, Record) and isinstance(key, Constant):
+    if isinstance(owner, Row) and isinstance(key, Constant):
         if owner.origin != "dataset":
             owner.fields[str(key.value)] = value
-    elif isinstance(owner, Sequence) and owner.keys is not None and isinstance(value, Data) and not _is_key(key):
+    elif isinstance(owner, Sequence) and owner.keys is not None and isinstance(value, Buffer) and not _is_key(key):
         _store_more(reader, owner, value, target)
     elif isinstance(owner, Sequence) and owner.keys is not None:
         state.spend(len(owner.keys) // 8)
         if key in owner.keys:
             owner.items[owner.keys.index(key)] = value
-        elif isinstance(value, (Data, Record, Generator)) or len(owner.keys) < 64:
+        elif isinstance(value, (Buffer, Row, Generator)) or len(owner.keys) < 64:
             owner.keys.append(key)
             owner.items.append(value)
 
@@ -222,12 +222,12 @@ def _is_key(key: Any) -> bool:
     return isinstance(key, Constant)
 
 
-def _store_more(reader: Evaluator, owner: Sequence, value: Data, node: ast.AST) -> None:
-    """data[name] = ids under keys that a loop makes: as if they were in a list."""
-    found = next((item for item in owner.items if isinstance(item, Data) and item.origin == "appended"), None)
+def _store_more(reader: Evaluator, owner: Sequence, value: Buffer, node: ast.AST) -> None:
+    """buffer[name] = ids under keys that a loop makes: as if they were in a list."""
+    found = next((item for item in owner.items if isinstance(item, Buffer) and item.origin == "appended"), None)
     if found is None:
         found = reader.state.make("list", node, origin="appended")
-        found.birth = ()  # the dict may be as old as the script
+        found.created_in = ()  # the dict may be as old as the script
         owner.items.append(found)
         owner.keys = [*(owner.keys or []), UNKNOWN]
     script_lists.append(reader, found, value, node)

@@ -27,9 +27,9 @@ from memguard.units import format_size, parse_size
 
 if TYPE_CHECKING:
     from memguard.estimate.plans.catalogue import Options
-    from memguard.estimate.script.report import ScriptPlan
     from memguard.records.estimate import Estimate
     from memguard.records.limits import Limits
+    from memguard.script.trace import Trace
 
 __all__ = ["add_arguments", "main"]
 
@@ -216,9 +216,7 @@ def _options(arguments: argparse.Namespace, limits: Limits, engine: str) -> Opti
     )
 
 
-def _estimate(
-    arguments: argparse.Namespace, limits: Limits, machine: str, script: ScriptPlan | None = None
-) -> Estimate:
+def _estimate(arguments: argparse.Namespace, limits: Limits, machine: str, script: Trace | None = None) -> Estimate:
     from memguard.estimate.baseline import BaselineProbe, timed_pieces
     from memguard.tokens.engine.encode import load_vocabulary
 
@@ -276,7 +274,7 @@ def _like_file(arguments: argparse.Namespace) -> list[str]:
     return [arguments.like] if arguments.like and arguments.like not in LIKENESSES else []
 
 
-def _library(arguments: argparse.Namespace, script: ScriptPlan | None) -> str:
+def _library(arguments: argparse.Namespace, script: Trace | None) -> str:
     """The one whose weight decides the plan that is asked about; the others keep the figures measured elsewhere."""
     if script is not None:
         from memguard.estimate.script.report import heaviest_library

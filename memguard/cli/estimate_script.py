@@ -18,19 +18,19 @@ from memguard.errors import ConfigError, InputError
 if TYPE_CHECKING:
     from memguard.estimate.plans.costs import Costs
     from memguard.estimate.script.amounts import TextShape
-    from memguard.estimate.script.report import ScriptPlan
     from memguard.records.estimate import CorpusStats, Estimate
     from memguard.records.limits import Limits
     from memguard.records.script import ScriptEstimate
+    from memguard.script.trace import Trace
 
 __all__ = ["prepare", "report_on", "show"]
 
 _LARGEST_SCRIPT = 4 << 20  # bytes; a prep script has some hundred lines
 
 
-def prepare(arguments: argparse.Namespace) -> ScriptPlan:
+def prepare(arguments: argparse.Namespace) -> Trace:
     """Reads the script; fills in what it says itself: its input files, its encoding, the share that it slices off."""
-    from memguard.estimate.script.report import read_script
+    from memguard.script.read import read_script
 
     plan = read_script(_read_source(arguments.script), arguments.script)
     if not (arguments.files or arguments.size or arguments.corpus):
@@ -60,7 +60,7 @@ def _read_source(path: str) -> str:
         raise InputError(f"{path}: not Python source: it is not text in the encoding it declares", path=path) from None
 
 
-def _inputs(plan: ScriptPlan) -> list[str]:
+def _inputs(plan: Trace) -> list[str]:
     """The files that the script names itself, as far as they are here."""
     found = [path for path in plan.inputs if _is_here(path)]
     if found:
@@ -88,7 +88,7 @@ def _is_here(path: str) -> bool:
 
 
 def report_on(
-    plan: ScriptPlan, arguments: argparse.Namespace, result: Estimate, limits: Limits, costs: Costs
+    plan: Trace, arguments: argparse.Namespace, result: Estimate, limits: Limits, costs: Costs
 ) -> ScriptEstimate:
     """`result`, for the same files, with the script in it."""
     import dataclasses
@@ -102,7 +102,7 @@ def report_on(
     return ScriptEstimate(**fields, script=report)
 
 
-def _shape(plan: ScriptPlan, arguments: argparse.Namespace, stats: CorpusStats) -> TextShape:
+def _shape(plan: Trace, arguments: argparse.Namespace, stats: CorpusStats) -> TextShape:
     """The text's longest line, where the files are here and plain; which share each of several inputs is."""
     from memguard.estimate.corpus.shape import read_shape
     from memguard.estimate.script.amounts import TextShape

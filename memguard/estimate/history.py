@@ -98,7 +98,7 @@ def read_history() -> History:
 
 def _plan_of(record: RunRecord) -> str | None:
     """The name of the plan that the run's script follows; None where it cannot be read, or is none of them."""
-    from memguard.estimate.script.report import read_script
+    from memguard.script.read import read_script
 
     if record.script is None:
         return None

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from memguard.script.extents import Extent, measure
 from memguard.script.state import State
-from memguard.script.values import Buffer, Extent, Held, measure
+from memguard.script.values import Held
 
 __all__ = ["name_plan", "parameters"]
 
@@ -37,11 +38,11 @@ def _by_file(parts: tuple[Extent, ...]) -> bool:
 
 def name_plan(state: State) -> str:
     facts = state.facts
-    if "from_dict" in facts:
+    if facts.from_dict:
         return "from-dict-map"
-    if "map" in facts or "dataset" in facts:
+    if facts.map_workers is not None or facts.dataset:
         return "datasets-map"
-    if "pool" in facts:
+    if facts.pool:
         filled = any(held.buffer.origin == "prealloc" for held in _all(state) if held.parts)
         return "pool-shard" if filled else "pool-files"
     return _single_process(state)
@@ -55,11 +56,11 @@ def _single_process(state: State) -> str:
     texts = [h for h in _kept(state, ("text", "bytes")) if not _by_file(h.parts)]
     if all(held.kind in ("opaque", "ids", "ints") and held.buffer.kind == "opaque" for held in _all(state)):
         return "unknown"
-    if "parquet" in facts:
-        return "parquet-list" if ids or strings or "batches" not in facts else "iter-batches"
+    if facts.parquet:
+        return "parquet-list" if ids or strings or facts.batches is None else "iter-batches"
     if chars:
         return "char-list"
-    if facts.get("narrowed") and any(array.weight >= _LARGE for array in facts.get("int64", ())):
+    if facts.narrowed and any(array.weight >= _LARGE for array in facts.wide_arrays):
         return "int64-list"
     if strings:
         json = any(held.buffer.origin == "json" or held.kind == "records" for held in strings)
@@ -82,9 +83,8 @@ def parameters(state: State) -> dict[str, Any]:
     """chunk, shard, workers, dtype, slices, container: what distinguishes two scripts of one plan."""
     facts = state.facts
     result: dict[str, Any] = {}
-    chunks = facts.get("chunks")
-    if chunks:
-        unit, amount = max(chunks, key=lambda chunk: chunk[1])
+    if facts.chunks:
+        unit, amount = max(facts.chunks, key=lambda chunk: chunk[1])
         result["chunk"] = f"{amount:.0f} {unit}"
     bounds = {(b.amount, b.unit) for b in (h.buffer.limit for h in _all(state)) if b is not None}
     capacities = {h.buffer.capacity for h in _all(state) if h.buffer.capacity and h.buffer.origin == "prealloc"}
@@ -93,15 +93,15 @@ def parameters(state: State) -> dict[str, Any]:
         result["shard"] = f"{amount:.0f} {unit}"
     elif capacities:
         result["shard"] = f"{max(capacities):.0f} tokens"
-    workers = facts.get("pool") or facts.get("map")
+    workers = facts.pool_workers or facts.map_workers
     if workers:
         result["workers"] = int(workers)
-    if "batches" in facts:
-        result["batch"] = int(facts["batches"])
+    if facts.batches is not None:
+        result["batch"] = int(facts.batches)
     items = {held.buffer.item for held in _all(state) if held.kind == "array"}
     if items:
         result["dtype"] = f"{8 * min(items)} bits"
-    result["container"] = facts.get("container") or _container(state)
+    result["container"] = facts.container or _container(state)
     split = _split(state)
     if split is not None:
         result["val_fraction"] = split
@@ -132,7 +132,3 @@ def _split(state: State) -> float | None:
         if not part.windows and part.high == 1.0 and 0 < part.low < 1
     ]
     return round(max(found), 6) if found else None
-
-
-def all_buffers(state: State) -> list[Buffer]:
-    return [held.buffer for held in _all(state)]

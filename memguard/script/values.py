@@ -1,33 +1,34 @@
-"""What the reader of a script knows about a value without running it. Pure.
+"""What the interpreter knows about a value without running the script. Pure.
 
 A value that grows with the input is a Buffer: its kind says what an element costs, its parts say how much of the input
-it covers. A Extent is an interval of an input with the windows that loops have made in it: a chunk of 1,000,000
-characters, a line, a file. Leaving a loop undoes its window: what a list has gathered over all iterations is the whole
-again. Everything else (numbers, paths, functions, modules) is small, and known only as far as it helps to follow
-the Buffer.
+it covers. Everything else (numbers, paths, functions, modules) is small, and known only as far as it helps to follow
+the Buffers.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
+from memguard.script.extents import Extent, Window, measure
+
 __all__ = [
-    "MOST_TIMES",
+    "KINDS",
+    "NOTHING",
     "UNKNOWN",
     "Bound",
     "Buffer",
     "Class",
     "Constant",
     "Encoder",
-    "Extent",
     "File",
     "Function",
     "Generator",
     "Held",
     "Instance",
+    "Kind",
     "Method",
     "Module",
     "Number",
@@ -39,63 +40,55 @@ __all__ = [
     "Symbol",
     "Threshold",
     "Unknown",
-    "Window",
-    "measure",
 ]
 
-# Loops inside loops of a known length: more than this is too much on any machine.
-MOST_TIMES = 1e30
 _LONGEST_DESCENT = 100  # values made from one another
 
-# The input that sizes are compared on while the script is read, before any file is known: 1 GB of English.
-_REFERENCE = {"chars": 1e9, "bytes": 1e9, "lines": 1e7, "files": 10.0, "tokens": 2.5e8, "pieces": 1e4, "columns": 2.0}
-
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """Each iteration of `loop` sees `amount` `unit`s (chars, bytes, lines, files, tokens); loop 0 is none of them."""
+class Kind:
+    """What the values of one kind have in common; estimate/script/prices.py has what they cost."""
 
-    loop: int
-    unit: str
-    amount: float
-
-
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """The part [low, high] of one input, as far as `windows` leave it; `times` over (a loop of a known length)."""
-
-    source: str | None = None  # the input's name as the script has it; None: all inputs
-    low: float = 0.0
-    high: float = 1.0
-    windows: tuple[Window, ...] = ()
-    times: float = 1.0
-
-    def window(self, loop: int, unit: str, amount: float) -> Extent:
-        return replace(self, windows=(*self.windows, Window(loop, unit, max(1.0, amount))))
-
-    def part(self, low: float, high: float) -> Extent:
-        """[low, high] of this extent, both between 0 and 1."""
-        width = self.high - self.low
-        return replace(self, low=self.low + low * width, high=self.low + high * width)
-
-    def over_all_iterations(self, loops: set[int]) -> Extent:
-        """What all iterations of `loops` together see: from the outermost of them on, nothing is window any more."""
-        for index, window in enumerate(self.windows):
-            if window.loop in loops:
-                return replace(self, windows=tuple(c for c in self.windows[:index] if c.loop not in loops))
-        return self
+    element: str  # the kind that iterating over it gives; "" for what nobody iterates over
+    in_list: str  # what an empty list becomes when one is appended to it
+    unit: str  # what a slice of it counts
+    bound: str  # what `len(x) >= N` counts
+    words: str  # for people; "" for what costs nothing
+    grows: bool = True  # the script can add to it, so that a branch may leave it longer than the other
+    small: bool = False  # nothing of the input's size is in it
+    extended: str = ""  # what an empty list becomes when it is extended by one; "": a list of its elements
 
     @property
-    def is_whole(self) -> bool:
-        return not self.windows
+    def extends(self) -> str:
+        return self.extended or (KINDS[self.element].in_list if self.element else self.in_list)
 
 
-def measure(extent: Extent) -> float:
-    """The share of a 1 GB input that `extent` is: only to tell larger from smaller while reading."""
-    share = extent.high - extent.low
-    for window in extent.windows:
-        share = min(share, window.amount / _REFERENCE[window.unit])
-    return share * extent.times
+KINDS: dict[str, Kind] = {
+    "text": Kind("char", "strings", "chars", "chars", "text"),
+    "bytes": Kind("char", "strings", "bytes", "tokens", "bytes"),
+    "ids": Kind("token", "lists", "tokens", "tokens", "list of ids"),
+    "ints": Kind("token", "ids", "tokens", "tokens", "ids as int objects", grows=False),
+    "array": Kind("token", "arrays", "tokens", "tokens", "array"),
+    "chars": Kind("char", "lists", "tokens", "tokens", "list of one entry a character"),
+    "strings": Kind("text", "strings", "lines", "pieces", "strings"),
+    "words": Kind("text", "words", "tokens", "tokens", "list of words", grows=False, extended="words"),
+    "lists": Kind("ids", "lists", "pieces", "pieces", "list of lists of ids"),
+    "arrays": Kind("array", "arrays", "pieces", "pieces", "list of arrays"),
+    "records": Kind("record", "records", "lines", "pieces", "dicts", grows=False, extended="records"),
+    "table": Kind("record", "records", "lines", "pieces", "table", grows=False, extended="records"),
+    "slots": Kind("", "ids", "lines", "pieces", "entries of a set or dict", grows=False),
+    "opaque": Kind("opaque", "ids", "tokens", "tokens", "unknown, taken for a list of ids"),
+    "mapped": Kind("token", "arrays", "bytes", "tokens", "", grows=False),
+    "view": Kind("token", "arrays", "tokens", "tokens", "", grows=False),
+    "list": Kind("", "lists", "tokens", "tokens", "", small=True),
+    "char": Kind("", "chars", "chars", "chars", "", grows=False, small=True),
+    "token": Kind("", "ids", "tokens", "tokens", "", grows=False, small=True),
+}
+"""kinds of Buffer: text, bytes, ids (a list's slots), ints (the int objects of such a list), array, chars (a list with
+one slot a character), strings, lists (of ids), arrays, words, records, table (Arrow, pandas), slots (what a set or dict
+needs for its entries), opaque, mapped (a file in memory that the kernel takes back), view (of an array), list (empty so
+far), and what single elements of them are.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +111,7 @@ class Bound:
 
 @dataclass(eq=False, slots=True)
 class Buffer:
-    """A value whose size follows the input's.
-
-    kinds: text, bytes, ids (a list's slots), ints (the int objects of such a list), array, chars (a list with one slot
-    a character), strings, lists (of ids), arrays, words, table (Arrow, pandas), list (empty so far), opaque.
-    """
+    """A value whose size follows the input's. `kind` is one of KINDS."""
 
     kind: str
     parts: dict[Any, Extent]
@@ -139,6 +128,8 @@ class Buffer:
     origin: str = ""  # json, parquet, lines: where its strings come from
     source: Buffer | None = None  # what it was made from: as long, and bounded as that is
     of: Buffer | None = None  # the container it is an element or a view of: it costs nothing of its own
+    file_item: int = 0  # bytes of an element in the file that it was read from; 0: elements are tokens
+    steps: tuple[int, ...] = ()  # numbers of the steps that made it, or added to it
 
     @property
     def limit(self) -> Bound | None:
@@ -184,12 +175,13 @@ class Held:
 
 
 class Unknown:
-    """Small, or not followed; `opaque` results that grow with the input are Buffer."""
+    """Not a Buffer."""
 
     __slots__ = ()
 
 
-UNKNOWN = Unknown()
+UNKNOWN = Unknown()  # not followed: as the result of a model it means "not modelled for these arguments"
+NOTHING = Unknown()  # known to be small
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +193,7 @@ class Constant:
 class Symbol:
     """A number that is not known: `of` says what it is the length of; `unit` what a counter adds up (sum, items)."""
 
-    ident: int
+    ident: str  # a name, or a place of the script: two numbers with one symbol differ by what is known
     of: Buffer | None = None
     unit: str = ""
 
@@ -244,7 +236,9 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    name: str  # dotted, such as numpy.array
+    """A module, something in it, or something that it gives: numpy, numpy.array, hashlib.sha256()."""
+
+    name: str
 
 
 @dataclass(eq=False, slots=True)
@@ -303,7 +297,7 @@ class Range:
 
 @dataclass(eq=False, slots=True)
 class Row:
-    """A document: a JSON object, a row, a table's batch. Its fields are texts of `extent`, unless set otherwise."""
+    """A document, or many of them: a JSON object, a row, a table, a data set. Its fields are texts of `extent`."""
 
     extent: Extent
     origin: str  # json, parquet, dataset, ids

@@ -240,9 +240,10 @@ def answer(source: str | bytes, path: Path) -> str:
     from memguard.cli.estimate_script import _read_source
     from memguard.errors import InputError
     from memguard.estimate.script.amounts import TextShape
-    from memguard.estimate.script.report import estimate_script, read_script
+    from memguard.estimate.script.report import estimate_script
     from memguard.records.codec import to_json
     from memguard.report.script import render
+    from memguard.script.read import read_script
     from tests.estimate.script_texts import COSTS, ascii_text, limits_of
 
     path.write_bytes(source.encode() if isinstance(source, str) else source)

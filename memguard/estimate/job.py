@@ -35,7 +35,7 @@ from memguard.tokens.input.source import KINDS, Source, kind_of
 from memguard.units import MIB, format_size, parse_size
 
 if TYPE_CHECKING:
-    from memguard.estimate.script import ScriptPlan
+    from memguard.estimate.script import Trace
 
 __all__ = ["Progress", "Request", "estimate", "estimate_files", "read_job_limits"]
 
@@ -106,7 +106,7 @@ class Request:
         """What is read: the files, or the FILE of `--like FILE`."""
         return (self.like,) if self.like and self.like not in LIKENESSES else self.files
 
-    def completed(self, plan: ScriptPlan | None) -> Request:
+    def completed(self, plan: Trace | None) -> Request:
         """What is not typed, as `plan` says it, or as the default."""
         files = self.files
         if plan is not None and not (files or self.size or self.corpus):
@@ -239,7 +239,7 @@ def _is_flag(limits: Limits) -> bool:
 
 def _judged(
     request: Request,
-    plan: ScriptPlan | None,
+    plan: Trace | None,
     sources: tuple[Source, ...],
     limits: Limits,
     found: corpus.Corpus,

@@ -10,11 +10,13 @@ __all__ = ["door"]
 
 
 def door(package: str, places: Mapping[str, str]) -> Callable[[str], Any]:
-    """A `__getattr__` for `package` (PEP 562). `places`: name → the module of the package that has it."""
+    """A `__getattr__` for `package` (PEP 562). `places`: name → the module that has it, of the package or by its full
+    name."""
 
     def load(name: str) -> Any:
         if name not in places:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(f"{package}.{places[name]}"), name)
+        place = places[name]
+        return getattr(import_module(place if "." in place else f"{package}.{place}"), name)
 
     return load

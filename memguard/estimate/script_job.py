@@ -44,7 +44,7 @@ _PARSERS = {
 }
 
 
-def read_plan(path: str) -> script.ScriptPlan:
+def read_plan(path: str) -> script.Trace:
     """Raises InputError for what is no Python source, or cannot be read."""
     return script.read_script(read_source(path), path)
 
@@ -65,7 +65,7 @@ def read_source(path: str) -> str:
         raise InputError(f"{path}: not Python source: it is not text in the encoding it declares", path=path) from None
 
 
-def inputs_of(plan: script.ScriptPlan) -> tuple[str, ...]:
+def inputs_of(plan: script.Trace) -> tuple[str, ...]:
     """The files that the script names itself, as far as they are here. Raises ConfigError where there are none."""
     found = tuple(path for path in plan.inputs if _is_here(path))
     if found:
@@ -92,7 +92,7 @@ def _is_here(path: str) -> bool:
         return False
 
 
-def as_script_reads(plan: script.ScriptPlan, sources: tuple[Source, ...]) -> tuple[Source, ...]:
+def as_script_reads(plan: script.Trace, sources: tuple[Source, ...]) -> tuple[Source, ...]:
     """CSV and JSON lines as text, where the script imports nothing that would take them apart."""
     return tuple(
         dataclasses.replace(source, kind="text")
@@ -103,7 +103,7 @@ def as_script_reads(plan: script.ScriptPlan, sources: tuple[Source, ...]) -> tup
 
 
 def with_script(
-    plan: script.ScriptPlan, result: Estimate, limits: Limits, costs: Costs, *, from_files: bool, tuning: Tuning
+    plan: script.Trace, result: Estimate, limits: Limits, costs: Costs, *, from_files: bool, tuning: Tuning
 ) -> ScriptEstimate:
     """`result` with the script in it. `from_files`: its text is here, and can be looked at once more."""
     shape = _shape(plan, result.input, tuning) if from_files else TextShape()
@@ -112,7 +112,7 @@ def with_script(
     return ScriptEstimate(**fields, script=report)
 
 
-def _shape(plan: script.ScriptPlan, stats: CorpusStats, tuning: Tuning) -> TextShape:
+def _shape(plan: script.Trace, stats: CorpusStats, tuning: Tuning) -> TextShape:
     """The text's longest line, where the files are here and plain; which share each of several inputs is."""
     files = [path for path in stats.paths if os.path.isfile(path)]
     if not files or stats.compressed or stats.kind == "parquet":

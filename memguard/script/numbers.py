@@ -1,17 +1,14 @@
-"""Numbers and conditions of a script: sizes, fractions of a text's length, and the thresholds that bound a list."""
+"""Numbers of a script, as far as they stay linear: sizes, and fractions of a text's length. Pure arithmetic."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from memguard.script.values import Constant, Data, Number, Symbol, Threshold
+from memguard.script.values import Buffer, Number, Symbol
 
-if TYPE_CHECKING:
-    from memguard.script.interpreter.expressions import Evaluator
-
-__all__ = ["arithmetic", "fraction_of", "limited", "literal", "number_of", "threshold_of"]
+__all__ = ["arithmetic", "fraction_of", "limited", "literal", "number_of"]
 
 _OPERATIONS: dict[type, Callable[[float, float], float]] = {
     ast.Add: lambda a, b: a + b,
@@ -87,45 +84,10 @@ def number_of(value: Any) -> float | None:
     return value.known if isinstance(value, Number) else None
 
 
-def fraction_of(value: Any, data: Data) -> float | None:
-    """`value` as a share of len(data): int(0.9 * len(data)) is 0.9."""
+def fraction_of(value: Any, buffer: Buffer) -> float | None:
+    """`value` as a share of len(buffer): int(0.9 * len(buffer)) is 0.9."""
     if isinstance(value, Number) and value.symbol is not None:
         of = value.symbol.of
-        if of is data or (of is not None and set(of.parts.values()) == set(data.parts.values())):
+        if of is buffer or (of is not None and set(of.parts.values()) == set(buffer.parts.values())):
             return min(1.0, max(0.0, value.factor))
-    return None
-
-
-def threshold_of(reader: Evaluator, test: ast.expr, *, negated: bool = False) -> Threshold | None:
-    """`len(ids) >= 1_000_000`, `count + len(ids) > SHARD`, `i % 100 == 99`: at what size a branch is taken."""
-    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
-        return threshold_of(reader, test.operand, negated=not negated)
-    if isinstance(test, ast.BoolOp):
-        found = (threshold_of(reader, value, negated=negated) for value in test.values)
-        return next((threshold for threshold in found if threshold is not None), None)
-    if not isinstance(test, ast.Compare) or len(test.ops) != 1:
-        return _modulo(reader, test, negated)
-    op, left, right = test.ops[0], reader.peek(test.left), reader.peek(test.comparators[0])
-    if isinstance(test.left, ast.BinOp) and isinstance(test.left.op, ast.Mod):
-        return _modulo(reader, test.left, negated != isinstance(op, (ast.Eq, ast.Lt, ast.LtE)))
-    upward = isinstance(op, (ast.Gt, ast.GtE, ast.Eq))
-    if isinstance(left, Number) and left.symbol is None:
-        left, right, upward = right, left, isinstance(op, (ast.Lt, ast.LtE, ast.Eq))
-    amount = number_of(right)
-    if not isinstance(left, Number) or left.symbol is None or amount is None or upward == negated:
-        return None
-    if amount <= 0 or (left.symbol.of is None and not left.symbol.unit):
-        return None
-    if left.symbol.of is not None:
-        return Threshold(amount, "len", test, left.symbol.of)
-    return Threshold(amount, left.symbol.unit, test)
-
-
-def _modulo(reader: Evaluator, test: ast.expr, negated: bool) -> Threshold | None:
-    """`not i % 100`: taken once in 100 times."""
-    if isinstance(test, ast.BinOp) and isinstance(test.op, ast.Mod) and negated:
-        amount = number_of(reader.peek(test.right))
-        left = reader.peek(test.left)
-        if amount and amount > 0 and not isinstance(left, (Data, Constant)):
-            return Threshold(amount, "items", test)
     return None

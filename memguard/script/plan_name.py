@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from memguard.script.extents import Extent, measure
 from memguard.script.state import State
-from memguard.script.values import Data, Held, Portion, measure
+from memguard.script.values import Held
 
 __all__ = ["name_plan", "parameters"]
 
@@ -19,30 +20,30 @@ _LARGE = 0.02
 
 
 def _kept(state: State, kinds: tuple[str, ...]) -> list[Held]:
-    """Data of `kinds` that at some moment hold a large part of the input, and are not emptied again."""
+    """Buffer of `kinds` that at some moment hold a large part of the input, and are not emptied again."""
     return [
         held
         for held in _all(state)
         if held.kind in kinds
-        and held.data.limit is None
-        and held.data.copies == 1
-        and held.data.of is None
+        and held.buffer.limit is None
+        and held.buffer.copies == 1
+        and held.buffer.of is None
         and sum(measure(part) for part in held.parts) >= _LARGE
     ]
 
 
-def _by_file(parts: tuple[Portion, ...]) -> bool:
-    return all(any(cut.unit == "files" for cut in part.cuts) for part in parts)
+def _by_file(parts: tuple[Extent, ...]) -> bool:
+    return all(any(window.unit == "files" for window in part.windows) for part in parts)
 
 
 def name_plan(state: State) -> str:
     facts = state.facts
-    if "from_dict" in facts:
+    if facts.from_dict:
         return "from-dict-map"
-    if "map" in facts or "dataset" in facts:
+    if facts.map_workers is not None or facts.dataset:
         return "datasets-map"
-    if "pool" in facts:
-        filled = any(held.data.origin == "prealloc" for held in _all(state) if held.parts)
+    if facts.pool:
+        filled = any(held.buffer.origin == "prealloc" for held in _all(state) if held.parts)
         return "pool-shard" if filled else "pool-files"
     return _single_process(state)
 
@@ -53,20 +54,20 @@ def _single_process(state: State) -> str:
     chars = _kept(state, ("chars",))
     ids = _kept(state, ("ids", "lists", "arrays", "array", "opaque"))
     texts = [h for h in _kept(state, ("text", "bytes")) if not _by_file(h.parts)]
-    if all(held.kind in ("opaque", "ids", "ints") and held.data.kind == "opaque" for held in _all(state)):
+    if all(held.kind in ("opaque", "ids", "ints") and held.buffer.kind == "opaque" for held in _all(state)):
         return "unknown"
-    if "parquet" in facts:
-        return "parquet-list" if ids or strings or "batches" not in facts else "iter-batches"
+    if facts.parquet:
+        return "parquet-list" if ids or strings or facts.batches is None else "iter-batches"
     if chars:
         return "char-list"
-    if facts.get("narrowed") and any(array.weight >= _LARGE for array in facts.get("int64", ())):
+    if facts.narrowed and any(array.weight >= _LARGE for array in facts.wide_arrays):
         return "int64-list"
     if strings:
-        json = any(held.data.origin == "json" or held.kind == "records" for held in strings)
+        json = any(held.buffer.origin == "json" or held.kind == "records" for held in strings)
         return "jsonl-list" if json else "line-list"
     if texts:
         return "read-all"
-    bounded = [held for held in _all(state) if held.data.bound is not None and held.kind in _GATHERED]
+    bounded = [held for held in _all(state) if held.buffer.bound is not None and held.kind in _GATHERED]
     if bounded and not ids:
         return "sharded-list"
     return "chunked-list" if ids else "stream"
@@ -82,26 +83,25 @@ def parameters(state: State) -> dict[str, Any]:
     """chunk, shard, workers, dtype, slices, container: what distinguishes two scripts of one plan."""
     facts = state.facts
     result: dict[str, Any] = {}
-    chunks = facts.get("chunks")
-    if chunks:
-        unit, amount = max(chunks, key=lambda chunk: chunk[1])
+    if facts.chunks:
+        unit, amount = max(facts.chunks, key=lambda chunk: chunk[1])
         result["chunk"] = f"{amount:.0f} {unit}"
-    bounds = {(b.amount, b.unit) for b in (h.data.limit for h in _all(state)) if b is not None}
-    capacities = {h.data.capacity for h in _all(state) if h.data.capacity and h.data.origin == "prealloc"}
+    bounds = {(b.amount, b.unit) for b in (h.buffer.limit for h in _all(state)) if b is not None}
+    capacities = {h.buffer.capacity for h in _all(state) if h.buffer.capacity and h.buffer.origin == "prealloc"}
     if bounds:
         amount, unit = max(bounds)
         result["shard"] = f"{amount:.0f} {unit}"
     elif capacities:
         result["shard"] = f"{max(capacities):.0f} tokens"
-    workers = facts.get("pool") or facts.get("map")
+    workers = facts.pool_workers or facts.map_workers
     if workers:
         result["workers"] = int(workers)
-    if "batches" in facts:
-        result["batch"] = int(facts["batches"])
-    items = {held.data.item for held in _all(state) if held.kind == "array"}
+    if facts.batches is not None:
+        result["batch"] = int(facts.batches)
+    items = {held.buffer.item for held in _all(state) if held.kind == "array"}
     if items:
         result["dtype"] = f"{8 * min(items)} bits"
-    result["container"] = facts.get("container") or _container(state)
+    result["container"] = facts.container or _container(state)
     split = _split(state)
     if split is not None:
         result["val_fraction"] = split
@@ -129,10 +129,6 @@ def _split(state: State) -> float | None:
         for held in _all(state)
         if held.kind == "text"
         for part in held.parts
-        if not part.cuts and part.high == 1.0 and 0 < part.low < 1
+        if not part.windows and part.high == 1.0 and 0 < part.low < 1
     ]
     return round(max(found), 6) if found else None
-
-
-def all_data(state: State) -> list[Data]:
-    return [held.data for held in _all(state)]

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import ast
 
-from memguard.records.script import Use
+from memguard.script.source import Places
+from memguard.script.trace import NameUse, Variable
 
-__all__ = ["uses_of_names"]
+__all__ = ["variables_of"]
 
 _CONTEXTS = {ast.Store: "store", ast.Load: "load", ast.Del: "delete"}
 
 
-def uses_of_names(tree: ast.Module) -> dict[tuple[str, str], tuple[Use, ...]]:
-    """(scope, name) → its uses in order. Attributes of self count as names of their class: (Writer, self.buffer)."""
-    visitor = _Visitor()
+def variables_of(tree: ast.Module, places: Places) -> tuple[Variable, ...]:
+    """Every name with its uses in order. Attributes of self count as names of their class: Writer, self.buffer."""
+    visitor = _Visitor(places)
     visitor.visit(tree)
-    return {key: tuple(uses) for key, uses in visitor.uses.items()}
+    return tuple(Variable(name, scope, tuple(uses)) for (scope, name), uses in visitor.uses.items())
 
 
 class _Visitor(ast.NodeVisitor):
-    def __init__(self) -> None:
-        self.uses: dict[tuple[str, str], list[Use]] = {}
+    def __init__(self, places: Places) -> None:
+        self.uses: dict[tuple[str, str], list[NameUse]] = {}
+        self._places = places
         self._scopes: list[tuple[str, ast.AST, set[str], set[str]]] = [("", ast.Module([], []), set(), set())]
         self._classes: list[str] = []
 
@@ -46,9 +48,14 @@ class _Visitor(ast.NodeVisitor):
             self.visit(child)
         self._scopes.pop()
 
-    visit_FunctionDef = _visit_function  # noqa: N815
-    visit_AsyncFunctionDef = _visit_function  # noqa: N815
-    visit_Lambda = _visit_function  # noqa: N815
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        self._visit_function(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
+        self._visit_function(node)
+
+    def visit_Lambda(self, node: ast.Lambda) -> None:
+        self._visit_function(node)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         outer = self._scopes[-1][0]
@@ -72,8 +79,7 @@ class _Visitor(ast.NodeVisitor):
         self.generic_visit(node)
 
     def _add(self, scope: str, name: str, node: ast.expr | ast.arg, context: str) -> None:
-        use = Use(node.lineno, node.col_offset, node.end_lineno or node.lineno, node.end_col_offset or 0, context)
-        self.uses.setdefault((scope, name), []).append(use)
+        self.uses.setdefault((scope, name), []).append(NameUse(self._places.span(node), context))
 
 
 def _bound_names(node: ast.AST) -> set[str]:

@@ -7,6 +7,7 @@ refused before it is tried: what takes the parser minutes or gigabytes cannot be
 from __future__ import annotations
 
 import ast
+import bisect
 import gc
 import re
 import sys
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 
 from memguard.errors import InputError
 
-__all__ = ["deep_recursion", "dotted_name", "parse_script", "quiet_collector", "too_deep"]
+__all__ = ["Places", "deep_recursion", "dotted_name", "parse_script", "quiet_collector", "too_deep"]
 
 # Words and signs of some 30,000 lines; their tree takes 200 MB and a second (CPython 3.11).
 _MOST_WORDS = 300_000
@@ -75,6 +76,36 @@ def _refuse_monsters(source: str, path: str) -> None:
         raise InputError(f"{path}: nested too deeply to be read: {longest:,} names joined by dots", hint, path=path)
     if sys.version_info < (3, 12) and source.count("{") * len(source) > _MOST_SEARCHED:
         raise InputError(f"{path}: too long for a script with so many braces", hint, path=path)
+
+
+class Places:
+    """Places of the syntax tree as byte offsets into the source, and back."""
+
+    def __init__(self, source: str) -> None:
+        data = source.encode("utf-8", "surrogatepass")
+        ends = [match.end() for match in re.finditer(rb"\r\n|\r|\n", data)]  # as Python counts lines
+        self._starts = [0, *ends]
+        self._length = len(data)
+
+    def span(self, node: ast.AST) -> tuple[int, int]:
+        """(first byte, the one behind the last); (0, 0) for a node that stands nowhere."""
+        line = getattr(node, "lineno", None)
+        if line is None:
+            return 0, 0
+        start = self._offset(line, getattr(node, "col_offset", 0))
+        end_line, end_col = getattr(node, "end_lineno", None), getattr(node, "end_col_offset", None)
+        return start, max(start, start if end_line is None or end_col is None else self._offset(end_line, end_col))
+
+    def _offset(self, line: int, col: int) -> int:
+        """Kept within the line: nodes inside f-strings have columns beyond it, before Python 3.12."""
+        start = self._starts[min(line, len(self._starts)) - 1]
+        end = self._starts[line] if line < len(self._starts) else self._length + 1
+        return min(start + col, max(start, end - 1))
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """(line from 1, column from 0 in bytes), as ast counts them."""
+        line = bisect.bisect_right(self._starts, offset)
+        return line, offset - self._starts[line - 1]
 
 
 def dotted_name(node: ast.AST) -> str:

@@ -1,8 +1,7 @@
-"""The memory of the script that is being read: scopes, loops, what is alive, and the moments at which that was noted.
+"""The memory of the script that is being read: scopes, loops, values, and the moments at which they were recorded.
 
-Liveness is reachability: a Data is alive while a name, an attribute, a container or a value at hand leads to it, so
-rebinding, del, the end of a function and the next iteration of a loop free it without being told. A loop's body is
-read twice: the second time, the first iteration's values are still there, as they are when the script runs.
+A loop's body is read twice: the second time, the first iteration's values are still there, as they are when the script
+runs. liveness.py says what is alive.
 """
 
 from __future__ import annotations
@@ -13,69 +12,43 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from memguard.script.values import (
-    MOST_TIMES,
-    Bound,
-    Class,
-    Constant,
-    Data,
-    Encoder,
-    File,
-    Function,
-    Generator,
-    Held,
-    Instance,
-    Method,
-    Module,
-    Number,
-    Path,
-    Pool,
-    Portion,
-    Range,
-    Record,
-    Sequence,
-    Threshold,
-    Unknown,
-    measure,
-)
+from memguard.script.extents import MOST_TIMES, Extent, measure
+from memguard.script.liveness import Liveness
+from memguard.script.source import Places
+from memguard.script.trace import Flow, Moment, Span, Step, Transient
+from memguard.script.values import KINDS, Bound, Buffer, Constant, Held, Number, Threshold, Unknown
 
-__all__ = ["DEEPEST", "BudgetSpent", "Extra", "Frame", "LoopInfo", "Moment", "State", "children"]
+__all__ = ["DEEPEST", "BudgetSpent", "Facts", "Frame", "LoopInfo", "State", "joined"]
 
-# Steps of some 4 µs (CPython 3.11) that the reader takes at most: for expressions and statements looked at, values
+# Steps of some 4 µs (CPython 3.11) that the interpreter takes at most: for expressions and statements looked at, values
 # alive at a moment, names copied for a branch, and for what each moment takes to be weighed later. The scripts of
 # tests/programs take 400 to 6,000.
 _STEPS = 300_000
-_MOMENT = 40  # steps for one that differs from the last one
 DEEPEST = 200  # expressions, statements and calls inside one another
-
-# What a bound counts, per kind of Data, where the script compares len(x) with it.
-_ELEMENTS = {"text": "chars", "strings": "pieces", "lists": "pieces", "arrays": "pieces"}
-
-
-@dataclass(frozen=True, slots=True)
-class Extra:
-    """Memory that a call needs while it runs. kinds: those of Data, and read, rust (ids inside tiktoken)."""
-
-    words: str
-    kind: str
-    portion: Portion
-    copies: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """All that is alive at one point of the script's run."""
-
-    node: ast.AST
-    kind: str  # read, encode, extend, array, …; line: after a statement
-    variable: str
-    alive: tuple[Held, ...]
-    extra: tuple[Extra, ...] = ()
-    workers: float = 0.0  # processes of a pool that run meanwhile
+_LATEST = 8  # steps that a Buffer remembers to have come from
 
 
 class BudgetSpent(Exception):
-    """The reader has taken all the steps that it has."""
+    """The interpreter has taken all the steps that it has."""
+
+
+@dataclass(slots=True)
+class Facts:
+    """What the plan's name and its parameters are made from, beside what is held."""
+
+    imports: set[str] = field(default_factory=set)
+    encoding: str = "gpt2"
+    parquet: bool = False
+    dataset: bool = False  # datasets, from files
+    from_dict: bool = False  # datasets, from what is in memory
+    map_workers: float | None = None  # None: no Dataset.map
+    pool: bool = False
+    pool_workers: float | None = None  # None: as many as the machine has cores
+    batches: float | None = None  # rows of a record batch
+    chunks: list[tuple[str, float]] = field(default_factory=list)  # (unit, amount) of every read(n)
+    wide_arrays: list[Buffer] = field(default_factory=list)  # of 8 bytes an element, made from a list
+    narrowed: bool = False  # one of them is then
+    container: str = ""  # array.array, np.append
 
 
 @dataclass(slots=True)
@@ -87,18 +60,19 @@ class Frame:
     node: ast.AST
     outer: dict[str, dict[str, Any]] = field(default_factory=dict)  # names declared global or nonlocal → their scope
     returns: list[Any] = field(default_factory=list)
-    consume: Callable[[Any], None] | None = None  # for a generator: who takes what it yields
+    yield_to: Callable[[Any], None] | None = None  # for a generator: who takes what it yields
 
 
 @dataclass(frozen=True, slots=True)
 class LoopInfo:
     node: ast.AST
     count: float | None  # iterations, where they are a constant
-    driven: bool  # over the input, piece by piece
+    consumes_input: bool  # goes over the input, piece by piece
 
 
 @dataclass(slots=True)
 class State:
+    places: Places
     frames: list[Frame] = field(default_factory=list)  # all that are alive
     frame: Frame = field(default_factory=lambda: Frame({}, (), ast.Module([], [])))
     temps: list[Any] = field(default_factory=list)  # values of the expression at hand
@@ -106,128 +80,144 @@ class State:
     loop_info: dict[int, LoopInfo] = field(default_factory=dict)
     conditions: list[tuple[Threshold | None, ast.AST, tuple[tuple[int, int], ...]]] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
+    steps: dict[tuple[str, Span], Step] = field(default_factory=dict)  # in the order in which they first happen
+    step_spans: list[Span] = field(default_factory=list)
+    recorded: list[int] = field(default_factory=list)  # the number of each moment's step
+    flows: dict[Flow, None] = field(default_factory=dict)
     unrecognised: dict[tuple[int, int], ast.AST] = field(default_factory=dict)
-    facts: dict[str, Any] = field(default_factory=dict)  # what the plan's name is made from
+    facts: Facts = field(default_factory=Facts)
     inputs: dict[str, None] = field(default_factory=dict)  # paths found, in order
     sources: dict[str, None] = field(default_factory=dict)  # every input's name, arguments included
     spaces: list[dict[str, Any]] = field(default_factory=list)  # every scope and every instance's attributes
-    growing: list[Data] = field(default_factory=list)  # every list that may grow
+    growing: list[Buffer] = field(default_factory=list)  # every list that may grow
     calls: list[tuple[int, int]] = field(default_factory=list)  # positions of the calls being followed
     workers: float = 0.0
     copies: float = 1.0
     generators: dict[ast.AST, bool] = field(default_factory=dict)  # functions: whether each of them yields
-    steps: int = 0
+    spent: int = 0
     depth: int = 0  # of the expression or statement at hand
     statement: ast.AST = field(default_factory=ast.Pass)  # the one at hand
-    cut: Moment | None = None  # where the reading ended before the script did
+    ended: Moment | None = None  # where the reading ended before the script did
+    ended_at: ast.AST | None = None
     _loop_count: int = 0
-    _held: dict[tuple[int, str], Held] = field(default_factory=dict)  # the last one of each, to be shared
-    _alive: tuple[Held, ...] = ()  # at the last moment
+    _numbers: dict[tuple[str, Span], int] = field(default_factory=dict)
+    _liveness: Liveness = field(default_factory=Liveness)
 
     # -- the budget -------------------------------------------------------------------------------------------
 
     def spend(self, steps: int = 1) -> None:
-        """Raises BudgetSpent once there are no steps left; `cut` is then what was alive, and all that may come yet."""
-        self.steps += steps
-        if self.steps <= _STEPS:
+        """Raises BudgetSpent once no steps are left; `ended` is then what was alive, and all that may come yet."""
+        self.spent += steps
+        if self.spent <= _STEPS:
             return
-        if self.cut is None:
-            self.steps, limit = -_STEPS, self.steps  # room for this last look
+        if self.ended is None:
+            self.spent, limit = -_STEPS, self.spent  # room for this last look
             everything = (
-                Extra("what the unread lines may gather", "lists", Portion()),
-                Extra("a text that they may hold", "text", Portion()),
+                Transient("what the unread lines may gather", "lists", Extent()),
+                Transient("a text that they may hold", "text", Extent()),
             )
-            self.cut = Moment(self.statement, "unread", "", self.alive(), everything, self.workers)
-            self.steps = limit
+            step = Step("unread", self.places.span(self.statement), "")
+            self.ended = Moment(step, self.alive(), everything, self.workers)
+            self.ended_at = self.statement
+            self.spent = limit
         raise BudgetSpent
 
-    def unread(self, node: ast.AST) -> Data:
+    def unread(self, node: ast.AST) -> Buffer:
         """`node` lies too deep to be looked at: as if it gave all the token ids there are, and something kept them."""
         self.not_understood(node)
-        result = self.make("opaque", node, Portion())
-        result.birth = ()
+        result = self.make("opaque", node, Extent())
+        result.created_in = ()
         self.frames[0].env[f"line {getattr(node, 'lineno', 0)}"] = result
-        self.note(node, "unknown")
+        self.record_moment(node, "unknown")
         return result
 
-    # -- making and growing Data ------------------------------------------------------------------------------
+    # -- making and growing Buffers ---------------------------------------------------------------------------
 
     def site(self, node: ast.AST) -> Any:
         """Tells the places of the script apart, each call of a function on its own."""
         place = (getattr(node, name, 0) for name in ("lineno", "col_offset", "end_lineno", "end_col_offset"))
         return (*self.calls, tuple(place))  # a + b and a + b + c begin at the same place
 
-    def make(self, kind: str, node: ast.AST, portion: Portion | None = None, **fields: Any) -> Data:
-        parts = {} if portion is None else {self.site(node): portion}
-        data = Data(kind, parts, tuple(self.loops), getattr(node, "lineno", 0), copies=self.copies, **fields)
-        if kind in ("list", "ids", "strings", "lists", "arrays", "array", "opaque", "text", "chars", "bytes"):
-            self.growing.append(data)
-        return data
+    def make(self, kind: str, node: ast.AST, extent: Extent | None = None, **fields: Any) -> Buffer:
+        parts = {} if extent is None else {self.site(node): extent}
+        buffer = Buffer(kind, parts, tuple(self.loops), getattr(node, "lineno", 0), copies=self.copies, **fields)
+        if KINDS[kind].grows:
+            self.growing.append(buffer)
+        return buffer
 
-    def make_ids(self, node: ast.AST, portion: Portion) -> Data:
+    def hold(self, kind: str, node: ast.AST, extent: Extent | None = None, **fields: Any) -> Buffer:
+        """Makes a Buffer that is at hand, and so alive, until the expression around it is done."""
+        buffer = self.make(kind, node, extent, **fields)
+        self.temps.append(buffer)
+        return buffer
+
+    def make_ids(self, node: ast.AST, extent: Extent) -> Buffer:
         """A list of token ids: its slots, and the int objects, which slices and sums of it share."""
-        ids = self.make("ids", node, portion)
+        ids = self.make("ids", node, extent)
         ints = self.make("ints", node, source=ids)
         ints.parts, ints.pieces = ids.parts, ids.pieces
         ids.refs.append(ints)
         return ids
 
-    def new_loops(self, birth: Iterable[tuple[int, int]]) -> list[int]:
-        """The loops, outermost first, that have gone round since `birth`."""
+    def new_loops(self, created_in: Iterable[tuple[int, int]]) -> list[int]:
+        """The loops, outermost first, that have begun another iteration since `created_in`."""
         self.spend(len(self.loops) // 4)
-        known = set(birth)
+        known = set(created_in)
         return [loop for loop, number in self.loops if (loop, number) not in known]
 
-    def lift(self, portion: Portion, birth: Iterable[tuple[int, int]], node: ast.AST) -> Portion:
-        """What has come together by the end of every loop since `birth`, when each iteration adds `portion`."""
-        loops = self.new_loops(birth)
-        cut = {c.loop for c in portion.cuts}
-        result = portion.lifted(set(loops))
+    def gathered(self, extent: Extent, created_in: Iterable[tuple[int, int]], node: ast.AST) -> Extent:
+        """What has come together by the end of every loop since `created_in`, when each iteration adds `extent`."""
+        loops = self.new_loops(created_in)
+        windowed = {w.loop for w in extent.windows}
+        result = extent.over_all_iterations(set(loops))
         for loop in loops:
             info = self.loop_info[loop]
-            if loop in cut or info.driven:
+            if loop in windowed or info.consumes_input:
                 continue
             if info.count is not None:
                 times = min(MOST_TIMES, result.times * info.count)
-                result = Portion(result.source, result.low, result.high, result.cuts, times)
-            elif cut & set(loops) == set():
+                result = Extent(result.source, result.low, result.high, result.windows, times)
+            elif windowed & set(loops) == set():
                 # It goes round an unknown number of times: as if it gathered all of the input.
                 self.not_understood(node)
-                result = Portion(result.source, result.low, result.high)
+                result = Extent(result.source, result.low, result.high)
         return result
 
-    def grow(self, data: Data, site: Any, piece: Portion, node: ast.AST) -> None:
-        """`data` gets `piece` in each iteration of the loops since its birth."""
-        data.parts[site] = self.lift(piece, data.birth, node)
-        data.pieces[site] = piece
-        data.grown[site] = tuple(self.loops)
+    def grow(self, buffer: Buffer, site: Any, piece: Extent, node: ast.AST) -> None:
+        """`buffer` gets `piece` in each iteration of the loops since it was created."""
+        buffer.parts[site] = self.gathered(piece, buffer.created_in, node)
+        buffer.pieces[site] = piece
+        buffer.grown_in[site] = tuple(self.loops)
 
     def not_understood(self, node: ast.AST) -> None:
         line = getattr(node, "lineno", 0)
         if line:
             self.unrecognised.setdefault((line, getattr(node, "col_offset", 0)), node)
 
-    # -- emptying ---------------------------------------------------------------------------------------------
-
-    def emptied(self, data: Data, node: ast.AST) -> bool:
-        """`data` is reset or let go: under a condition inside its loop that bounds it. True if it was bounded."""
-        since = set(self.new_loops(data.birth))
+    def drained(self, buffer: Buffer, node: ast.AST) -> bool:
+        """`buffer` is reset or let go: under a condition inside its loop that bounds it. True if it was bounded."""
+        since = set(self.new_loops(buffer.created_in))
         inside = [(t, n) for t, n, loops in self.conditions if since & {loop for loop, _ in loops}]
         for threshold, _ in reversed(inside):
             if threshold is not None:
-                data.bound = Bound(threshold.amount, _bound_unit(threshold, data))
+                buffer.bound = Bound(threshold.amount, _bound_unit(threshold, buffer))
                 return True
-        if inside and data.weight > 0 and any(p.is_whole for p in data.parts.values()):
+        if inside and buffer.weight > 0 and any(p.is_whole for p in buffer.parts.values()):
             self.not_understood(inside[-1][1])
         return False
 
     # -- loops and branches -----------------------------------------------------------------------------------
 
-    def new_loop(self, node: ast.AST, count: float | None = None, driven: bool = False) -> int:
+    def new_loop(self, node: ast.AST, count: float | None = None, consumes_input: bool = False) -> int:
         self.spend(10)
         self._loop_count += 1
-        self.loop_info[self._loop_count] = LoopInfo(node, count, driven)
+        self.loop_info[self._loop_count] = LoopInfo(node, count, consumes_input)
         return self._loop_count
+
+    def consumes_input(self, loop: int) -> None:
+        """`loop` turns out to go over the input, piece by piece."""
+        info = self.loop_info[loop]
+        self.loop_info[loop] = LoopInfo(info.node, info.count, True)
 
     @contextmanager
     def iteration(self, loop: int, number: int) -> Iterator[None]:
@@ -249,133 +239,83 @@ class State:
         finally:
             self.conditions.pop()
 
-    def save(self) -> tuple[list[dict[str, Any]], list[tuple[Data, Any]]]:
+    def save(self) -> tuple[list[dict[str, Any]], list[tuple[Buffer, Any]]]:
         # In steps of an expression's price: a name copied takes a hundredth of that, a list's state a quarter.
         self.spend((sum(map(len, self.spaces)) + 8 * len(self.spaces)) // 50 + len(self.growing) // 4)
-        datas = [(d, (d.kind, dict(d.parts), list(d.refs), d.birth)) for d in self.growing]
-        return [dict(space) for space in self.spaces], datas
+        buffers = [(b, (b.kind, dict(b.parts), list(b.refs), b.created_in)) for b in self.growing]
+        return [dict(space) for space in self.spaces], buffers
 
-    def restore(self, saved: tuple[list[dict[str, Any]], list[tuple[Data, Any]]]) -> None:
+    def restore(self, saved: tuple[list[dict[str, Any]], list[tuple[Buffer, Any]]]) -> None:
         for space, old in zip(self.spaces, saved[0], strict=False):
             space.clear()
             space.update(old)
-        for data, (kind, parts, refs, birth) in saved[1]:
-            _reset(data, kind, parts, refs, birth)
+        for buffer, (kind, parts, refs, created_in) in saved[1]:
+            _reset(buffer, kind, parts, refs, created_in)
 
-    def join(self, other: tuple[list[dict[str, Any]], list[tuple[Data, Any]]]) -> None:
+    def join(self, other: tuple[list[dict[str, Any]], list[tuple[Buffer, Any]]]) -> None:
         """After two branches: every name has what is larger, every list the branch that leaves it larger."""
         for space, old in zip(self.spaces, other[0], strict=False):
             for name, value in old.items():
                 space[name] = joined(space[name], value) if name in space else value
-        for data, (kind, parts, refs, birth) in other[1]:
-            if sum(measure(p) for p in parts.values()) > data.weight:
-                _reset(data, kind, parts, refs, birth)
+        for buffer, (kind, parts, refs, created_in) in other[1]:
+            if sum(measure(p) for p in parts.values()) > buffer.weight:
+                _reset(buffer, kind, parts, refs, created_in)
 
-    # -- what is alive ----------------------------------------------------------------------------------------
+    # -- moments, steps, flows --------------------------------------------------------------------------------
 
-    def note(self, node: ast.AST, kind: str, variable: str = "", extra: Iterable[Extra] = ()) -> None:
-        self.moments.append(Moment(node, kind, variable, self.alive(), tuple(extra), self.workers))
+    def record_moment(self, node: ast.AST, kind: str, variable: str = "", transients: Iterable[Transient] = ()) -> int:
+        """All that is alive now, while `kind` happens at `node`. The number of that step."""
+        step = Step(kind, self.places.span(node), variable)
+        self.moments.append(Moment(step, self.alive(), tuple(transients), self.workers))
+        if kind == "line":
+            return -1
+        key = (kind, step.span)
+        known = self.steps.get(key)
+        if known is None:
+            self._numbers[key] = len(self.steps)
+            self.step_spans.append(step.span)
+        if known is None or not known.variable:
+            self.steps[key] = step
+        self.recorded.append(self._numbers[key])
+        return self.recorded[-1]
+
+    def flow(self, value: Any, step: int) -> None:
+        """`value` goes into `step`."""
+        if isinstance(value, Buffer):
+            self.flows.update(dict.fromkeys(Flow(earlier, step) for earlier in value.steps if earlier != step))
+
+    def comes_from(self, buffer: Buffer, *steps: int) -> None:
+        """`steps` have made `buffer`, or added to it."""
+        buffer.steps = (*(s for s in buffer.steps if s not in steps), *steps)[-_LATEST:]
 
     def alive(self) -> tuple[Held, ...]:
         """The same tuple as at the last moment where nothing has changed since."""
-        held: list[Held] = []
-        seen: set[int] = set()
-        for frame in self.frames:
-            for name, value in frame.env.items():
-                self._visit(value, name, held, seen)
-        for value in self.temps:
-            self._visit(value, "", held, seen)
-        self.spend(2 + len(seen) // 2 + (len(self.temps) + sum(len(frame.env) for frame in self.frames)) // 4)
-        found = tuple(held)
-        if found != self._alive:
-            self.spend(_MOMENT + len(found) * 2)
-            self._alive = found
-        return self._alive
+        named = [(value, name) for frame in self.frames for name, value in frame.env.items()]
+        found, spent = self._liveness.look(named + [(value, "") for value in self.temps], self.loops)
+        self.spend(spent)
+        return found
 
-    def _visit(self, value: Any, label: str, held: list[Held], seen: set[int]) -> None:
-        todo = [(value, label)]
-        while todo:
-            value, label = todo.pop()
-            if type(value) in _LEAVES or id(value) in seen:
-                continue
-            if isinstance(value, Data):
-                seen.add(id(value))
-                missing = self._missing(value) if value.grown and self.loops else ()
-                held.append(self._shared(label, value, missing))
-                todo += [(child, label) for child in value.refs]
-            else:
-                below = children(value, label)
-                if below:
-                    seen.add(id(value))
-                    todo += below
-
-    def _shared(self, label: str, data: Data, missing: tuple[Portion, ...]) -> Held:
-        """`data` as it is now; the same object as before where it is as before."""
-        held = Held(label, data, tuple(data.parts.values()), data.kind, data.encoded, missing)
-        before = self._held.get((id(data), label))
-        if before is not None and before == held:
-            return before
-        self.spend(3 * len(data.parts))
-        self._held[id(data), label] = held
-        return held
-
-    def _missing(self, data: Data) -> tuple[Portion, ...]:
-        """In the last iteration a list holds all but what that iteration is about to add."""
-        now = dict(self.loops)
-        return tuple(
-            piece
-            for site, piece in data.pieces.items()
-            if site in data.parts
-            and any(
-                now.get(loop, number) != number and any(cut.loop == loop for cut in data.parts[site].cuts) is False
-                for loop, number in data.grown.get(site, ())
-            )
-            and piece != data.parts[site]
-        )
-
-    def label_of(self, data: Data) -> str:
-        """The name under which the script knows `data` now; "" for a value without one."""
-        return next((held.label for held in self.alive() if held.data is data), "")
+    def label_of(self, buffer: Buffer) -> str:
+        """The name under which the script knows `buffer` now; "" for a value without one."""
+        return next((held.label for held in self.alive() if held.buffer is buffer), "")
 
 
-# What keeps nothing of the input's size alive.
-_LEAVES = frozenset((Class, Constant, Encoder, File, Module, Number, Path, Pool, Range, Unknown))
-
-
-def _reset(data: Data, kind: str, parts: dict[Any, Portion], refs: list[Any], birth: Any) -> None:
+def _reset(buffer: Buffer, kind: str, parts: dict[Any, Extent], refs: list[Any], created_in: Any) -> None:
     """In place: the int objects of a list share its parts."""
     saved = dict(parts)
-    data.parts.clear()
-    data.parts.update(saved)
-    data.kind, data.refs, data.birth = kind, list(refs), birth
-
-
-def children(value: Any, label: str) -> list[tuple[Any, str]]:
-    """What `value` keeps alive beside itself, and how to call it."""
-    if isinstance(value, Instance):
-        return [(child, f"{label}.{name}") for name, child in value.attributes.items()]
-    if isinstance(value, Sequence):
-        return [(child, label) for child in value.items]
-    if isinstance(value, Record):
-        return [(child, label) for child in (*value.refs, *value.fields.values())]
-    if isinstance(value, Generator):
-        return [(child, label) for child in value.refs]
-    if isinstance(value, Method):
-        return [(value.owner, label)]
-    if isinstance(value, Function):
-        kept = [] if value.owner is None else [(value.owner, label)]
-        return kept + [(child, label) for child in (*value.bound[0], *value.bound[1].values())]
-    return []
+    buffer.parts.clear()
+    buffer.parts.update(saved)
+    buffer.kind, buffer.refs, buffer.created_in = kind, list(refs), created_in
 
 
 def joined(first: Any, second: Any) -> Any:
     """One value for a name that has two, depending on the branch taken."""
     if first is second:
         return first
-    if isinstance(first, Data) and isinstance(second, Data):
+    if isinstance(first, Buffer) and isinstance(second, Buffer):
         return second if second.weight > first.weight else first
     for one, other in ((first, second), (second, first)):
-        if isinstance(one, Data):
+        if isinstance(one, Buffer):
             return one
         if isinstance(one, Unknown) or (isinstance(one, Constant) and one.value is None):
             return other
@@ -384,12 +324,9 @@ def joined(first: Any, second: Any) -> Any:
     return first
 
 
-def _bound_unit(threshold: Threshold, data: Data) -> str:
-    element = _ELEMENTS.get(data.kind, "tokens")
+def _bound_unit(threshold: Threshold, buffer: Buffer) -> str:
     if threshold.unit == "items":
         return "pieces"
-    if threshold.unit == "len" and threshold.of is data:
-        return element
-    if threshold.unit == "sum" or threshold.of is None:
-        return "chars" if data.kind in ("text", "strings") else "tokens"
-    return "chars" if data.kind in ("text", "strings") else "tokens"
+    if threshold.unit == "len" and threshold.of is buffer:
+        return KINDS[buffer.kind].bound
+    return "chars" if buffer.kind in ("text", "strings") else "tokens"

@@ -1,101 +1,94 @@
-"""What the reader of a script knows about a value without running it. Pure.
+"""What the interpreter knows about a value without running the script. Pure.
 
-A value that grows with the input is a Data: its kind says what an element costs, its parts say how much of the input
-it covers. A Portion is an interval of an input with the cuts that loops have made in it: a chunk of 1,000,000
-characters, a line, a file. Leaving a loop undoes its cut: what a list has gathered over all iterations is the whole
-again. Everything else (numbers, paths, functions, modules) is small, and known only as far as it helps to follow
-the Data.
+A value that grows with the input is a Buffer: its kind says what an element costs, its parts say how much of the input
+it covers. Everything else (numbers, paths, functions, modules) is small, and known only as far as it helps to follow
+the Buffers.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
+from memguard.script.extents import Extent, Window, measure
+
 __all__ = [
-    "MOST_TIMES",
+    "KINDS",
+    "NOTHING",
     "UNKNOWN",
     "Bound",
+    "Buffer",
     "Class",
     "Constant",
-    "Cut",
-    "Data",
     "Encoder",
     "File",
     "Function",
     "Generator",
     "Held",
     "Instance",
+    "Kind",
     "Method",
     "Module",
     "Number",
     "Path",
     "Pool",
-    "Portion",
     "Range",
-    "Record",
+    "Row",
     "Sequence",
     "Symbol",
     "Threshold",
     "Unknown",
-    "measure",
 ]
 
-# Loops inside loops of a known length: more than this is too much on any machine.
-MOST_TIMES = 1e30
 _LONGEST_DESCENT = 100  # values made from one another
 
-# The input that sizes are compared on while the script is read, before any file is known: 1 GB of English.
-_REFERENCE = {"chars": 1e9, "bytes": 1e9, "lines": 1e7, "files": 10.0, "tokens": 2.5e8, "pieces": 1e4, "columns": 2.0}
-
 
 @dataclass(frozen=True, slots=True)
-class Cut:
-    """Each iteration of `loop` sees `amount` `unit`s (chars, bytes, lines, files, tokens); loop 0 is none of them."""
+class Kind:
+    """What the values of one kind have in common; estimate/script/prices.py has what they cost."""
 
-    loop: int
-    unit: str
-    amount: float
-
-
-@dataclass(frozen=True, slots=True)
-class Portion:
-    """The part [low, high] of one input, as far as `cuts` leave it; `times` over (a loop of a known length)."""
-
-    source: str | None = None  # the input's name as the script has it; None: all inputs
-    low: float = 0.0
-    high: float = 1.0
-    cuts: tuple[Cut, ...] = ()
-    times: float = 1.0
-
-    def cut(self, loop: int, unit: str, amount: float) -> Portion:
-        return replace(self, cuts=(*self.cuts, Cut(loop, unit, max(1.0, amount))))
-
-    def part(self, low: float, high: float) -> Portion:
-        """[low, high] of this portion, both between 0 and 1."""
-        width = self.high - self.low
-        return replace(self, low=self.low + low * width, high=self.low + high * width)
-
-    def lifted(self, loops: set[int]) -> Portion:
-        """What all iterations of `loops` together see: from the outermost of them on, nothing is cut any more."""
-        for index, cut in enumerate(self.cuts):
-            if cut.loop in loops:
-                return replace(self, cuts=tuple(c for c in self.cuts[:index] if c.loop not in loops))
-        return self
+    element: str  # the kind that iterating over it gives; "" for what nobody iterates over
+    in_list: str  # what an empty list becomes when one is appended to it
+    unit: str  # what a slice of it counts
+    bound: str  # what `len(x) >= N` counts
+    words: str  # for people; "" for what costs nothing
+    grows: bool = True  # the script can add to it, so that a branch may leave it longer than the other
+    small: bool = False  # nothing of the input's size is in it
+    extended: str = ""  # what an empty list becomes when it is extended by one; "": a list of its elements
 
     @property
-    def is_whole(self) -> bool:
-        return not self.cuts
+    def extends(self) -> str:
+        return self.extended or (KINDS[self.element].in_list if self.element else self.in_list)
 
 
-def measure(portion: Portion) -> float:
-    """The share of a 1 GB input that `portion` is: only to tell larger from smaller while reading."""
-    share = portion.high - portion.low
-    for cut in portion.cuts:
-        share = min(share, cut.amount / _REFERENCE[cut.unit])
-    return share * portion.times
+KINDS: dict[str, Kind] = {
+    "text": Kind("char", "strings", "chars", "chars", "text"),
+    "bytes": Kind("char", "strings", "bytes", "tokens", "bytes"),
+    "ids": Kind("token", "lists", "tokens", "tokens", "list of ids"),
+    "ints": Kind("token", "ids", "tokens", "tokens", "ids as int objects", grows=False),
+    "array": Kind("token", "arrays", "tokens", "tokens", "array"),
+    "chars": Kind("char", "lists", "tokens", "tokens", "list of one entry a character"),
+    "strings": Kind("text", "strings", "lines", "pieces", "strings"),
+    "words": Kind("text", "words", "tokens", "tokens", "list of words", grows=False, extended="words"),
+    "lists": Kind("ids", "lists", "pieces", "pieces", "list of lists of ids"),
+    "arrays": Kind("array", "arrays", "pieces", "pieces", "list of arrays"),
+    "records": Kind("record", "records", "lines", "pieces", "dicts", grows=False, extended="records"),
+    "table": Kind("record", "records", "lines", "pieces", "table", grows=False, extended="records"),
+    "slots": Kind("", "ids", "lines", "pieces", "entries of a set or dict", grows=False),
+    "opaque": Kind("opaque", "ids", "tokens", "tokens", "unknown, taken for a list of ids"),
+    "mapped": Kind("token", "arrays", "bytes", "tokens", "", grows=False),
+    "view": Kind("token", "arrays", "tokens", "tokens", "", grows=False),
+    "list": Kind("", "lists", "tokens", "tokens", "", small=True),
+    "char": Kind("", "chars", "chars", "chars", "", grows=False, small=True),
+    "token": Kind("", "ids", "tokens", "tokens", "", grows=False, small=True),
+}
+"""kinds of Buffer: text, bytes, ids (a list's slots), ints (the int objects of such a list), array, chars (a list with
+one slot a character), strings, lists (of ids), arrays, words, records, table (Arrow, pandas), slots (what a set or dict
+needs for its entries), opaque, mapped (a file in memory that the kernel takes back), view (of an array), list (empty so
+far), and what single elements of them are.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +98,7 @@ class Threshold:
     amount: float
     unit: str
     node: ast.AST
-    of: Data | None = None
+    of: Buffer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,54 +110,52 @@ class Bound:
 
 
 @dataclass(eq=False, slots=True)
-class Data:
-    """A value whose size follows the input's.
-
-    kinds: text, bytes, ids (a list's slots), ints (the int objects of such a list), array, chars (a list with one slot
-    a character), strings, lists (of ids), arrays, words, table (Arrow, pandas), list (empty so far), opaque.
-    """
+class Buffer:
+    """A value whose size follows the input's. `kind` is one of KINDS."""
 
     kind: str
-    parts: dict[Any, Portion]
-    birth: tuple[tuple[int, int], ...]  # (loop, pass) around its creation
+    parts: dict[Any, Extent]
+    created_in: tuple[tuple[int, int], ...]  # (loop, pass) around its creation
     line: int
     item: int = 2  # bytes per element, for arrays
     capacity: float | None = None  # elements that an array was made for
     refs: list[Any] = field(default_factory=list)  # what it keeps alive
-    pieces: dict[Any, Portion] = field(default_factory=dict)  # what was added at a time
-    grown: dict[Any, tuple[tuple[int, int], ...]] = field(default_factory=dict)  # in which iteration
+    pieces: dict[Any, Extent] = field(default_factory=dict)  # what was added at a time
+    grown_in: dict[Any, tuple[tuple[int, int], ...]] = field(default_factory=dict)  # in which iteration
     bound: Bound | None = None
     encoded: bool = False  # tiktoken has left its UTF-8 copy in it
     copies: float = 1.0  # processes that have one
     origin: str = ""  # json, parquet, lines: where its strings come from
-    source: Data | None = None  # what it was made from: as long, and bounded as that is
-    of: Data | None = None  # the container it is an element or a view of: it costs nothing of its own
+    source: Buffer | None = None  # what it was made from: as long, and bounded as that is
+    of: Buffer | None = None  # the container it is an element or a view of: it costs nothing of its own
+    file_item: int = 0  # bytes of an element in the file that it was read from; 0: elements are tokens
+    steps: tuple[int, ...] = ()  # numbers of the steps that made it, or added to it
 
     @property
     def limit(self) -> Bound | None:
         """The bound, also one that is found only later in the script."""
-        return next((data.bound for data in self.descent() if data.bound is not None), None)
+        return next((buffer.bound for buffer in self.descent() if buffer.bound is not None), None)
 
-    def descent(self) -> Iterator[Data]:
+    def descent(self) -> Iterator[Buffer]:
         """Itself, what it was made from, what that was made from, …"""
-        data: Data | None = self
+        buffer: Buffer | None = self
         for _ in range(_LONGEST_DESCENT):
-            if data is None:
+            if buffer is None:
                 return
-            yield data
-            data = data.source
+            yield buffer
+            buffer = buffer.source
 
     def mark_encoded(self) -> None:
         """tiktoken leaves a UTF-8 copy in a str, wherever that str lives."""
-        data: Data | None = self
-        while data is not None and not (data.encoded and data is not self):
-            data.encoded = True
-            data = data.of
+        buffer: Buffer | None = self
+        while buffer is not None and not (buffer.encoded and buffer is not self):
+            buffer.encoded = True
+            buffer = buffer.of
 
     @property
-    def portion(self) -> Portion:
+    def extent(self) -> Extent:
         """The largest of its parts."""
-        return max(self.parts.values(), key=measure, default=Portion(low=0.0, high=0.0))
+        return max(self.parts.values(), key=measure, default=Extent(low=0.0, high=0.0))
 
     @property
     def weight(self) -> float:
@@ -173,23 +164,24 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A Data as it was at one moment: parts do not change any more, the bound may still be found."""
+    """A Buffer as it was at one moment: parts do not change any more, the bound may still be found."""
 
     label: str
-    data: Data
-    parts: tuple[Portion, ...]
+    buffer: Buffer
+    parts: tuple[Extent, ...]
     kind: str
     encoded: bool
-    missing: tuple[Portion, ...] = ()  # what the iteration at hand has not added yet
+    not_yet_added: tuple[Extent, ...] = ()  # what the iteration at hand has not added yet
 
 
 class Unknown:
-    """Small, or not followed; `opaque` results that grow with the input are Data."""
+    """Not a Buffer."""
 
     __slots__ = ()
 
 
-UNKNOWN = Unknown()
+UNKNOWN = Unknown()  # not followed: as the result of a model it means "not modelled for these arguments"
+NOTHING = Unknown()  # known to be small
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +193,8 @@ class Constant:
 class Symbol:
     """A number that is not known: `of` says what it is the length of; `unit` what a counter adds up (sum, items)."""
 
-    ident: int
-    of: Data | None = None
+    ident: str  # a name, or a place of the script: two numbers with one symbol differ by what is known
+    of: Buffer | None = None
     unit: str = ""
 
 
@@ -229,22 +221,24 @@ class Path:
     argument: bool = False
     many: bool = False
     key: str = ""  # tells one argument from another
-    cuts: tuple[Cut, ...] = ()
+    windows: tuple[Window, ...] = ()
 
 
 @dataclass(eq=False, slots=True)
 class File:
     path: Any
-    portion: Portion
+    extent: Extent
     binary: bool
     write: bool
-    birth: tuple[tuple[int, int], ...]
+    created_in: tuple[tuple[int, int], ...]
     format: str = "text"  # text, parquet, compressed
 
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    name: str  # dotted, such as numpy.array
+    """A module, something in it, or something that it gives: numpy, numpy.array, hashlib.sha256()."""
+
+    name: str
 
 
 @dataclass(eq=False, slots=True)
@@ -302,10 +296,10 @@ class Range:
 
 
 @dataclass(eq=False, slots=True)
-class Record:
-    """A document: a JSON object, a row, a table's batch. Its fields are texts of `portion`, unless set otherwise."""
+class Row:
+    """A document, or many of them: a JSON object, a row, a table, a data set. Its fields are texts of `extent`."""
 
-    portion: Portion
+    extent: Extent
     origin: str  # json, parquet, dataset, ids
     fields: dict[str, Any] = field(default_factory=dict)
     refs: list[Any] = field(default_factory=list)

@@ -239,10 +239,11 @@ def answer(source: str | bytes, path: Path) -> str:
     """The verdict of a script, or the error that it is refused with."""
     from memguard.errors import InputError
     from memguard.estimate.script.amounts import TextShape
-    from memguard.estimate.script.report import estimate_script, read_script
+    from memguard.estimate.script.report import estimate_script
     from memguard.estimate.script_job import read_source
     from memguard.records.codec import to_json
     from memguard.report.script import render
+    from memguard.script.read import read_script
     from tests.estimate.script_texts import COSTS, ascii_text, limits_of
 
     path.write_bytes(source.encode() if isinstance(source, str) else source)

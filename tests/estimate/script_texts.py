@@ -6,10 +6,13 @@ import textwrap
 
 from memguard.estimate.plans.costs import Costs
 from memguard.estimate.script.amounts import TextShape
-from memguard.estimate.script.report import ScriptPlan, estimate_script, read_script
+from memguard.estimate.script.report import estimate_script
 from memguard.records.estimate import CorpusStats, DocumentStats, Range, SliceStats
 from memguard.records.limits import Constraint, Limits
 from memguard.records.script import ScriptReport
+from memguard.script.read import read_script
+from memguard.script.source import Places
+from memguard.script.trace import Trace
 
 M = 1_000_000
 BASELINE = 50 * M
@@ -61,8 +64,22 @@ def limits_of(size: int) -> Limits:
     return Limits(size, "--limit", None, None, None, (constraint,))
 
 
-def read(source: str) -> ScriptPlan:
+def read(source: str) -> Trace:
     return read_script(textwrap.dedent(source), "prepare.py")
+
+
+def unread_lines(trace: Trace) -> list[int]:
+    """The lines that were not understood."""
+    places = Places(trace.source)
+    return sorted({places.position(unread.span[0])[0] for unread in trace.unrecognised})
+
+
+def uses_of(trace: Trace, scope: str, name: str) -> list[tuple[int, int, int, str]]:
+    """(line, first column, last column, context) of each use of a name."""
+    places = Places(trace.source)
+    found = next(variable for variable in trace.variables if (variable.scope, variable.name) == (scope, name))
+    spans = [(places.position(use.span[0]), places.position(use.span[1]), use.context) for use in found.uses]
+    return [(line, col, end, context) for (line, col), (_, end), context in spans]
 
 
 def weigh(source: str, stats: CorpusStats | None = None, limit: int = 1 << 50) -> ScriptReport:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from memguard.errors import InputError
-from memguard.estimate.script.report import read_script
 from memguard.records.script import lines_of
 from memguard.script import state as script_state
+from memguard.script.read import read_script
 from memguard.script.source import parse_script
 from memguard.units import MIB
 from tests.estimate.hostile_sources import READ, SOURCES
@@ -149,8 +149,8 @@ def test_one_clear_error(source: str, words: str) -> None:
 
 def test_lines_are_counted_as_python_counts_them() -> None:
     assert lines_of("a\fb\r\nc\rd\n\x1c\u2028e\n") == ["a\fb", "c", "d", "\x1c\u2028e"]
-    plan = read_script(READ + "# \f \x85\nx = u(d)\n", "s.py")
-    assert [(found.line, found.source) for found in plan.unrecognised] == [(3, "x = u(d)")]
+    report = weigh(READ + "# \f \x85\nx = u(d)\n")
+    assert [(found.line, found.source) for found in report.unrecognised] == [(3, "x = u(d)")]
 
 
 def test_an_ordinary_recursion_limit_is_left_as_it_was() -> None:

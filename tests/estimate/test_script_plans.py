@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from memguard.estimate.script.report import read_script
-from tests.estimate.script_texts import read
+from memguard.script.read import read_script
+from tests.estimate.script_texts import read, unread_lines, uses_of
 
 SCRIPTS = Path(__file__).parent.parent / "programs" / "scripts"
 
@@ -93,8 +93,7 @@ def test_its_sizes(name: str) -> None:
 
 @pytest.mark.parametrize("name", PLANS)
 def test_only_what_nobody_can_read_is_listed(name: str) -> None:
-    lines = [found.line for found in plan_of(name).unrecognised]
-    assert lines == ([9] if name == "unknown_helper" else [])
+    assert unread_lines(plan_of(name)) == ([9] if name == "unknown_helper" else [])
 
 
 def test_inputs_that_a_script_names_itself() -> None:
@@ -125,10 +124,10 @@ def test_two_inputs_are_told_apart() -> None:
 def test_positions_of_every_use() -> None:
     """Enough for a rewrite: each use of each name that holds text or tokens, by line and column."""
     source = (SCRIPTS / "chunked_while.py").read_text(encoding="utf-8")
-    uses = read_script(source, "x.py").uses["", "all_tokens"]
-    assert [(use.line, use.context) for use in uses] == [(8, "store"), (15, "load"), (16, "load"), (18, "load")]
+    uses = uses_of(read_script(source, "x.py"), "", "all_tokens")
+    assert [(line, context) for line, _, _, context in uses] == [(8, "store"), *((n, "load") for n in (15, 16, 18))]
     lines = source.splitlines()
-    assert all(lines[use.line - 1][use.col : use.end_col] == "all_tokens" for use in uses)
+    assert all(lines[line - 1][col:end] == "all_tokens" for line, col, end, _ in uses)
 
 
 def test_uses_follow_scopes() -> None:
@@ -143,10 +142,9 @@ def test_uses_follow_scopes() -> None:
             global ids
             ids = []
     """
-    uses = read(source).uses
-    assert [use.line for use in uses["", "ids"]] == [2, 10]
-    assert [use.line for use in uses["Writer", "self.buffer"]] == [5, 7]
-    assert [use.line for use in uses["Writer.add", "ids"]] == [6, 7]
+    trace = read(source)
+    for scope, name, lines in (("", "ids", [2, 10]), ("Writer", "self.buffer", [5, 7]), ("Writer.add", "ids", [6, 7])):
+        assert [line for line, *_ in uses_of(trace, scope, name)] == lines
 
 
 @pytest.mark.parametrize("path", sorted(SCRIPTS.glob("*.py")), ids=lambda path: path.stem)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from memguard.errors import InputError
-from memguard.estimate.script.report import read_script
+from memguard.script.read import read_script
 from tests.estimate.script_texts import BASELINE, M, ascii_text, weigh
 
 TOKENS = 25 * M

@@ -1,8 +1,10 @@
 """A script, as memguard/script reads it, in bytes: its plan's peak, every step and every line. Pure.
 
-report.py   the plan -> ScriptReport
+report.py   the Trace -> ScriptReport
 pricing.py  what is alive at a moment -> bytes
-amounts.py  a part of the text in figures
+prices.py   what each kind of value costs
+scale.py    a part of the input in figures of this text
+amounts.py  those figures
 
 The names below load on first use: an estimate without --script does not pay for the script reader.
 """
@@ -14,8 +16,16 @@ from typing import TYPE_CHECKING
 from memguard.estimate.lazy import door
 
 if TYPE_CHECKING:
-    from memguard.estimate.script.report import ScriptPlan, estimate_script, heaviest_library, read_script
+    from memguard.estimate.script.report import estimate_script, heaviest_library
+    from memguard.script.read import read_script
+    from memguard.script.trace import Trace
 
-__all__ = ["ScriptPlan", "estimate_script", "heaviest_library", "read_script"]
+__all__ = ["Trace", "estimate_script", "heaviest_library", "read_script"]
 
-__getattr__ = door(__name__, dict.fromkeys(__all__, "report"))
+_PLACES = {
+    "Trace": "memguard.script.trace",
+    "estimate_script": "report",
+    "heaviest_library": "report",
+    "read_script": "memguard.script.read",
+}
+__getattr__ = door(__name__, _PLACES)

@@ -24,7 +24,7 @@ class Piece:
     raw: float = 0.0
     utf8: float = 0.0  # of str that are not ASCII
     tokens: float = 0.0
-    boxed: float = 0.0
+    heap_ints: float = 0.0
     share: float = 0.0  # of all the text
 
     def times(self, factor: float) -> Piece:
@@ -34,7 +34,7 @@ class Piece:
             self.raw * factor,
             self.utf8 * factor,
             self.tokens * factor,
-            self.boxed * factor,
+            self.heap_ints * factor,
             self.share * factor,
         )
 
@@ -45,6 +45,6 @@ class Piece:
             self.raw + other.raw,
             self.utf8 + other.utf8,
             self.tokens + other.tokens,
-            self.boxed + other.boxed,
+            self.heap_ints + other.heap_ints,
             self.share + other.share,
         )

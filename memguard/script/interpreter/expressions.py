@@ -1,7 +1,7 @@
 """Expressions of the script: what each is worth, as far as it matters for memory. Pure.
 
-script_calls.py knows the functions of libraries, script_methods.py the methods of values, script_loops.py how one
-goes round; this file puts them together.
+This file takes an expression apart, as ast.NodeVisitor names the parts. calls.py and functions.py do its calls,
+loops.py its comprehensions, operators.py its arithmetic; what is done to values is in operations/.
 """
 
 from __future__ import annotations
@@ -11,23 +11,20 @@ import builtins
 from collections.abc import Callable
 from typing import Any
 
-from memguard.script.interpreter import calls as script_calls
-from memguard.script.interpreter import functions as script_functions
-from memguard.script.interpreter import loops as script_loops
-from memguard.script.interpreter import operators as script_operators
-from memguard.script.models import methods as script_methods
+from memguard.script import registry
+from memguard.script.interface import Call
+from memguard.script.interpreter import calls, loops, operators
+from memguard.script.interpreter.functions import call_function
 from memguard.script.numbers import arithmetic, literal
-from memguard.script.operations import elements as script_members
-from memguard.script.operations import growth as script_lists
-from memguard.script.source import dotted_name
+from memguard.script.operations.access import subscript
+from memguard.script.operations.growth import append
+from memguard.script.source import Places, dotted_name
 from memguard.script.state import DEEPEST, Frame, State, joined
 from memguard.script.values import (
     UNKNOWN,
+    Buffer,
     Class,
     Constant,
-    Data,
-    Encoder,
-    File,
     Function,
     Generator,
     Instance,
@@ -35,30 +32,32 @@ from memguard.script.values import (
     Module,
     Number,
     Path,
-    Pool,
-    Record,
+    Range,
+    Row,
     Sequence,
     Symbol,
     Unknown,
 )
 
-__all__ = ["Evaluator"]
+__all__ = ["IGNORED", "Evaluator"]
 
-# Expressions that `peek` may look at: they change nothing.
+# Expressions that stand only inside others, which take them apart themselves.
+IGNORED = frozenset(("FormattedValue", "Interpolation", "Slice"))
+
+# Expressions that `constant_value` may look at: they change nothing.
 _QUIET = (ast.Name, ast.Attribute, ast.Constant, ast.BinOp, ast.UnaryOp, ast.Subscript, ast.Load, ast.operator)
 
 
-class Evaluator:
-    def __init__(self, path: str) -> None:
+class Evaluator(ast.NodeVisitor):
+    """The half of the interpreter that knows expressions. statements.py adds the other, which is declared here."""
+
+    def __init__(self, path: str, places: Places) -> None:
         self.path = path
-        self.state = State()
-        self.ended_early: set[ast.If] = set()
+        self.state = State(places)
 
-    # Defined by Reader, which knows statements.
-    def run(self, body: list[ast.stmt]) -> str:
-        raise NotImplementedError
-
-    def follow(self, function: Function, env: dict[str, Any], consume: Callable[[Any], None] | None = None) -> Any:
+    def inline_call(
+        self, function: Function, env: dict[str, Any], yield_to: Callable[[Any], None] | None = None
+    ) -> Any:
         raise NotImplementedError
 
     def assign(self, target: ast.expr, value: Any) -> None:
@@ -75,17 +74,26 @@ class Evaluator:
         state.spend(2)
         temps = state.temps
         mark = len(temps)
-        handler = getattr(self, f"_{type(node).__name__}", None)
         state.depth += 1
         try:
-            value = UNKNOWN if handler is None else handler(node) if state.depth <= DEEPEST else state.unread(node)
+            value = self.visit(node) if state.depth <= DEEPEST else state.unread(node)
         finally:
             state.depth -= 1
         del temps[mark:]
         temps.append(value)
         return value
 
-    def peek(self, node: ast.expr) -> Any:
+    def generic_visit(self, node: ast.AST) -> Any:
+        """An expression that Python has and this file does not: its parts are looked at, and its line is listed."""
+        if type(node).__name__ in IGNORED:
+            return UNKNOWN
+        self.state.not_understood(node)
+        for part in ast.iter_child_nodes(node):
+            if isinstance(part, ast.expr):
+                self.evaluate(part)
+        return self.state.unread(node)
+
+    def constant_value(self, node: ast.expr) -> Any:
         """The value of an expression that changes nothing; UNKNOWN for others."""
         for inner in ast.walk(node):
             if isinstance(inner, ast.Call):
@@ -99,34 +107,35 @@ class Evaluator:
         return value
 
     def import_module(self, name: str) -> None:
-        self.state.facts.setdefault("imports", set()).add(name.split(".")[0])
+        self.state.facts.imports.add(name.split(".")[0])
 
     # -- names and literals -----------------------------------------------------------------------------------
 
-    def _Constant(self, node: ast.Constant) -> Any:  # noqa: N802 (named after the ast class)
+    def visit_Constant(self, node: ast.Constant) -> Any:
         value = node.value
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return literal(value)
         return Constant(value)
 
-    def _Name(self, node: ast.Name) -> Any:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> Any:
         frame = self.state.frame
         for space in (frame.outer.get(node.id), frame.env, *frame.scopes):
             if space is not None and node.id in space:
                 return space[node.id]
         return Module(f"builtins.{node.id}") if hasattr(builtins, node.id) else UNKNOWN
 
-    def _NamedExpr(self, node: ast.NamedExpr) -> Any:  # noqa: N802
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> Any:
         value = self.evaluate(node.value)
         self.bind_name(node.target.id, value, node)
         return value
 
-    def _JoinedStr(self, node: ast.JoinedStr) -> Any:  # noqa: N802
-        parts = []
-        for part in node.values:
-            value = self.evaluate(part.value if isinstance(part, ast.FormattedValue) else part)
-            parts.append(str(value.value) if isinstance(value, Constant) else None)
-        known = None not in parts and sum(len(part or "") for part in parts) <= script_operators.LONGEST_TEXT
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> Any:
+        values = [self.evaluate(part.value if isinstance(part, ast.FormattedValue) else part) for part in node.values]
+        text = operators.formatted(self, values, node)
+        if text is not None:
+            return text
+        parts = [str(value.value) if isinstance(value, Constant) else None for value in values]
+        known = None not in parts and sum(len(part or "") for part in parts) <= operators.LONGEST_TEXT
         return Constant("".join(filter(None, parts))) if known else Path()
 
     def _sequence(self, elements: list[ast.expr], mutable: bool) -> Any:
@@ -143,42 +152,38 @@ class Evaluator:
                 items.append(self.evaluate(element))
         return Sequence(items, mutable=mutable)
 
-    def _Tuple(self, node: ast.Tuple) -> Any:  # noqa: N802
+    def visit_Tuple(self, node: ast.Tuple) -> Any:
         return self._sequence(node.elts, mutable=False)
 
-    _Set = _Tuple
+    def visit_Set(self, node: ast.Set) -> Any:
+        return self._sequence(node.elts, mutable=True)
 
-    def _List(self, node: ast.List) -> Any:  # noqa: N802
+    def visit_List(self, node: ast.List) -> Any:
         found = self._sequence(node.elts, mutable=True)
-        if all(
-            isinstance(item, (Number, Unknown, Constant)) and not script_operators.is_text(item) for item in found.items
-        ):
+        if all(isinstance(item, (Number, Unknown, Constant)) and not operators.is_text(item) for item in found.items):
             return self.state.make("list", node)
         return found
 
-    def _Dict(self, node: ast.Dict) -> Any:  # noqa: N802
+    def visit_Dict(self, node: ast.Dict) -> Any:
         keys = [UNKNOWN if key is None else self.evaluate(key) for key in node.keys]
         return Sequence([self.evaluate(value) for value in node.values], keys, mutable=True)
 
-    def _Starred(self, node: ast.Starred) -> Any:  # noqa: N802
+    def visit_Starred(self, node: ast.Starred) -> Any:
         return self.evaluate(node.value)
 
-    def _Await(self, node: ast.Await) -> Any:  # noqa: N802
+    def visit_Await(self, node: ast.Await) -> Any:
         return self.evaluate(node.value)
 
-    def _Lambda(self, node: ast.Lambda) -> Any:  # noqa: N802
+    def visit_Lambda(self, node: ast.Lambda) -> Any:
         frame = self.state.frame
         return Function(node, (frame.env, *frame.scopes))
 
     # -- operators --------------------------------------------------------------------------------------------
 
-    def _BinOp(self, node: ast.BinOp) -> Any:  # noqa: N802
-        return script_operators.chain(self, node)
+    def visit_BinOp(self, node: ast.BinOp) -> Any:
+        return operators.chain(self, node)
 
-    def binary(self, op: ast.operator, left: Any, right: Any, node: ast.AST) -> Any:
-        return script_operators.binary(self, op, left, right, node)
-
-    def _UnaryOp(self, node: ast.UnaryOp) -> Any:  # noqa: N802
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
         value = self.evaluate(node.operand)
         if isinstance(node.op, ast.Not) and isinstance(value, Constant):
             return Constant(not value.value)
@@ -186,7 +191,7 @@ class Evaluator:
             return arithmetic(ast.Mult(), value, Number(-1.0)) or UNKNOWN
         return UNKNOWN
 
-    def _BoolOp(self, node: ast.BoolOp) -> Any:  # noqa: N802
+    def visit_BoolOp(self, node: ast.BoolOp) -> Any:
         values = [self.evaluate(value) for value in node.values]
         if isinstance(node.op, ast.Or):  # `size or 1000`: what is given, or the default
             result = values[0]
@@ -195,7 +200,7 @@ class Evaluator:
             return result
         return UNKNOWN
 
-    def _Compare(self, node: ast.Compare) -> Any:  # noqa: N802
+    def visit_Compare(self, node: ast.Compare) -> Any:
         left = self.evaluate(node.left)
         rights = [self.evaluate(comparator) for comparator in node.comparators]
         if len(rights) == 1 and isinstance(left, Constant) and isinstance(rights[0], Constant):
@@ -206,7 +211,7 @@ class Evaluator:
                 return Constant(not same)
         return UNKNOWN
 
-    def _IfExp(self, node: ast.IfExp) -> Any:  # noqa: N802
+    def visit_IfExp(self, node: ast.IfExp) -> Any:
         test = self.evaluate(node.test)
         if isinstance(test, Constant) and isinstance(test.value, bool):
             return self.evaluate(node.body if test.value else node.orelse)
@@ -214,7 +219,7 @@ class Evaluator:
 
     # -- members ----------------------------------------------------------------------------------------------
 
-    def _Attribute(self, node: ast.Attribute) -> Any:  # noqa: N802
+    def visit_Attribute(self, node: ast.Attribute) -> Any:
         owner = self.evaluate(node.value)
         return self.attribute(owner, node.attr, node)
 
@@ -226,18 +231,14 @@ class Evaluator:
                 return owner.attributes[name]
             if isinstance(owner.cls, Class):
                 return self.class_attribute(owner, owner.cls, name, node)
-            return Method(owner, name)
         if isinstance(owner, Class):
             return owner.scope.get(name, UNKNOWN)
-        if isinstance(owner, (Data, Record)) and name in ("size", "shape", "nbytes", "num_rows"):
-            return Number(0.0, Symbol(id(owner) & 0xFFFFFFFF, owner if isinstance(owner, Data) else None, "sum"))
-        if isinstance(owner, Path):
-            return script_methods.path_attribute(owner, name)
-        if isinstance(owner, Encoder) and name in ("eot_token", "n_vocab", "eos_token_id", "vocab_size"):
+        if isinstance(owner, (Buffer, Row)) and name in ("size", "shape", "nbytes", "num_rows"):
+            of = owner if isinstance(owner, Buffer) else None
+            return Number(0.0, Symbol(f"size {self.state.site(node)}", of, "sum"))
+        if isinstance(owner, (Unknown, Function, Range)):
             return UNKNOWN
-        if isinstance(owner, (Data, Record, File, Encoder, Pool, Sequence, Generator, Constant, Number, Method)):
-            return Method(owner, name)
-        return UNKNOWN
+        return registry.attribute_of(Call(self, [], {}, node, name, owner))
 
     def class_attribute(self, owner: Instance, cls: Class, name: str, node: ast.AST) -> Any:
         todo: list[Any] = [cls]
@@ -262,33 +263,18 @@ class Evaluator:
             return function
         bound = Function(function.node, function.scopes, owner)
         if any(d.split(".")[-1] in ("property", "cached_property") for d in decorators):
-            return script_functions.call_function(self, bound, [], {}, node)
+            return call_function(self, bound, [], {}, node)
         return bound
 
-    def _Subscript(self, node: ast.Subscript) -> Any:  # noqa: N802
-        return script_members.subscript(self, self.evaluate(node.value), node)
+    def visit_Subscript(self, node: ast.Subscript) -> Any:
+        return subscript(self, self.evaluate(node.value), node)
 
-    def member(self, value: Any, index: int, node: ast.AST) -> Any:
-        return script_members.member(self, value, index, node)
-
-    def store(self, target: ast.Subscript, value: Any) -> None:
-        script_members.store(self, self.evaluate(target.value), target, value)
-
-    def extend(self, data: Data, value: Any, node: ast.AST) -> None:
-        script_lists.extend(self, data, value, node)
-
-    def clear(self, data: Data, node: ast.AST) -> None:
-        script_lists.clear(self, data, node)
-
-    def grown_copy(self, old: Data, value: Any, node: ast.AST) -> Any:
-        return script_lists.grown_copy(self, old, value, node)
-
-    def enter(self, value: Any) -> Any:
+    def enter_context(self, value: Any) -> Any:
         """What `with value as …` gives."""
         if isinstance(value, Instance) and isinstance(value.cls, Class):
             method = self.class_attribute(value, value.cls, "__enter__", value.cls.node)
             if isinstance(method, Function):
-                return script_functions.call_function(self, method, [], {}, value.cls.node)
+                return call_function(self, method, [], {}, value.cls.node)
         if isinstance(value, Generator):  # @contextmanager
             found: list[Any] = []
             value.run(found.append)
@@ -298,45 +284,57 @@ class Evaluator:
     # -- loops ------------------------------------------------------------------------------------------------
 
     def iterate(self, value: Any, body: Callable[[Any], None], node: ast.AST) -> None:
-        script_loops.iterate(self, value, body, node)
+        loops.iterate(self, value, body, node)
 
-    def _ListComp(self, node: ast.ListComp | ast.SetComp) -> Any:  # noqa: N802
+    def iterate_twice(
+        self,
+        node: ast.AST,
+        element: Callable[[int], Any],
+        body: Callable[[Any], None],
+        count: float | None = None,
+        consumes_input: bool = True,
+    ) -> None:
+        loops.iterate_twice(self, node, element, body, count, consumes_input)
+
+    def visit_ListComp(self, node: ast.ListComp) -> Any:
+        return self._gathered(node)
+
+    def visit_SetComp(self, node: ast.SetComp) -> Any:
+        return self._gathered(node)
+
+    def _gathered(self, node: ast.ListComp | ast.SetComp) -> Any:
         result = self.state.make("list", node)
         self.state.temps.append(result)
-        script_loops.comprehension(
-            self, node.generators, lambda: script_lists.append(self, result, self.evaluate(node.elt), node)
-        )
+        loops.comprehension(self, node.generators, lambda: append(self, result, self.evaluate(node.elt), node))
         return result
 
-    _SetComp = _ListComp
-
-    def _DictComp(self, node: ast.DictComp) -> Any:  # noqa: N802
+    def visit_DictComp(self, node: ast.DictComp) -> Any:
         result = self.state.make("list", node)
         self.state.temps.append(result)
 
         def add() -> None:
             self.evaluate(node.key)
-            script_lists.append(self, result, self.evaluate(node.value), node)
+            append(self, result, self.evaluate(node.value), node)
 
-        script_loops.comprehension(self, node.generators, add)
+        loops.comprehension(self, node.generators, add)
         return result if result.kind != "list" else UNKNOWN
 
-    def _GeneratorExp(self, node: ast.GeneratorExp) -> Any:  # noqa: N802
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> Any:
         frame = self.state.frame
         first = self.evaluate(node.generators[0].iter)
 
         def run(consume: Callable[[Any], None]) -> None:
             caller, self.state.frame = self.state.frame, frame
             try:
-                script_loops.comprehension(
-                    self, node.generators, lambda: self.consume(consume, self.evaluate(node.elt), caller), first
+                loops.comprehension(
+                    self, node.generators, lambda: self.yield_to(consume, self.evaluate(node.elt), caller), first
                 )
             finally:
                 self.state.frame = caller
 
         return Generator(run, (first,))
 
-    def consume(self, consume: Callable[[Any], None], value: Any, caller: Frame) -> None:
+    def yield_to(self, consume: Callable[[Any], None], value: Any, caller: Frame) -> None:
         """Hands `value` to who iterates, in that one's own scope."""
         inner, self.state.frame = self.state.frame, caller
         try:
@@ -344,50 +342,25 @@ class Evaluator:
         finally:
             self.state.frame = inner
 
-    def _Yield(self, node: ast.Yield) -> Any:  # noqa: N802
+    def visit_Yield(self, node: ast.Yield) -> Any:
         value = Constant(None) if node.value is None else self.evaluate(node.value)
-        consume = self.state.frame.consume
+        consume = self.state.frame.yield_to
         if consume is not None:
             consume(value)
         return UNKNOWN
 
-    def _YieldFrom(self, node: ast.YieldFrom) -> Any:  # noqa: N802
-        consume = self.state.frame.consume
+    def visit_YieldFrom(self, node: ast.YieldFrom) -> Any:
+        consume = self.state.frame.yield_to
         if consume is not None:
             self.iterate(self.evaluate(node.value), consume, node)
         return UNKNOWN
 
     # -- calls ------------------------------------------------------------------------------------------------
 
-    def _Call(self, node: ast.Call) -> Any:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> Any:
         function = self.evaluate(node.func)
-        args: list[Any] = []
-        for argument in node.args:
-            value = self.evaluate(argument.value if isinstance(argument, ast.Starred) else argument)
-            if isinstance(argument, ast.Starred) and isinstance(value, Sequence):
-                args += value.items
-            else:
-                args.append(value)
-        kwargs = {k.arg: self.evaluate(k.value) for k in node.keywords if k.arg is not None}
-        for keyword in node.keywords:
-            if keyword.arg is None:
-                self.evaluate(keyword.value)
+        args, kwargs = calls.arguments(self, node)
         return self.call(function, args, kwargs, node)
 
     def call(self, function: Any, args: list[Any], kwargs: dict[str, Any], node: ast.AST) -> Any:
-        """The result of calling `function`, whatever it is."""
-        if isinstance(function, Function):
-            return script_functions.call_function(self, function, args, kwargs, node)
-        if isinstance(function, Class):
-            return script_functions.make_instance(self, function, args, kwargs, node)
-        if isinstance(function, Method):
-            return script_methods.call(self, function, args, kwargs, node)
-        if isinstance(function, Module):
-            return script_calls.call(self, function.name, args, kwargs, node)
-        if isinstance(function, Encoder):
-            return script_methods.call(self, Method(function, "__call__"), args, kwargs, node)
-        if isinstance(function, Instance) and isinstance(function.cls, Class):
-            method = self.class_attribute(function, function.cls, "__call__", node)
-            if isinstance(method, Function):
-                return script_functions.call_function(self, method, args, kwargs, node)
-        return script_calls.unknown(self, args, kwargs, node)
+        return calls.call(self, function, args, kwargs, node)

@@ -1,98 +1,94 @@
-"""What a loop goes round over: lines of a file, chunks, documents, files, numbers, what a generator yields. Pure.
-
-Every loop gets an identity, and what it hands out is cut by it, so that what comes together over all iterations can
-be told from what one iteration holds.
-"""
+"""What a loop goes over: lines of a file, chunks, documents, files, numbers, what a generator yields. Pure."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from memguard.script.interpreter import functions as script_functions
+from memguard.script.interface import Interpreter
+from memguard.script.interpreter.functions import call_function
+from memguard.script.operations.elements import index_of, line_of, one_of, one_path, row_of
 from memguard.script.state import Frame
 from memguard.script.values import (
+    KINDS,
     UNKNOWN,
-    Data,
+    Buffer,
     File,
+    Function,
     Generator,
     Instance,
-    Number,
     Path,
-    Portion,
     Range,
-    Record,
+    Row,
     Sequence,
-    Symbol,
 )
 
-if TYPE_CHECKING:
-    from memguard.script.interpreter.expressions import Evaluator
-
-__all__ = ["ELEMENTS", "comprehension", "go_round", "iterate", "one_of", "piece_portion"]
+__all__ = ["comprehension", "iterate", "iterate_twice"]
 
 # Up to this many known members a loop is followed member by member.
 _UNROLLED = 12
 
-# What iterating over a kind of Data gives.
-ELEMENTS = {
-    "text": "char",
-    "bytes": "char",
-    "chars": "char",
-    "ids": "token",
-    "ints": "token",
-    "array": "token",
-    "view": "token",
-    "strings": "text",
-    "words": "text",
-    "records": "record",
-    "lists": "ids",
-    "arrays": "array",
-    "opaque": "opaque",
-    "table": "record",
-}
 
-
-def iterate(reader: Evaluator, value: Any, body: Callable[[Any], None], node: ast.AST) -> None:
+def iterate(interpreter: Interpreter, value: Any, body: Callable[[Any], None], node: ast.AST) -> None:
     """Calls `body` with what one iteration sees, as often as it takes to know what comes together."""
     if isinstance(value, Generator):
         value.run(body)
-    elif isinstance(value, Sequence) and value.keys is None and len(value.items) <= _UNROLLED:
-        for item in value.items:
-            if isinstance(item, Data) and item.origin == "appended":  # what a loop has added to a list of known members
-                iterate(reader, item, body, node)
-            else:
-                body(item)
-    elif isinstance(value, Range):
-        go_round(reader, node, lambda loop: _index(value, loop), body, value.count, driven=value.count is None)
-    elif isinstance(value, Path) and value.many:
-        go_round(reader, node, lambda loop: _one_path(value, loop), body)
-    elif isinstance(value, File):
-        go_round(reader, node, lambda loop: _line(reader, value, loop, node), body)
-    elif isinstance(value, Record):
-        go_round(reader, node, lambda loop: _row(value, loop), body)
-    elif isinstance(value, Data) and value.kind == "list":  # nothing of the input's size in it
-        go_round(reader, node, lambda loop: UNKNOWN, body)
-    elif isinstance(value, Data) and value.kind in ELEMENTS:
-        go_round(reader, node, lambda loop: one_of(reader, value, loop, node), body)
+    elif isinstance(value, Sequence):
+        _iterate_members(interpreter, value, body, node)
     elif isinstance(value, Instance):
-        _iterate_instance(reader, value, body, node)
+        _iterate_instance(interpreter, value, body, node)
+    elif isinstance(value, Range):
+        counted = value.count is not None
+        iterate_twice(interpreter, node, lambda loop: index_of(value, loop), body, value.count, not counted)
     else:
-        go_round(reader, node, lambda loop: UNKNOWN, body, driven=False)
+        element = _element(interpreter, value, node)
+        if element is None:
+            iterate_twice(interpreter, node, lambda loop: UNKNOWN, body, consumes_input=False)
+        else:
+            iterate_twice(interpreter, node, element, body)
 
 
-def go_round(
-    reader: Evaluator,
+def _iterate_members(interpreter: Interpreter, value: Sequence, body: Callable[[Any], None], node: ast.AST) -> None:
+    if value.keys is not None or len(value.items) > _UNROLLED:
+        members = [item for item in value.items if isinstance(item, Buffer)] if value.keys is None else []
+        largest = max(members, key=lambda member: member.weight, default=UNKNOWN)
+        count = float(len(value.items)) if members else None
+        iterate_twice(interpreter, node, lambda loop: largest, body, count, consumes_input=False)
+        return
+    for item in value.items:
+        if isinstance(item, Buffer) and item.origin == "appended":  # what a loop has added to a list of known members
+            iterate(interpreter, item, body, node)
+        else:
+            body(item)
+
+
+def _element(interpreter: Interpreter, value: Any, node: ast.AST) -> Callable[[int], Any] | None:
+    """Loop → what one of its iterations over `value` gets; None where nothing is known of it."""
+    if isinstance(value, Path) and value.many:
+        return lambda loop: one_path(value, loop)
+    if isinstance(value, File):
+        return lambda loop: line_of(interpreter, value, loop, node)
+    if isinstance(value, Row):
+        return lambda loop: row_of(value, loop)
+    if isinstance(value, Buffer) and value.kind == "list":  # nothing of the input's size in it
+        return lambda loop: UNKNOWN
+    if isinstance(value, Buffer) and KINDS[value.kind].element:
+        return lambda loop: one_of(interpreter, value, loop)
+    return None
+
+
+def iterate_twice(
+    interpreter: Interpreter,
     node: ast.AST,
     element: Callable[[int], Any],
     body: Callable[[Any], None],
     count: float | None = None,
-    driven: bool = True,
+    consumes_input: bool = True,
 ) -> None:
-    """Twice: in the second iteration the values of the first are still there."""
-    state = reader.state
-    loop = state.new_loop(node, count, driven)
+    """In the second iteration the values of the first are still there."""
+    state = interpreter.state
+    loop = state.new_loop(node, count, consumes_input)
     for number in (1, 2):
         with state.iteration(loop, number):
             mark = len(state.temps)
@@ -100,82 +96,21 @@ def go_round(
             del state.temps[mark:]
 
 
-def _index(value: Range, loop: int) -> Number:
-    """range(0, len(text), 1000): a number that moves by 1000 each time."""
-    return Number(0.0, Symbol(-loop, None, "items"), 1.0, loop, value.step or 1.0)
-
-
-def _one_path(path: Path, loop: int) -> Path:
-    from memguard.script.values import Cut
-
-    return Path(None, path.argument, False, path.key, (*path.cuts, Cut(loop, "files", 1)))
-
-
-def _line(reader: Evaluator, file: File, loop: int, node: ast.AST) -> Any:
-    portion = file.portion.cut(loop, "lines", 1)
-    if file.format == "parquet":
-        return Record(portion, "parquet")
-    return reader.state.make("bytes" if file.binary else "text", node, portion)
-
-
-def _row(record: Record, loop: int) -> Any:
-    row = Record(record.portion.cut(loop, "lines", 1), record.origin)
-    if record.column:
-        return _column_value(record, row.portion)
-    for name, value in record.fields.items():
-        if isinstance(value, Data):
-            kind = ELEMENTS.get(value.kind, value.kind)
-            row.fields[name] = Data(kind, {0: row.portion}, value.birth, value.line, value.item)
-    return row
-
-
-def _column_value(record: Record, portion: Portion) -> Data:
-    kind = "ids" if record.origin == "ids" else "text"
-    return Data(kind, {0: portion}, (), 0)
-
-
-def one_of(reader: Evaluator, data: Data, loop: int, node: ast.AST) -> Any:
-    """What iteration `loop` over `data` gets."""
-    kind = ELEMENTS[data.kind]
-    portion = piece_portion(data, loop)
-    if kind == "record":
-        return Record(portion, data.origin or "json")
-    if kind in ("char", "token"):
-        return Data(kind, {0: portion}, tuple(reader.state.loops), data.line, of=data)
-    return Data(kind, {0: portion}, tuple(reader.state.loops), data.line, data.item, of=data)
-
-
-def piece_portion(data: Data, loop: int) -> Portion:
-    """One element of `data`, as `loop` sees it: as large as what was added to it at a time."""
-    whole = data.portion
-    if data.kind in ("text", "bytes", "chars"):
-        return whole.cut(loop, "chars", 1)
-    if data.kind in ("ids", "ints", "array", "view"):
-        return whole.cut(loop, "tokens", 1)
-    inner = [cut for piece in data.pieces.values() for cut in piece.cuts[len(whole.cuts) :]]
-    if not inner:
-        return whole.cut(loop, "lines", 1)
-    cut = inner[0]
-    return whole.cut(loop, cut.unit, cut.amount)
-
-
-def _iterate_instance(reader: Evaluator, value: Instance, body: Callable[[Any], None], node: ast.AST) -> None:
-    method = reader.attribute(value, "__iter__", node)
-    from memguard.script.values import Function
-
+def _iterate_instance(interpreter: Interpreter, value: Instance, body: Callable[[Any], None], node: ast.AST) -> None:
+    method = interpreter.attribute(value, "__iter__", node)
     if isinstance(method, Function):
-        result = script_functions.call_function(reader, method, [], {}, node)
+        result = call_function(interpreter, method, [], {}, node)
         if isinstance(result, Generator):
             result.run(body)
             return
-    go_round(reader, node, lambda loop: UNKNOWN, body, driven=False)
+    iterate_twice(interpreter, node, lambda loop: UNKNOWN, body, consumes_input=False)
 
 
 def comprehension(
-    reader: Evaluator, generators: list[ast.comprehension], body: Callable[[], None], first: Any = None
+    interpreter: Interpreter, generators: list[ast.comprehension], body: Callable[[], None], first: Any = None
 ) -> None:
     """The loops of a comprehension, in a scope of their own."""
-    state = reader.state
+    state = interpreter.state
     outer = state.frame
     frame = Frame({}, (outer.env, *outer.scopes), generators[0].iter, outer=outer.outer)
     state.spaces.append(frame.env)
@@ -186,19 +121,19 @@ def comprehension(
             body()
             return
         generator = generators[index]
-        value = first if index == 0 and first is not None else reader.evaluate(generator.iter)
+        value = first if index == 0 and first is not None else interpreter.evaluate(generator.iter)
 
         def step(element: Any) -> None:
             inner, state.frame = state.frame, frame
             try:
-                reader.assign(generator.target, element)
+                interpreter.assign(generator.target, element)
                 for test in generator.ifs:
-                    reader.evaluate(test)
+                    interpreter.evaluate(test)
                 level(index + 1)
             finally:
                 state.frame = inner
 
-        reader.iterate(value, step, generator.iter)
+        interpreter.iterate(value, step, generator.iter)
 
     state.frame = frame
     try:

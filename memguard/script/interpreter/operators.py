@@ -1,48 +1,53 @@
-"""Two values and an operator: numbers, texts, lists and paths, added and multiplied. Pure."""
+"""Two values and an operator: numbers, texts, lists, arrays and paths, added and multiplied. Pure."""
 
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from memguard.script.interpreter import calls as script_calls
+from memguard.script.interface import Interpreter
 from memguard.script.numbers import arithmetic
-from memguard.script.operations import growth as script_lists
-from memguard.script.values import UNKNOWN, Constant, Data, Number, Path, Sequence
+from memguard.script.operations.growth import ARRAYS, elementwise, repeated, sum_of
+from memguard.script.operations.inputs import joined_path
+from memguard.script.values import UNKNOWN, Buffer, Constant, Number, Path, Sequence
 
-if TYPE_CHECKING:
-    from memguard.script.interpreter.expressions import Evaluator
-
-__all__ = ["LONGEST_TEXT", "binary", "chain", "is_text"]
+__all__ = ["LONGEST_TEXT", "binary", "chain", "formatted", "is_text"]
 
 LONGEST_TEXT = 4096  # of a constant that is followed: a path, a separator, an option
 
 
-def chain(reader: Evaluator, node: ast.BinOp) -> Any:
+def chain(interpreter: Interpreter, node: ast.BinOp) -> Any:
     """a + b + c + …, from the left: a long one is a deep tree, but no deep recursion."""
     links = [node]
     while isinstance(left := links[-1].left, ast.BinOp):
         links.append(left)
-    temps = reader.state.temps
+    temps = interpreter.state.temps
     mark = len(temps)
-    value = reader.evaluate(left)
+    value = interpreter.evaluate(left)
     for link in reversed(links):
-        reader.state.spend(2)
-        value = binary(reader, link.op, value, reader.evaluate(link.right), link)
+        interpreter.state.spend(2)
+        value = binary(interpreter, link.op, value, interpreter.evaluate(link.right), link)
         del temps[mark:]
         temps.append(value)
     return value
 
 
-def binary(reader: Evaluator, op: ast.operator, left: Any, right: Any, node: ast.AST) -> Any:
+def binary(interpreter: Interpreter, op: ast.operator, left: Any, right: Any, node: ast.AST) -> Any:
     if isinstance(left, Number) and isinstance(right, Number):
         return arithmetic(op, left, right) or UNKNOWN
-    if isinstance(op, ast.Add) and (isinstance(left, Data) or isinstance(right, Data)):
-        return script_lists.sum_of(reader, left, right, node)
-    if isinstance(op, ast.Mult) and isinstance(left, (Data, Sequence)) and isinstance(right, Number):
-        return script_lists.repeated(reader, left, right, node)
+    if isinstance(op, ast.Add) and (isinstance(left, Buffer) or isinstance(right, Buffer)):
+        return sum_of(interpreter, left, right, node)
+    if isinstance(op, ast.Add) and isinstance(left, Sequence) and isinstance(right, Sequence) and left.keys is None:
+        return Sequence([*left.items, *right.items], mutable=left.mutable)
+    if isinstance(op, ast.Mult) and isinstance(left, (Buffer, Sequence)) and isinstance(right, Number):
+        return repeated(interpreter, left, right, node)
+    if any(isinstance(value, Buffer) and value.kind in ARRAYS for value in (left, right)):
+        return elementwise(interpreter, left, right, node)
+    if isinstance(op, ast.Mod) and isinstance(left, Constant):  # "%s\n" % text
+        values = right.items if isinstance(right, Sequence) else [right]
+        return formatted(interpreter, values, node) or UNKNOWN
     if isinstance(op, ast.Div) and isinstance(left, Path):
-        return script_calls.joined_path([left, right])
+        return joined_path([left, right])
     if isinstance(op, ast.Add) and is_text(left) and is_text(right):
         longest = len(left.value) + len(right.value) > LONGEST_TEXT
         return UNKNOWN if longest else Constant(left.value + right.value)
@@ -50,6 +55,23 @@ def binary(reader: Evaluator, op: ast.operator, left: Any, right: Any, node: ast
         path = left if isinstance(left, Path) else right
         return Path(argument=False, many=path.many)
     return UNKNOWN
+
+
+def formatted(interpreter: Interpreter, values: list[Any], node: ast.AST) -> Buffer | None:
+    """f"{text}\\n": a text with all of `values` in it; None where none of them is text of the input."""
+    texts = [value for value in values if isinstance(value, Buffer) and value.kind in ("text", "bytes")]
+    if not texts:
+        return None
+    state = interpreter.state
+    result = state.hold("text", node)
+    for index, text in enumerate(texts):
+        for key, part in text.parts.items():
+            result.parts[(*state.site(node), index, key)] = part
+    step = state.record_moment(node, "copy", "")
+    for text in texts:
+        state.flow(text, step)
+    state.comes_from(result, step)
+    return result
 
 
 def is_text(value: Any) -> bool:

@@ -7,36 +7,36 @@ from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from typing import Any
 
-from memguard.script.interpreter.expressions import Evaluator
-from memguard.script.numbers import threshold_of
-from memguard.script.source import dotted_name
-from memguard.script.state import DEEPEST, BudgetSpent, Frame
+from memguard.script.interpreter.assignments import Assigner
+from memguard.script.interpreter.conditions import threshold_of
+from memguard.script.source import Places, dotted_name
+from memguard.script.state import DEEPEST, BudgetSpent, Frame, joined
 from memguard.script.values import (
     UNKNOWN,
     Class,
     Constant,
-    Data,
     Function,
-    Instance,
     Module,
-    Number,
     Path,
-    Pool,
-    Sequence,
-    Symbol,
 )
 
-__all__ = ["Reader"]
+__all__ = ["IGNORED", "ScriptInterpreter"]
+
+# Statements that change no value.
+IGNORED = frozenset(("Pass", "TypeAlias"))
 
 _BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.Match)
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 _ENDS = ("return", "break", "continue", "raise")
 
 
-class Reader(Evaluator):
+class ScriptInterpreter(Assigner, ast.NodeVisitor):
     """`run` follows a block and says how it ended: "" (at its end), return, break, continue or raise."""
 
-    _reached: ast.stmt | None = None  # of the module's own statements
+    def __init__(self, path: str, places: Places) -> None:
+        super().__init__(path, places)
+        self._reached: ast.stmt | None = None  # of the module's own statements
+        self._ended_early: set[ast.If] = set()  # one of whose branches leaves the block
 
     def module(self, tree: ast.Module) -> None:
         env: dict[str, Any] = {"__name__": Constant("__main__"), "__file__": Path(self.path)}
@@ -51,12 +51,12 @@ class Reader(Evaluator):
     def _leave_unread(self, tree: ast.Module) -> None:
         """Lists the statement at which the steps were spent, and all those of the module that come after it."""
         state = self.state
-        assert state.cut is not None
-        state.moments.append(state.cut)
-        line = getattr(state.cut.node, "lineno", 0)
+        assert state.ended is not None and state.ended_at is not None
+        state.moments.append(state.ended)
+        line = getattr(state.ended_at, "lineno", 0)
         inside = [s for s in tree.body if s.lineno <= line <= (s.end_lineno or s.lineno)]
         reached = max(filter(None, (self._reached, *inside)), key=lambda s: s.lineno, default=None)
-        state.not_understood(state.cut.node)
+        state.not_understood(state.ended_at)
         for statement in tree.body:
             if reached is None or statement.lineno >= reached.lineno:
                 state.not_understood(statement)
@@ -83,61 +83,70 @@ class Reader(Evaluator):
             if len(state.frames) == 1 and state.depth == 1:
                 self._reached = statement
             state.spend(2)
-            handler = getattr(self, f"_{type(statement).__name__}", None)
             mark = len(state.temps)
             if isinstance(statement, _BLOCKS):  # its line is where it begins
-                state.note(statement, "line")
-            flow = handler(statement) if handler else self._other(statement)
+                state.record_moment(statement, "line")
+            flow = self.visit(statement)
             del state.temps[mark:]
             if flow in _ENDS:
                 return str(flow)
             if not isinstance(statement, (*_BLOCKS, *_DEFINITIONS)):
-                state.note(statement, "line")
-            if isinstance(statement, ast.If) and statement in self.ended_early:
+                state.record_moment(statement, "line")
+            if isinstance(statement, ast.If) and statement in self._ended_early:
                 # `if len(ids) < SHARD: continue` puts all that follows under the opposite condition.
                 threshold = threshold_of(self, statement.test, negated=True)
                 state.conditions.append((threshold, statement.test, tuple(state.loops)))
         return ""
 
-    def _other(self, statement: ast.stmt) -> str:
-        if isinstance(statement, (ast.Pass, ast.Global, ast.Nonlocal)):
-            return self._declare(statement)
-        self.state.not_understood(statement)
+    def generic_visit(self, node: ast.AST) -> Any:
+        if not isinstance(node, ast.stmt):
+            return super().generic_visit(node)
+        if type(node).__name__ not in IGNORED:
+            self.state.not_understood(node)
         return ""
 
-    def _declare(self, statement: ast.stmt) -> str:
+    def visit_Global(self, node: ast.Global) -> str:
+        self.state.frame.outer.update(dict.fromkeys(node.names, self.state.frames[0].env))
+        return ""
+
+    def visit_Nonlocal(self, node: ast.Nonlocal) -> str:
         frame = self.state.frame
-        if isinstance(statement, ast.Global):
-            frame.outer.update(dict.fromkeys(statement.names, self.state.frames[0].env))
-        elif isinstance(statement, ast.Nonlocal):
-            for name in statement.names:
-                frame.outer[name] = next((s for s in frame.scopes if name in s), frame.env)
+        for name in node.names:
+            frame.outer[name] = next((s for s in frame.scopes if name in s), frame.env)
+        return ""
+
+    def visit_Expr(self, node: ast.Expr) -> str:
+        self.evaluate(node.value)
         return ""
 
     # -- definitions ------------------------------------------------------------------------------------------
 
-    def _Import(self, node: ast.Import) -> str:  # noqa: N802 (named after the ast class)
+    def visit_Import(self, node: ast.Import) -> str:
         for alias in node.names:
             self.import_module(alias.name)
             name = alias.name if alias.asname else alias.name.split(".")[0]
             self.bind_name(alias.asname or name, Module(name), node)
         return ""
 
-    def _ImportFrom(self, node: ast.ImportFrom) -> str:  # noqa: N802
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> str:
         module = node.module or ""
         self.import_module(module)
         for alias in node.names:
             self.bind_name(alias.asname or alias.name, Module(f"{module}.{alias.name}"), node)
         return ""
 
-    def _FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:  # noqa: N802
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> str:
+        return self._define(node)
+
+    def _define(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
         frame = self.state.frame
         self.bind_name(node.name, Function(node, (frame.env, *frame.scopes)), node)
         return ""
 
-    _AsyncFunctionDef = _FunctionDef
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> str:
+        return self._define(node)
 
-    def _ClassDef(self, node: ast.ClassDef) -> str:  # noqa: N802
+    def visit_ClassDef(self, node: ast.ClassDef) -> str:
         scope: dict[str, Any] = {}
         self.state.spaces.append(scope)
         frame = self.state.frame
@@ -155,111 +164,11 @@ class Reader(Evaluator):
         self.bind_name(node.name, Class(node, scope, bases, dataclass), node)
         return ""
 
-    # -- assignments ------------------------------------------------------------------------------------------
-
-    def _Expr(self, node: ast.Expr) -> str:  # noqa: N802
-        self.evaluate(node.value)
-        return ""
-
-    def _Assign(self, node: ast.Assign) -> str:  # noqa: N802
-        value = self.evaluate(node.value)
-        for target in node.targets:
-            self.assign(target, value)
-        return ""
-
-    def _AnnAssign(self, node: ast.AnnAssign) -> str:  # noqa: N802
-        if node.value is not None:
-            self.assign(node.target, self.evaluate(node.value))
-        elif isinstance(self.state.frame.node, ast.ClassDef) and isinstance(node.target, ast.Name):
-            self.state.frame.env.setdefault(node.target.id, UNKNOWN)
-        return ""
-
-    def _AugAssign(self, node: ast.AugAssign) -> str:  # noqa: N802
-        old = self.evaluate(node.target)
-        value = self.evaluate(node.value)
-        if isinstance(old, Data) and isinstance(node.op, ast.Add):
-            if old.kind in ("text", "bytes"):  # a new str each time, the old one alive meanwhile
-                new = self.grown_copy(old, value, node)
-                self.assign(node.target, new)
-            else:
-                self.extend(old, value, node)
-            return ""
-        if isinstance(old, Number) and self.state.loops:
-            # A counter: what it adds up tells what a threshold on it means.
-            unit = "sum" if isinstance(value, Number) and value.symbol is not None else "items"
-            step = value.known or 0.0 if isinstance(value, Number) else 0.0
-            ident = hash(dotted_name(node.target)) & 0xFFFFFFFF
-            loop = self.state.loops[-1][0]
-            if unit == "items" and step != 1:
-                unit = "sum"
-            self.assign(node.target, Number(0.0, Symbol(ident, None, unit), 1.0, loop, step))
-            return ""
-        self.assign(node.target, self.binary(node.op, old, value, node))
-        return ""
-
-    def assign(self, target: ast.expr, value: Any) -> None:
-        if isinstance(target, ast.Name):
-            self.bind_name(target.id, value, target)
-        elif isinstance(target, (ast.Tuple, ast.List)):
-            self._unpack(target, value)
-        elif isinstance(target, ast.Starred):
-            self.assign(target.value, value)
-        elif isinstance(target, ast.Attribute):
-            owner = self.evaluate(target.value)
-            if isinstance(owner, Instance):
-                self._replace(owner.attributes.get(target.attr), value, target)
-                owner.attributes[target.attr] = value
-            elif isinstance(owner, Class):
-                owner.scope[target.attr] = value
-        elif isinstance(target, ast.Subscript):
-            self.store(target, value)
-
-    def _unpack(self, target: ast.Tuple | ast.List, value: Any) -> None:
-        count = len(target.elts)
-        starred = any(isinstance(element, ast.Starred) for element in target.elts)
-        if isinstance(value, Sequence) and value.keys is None and len(value.items) == count and not starred:
-            members = value.items
-        else:
-            members = [self.member(value, index, target) for index in range(count)]
-        for element, member in zip(target.elts, members, strict=True):
-            self.assign(element, member)
-
-    def bind_name(self, name: str, value: Any, node: ast.AST) -> None:
-        frame = self.state.frame
-        space = frame.outer.get(name, frame.env)
-        self._replace(space.get(name), value, node)
-        space[name] = value
-
-    def _replace(self, old: Any, new: Any, node: ast.AST) -> None:
-        """A list that a loop has filled is let go: if under a condition, that is its bound."""
-        if not isinstance(old, Data) or new is old or not self.state.loops or old.kind in ("text", "bytes"):
-            return
-        if isinstance(new, Data) and set(old.parts) <= set(new.parts) and old.parts:
-            return  # the same with more at its end: all = np.append(all, more)
-        self.state.emptied(old, node)
-
-    def _Delete(self, node: ast.Delete) -> str:  # noqa: N802
-        for target in node.targets:
-            if isinstance(target, ast.Name):
-                frame = self.state.frame
-                space = frame.outer.get(target.id, frame.env)
-                self._replace(space.get(target.id), None, node)
-                space.pop(target.id, None)
-            elif isinstance(target, ast.Attribute):
-                owner = self.evaluate(target.value)
-                if isinstance(owner, Instance):
-                    owner.attributes.pop(target.attr, None)
-            elif isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Slice):
-                owner = self.evaluate(target.value)
-                if isinstance(owner, Data):
-                    self.clear(owner, target)
-        return ""
-
     # -- branches ---------------------------------------------------------------------------------------------
 
-    def _If(self, node: ast.If) -> str:  # noqa: N802
+    def visit_If(self, node: ast.If) -> str:
         value = self.evaluate(node.test)
-        self.ended_early.discard(node)
+        self._ended_early.discard(node)
         if isinstance(value, Constant) and isinstance(value.value, bool) and not self.state.loops:
             return self.run(node.body if value.value else node.orelse)
         before = self.state.save()
@@ -278,10 +187,10 @@ class Reader(Evaluator):
         elif flow not in _ENDS:
             self.state.join(after)
         elif flow in ("continue", "return"):
-            self.ended_early.add(node)
+            self._ended_early.add(node)
         return ""
 
-    def _Match(self, node: ast.Match) -> str:  # noqa: N802
+    def visit_Match(self, node: ast.Match) -> str:
         self.evaluate(node.subject)
         for case in node.cases:
             self._optional(case.body)
@@ -296,7 +205,10 @@ class Reader(Evaluator):
             self.state.join(after)
         return flow
 
-    def _Try(self, node: ast.Try) -> str:  # noqa: N802
+    def visit_Try(self, node: ast.Try) -> str:
+        return self._try(node)
+
+    def _try(self, node: ast.Try | ast.TryStar) -> str:
         flow = self.run(node.body)
         for handler in node.handlers:
             if handler.name:
@@ -306,24 +218,30 @@ class Reader(Evaluator):
             flow = self.run(node.orelse)
         return self.run(node.finalbody) or flow
 
-    _TryStar = _Try
+    def visit_TryStar(self, node: ast.TryStar) -> str:
+        return self._try(node)
 
-    def _With(self, node: ast.With | ast.AsyncWith) -> str:  # noqa: N802
-        pools = 0
+    def visit_With(self, node: ast.With) -> str:
+        return self._with(node)
+
+    def _with(self, node: ast.With | ast.AsyncWith) -> str:
         for item in node.items:
-            value = self.enter(self.evaluate(item.context_expr))
-            pools += isinstance(value, Pool)
+            value = self.enter_context(self.evaluate(item.context_expr))
             if item.optional_vars is not None:
                 self.assign(item.optional_vars, value)
             else:
                 self.state.temps.append(value)
         return self.run(node.body)
 
-    _AsyncWith = _With
+    def visit_AsyncWith(self, node: ast.AsyncWith) -> str:
+        return self._with(node)
 
     # -- loops ------------------------------------------------------------------------------------------------
 
-    def _For(self, node: ast.For | ast.AsyncFor) -> str:  # noqa: N802
+    def visit_For(self, node: ast.For) -> str:
+        return self._for(node)
+
+    def _for(self, node: ast.For | ast.AsyncFor) -> str:
         frame = self.state.frame
         flows: list[str] = []
 
@@ -339,9 +257,10 @@ class Reader(Evaluator):
         self.run(node.orelse)
         return "return" if flows and all(flow in ("return", "raise") for flow in flows) else ""
 
-    _AsyncFor = _For
+    def visit_AsyncFor(self, node: ast.AsyncFor) -> str:
+        return self._for(node)
 
-    def _While(self, node: ast.While) -> str:  # noqa: N802
+    def visit_While(self, node: ast.While) -> str:
         loop = self.state.new_loop(node)
         for number in (1, 2):
             with self.state.iteration(loop, number):
@@ -356,31 +275,33 @@ class Reader(Evaluator):
 
     # -- the ends ---------------------------------------------------------------------------------------------
 
-    def _Return(self, node: ast.Return) -> str:  # noqa: N802
+    def visit_Return(self, node: ast.Return) -> str:
         value = Constant(None) if node.value is None else self.evaluate(node.value)
         self.state.frame.returns.append(value)
         return "return"
 
-    def _Raise(self, node: ast.Raise) -> str:  # noqa: N802
+    def visit_Raise(self, node: ast.Raise) -> str:
         return "raise"
 
-    def _Break(self, node: ast.Break) -> str:  # noqa: N802
+    def visit_Break(self, node: ast.Break) -> str:
         return "break"
 
-    def _Continue(self, node: ast.Continue) -> str:  # noqa: N802
+    def visit_Continue(self, node: ast.Continue) -> str:
         return "continue"
 
-    def _Assert(self, node: ast.Assert) -> str:  # noqa: N802
+    def visit_Assert(self, node: ast.Assert) -> str:
         self.evaluate(node.test)
         return ""
 
     # -- functions of the script ------------------------------------------------------------------------------
 
-    def follow(self, function: Function, env: dict[str, Any], consume: Callable[[Any], None] | None = None) -> Any:
+    def inline_call(
+        self, function: Function, env: dict[str, Any], yield_to: Callable[[Any], None] | None = None
+    ) -> Any:
         """Runs the script's own function with its parameters bound in `env`; its result."""
         state, caller = self.state, self.state.frame
         state.spaces.append(env)
-        frame = Frame(env, function.scopes, function.node, consume=consume)
+        frame = Frame(env, function.scopes, function.node, yield_to=yield_to)
         state.frames.append(frame)
         state.frame = frame
         try:
@@ -392,7 +313,5 @@ class Reader(Evaluator):
             state.frames.remove(frame)
         result: Any = Constant(None)
         for value in frame.returns:
-            from memguard.script.state import joined
-
             result = joined(result, value)
         return result

@@ -1,51 +1,43 @@
-"""argparse and contextlib.ExitStack: where a script gets its paths and sizes from. Pure."""
+"""argparse: where a script gets its paths and sizes from."""
 
 from __future__ import annotations
 
-import ast
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from memguard.script.interpreter import calls as script_calls
-from memguard.script.values import (
-    UNKNOWN,
-    Constant,
-    Instance,
-    Module,
-    Number,
-    Path,
-    Sequence,
-)
+from memguard.script.interface import Call
+from memguard.script.registry import function, method, nothing
+from memguard.script.values import NOTHING, UNKNOWN, Constant, Instance, Module, Number, Path, Sequence
 
-if TYPE_CHECKING:
-    from memguard.script.interpreter.expressions import Evaluator
-
-__all__ = ["instance"]
-
-Args = list[Any]
-Kwargs = dict[str, Any]
+__all__: list[str] = []
 
 
-def instance(reader: Evaluator, owner: Instance, name: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    if owner.cls == "stack" and name == "enter_context":
-        value = reader.enter(args[0] if args else UNKNOWN)
-        owner.attributes[f"context{len(owner.attributes)}"] = value
-        return value
-    if owner.cls != "parser":
-        return script_calls.unknown(reader, args, kwargs, node) if owner.cls != "namespace" else UNKNOWN
-    if name == "add_argument":
-        _add_argument(owner, args, kwargs)
-        return UNKNOWN
-    if name in ("parse_args", "parse_known_args"):
-        namespace = Instance("namespace", dict(owner.attributes))
-        reader.state.spaces.append(namespace.attributes)
-        return namespace if name == "parse_args" else Sequence([namespace, UNKNOWN])
-    return owner if name.startswith("add_") else UNKNOWN
+@function("argparse.ArgumentParser")
+def parser(call: Call) -> Any:
+    instance = Instance("parser", {})
+    call.state.spaces.append(instance.attributes)
+    return instance
 
 
-def _add_argument(parser: Instance, args: Args, kwargs: Kwargs) -> None:
-    names = [a.value for a in args if isinstance(a, Constant) and isinstance(a.value, str)]
+@function("argparse.Namespace")
+def namespace(call: Call) -> Any:
+    instance = Instance("namespace", dict(call.kwargs))
+    call.state.spaces.append(instance.attributes)
+    return instance
+
+
+@method("parser", "parse_args parse_known_args")
+def parse_args(call: Call) -> Any:
+    found = Instance("namespace", dict(call.owner.attributes))
+    call.state.spaces.append(found.attributes)
+    return found if call.name == "parse_args" else Sequence([found, UNKNOWN])
+
+
+@method("parser", "add_argument")
+def add_argument(call: Call) -> Any:
+    parser, kwargs = call.owner, call.kwargs
+    names = [a.value for a in call.args if isinstance(a, Constant) and isinstance(a.value, str)]
     if not names:
-        return
+        return NOTHING
     long = next((n for n in names if n.startswith("--")), names[0])
     dest = kwargs.get("dest")
     name = dest.value if isinstance(dest, Constant) else long.lstrip("-").replace("-", "_")
@@ -67,7 +59,18 @@ def _add_argument(parser: Instance, args: Args, kwargs: Kwargs) -> None:
     if isinstance(value, Constant) and value.value is None and not isinstance(kind, Module):
         value = Path(None, True, many, str(name))
     parser.attributes[str(name)] = value
+    return NOTHING
 
 
 def _is_a_word(text: str) -> bool:
     return "." not in text and "/" not in text
+
+
+@method("parser", "add_*")
+def add_group(call: Call) -> Any:
+    """Groups and subparsers: their arguments end up in the same namespace."""
+    return call.owner
+
+
+method("parser", "*")(nothing("a parser keeps what add_argument gets"))
+method("namespace", "*")(nothing("an option whose name is not known: a word or a number"))

@@ -1,107 +1,136 @@
-"""Builtins, itertools, functools and json: how they hand on, gather and copy what they get. Pure."""
+"""Python's builtins: how they hand on, gather and copy what they get. open() is in files.py, str in text.py."""
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from memguard.script.interface import Call
 from memguard.script.numbers import limited, number_of
-from memguard.script.operations.growth import append, extend
-from memguard.script.state import Extra
+from memguard.script.operations.access import store_more
+from memguard.script.operations.elements import one_of, view
+from memguard.script.operations.growth import ARRAYS, append, elementwise, extend
+from memguard.script.registry import function, nothing
+from memguard.script.state import joined
+from memguard.script.trace import Transient
 from memguard.script.values import (
+    KINDS,
+    NOTHING,
     UNKNOWN,
+    Buffer,
     Constant,
-    Data,
     File,
-    Function,
     Generator,
     Instance,
-    Method,
-    Module,
     Number,
     Path,
     Range,
-    Record,
+    Row,
     Sequence,
     Symbol,
     Unknown,
 )
 
-if TYPE_CHECKING:
-    from memguard.script.interpreter.expressions import Evaluator
+__all__ = ["DICT_ENTRY", "decode", "entries", "first", "make_list", "mapped"]
 
-__all__ = ["FUNCTIONS", "mapped"]
-
-Args = list[Any]
-Kwargs = dict[str, Any]
-
-
-def _first(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    """tqdm(x), sorted(paths), reversed(x), iter(x), int(x): what they get."""
-    if not args:
-        return kwargs.get("iterable", UNKNOWN)
-    return args[0]
+# Bytes of a set or dict for each of its entries right after it has grown, when most of it is empty: with 100,000 to
+# 900,000 entries sys.getsizeof says 27 to 53 and 30 to 60 (CPython 3.11).
+_SET_ENTRY = 53
+DICT_ENTRY = 60
+# Kinds whose elements are few however many there are: the characters of Unicode, the ids of a vocabulary.
+_FEW_DISTINCT = ("char", "token")
 
 
-def _sorted(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    first = args[0] if args else UNKNOWN
-    return _list(reader, args, kwargs, node) if isinstance(first, (Data, Generator)) else first
+@function("builtins.reversed os.fspath")
+def first(call: Call) -> Any:
+    """What they get."""
+    return call.arg(0, "iterable")
 
 
-def _iter(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    if len(args) != 2:
-        return args[0] if args else UNKNOWN
-    from memguard.script.interpreter.loops import go_round
+# -- what is gone round over ------------------------------------------------------------------------------------------
+
+
+@function("builtins.iter")
+def iterator(call: Call) -> Any:
+    """iter(x); iter(call, sentinel)"""
+    if len(call.args) != 2:
+        return call.arg(0)
 
     def run(consume: Callable[[Any], None]) -> None:
-        go_round(reader, node, lambda loop: reader.call(args[0], [], {}, node), consume, driven=False)
+        def element(loop: int) -> Any:
+            return call.interpreter.call(call.args[0], [], {}, call.node)
 
-    return Generator(run, tuple(args))
+        call.interpreter.iterate_twice(call.node, element, consume, consumes_input=False)
 
-
-def _enumerate(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    counter = Number(0.0, Symbol(hash(("enumerate", getattr(node, "lineno", 0))) & 0xFFFFFFFF, None, "items"))
-    return mapped(reader, args[0] if args else UNKNOWN, lambda element: Sequence([counter, element]), node)
+    return Generator(run, tuple(call.args))
 
 
-def _zip(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    large = next((i for i, a in enumerate(args) if isinstance(a, (Data, Generator, File, Record))), 0)
+@function("builtins.next builtins.anext")
+def next_of(call: Call) -> Any:
+    found: list[Any] = []
+    if call.args:
+        call.interpreter.iterate(call.args[0], found.append, call.node)
+    return found[0] if found else UNKNOWN
+
+
+@function("builtins.enumerate")
+def enumerated(call: Call) -> Any:
+    counter = Number(0.0, Symbol(f"enumerate {getattr(call.node, 'lineno', 0)}", None, "items"))
+    return mapped(call, call.arg(0, "iterable"), lambda element: Sequence([counter, element]))
+
+
+@function("builtins.zip")
+def zipped(call: Call) -> Any:
+    args = call.args
+    large = next((i for i, a in enumerate(args) if isinstance(a, (Buffer, Generator, File, Row))), 0)
     if not args:
-        return UNKNOWN
+        return NOTHING
     if all(isinstance(a, Sequence) and a.keys is None for a in args):
         return Sequence([Sequence(list(group)) for group in zip(*(a.items for a in args), strict=False)])
+
+    def element(value: Any, index: int, loop_element: Any) -> Any:
+        if index == large:
+            return loop_element
+        return (
+            one_of(call.interpreter, value, 0) if isinstance(value, Buffer) and KINDS[value.kind].element else UNKNOWN
+        )
+
     return mapped(
-        reader,
+        call,
         args[large],
-        lambda element: Sequence([element if i == large else UNKNOWN for i in range(len(args))]),
-        node,
+        lambda found: Sequence([element(value, index, found) for index, value in enumerate(args)]),
+        *args,
     )
 
 
-def mapped(reader: Evaluator, value: Any, function: Callable[[Any], Any], node: ast.AST) -> Any:
+def mapped(call: Call, value: Any, each: Callable[[Any], Any], *kept: Any) -> Any:
+    """What `each` makes of the elements of `value`, one at a time. `kept`: what it keeps alive beside `value`."""
     if isinstance(value, Sequence) and value.keys is None:
-        return Sequence([function(item) for item in value.items])
+        return Sequence([each(item) for item in value.items])
 
     def run(consume: Callable[[Any], None]) -> None:
-        reader.iterate(value, lambda element: consume(function(element)), node)
+        call.interpreter.iterate(value, lambda element: consume(each(element)), call.node)
 
-    return Generator(run, (value,))
+    return Generator(run, kept or (value,))
 
 
-def _map(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    if len(args) < 2:
+@function("builtins.map")
+def map_of(call: Call) -> Any:
+    if len(call.args) < 2:
         return UNKNOWN
-    return mapped(reader, args[1], lambda element: reader.call(args[0], [element], {}, node), node)
+    apply = call.args[0]
+    return mapped(call, call.args[1], lambda element: call.interpreter.call(apply, [element], {}, call.node))
 
 
-def _filter(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    return args[1] if len(args) > 1 else UNKNOWN
+@function("builtins.filter")
+def filtered(call: Call) -> Any:
+    return call.arg(1)
 
 
-def _range(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    numbers = [number_of(value) for value in args]
-    stop = args[1] if len(args) > 1 else args[0] if args else UNKNOWN
+@function("builtins.range tqdm.trange")
+def counted(call: Call) -> Any:
+    numbers = [number_of(value) for value in call.args]
+    stop = call.args[1] if len(call.args) > 1 else call.arg(0)
     step = numbers[2] if len(numbers) > 2 else 1.0
     start = numbers[0] if len(numbers) > 1 else 0.0
     last = number_of(stop)
@@ -109,217 +138,249 @@ def _range(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
     return Range(stop, step, count)
 
 
-def _chain(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    def run(consume: Callable[[Any], None]) -> None:
-        for value in args:
-            reader.iterate(value, lambda inner: reader.iterate(inner, consume, node), node)
-
-    return Generator(run, tuple(args))
+# -- containers -------------------------------------------------------------------------------------------------------
 
 
-def _chain_all(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    def run(consume: Callable[[Any], None]) -> None:
-        for value in args:
-            reader.iterate(value, consume, node)
-
-    return Generator(run, tuple(args))
-
-
-def _islice(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    """islice(file, 10_000): that many lines at a time."""
-    count = number_of(args[-1]) if len(args) == 2 else None
-    if count is None or not isinstance(args[0], File):
-        return args[0] if args else UNKNOWN
-    file, state = args[0], reader.state
-    loops = state.new_loops(file.birth)
-    return state.make("strings", node, file.portion.cut(loops[0] if loops else 0, "lines", count))
-
-
-# -- lists ----------------------------------------------------------------------------------------------------
-
-
-def _list(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
+@function("builtins.list builtins.tuple collections.deque")
+def make_list(call: Call) -> Any:
     """list(x): a list of x's elements."""
-    if not args:
-        return reader.state.make("list", node)
-    value = args[0]
-    if isinstance(value, (Sequence, Path, Record)):
+    if not call.args:
+        return call.state.make("list", call.node)
+    value = call.args[0]
+    if isinstance(value, (Sequence, Path)) or (isinstance(value, Row) and not value.column):
         return value
     if isinstance(value, Unknown):
-        return reader.state.make("list", node)
-    result = reader.state.make("list", node)
-    reader.state.temps.append(result)
+        return call.state.make("list", call.node)
+    result = call.hold("list")
     if isinstance(value, File):
         result.origin = "lines"
-    if isinstance(value, Data) and value.kind in ("strings", "lists", "records", "arrays"):
-        result.of, result.kind = value, value.kind
+    if isinstance(value, Buffer) and value.kind in ("strings", "lists", "records", "arrays"):
+        result.of, result.kind, result.refs = value, value.kind, [value]
         result.parts.update(value.parts)
         result.pieces.update(value.pieces)
-    elif isinstance(value, Data):
-        extend(reader, result, value, node)
+    elif isinstance(value, Buffer):
+        extend(call.interpreter, result, value, call.node)
     else:
-        reader.iterate(value, lambda element: append(reader, result, element, node), node)
+        call.interpreter.iterate(value, lambda item: append(call.interpreter, result, item, call.node), call.node)
     return result
 
 
-def _str(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    first = args[0] if args else Constant("")
-    if isinstance(first, Data) and first.kind == "bytes":
-        from memguard.script.models import data_methods as script_data_methods
-
-        return script_data_methods.decode(reader, first, node)
-    return first if isinstance(first, (Path, Data, Constant)) else UNKNOWN
+@function("builtins.sorted")
+def sorted_list(call: Call) -> Any:
+    return make_list(call) if isinstance(call.arg(0), (Buffer, Generator)) else call.arg(0)
 
 
-def _int(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    first = args[0] if args else UNKNOWN
-    return first if isinstance(first, (Number, Data)) else UNKNOWN
+@function("builtins.set builtins.frozenset")
+def make_set(call: Call) -> Any:
+    """set(x): as if all elements differed, where they are texts; few ones, where they are characters or ids."""
+    if not call.args:
+        return call.state.make("list", call.node)
+    value = call.args[0]
+    if isinstance(value, (Unknown, Constant, Range)):
+        return NOTHING
+    if isinstance(value, Sequence):
+        return Sequence(list(value.items if value.keys is None else value.keys), mutable=True)
+    if isinstance(value, Buffer):
+        return entries(call, value, _SET_ENTRY)
+    gathered = call.hold("list")
+    call.interpreter.iterate(value, lambda item: append(call.interpreter, gathered, item, call.node), call.node)
+    return entries(call, gathered, _SET_ENTRY)
 
 
-def _array(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    """array.array("H", ids)"""
-    code = args[0].value if args and isinstance(args[0], Constant) else "H"
-    item = {"b": 1, "B": 1, "h": 2, "H": 2, "i": 4, "I": 4, "l": 8, "L": 8, "q": 8, "Q": 8}.get(str(code), 8)
-    result = reader.state.make("array", node, item=item)
-    reader.state.facts["container"] = "array.array"
-    if len(args) > 1:
-        reader.state.temps.append(result)
-        extend(reader, result, args[1], node)
-    return result
-
-
-def _bytearray(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    result = reader.state.make("bytes", node)
-    if args and isinstance(args[0], Data):
-        result.parts.update(args[0].parts)
-    return result
-
-
-def _partial(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    if args and isinstance(args[0], Function):
-        return Function(args[0].node, args[0].scopes, args[0].owner, (tuple(args[1:]), kwargs))
-    if not args:
+def entries(call: Call, elements: Buffer, size: int) -> Any:
+    """A set or dict of `elements`, which it shares, with an entry of `size` bytes for each."""
+    kind = KINDS[elements.kind]
+    if kind.small or kind.element in _FEW_DISTINCT:
+        return NOTHING
+    if not kind.element:
         return UNKNOWN
-    return Method(Sequence([args[0], Sequence(args[1:]), Sequence(list(kwargs.values()), list(kwargs))]), "__partial__")
+    slots = call.state.make("slots", call.node, item=size, source=elements)
+    slots.parts, slots.pieces = elements.parts, elements.pieces
+    result = call.hold(elements.kind, of=elements, refs=[elements, slots], origin=elements.origin)
+    result.parts.update(elements.parts)
+    result.pieces.update(elements.pieces)
+    return result
 
 
-def _instance(name: str) -> Callable[[Evaluator, Args, Kwargs, ast.AST], Any]:
-    def make(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-        instance = Instance(name, {})
-        reader.state.spaces.append(instance.attributes)
-        return instance
+@function("builtins.dict collections.OrderedDict")
+def make_dict(call: Call) -> Any:
+    """dict(a=1), dict(other), dict(pairs): values of keys that are not known are as if in a list."""
+    result = Sequence(list(call.kwargs.values()), [Constant(name) for name in call.kwargs], mutable=True)
+    value = call.arg(0)
+    if not call.args or isinstance(value, Unknown):
+        return result
+    if isinstance(value, Sequence) and value.keys is not None:
+        result.items[:0], result.keys = value.items, [*value.keys, *(result.keys or ())]
+        return result
+    if isinstance(value, (Instance, Row)):
+        return value
 
-    return make
+    def add(pair: Any) -> None:
+        members = pair.items if isinstance(pair, Sequence) else [pair]
+        for member in members:
+            if isinstance(member, (Buffer, Row, Sequence, Instance)):
+                store_more(call.interpreter, result, member, call.node)
+
+    call.interpreter.iterate(value, add, call.node)
+    return result
 
 
-def _loads(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    """json.loads(line): a document; of all the text: all of them."""
-    first = args[0] if args else UNKNOWN
-    if isinstance(first, Data):
-        reader.state.facts["json"] = True
-        return Record(first.portion, "json")
-    if isinstance(first, Record):
-        return Record(first.portion, "json")
+# -- numbers and texts ------------------------------------------------------------------------------------------------
+
+
+@function("builtins.len")
+def length(call: Call) -> Any:
+    value = call.arg(0)
+    if isinstance(value, (Buffer, Row)):
+        of = value if isinstance(value, Buffer) else None
+        return Number(0.0, Symbol(f"len {call.state.site(call.node)}" if of is None else "len", of, "sum"))
+    return NOTHING
+
+
+@function("builtins.sum math.fsum")
+def sum_all(call: Call) -> Any:
+    """A number; sum(lists, []) is a list."""
+    value, start = call.arg(0), call.arg(1, "start", None)
+    if isinstance(start, (Buffer, Sequence)):
+        result = call.hold("list")
+        call.interpreter.iterate(value, lambda item: extend(call.interpreter, result, item, call.node), call.node)
+        return result
+    if isinstance(value, Generator):
+        value.run(lambda element: None)
+    return Number(0.0, Symbol(f"sum {call.state.site(call.node)}", None, "sum"))
+
+
+@function("builtins.min builtins.max")
+def extreme(call: Call) -> Any:
+    """One of the elements, or one of the arguments."""
+    if len(call.args) > 1:
+        result = call.args[0]
+        for other in call.args[1:]:
+            result = joined(result, other)
+        return result if isinstance(result, (Buffer, Row, Sequence)) else NOTHING
+    value = call.arg(0)
+    if isinstance(value, Buffer) and KINDS[value.kind].element not in ("", "char", "token"):
+        return one_of(call.interpreter, value, 0)
+    found: list[Any] = []
+    if isinstance(value, Generator):
+        value.run(found.append)
+    return next((item for item in found if isinstance(item, (Buffer, Row, Sequence))), NOTHING)
+
+
+@function("builtins.round builtins.abs")
+def rounded(call: Call) -> Any:
+    value = call.arg(0)
+    if isinstance(value, Buffer) and value.kind in ARRAYS:
+        return elementwise(call.interpreter, value, None, call.node)
+    return value if call.name.endswith("round") else NOTHING
+
+
+@function("builtins.ord")
+def code_point(call: Call) -> Any:
+    """An element of its own."""
+    return call.arg(0) if isinstance(call.arg(0), Buffer) else NOTHING
+
+
+@function("builtins.str builtins.repr builtins.ascii")
+def make_text(call: Call) -> Any:
+    value = call.arg(0, "object", Constant(""))
+    if isinstance(value, Buffer) and value.kind == "bytes" and call.name.endswith("str"):
+        return decode(call, value)
+    if isinstance(value, Buffer):
+        return value if value.kind == "text" or KINDS[value.kind].small else UNKNOWN
+    if isinstance(value, Row):
+        return call.hold("text", value.extent)
+    return value if isinstance(value, (Path, Constant)) else UNKNOWN
+
+
+def decode(call: Call, data: Buffer) -> Buffer:
+    """bytes.decode(): the bytes, the text, and what decoding needs meanwhile."""
+    result = call.hold("text", data.extent)
+    call.record("decode", "", Transient("the text while it is decoded", "decode", data.extent, call.state.copies))
+    return result
+
+
+@function("builtins.bytes")
+def make_bytes(call: Call) -> Any:
+    value = call.arg(0)
+    if not isinstance(value, Buffer) or value.kind == "bytes" or KINDS[value.kind].small:
+        return value if isinstance(value, (Buffer, Constant, Path)) else UNKNOWN
+    result = call.hold("bytes")
+    result.parts.update(value.parts)
+    call.record("copy")
+    return result
+
+
+@function("builtins.bytearray")
+def make_bytearray(call: Call) -> Any:
+    value = call.arg(0)
+    result = call.state.make("bytes", call.node)
+    if isinstance(value, Buffer):
+        result.parts.update(value.parts)
+        return result
+    return UNKNOWN if call.reaches() else result
+
+
+@function("builtins.memoryview")
+def view_of(call: Call) -> Any:
+    value = call.arg(0)
+    if not isinstance(value, Buffer):
+        return UNKNOWN
+    found = view(value)
+    if value.kind == "bytes":
+        found.item = found.file_item = 1
+    return found
+
+
+@function("builtins.int builtins.float")
+def make_number(call: Call) -> Any:
+    value = call.arg(0)
+    return value if isinstance(value, (Number, Buffer)) else NOTHING
+
+
+# -- attributes -------------------------------------------------------------------------------------------------------
+
+
+@function("builtins.getattr")
+def get_attribute(call: Call) -> Any:
+    name = call.text(1)
+    if name is None:
+        return UNKNOWN
+    found = call.interpreter.attribute(call.arg(0), name, call.node)
+    return found if isinstance(found, (Buffer, Row, Sequence, Path, Number, Constant)) else call.arg(2, "", NOTHING)
+
+
+@function("builtins.setattr")
+def set_attribute(call: Call) -> Any:
+    owner, name = call.arg(0), call.text(1)
+    if isinstance(owner, Instance):
+        owner.attributes[name or f"line {getattr(call.node, 'lineno', 0)}"] = call.arg(2)
+        return Constant(None)
     return UNKNOWN
 
 
-def _load(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    """json.load(file): the text, and everything in it as objects."""
-    if not args or not isinstance(args[0], File):
-        return UNKNOWN
-    state = reader.state
-    state.facts["json"] = True
-    file = args[0]
-    result = state.make("records", node, file.portion, origin="json")
-    state.temps.append(result)
-    extra = (Extra("the file's text", "text", file.portion, state.copies),)
-    state.note(node, "parse", "", extra)
-    return result
+@function("builtins.vars")
+def attributes(call: Call) -> Any:
+    """vars(arguments): a dict of them."""
+    owner = call.arg(0)
+    if isinstance(owner, Instance):
+        return Sequence(list(owner.attributes.values()), [Constant(name) for name in owner.attributes], mutable=True)
+    return UNKNOWN
 
 
-def _text_copy(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    """re.sub(pattern, new, text), unicodedata.normalize("NFC", text): a copy."""
-    data = next((value for value in args if isinstance(value, Data) and value.kind in ("text", "bytes")), None)
-    if data is None:
-        return UNKNOWN
-    result = reader.state.make(data.kind, node, data.portion)
-    reader.state.temps.append(result)
-    reader.state.note(node, "copy", "")
-    return result
-
-
-def _findall(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    data = next((value for value in args if isinstance(value, Data)), None)
-    if data is None:
-        return UNKNOWN
-    result = reader.state.make("words", node, data.portion)
-    reader.state.temps.append(result)
-    reader.state.note(node, "split", "")
-    return result
-
-
-def _next(reader: Evaluator, value: Any, node: ast.AST) -> Any:
-    found: list[Any] = []
-    reader.iterate(value, found.append, node)
-    return found[0] if found else UNKNOWN
-
-
-def _defaultdict(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    """defaultdict(list): one value for all of its keys, which holds what all of them hold."""
-    value = reader.call(args[0], [], {}, node) if args else UNKNOWN
-    return Sequence([value], [UNKNOWN], mutable=True)
-
-
-def _thread(reader: Evaluator, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    """threading.Thread(target=f): f runs beside the rest, in the same memory."""
-    given = kwargs.get("args")
-    if "target" in kwargs:
-        reader.call(kwargs["target"], list(given.items) if isinstance(given, Sequence) else [], {}, node)
-    return Module("threading.object")
-
-
-FUNCTIONS: dict[str, Callable[[Evaluator, Args, Kwargs, ast.AST], Any]] = {
-    "builtins.list": _list,
-    "builtins.tuple": _list,
-    "builtins.sorted": _sorted,
-    "builtins.reversed": _first,
-    "builtins.iter": _iter,
-    "builtins.next": lambda r, a, k, n: UNKNOWN if not a else _next(r, a[0], n),
-    "builtins.enumerate": _enumerate,
-    "builtins.zip": _zip,
-    "builtins.map": _map,
-    "builtins.filter": _filter,
-    "builtins.range": _range,
-    "builtins.str": _str,
-    "builtins.bytes": _first,
-    "builtins.bytearray": _bytearray,
-    "builtins.int": _int,
-    "builtins.float": _int,
-    "os.fspath": _first,
-    "itertools.chain": _chain_all,
-    "itertools.chain.from_iterable": _chain,
-    "itertools.islice": _islice,
-    "array.array": _array,
-    "functools.partial": _partial,
-    "argparse.ArgumentParser": _instance("parser"),
-    "contextlib.ExitStack": _instance("stack"),
-    "collections.deque": _list,
-    "collections.defaultdict": _defaultdict,
-    "threading.Thread": _thread,
-    "memguard.checkpoints": _first,
-    "memguard.pressure.checkpoints": _first,
-    "tqdm.tqdm": _first,
-    "tqdm.trange": _range,
-    "tqdm.auto.tqdm": _first,
-    "rich.progress.track": _first,
-    "json.loads": _loads,
-    "orjson.loads": _loads,
-    "ujson.loads": _loads,
-    "json.load": _load,
-    "re.sub": _text_copy,
-    "unicodedata.normalize": _text_copy,
-    "html.unescape": _text_copy,
-    "ftfy.fix_text": _text_copy,
-    "re.split": _findall,
-    "re.findall": _findall,
-}
+function("builtins.print builtins.input builtins.help builtins.breakpoint builtins.exit builtins.quit")(
+    nothing("what is shown is let go, what is typed is a line")
+)
+function("builtins.isinstance builtins.issubclass builtins.hasattr builtins.callable builtins.bool")(nothing("a bool"))
+function("builtins.any builtins.all")(nothing("a bool", runs=True))
+function("builtins.id builtins.hash builtins.divmod builtins.pow")(nothing("a number"))
+function("builtins.chr builtins.format builtins.bin builtins.hex builtins.oct")(nothing("a short text"))
+function("builtins.dir builtins.type builtins.object builtins.super builtins.slice")(
+    nothing("names, classes and bounds, not values")
+)
+function("builtins.property builtins.staticmethod builtins.classmethod")(nothing("a function, wrapped"))
+function("builtins.delattr")(nothing("frees an attribute"))
+function(
+    "builtins.*Error builtins.*Exception builtins.*Interrupt builtins.*Warning builtins.SystemExit "
+    "builtins.StopIteration builtins.StopAsyncIteration"
+)(nothing("an exception ends what is at hand, or is reported"))

@@ -1,217 +1,158 @@
-"""Rows, tables, datasets and process pools: methods that hand out documents or run a function elsewhere. Pure."""
+"""Documents, tables, columns: what pandas, pyarrow and polars have in common, and how tables are read."""
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from memguard.script.interpreter import loops as script_loops
-from memguard.script.models import builtins as script_builtins
-from memguard.script.models.libraries import worker_count
-from memguard.script.numbers import number_of
-from memguard.script.operations import elements as script_members
-from memguard.script.operations import growth as script_lists
-from memguard.script.state import Extra
-from memguard.script.values import (
-    UNKNOWN,
-    Constant,
-    Data,
-    Generator,
-    Pool,
-    Portion,
-    Record,
-    Sequence,
+from memguard.script.interface import Call
+from memguard.script.models.builtins import mapped
+from memguard.script.operations.access import field_of
+from memguard.script.operations.growth import append
+from memguard.script.operations.inputs import open_file
+from memguard.script.registry import function, method, nothing
+from memguard.script.values import NOTHING, UNKNOWN, Buffer, Constant, File, Generator, Row, Sequence
+
+__all__ = ["batches", "read_table", "table_of", "to_list"]
+
+
+@function(
+    "pandas.read_parquet pandas.read_csv pandas.read_json pandas.read_table pandas.read_feather pandas.read_excel"
 )
-
-if TYPE_CHECKING:
-    from memguard.script.interpreter.expressions import Evaluator
-
-__all__ = ["pool", "record"]
-
-Args = list[Any]
-Kwargs = dict[str, Any]
-
-_DATASET_SAME_WORDS = (
-    "shard select shuffle with_format set_format rename_column rename_columns remove_columns "
-    "select_columns filter train_test_split cast flatten_indices sort take skip with_transform flatten"
-)
-_DATASET_SAME = frozenset(_DATASET_SAME_WORDS.split())
-_LISTS = ("tolist", "to_list", "to_pylist", "to_numpy", "list")
+@function("polars.read_parquet polars.read_csv polars.read_ndjson polars.read_json polars.scan_parquet polars.scan_csv")
+@function("pyarrow.parquet.read_table pyarrow.csv.read_csv pyarrow.json.read_json pyarrow.feather.read_table")
+@function("polars.scan_ndjson pyarrow.parquet.read_pandas pandas.read_pickle")
+def read_table(call: Call) -> Any:
+    """All rows at once, or batches of them."""
+    state, path = call.state, call.arg(0)
+    file = path if isinstance(path, File) else open_file(call.interpreter, path, None, "parquet")
+    state.facts.parquet = True
+    if "chunksize" in call.kwargs or call.kwargs.get("iterator") is not None:
+        return batches(call, file, call.number("chunksize") or 10_000.0)
+    table = call.hold("table", file.extent, origin="parquet")
+    call.record("read")
+    return Row(file.extent, "parquet", refs=[table])
 
 
-def record(reader: Evaluator, owner: Record, name: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    if owner.origin == "dataset":
-        return _dataset(reader, owner, name, args, kwargs, node)
-    if name in _LISTS:
-        return _to_list(reader, owner, node)
-    if name in ("column", "get", "pop", "__getitem__"):
-        key = args[0] if args else UNKNOWN
-        return script_members.field_of(reader, owner, key, node)
-    if name in ("items", "values"):
-        text = script_members.field_of(reader, owner, Constant("text"), node)
-        return Sequence([Sequence([UNKNOWN, text])]) if name == "items" else Sequence([text])
-    if name in ("apply", "map"):
-        return _apply(reader, owner, args, node)
-    if name in ("iterrows", "itertuples", "to_dict", "to_batches", "iter_rows"):
-        rows = Record(owner.portion, owner.origin, refs=[owner])
-        if name == "iterrows":
-            return script_builtins.mapped(reader, rows, lambda row: Sequence([UNKNOWN, row]), node)
-        return rows
-    if name in ("as_py", "strip", "item", "decode"):
-        return script_members.field_of(reader, owner, UNKNOWN, node)
-    return (
-        owner if name.startswith(("to_", "drop", "fillna", "astype", "sample", "reset", "head", "select")) else UNKNOWN
-    )
+@method(File, "iter_batches")
+def iter_batches(call: Call) -> Any:
+    return batches(call, call.owner, call.number("batch_size", 0) or 65536.0)
 
 
-def _to_list(reader: Evaluator, owner: Record, node: ast.AST) -> Data:
+def batches(call: Call, file: File, rows: float) -> Generator:
+    """Record batches of `rows` documents, one at a time."""
+    call.state.facts.batches = rows
+
+    def element(loop: int) -> Row:
+        extent = file.extent.window(loop, "lines", rows)
+        table = call.state.make("table", call.node, extent, origin="batches")
+        return Row(extent, "parquet", refs=[table])
+
+    return Generator(lambda consume: call.interpreter.iterate_twice(call.node, element, consume), (file,))
+
+
+def table_of(call: Call, columns: Any, *, shares_strings: bool) -> Any:
+    """A table made of columns that are in memory: numbers take 8 bytes each, texts are copied or shared."""
+    values = columns.items if isinstance(columns, Sequence) else [columns]
+    kept: list[Any] = []
+    extent = None
+    for value in values:
+        if isinstance(value, Row):
+            kept.append(value)
+            extent = extent or value.extent
+        elif isinstance(value, Buffer):
+            kept += _column(call, value, shares_strings)
+            extent = extent or value.extent
+        elif call.reaches(value):
+            return UNKNOWN
+    if extent is None:
+        return UNKNOWN if call.reaches() else NOTHING
+    call.record("array")
+    return Row(extent, "parquet", refs=kept)
+
+
+def _column(call: Call, value: Buffer, shares_strings: bool) -> list[Buffer]:
+    if value.kind in ("ids", "chars", "array", "view", "lists", "arrays", "opaque"):
+        item = value.item if value.kind in ("array", "view", "arrays") else 8
+        column = call.hold("array", item=item, source=value)
+    elif shares_strings:
+        column = call.hold("slots", item=8, source=value)
+        column.pieces.update(value.pieces)
+        column.parts.update(value.parts)
+        return [column, value]
+    else:
+        column = call.hold("table", origin="dataset")
+    column.parts.update(value.parts)
+    return [column]
+
+
+# -- methods ----------------------------------------------------------------------------------------------------------
+
+
+@method(Row, "tolist to_list to_pylist to_numpy list")
+def as_list(call: Call) -> Any:
+    return to_list(call, call.owner)
+
+
+def to_list(call: Call, rows: Row) -> Buffer:
     """column.to_pylist(): a Python str for every row."""
-    state = reader.state
-    origin = "parquet" if owner.origin in ("parquet", "row") else owner.origin
-    kind = "lists" if owner.origin == "ids" else "strings"
-    result = state.make(kind, node, owner.portion, origin=origin)
-    state.temps.append(result)
-    state.note(node, "to_list", "")
+    origin = "parquet" if rows.origin in ("parquet", "row") else rows.origin
+    result = call.hold("lists" if rows.origin == "ids" else "strings", rows.extent, origin=origin)
+    call.record("to_list")
     return result
 
 
-def _apply(reader: Evaluator, owner: Record, args: Args, node: ast.AST) -> Any:
+@method(Row, "column get pop __getitem__ as_py strip item decode")
+def field(call: Call) -> Any:
+    return field_of(call.interpreter, call.owner, call.arg(0), call.node)
+
+
+@method(Row, "lower upper title replace lstrip rstrip")
+def text_of_row(call: Call) -> Any:
+    return call.hold("text", call.owner.extent)
+
+
+@method(Row, "split splitlines")
+def strings_of_row(call: Call) -> Any:
+    return call.hold("strings", call.owner.extent)
+
+
+@method(Row, "items values")
+def fields(call: Call) -> Any:
+    text = field_of(call.interpreter, call.owner, Constant("text"), call.node)
+    return Sequence([Sequence([UNKNOWN, text])]) if call.name == "items" else Sequence([text])
+
+
+@method(Row, "apply map map_elements")
+def applied(call: Call) -> Any:
     """frame["text"].apply(encode): a list of what it returns."""
-    if not args:
+    if not call.args:
         return UNKNOWN
-    result = reader.state.make("list", node)
-    reader.state.temps.append(result)
-    reader.iterate(
-        owner,
-        lambda row: script_lists.append(reader, result, reader.call(args[0], [row], {}, node), node),
-        node,
-    )
-    return result
-
-
-def _dataset(reader: Evaluator, owner: Record, name: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    state = reader.state
-    if name == "map" and args:
-        return _dataset_map(reader, owner, args, kwargs, node)
-    if name in ("items", "values"):
-        part = Record(owner.portion, "dataset", dict(owner.fields), list(owner.refs))
-        return Sequence([Sequence([UNKNOWN, part])]) if name == "items" else Sequence([part])
-    if name in _DATASET_SAME or name == "pop":
-        return Record(owner.portion, "dataset", dict(owner.fields), list(owner.refs))
-    if name == "iter":
-        rows = number_of(kwargs.get("batch_size", args[0] if args else None)) or 1000.0
-
-        def run(consume: Callable[[Any], None]) -> None:
-            script_loops.go_round(
-                reader, node, lambda loop: Record(owner.portion.cut(loop, "lines", rows), "dataset"), consume
-            )
-
-        return Generator(run, (owner,))
-    if name in _LISTS:
-        return _to_list(reader, owner, node)
-    if name in ("to_pandas", "to_dict"):
-        table = state.make("table", node, owner.portion, origin="parquet")
-        return Record(owner.portion, "parquet", refs=[table])
-    return UNKNOWN
-
-
-def _dataset_map(reader: Evaluator, owner: Record, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    """dataset.map(function, num_proc=w): rows in, rows out, written in batches of 1000."""
-    state = reader.state
-    workers = worker_count(kwargs.get("num_proc")) or 1.0
-    kind = "mapping a table in memory" if "from_dict" in state.facts else "mapping"
-    state.facts["map"] = workers
-    batched = isinstance(kwargs.get("batched"), Constant) and kwargs["batched"].value
-    rows = number_of(kwargs.get("batch_size")) or 1000.0
-    outcome: list[Any] = []
+    result = call.hold("list")
 
     def each(row: Any) -> None:
-        before = state.copies, state.workers
-        state.copies = workers
-        try:
-            outcome.append(reader.call(args[0], [row], {}, node))
-            extra = (Extra("the processes of map, with 1,000 rows of ids each", kind, owner.portion, workers),)
-            state.note(node, "map", "", extra)
-        finally:
-            state.copies, state.workers = before
+        value = call.interpreter.call(call.args[0], [row], {}, call.node)
+        append(call.interpreter, result, value, call.node)
 
-    if batched:
-        element = lambda loop: Record(owner.portion.cut(loop, "lines", rows), "dataset", column=False)  # noqa: E731
-        script_loops.go_round(reader, node, element, each)
-    else:
-        script_loops.go_round(reader, node, lambda loop: Record(owner.portion.cut(loop, "lines", 1), "row"), each)
-    result = Record(owner.portion, "dataset", refs=list(owner.refs))
-    last = outcome[-1] if outcome else None
-    if isinstance(last, Sequence) and last.keys is not None:
-        for key, value in zip(last.keys, last.items, strict=False):
-            if isinstance(key, Constant) and isinstance(value, Data):
-                kind = "ids" if value.kind in ("ids", "array", "opaque", "chars") else "text"
-                result.fields[str(key.value)] = Record(
-                    owner.portion, "ids" if kind == "ids" else "dataset", column=True
-                )
+    call.interpreter.iterate(call.owner, each, call.node)
     return result
 
 
-# -- pools ----------------------------------------------------------------------------------------------------
+@method(Row, "iterrows itertuples to_dict to_batches iter_rows to_dicts to_records")
+def rows_of(call: Call) -> Any:
+    rows = Row(call.owner.extent, call.owner.origin, refs=[call.owner])
+    if call.name == "iterrows":
+        return mapped(call, rows, lambda row: Sequence([UNKNOWN, row]))
+    return rows
 
 
-def pool(reader: Evaluator, owner: Pool, name: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Any:
-    """Pool.map and its kin: the function runs in the workers, its results come back as copies."""
-    if name in ("map", "imap", "imap_unordered", "starmap", "map_async", "starmap_async"):
-        if len(args) < 2:
-            return UNKNOWN
-        run = _runner(reader, owner, args[0], args[1], node, star=name.startswith("starmap"))
-        if name.startswith("imap"):
-            return Generator(run, tuple(args))
-        result = reader.state.make("list", node)
-        reader.state.temps.append(result)
-        run(lambda element: script_lists.append(reader, result, element, node))
-        return result
-    if name in ("apply_async", "submit", "apply"):
-        found: list[Any] = []
-        given = list(args[1:])
-        if name != "submit" and given and isinstance(given[0], Sequence):
-            given = list(given[0].items)
-        _in_worker(reader, owner, args[0] if args else UNKNOWN, given, found.append, node)
-        return found[0] if found and isinstance(found[0], (Data, Record)) else UNKNOWN
-    return UNKNOWN
+@method(Row, "to_* drop* fillna* astype* sample* reset* head* select* filter* collect* lazy limit tail copy slice")
+@method(Row, "sort* with_columns rename* combine_chunks cast unique explode dropna* query iloc loc")
+def same_rows(call: Call) -> Any:
+    return call.owner
 
 
-def _runner(
-    reader: Evaluator, owner: Pool, function: Any, items: Any, node: ast.AST, *, star: bool
-) -> Callable[[Callable[[Any], None]], None]:
-    def run(consume: Callable[[Any], None]) -> None:
-        def each(item: Any) -> None:
-            args = list(item.items) if star and isinstance(item, Sequence) else [item]
-            _in_worker(reader, owner, function, args, consume, node)
-
-        reader.iterate(items, each, node)
-
-    return run
-
-
-def _in_worker(
-    reader: Evaluator, owner: Pool, function: Any, args: Args, consume: Callable[[Any], None], node: ast.AST
-) -> None:
-    state = reader.state
-    before = state.copies, state.workers
-    if owner.workers is None:
-        state.not_understood(node)  # as many workers as the machine has cores
-    state.copies = state.workers = owner.workers or 1.0
-    try:
-        result = reader.call(function, args, {}, node)
-        state.note(node, "pool", "")
-    finally:
-        state.copies, state.workers = before
-    if isinstance(result, Data):
-        copy = state.make(result.kind, node, item=result.item)
-        copy.parts.update(result.parts)
-        copy.pieces.update(result.pieces)
-        copy.refs = [script_lists.new_ints(reader, copy, node)] if result.kind == "ids" else []
-        result = copy
-    consume(result)
-
-
-def whole() -> Portion:
-    return Portion()
+method(
+    Row, "keys update setdefault is* sum mean min max count len nunique value_counts describe info to_parquet to_csv"
+)(nothing("names or numbers, or written to a file"))
+method(Row, "save_to_disk to_json write_* sink_*")(nothing("written to a file"))
+method(Row, "startswith endswith find index")(nothing("a number or a bool"))

@@ -1,233 +1,77 @@
-"""What `value[…]` gives and changes: slices of texts and lists, fields of rows, members of tuples. Pure."""
+"""What one iteration over a value sees: a line of a file, a character, a document. Pure.
+
+Every loop gets an identity, and what it hands out is a window of that loop, so that what comes together over all
+iterations can be told from what one iteration holds.
+"""
 
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from memguard.script.interpreter.loops import ELEMENTS, one_of
-from memguard.script.numbers import fraction_of, number_of
-from memguard.script.operations import growth as script_lists
-from memguard.script.values import (
-    UNKNOWN,
-    Constant,
-    Data,
-    Generator,
-    Module,
-    Number,
-    Path,
-    Portion,
-    Record,
-    Sequence,
-)
+from memguard.script.extents import Extent, Window
+from memguard.script.interface import Interpreter
+from memguard.script.values import KINDS, Buffer, File, Number, Path, Range, Row, Symbol
 
-if TYPE_CHECKING:
-    from memguard.script.interpreter.expressions import Evaluator
-
-_MOST_ARGUMENTS = 64  # sys.argv[1:1000000] is nobody's
-
-__all__ = ["field_of", "member", "member_of", "slice_of", "store", "subscript"]
+__all__ = ["index_of", "line_of", "one_of", "one_path", "row_of", "view"]
 
 
-def subscript(reader: Evaluator, owner: Any, node: ast.Subscript) -> Any:
-    """owner[…]"""
-    if isinstance(node.slice, ast.Slice):
-        low, high = (None if b is None else reader.evaluate(b) for b in (node.slice.lower, node.slice.upper))
-        return slice_of(reader, owner, low, high, node)
-    key = reader.evaluate(node.slice)
-    if isinstance(owner, Data):
-        loop = reader.state.loops[-1][0] if reader.state.loops else 0
-        if owner.kind in ("array", "view", "table") and isinstance(key, (Data, Sequence, Constant)):
-            return column(owner, key) if owner.kind == "table" else UNKNOWN
-        return one_of(reader, owner, loop, node) if owner.kind in ELEMENTS else UNKNOWN
-    if isinstance(owner, Record):
-        return field_of(reader, owner, key, node)
-    if isinstance(owner, Sequence):
-        return member_of(reader, owner, key)
-    if isinstance(owner, Path) and owner.many:
-        return Path(None, owner.argument, False, owner.key)
-    if isinstance(owner, Module) and owner.name == "sys.argv":
-        number = number_of(key)
-        return Path(None, True, False, "argv" if number is None else f"argv[{number:.0f}]")
-    if isinstance(key, Data) and key.kind in ("char", "token"):
-        return Data(key.kind, dict(key.parts), key.birth, key.line)  # stoi[c]
-    return UNKNOWN
+def index_of(value: Range, loop: int) -> Number:
+    """range(0, len(text), 1000): a number that moves by 1000 each time."""
+    return Number(0.0, Symbol(f"loop {loop}", None, "items"), 1.0, loop, value.step or 1.0)
 
 
-def column(table: Data, key: Any) -> Any:
-    return Record(table.portion, table.origin, refs=[table], column=True)
+def one_path(path: Path, loop: int) -> Path:
+    return Path(None, path.argument, False, path.key, (*path.windows, Window(loop, "files", 1)))
 
 
-def field_of(reader: Evaluator, record: Record, key: Any, node: ast.AST) -> Any:
-    """record["text"], table["text"], batch["ids"], datasets["train"]."""
-    name = key.value if isinstance(key, Constant) else None
-    if isinstance(name, str) and name in record.fields:
-        return record.fields[name]
-    if record.origin == "dataset":
-        if isinstance(key, Number):
-            return Record(record.portion.cut(0, "lines", 1), "row")
-        return Record(record.portion, "dataset", dict(record.fields), list(record.refs), column=record.column)
-    if record.column:
-        loop = reader.state.loops[-1][0] if reader.state.loops else 0
-        return Data("text", {0: record.portion.cut(loop, "lines", 1)}, (), 0)
-    if record.origin == "parquet":
-        return Record(record.portion, record.origin, refs=[record], column=True)
-    value = reader.state.make("text", node, record.portion, origin=record.origin)
-    if isinstance(name, str):
-        record.fields[name] = value
-    return value
+def line_of(interpreter: Interpreter, file: File, loop: int, node: ast.AST) -> Any:
+    extent = file.extent.window(loop, "lines", 1)
+    if file.format == "parquet":
+        return Row(extent, "parquet")
+    return interpreter.state.make("bytes" if file.binary else "text", node, extent)
 
 
-def member_of(reader: Evaluator, owner: Sequence, key: Any) -> Any:
-    if owner.keys is not None:
-        reader.state.spend(len(owner.keys) // 8)
-        for mine, item in zip(owner.keys, owner.items, strict=False):
-            if mine == key:
-                return item
-        return owner.items[0] if len(owner.items) == 1 else UNKNOWN
-    number = number_of(key)
-    if number is not None and -len(owner.items) <= number < len(owner.items):
-        return owner.items[int(number)]
-    return UNKNOWN
+def row_of(rows: Row, loop: int) -> Any:
+    """One row of a table, one value of a column."""
+    extent = rows.extent.window(loop, "lines", 1)
+    if rows.column:
+        return Buffer("ids" if rows.origin == "ids" else "text", {0: extent}, (), 0)
+    row = Row(extent, rows.origin)
+    for name, value in rows.fields.items():
+        if isinstance(value, Buffer):
+            kind = KINDS[value.kind].element or value.kind
+            row.fields[name] = Buffer(kind, {0: extent}, value.created_in, value.line, value.item)
+    return row
 
 
-def member(reader: Evaluator, value: Any, index: int, node: ast.AST) -> Any:
-    """One name of `a, b = value`."""
-    if isinstance(value, Module) and value.name == "sys.argv":
-        return Path(None, True, False, f"argv[{index}]")
-    if isinstance(value, Path) and value.many:
-        return Path(None, value.argument, False, f"{value.key}[{index}]")
-    if isinstance(value, Sequence) and index < len(value.items):
-        return value.items[index]
-    if isinstance(value, (Data, Record)):
-        return value if isinstance(value, Record) else UNKNOWN
-    return UNKNOWN
+def one_of(interpreter: Interpreter, buffer: Buffer, loop: int) -> Any:
+    """What iteration `loop` over `buffer` gets."""
+    kind = KINDS[buffer.kind].element
+    extent = _piece(buffer, loop)
+    if kind == "record":
+        return Row(extent, buffer.origin or "json")
+    loops = tuple(interpreter.state.loops)
+    if kind in ("char", "token"):
+        return Buffer(kind, {0: extent}, loops, buffer.line, of=buffer, steps=buffer.steps)
+    return Buffer(kind, {0: extent}, loops, buffer.line, buffer.item, of=buffer, steps=buffer.steps)
 
 
-def slice_of(reader: Evaluator, owner: Any, low: Any, high: Any, node: ast.AST) -> Any:
-    if isinstance(owner, Module) and owner.name == "sys.argv":
-        if number_of(low) is not None and number_of(high) is not None:
-            numbers = range(int(number_of(low) or 0), int(number_of(high) or 0))[:_MOST_ARGUMENTS]
-            return Sequence([Path(None, True, False, f"argv[{i}]") for i in numbers])
-        return Path(None, True, True, "argv")
-    if isinstance(owner, Sequence) and owner.keys is None:
-        first, last = number_of(low), number_of(high)
-        return Sequence(owner.items[None if first is None else int(first) : None if last is None else int(last)])
-    if isinstance(owner, Record):
-        return owner
-    if not isinstance(owner, Data):
-        return owner if isinstance(owner, Path) else UNKNOWN
-    return _data_slice(reader, owner, low, high, node)
+def _piece(buffer: Buffer, loop: int) -> Extent:
+    """One element of `buffer`, as `loop` sees it: as large as what was added to it at a time."""
+    whole = buffer.extent
+    if buffer.kind in ("text", "bytes", "chars"):
+        return whole.window(loop, "chars", 1)
+    if KINDS[buffer.kind].element == "token":
+        return whole.window(loop, "tokens", 1)
+    inner = [window for piece in buffer.pieces.values() for window in piece.windows[len(whole.windows) :]]
+    if not inner:
+        return whole.window(loop, "lines", 1)
+    return whole.window(loop, inner[0].unit, inner[0].amount)
 
 
-def _data_slice(reader: Evaluator, owner: Data, low: Any, high: Any, node: ast.AST) -> Any:
-    state = reader.state
-    portion = _sliced(reader, owner, low, high, node)
-    if owner.kind in ("array", "view", "arrays", "table", "char", "token", "opaque"):
-        return Data("view", {0: portion}, tuple(state.loops), owner.line, owner.item, refs=[owner], of=owner)
-    if owner.kind in ("strings", "lists", "records"):
-        part = Data(owner.kind, {0: portion}, tuple(state.loops), owner.line, refs=[owner], of=owner)
-        part.pieces, part.origin, part.source = dict(owner.pieces), owner.origin, owner
-        return part
-    if owner.kind == "list":
-        return state.make("list", node)
-    result = state.make(owner.kind, node, portion)
-    result.birth = _slice_birth(owner, portion, result.birth)
-    result.refs += [ref for ref in owner.refs if isinstance(ref, Data) and ref.kind == "ints"]
-    result.pieces.update(owner.pieces)
-    state.temps.append(result)
-    state.note(node, "slice", "")
-    return result
-
-
-def _slice_birth(owner: Data, portion: Portion, birth: Any) -> Any:
-    """buffer = buffer[SHARD:] is the same buffer going on: it keeps on filling as the old one did."""
-    return birth
-
-
-def _sliced(reader: Evaluator, owner: Data, low: Any, high: Any, node: ast.AST) -> Portion:
-    whole = owner.portion
-    first, last = fraction_of(low, owner), fraction_of(high, owner)
-    if (first is not None or low is None or number_of(low) == 0) and (last is not None or high is None):
-        return whole.part(first or 0.0, 1.0 if last is None else max(last, first or 0.0))
-    width = _width(low, high)
-    unit = {"text": "chars", "bytes": "bytes", "strings": "lines", "lists": "pieces"}.get(owner.kind, "tokens")
-    if width is not None and width > 0:
-        loops = reader.state.new_loops(owner.birth)
-        stepping = low.loop if isinstance(low, Number) and low.loop in loops else 0
-        loop = stepping or (loops[0] if loops else 0)
-        if loop:
-            _drive(reader, loop)
-        return whole.cut(loop, unit, width)
-    if high is None and number_of(low):  # the rest behind a number of elements: buffer[SHARD:]
-        piece = next(iter(owner.pieces.values()), None)
-        return piece if piece is not None else whole
-    return whole
-
-
-def _drive(reader: Evaluator, loop: int) -> None:
-    from dataclasses import replace
-
-    info = reader.state.loop_info[loop]
-    if not info.driven:
-        reader.state.loop_info[loop] = replace(info, driven=True)
-
-
-def _width(low: Any, high: Any) -> float | None:
-    """Elements between two ends."""
-    if high is None:
-        return None
-    start = number_of(low) if low is not None else 0.0
-    if start is not None and number_of(high) is not None:
-        width = (number_of(high) or 0.0) - start
-        return width if width > 0 else None
-    if isinstance(low, Number) and isinstance(high, Number) and low.symbol == high.symbol:
-        return high.offset - low.offset if low.factor == high.factor else None
-    return None
-
-
-def store(reader: Evaluator, owner: Any, target: ast.Subscript, value: Any) -> None:
-    """owner[…] = value"""
-    state = reader.state
-    if isinstance(owner, Data):
-        if not isinstance(target.slice, ast.Slice) and not isinstance(value, Data):
-            reader.evaluate(target.slice)
-            return
-        if owner.kind == "array" and isinstance(value, Data):
-            state.facts["filled"] = True
-            state.grow(owner, state.site(target), value.portion, target)
-            state.note(target, "store", state.label_of(owner))
-        elif isinstance(target.slice, ast.Slice) and target.slice.lower is None and target.slice.upper is None:
-            script_lists.clear(reader, owner, target)  # ids[:] = []
-        elif isinstance(value, Data):
-            script_lists.append(reader, owner, value, target)
-        return
-    key = reader.evaluate(target.slice) if not isinstance(target.slice, ast.Slice) else None
-    if isinstance(owner, Record) and isinstance(key, Constant):
-        if owner.origin != "dataset":
-            owner.fields[str(key.value)] = value
-    elif isinstance(owner, Sequence) and owner.keys is not None and isinstance(value, Data) and not _is_key(key):
-        _store_more(reader, owner, value, target)
-    elif isinstance(owner, Sequence) and owner.keys is not None:
-        state.spend(len(owner.keys) // 8)
-        if key in owner.keys:
-            owner.items[owner.keys.index(key)] = value
-        elif isinstance(value, (Data, Record, Generator)) or len(owner.keys) < 64:
-            owner.keys.append(key)
-            owner.items.append(value)
-
-
-def _is_key(key: Any) -> bool:
-    """True for a key that is known, such as "train"."""
-    return isinstance(key, Constant)
-
-
-def _store_more(reader: Evaluator, owner: Sequence, value: Data, node: ast.AST) -> None:
-    """data[name] = ids under keys that a loop makes: as if they were in a list."""
-    found = next((item for item in owner.items if isinstance(item, Data) and item.origin == "appended"), None)
-    if found is None:
-        found = reader.state.make("list", node, origin="appended")
-        found.birth = ()  # the dict may be as old as the script
-        owner.items.append(found)
-        owner.keys = [*(owner.keys or []), UNKNOWN]
-    script_lists.append(reader, found, value, node)
+def view(array: Buffer) -> Buffer:
+    """The same memory under another name."""
+    found = Buffer("view", dict(array.parts), array.created_in, array.line, array.item, refs=[array], of=array)
+    found.file_item, found.steps = array.file_item, array.steps
+    return found

@@ -1,0 +1,75 @@
+"""Extent × text → Piece: how many characters, bytes and tokens a part of the input is. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from memguard.estimate.plans.costs import Costs
+from memguard.estimate.plans.quantities import Text
+from memguard.estimate.script.amounts import Piece, TextShape
+from memguard.script.extents import Extent, Window
+
+__all__ = ["Scale"]
+
+
+class Scale:
+    """One text, and what a Python on this machine takes for its values."""
+
+    def __init__(self, text: Text, shape: TextShape, costs: Costs, *, bound: str = "expected") -> None:
+        self.text, self.shape, self.costs, self.bound = text, shape, costs, bound
+        self.average_lines = False  # whether the line at hand is an average one, or the longest
+        self._sources: Mapping[str, float] = dict(shape.sources)
+        self._pieces: dict[tuple[Extent, bool], Piece] = {}
+
+    def piece(self, extent: Extent) -> Piece:
+        key = extent, self.average_lines
+        if key not in self._pieces:
+            self._pieces[key] = self._piece(extent)
+        return self._pieces[key]
+
+    def _piece(self, extent: Extent) -> Piece:
+        whole = self._interval(extent.low, extent.high)
+        share = self._sources.get(extent.source, 1.0) if extent.source else 1.0
+        found = whole.times(share) if share < 1 else whole
+        for window in extent.windows:
+            limit = self.share(window)
+            if limit < found.share:
+                found = found.times(limit / found.share)
+        return found.times(extent.times) if extent.times != 1 else found
+
+    def _interval(self, low: float, high: float) -> Piece:
+        """[low, high] of the text by characters; a str is as wide as its widest slice."""
+        total = max(1, self.text.read_chars)
+        found, start, width = Piece(), 0.0, 1
+        for part in self.text.slices:
+            end = start + part.chars / total
+            overlap = min(high, end) - max(low, start)
+            start = end
+            if part.chars and overlap > 1e-9:
+                share = overlap * total / part.chars
+                width = max(width, part.width)
+                found = found.plus(
+                    Piece(
+                        chars=part.chars * share,
+                        utf8=part.utf8 * share,
+                        tokens=part.tokens * share,
+                        heap_ints=part.heap_ints * share,
+                        share=overlap,
+                    )
+                )
+        raw = self.text.bytes * found.share
+        return Piece(found.chars, width * found.chars, raw, found.utf8, found.tokens, found.heap_ints, found.share)
+
+    def share(self, window: Window) -> float:
+        """The share of all the text that `window` leaves."""
+        text, count = self.text, max(1, self.text.documents.count)
+        if window.unit == "lines":
+            longest = 1 / count
+            if not self.average_lines:
+                longest = max(longest, self.shape.longest_line / max(1, text.bytes))
+            return min(1.0, longest if window.amount == 1 else window.amount / count + longest)
+        if window.unit == "files":
+            largest = text.largest_files[0] if text.largest_files else None
+            return 1.0 if largest is None else min(1.0, window.amount * largest / max(1, text.bytes))
+        total = {"chars": text.read_chars, "bytes": text.bytes, "tokens": text.tokens}.get(window.unit, count)
+        return min(1.0, window.amount / max(1, total))

@@ -1,0 +1,74 @@
+"""How much of the input a value stands for: pure arithmetic.
+
+An Extent is an interval of one input, seen through windows: in each iteration of a loop over its lines, a text is one
+line of it. Leaving the loop undoes that window: what a list has gathered over all iterations is the whole again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+__all__ = ["MOST_TIMES", "Extent", "Window", "measure", "merged"]
+
+# Loops inside loops of a known length: more than this is too much on any machine.
+MOST_TIMES = 1e30
+
+# The input that sizes are compared on while the script is read, before any file is known: 1 GB of English.
+_REFERENCE = {"chars": 1e9, "bytes": 1e9, "lines": 1e7, "files": 10.0, "tokens": 2.5e8, "pieces": 1e4, "columns": 2.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Each iteration of `loop` sees `amount` `unit`s (chars, bytes, lines, files, tokens); loop 0 is none of them."""
+
+    loop: int
+    unit: str
+    amount: float
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """The part [low, high] of one input, as far as `windows` leave it; `times` over (a loop of a known length)."""
+
+    source: str | None = None  # the input's name as the script has it; None: all inputs
+    low: float = 0.0
+    high: float = 1.0
+    windows: tuple[Window, ...] = ()
+    times: float = 1.0
+
+    def window(self, loop: int, unit: str, amount: float) -> Extent:
+        return replace(self, windows=(*self.windows, Window(loop, unit, max(1.0, amount))))
+
+    def part(self, low: float, high: float) -> Extent:
+        """[low, high] of this extent, both between 0 and 1."""
+        width = self.high - self.low
+        return replace(self, low=self.low + low * width, high=self.low + high * width)
+
+    def over_all_iterations(self, loops: set[int]) -> Extent:
+        """What all iterations of `loops` together see: from the outermost of them on, there is no window any more."""
+        for index, window in enumerate(self.windows):
+            if window.loop in loops:
+                return replace(self, windows=tuple(w for w in self.windows[:index] if w.loop not in loops))
+        return self
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.windows
+
+
+def measure(extent: Extent) -> float:
+    """The share of a 1 GB input that `extent` is: only to tell larger from smaller while reading."""
+    share = extent.high - extent.low
+    for window in extent.windows:
+        share = min(share, window.amount / _REFERENCE[window.unit])
+    return share * extent.times
+
+
+def merged(extents: Iterable[Extent]) -> list[Extent]:
+    """The same extents, each once: those that are equal are one, as many times over."""
+    times: dict[Extent, float] = {}
+    for extent in extents:
+        once = replace(extent, times=1.0)
+        times[once] = min(MOST_TIMES, times.get(once, 0.0) + extent.times)
+    return [replace(extent, times=count) for extent, count in times.items()]

@@ -1,0 +1,43 @@
+"""Modules whose functions keep nothing of the input, whatever they get: rows of names, each with its reason."""
+
+from __future__ import annotations
+
+from memguard.script.registry import function, gives, nothing
+
+__all__ = ["NO_EFFECT"]
+
+NO_EFFECT = {
+    "time.* datetime.* calendar.* zoneinfo.*": "a time",
+    "math.* random.* statistics.* secrets.* uuid.* decimal.* fractions.* cmath.*": "a number, or one of few",
+    "sys.* platform.* resource.* psutil.* gc.* signal.* atexit.* faulthandler.* tracemalloc.*": "a setting or a number",
+    "logging.* warnings.* traceback.* pprint.* rich.* loguru.* structlog.* wandb.*": "reported and let go",
+    "shutil.* tempfile.*": "files on the disk, copied through a small buffer",
+    "typing.* abc.* dataclasses.* enum.* types.* inspect.* importlib.* contextvars.* __future__.*": "types and names",
+    "threading.* asyncio.* queue.Empty queue.Full": "locks and events",
+    "yaml.* toml.* tomllib.* configparser.* dotenv.* hydra.* omegaconf.* absl.*": "settings",
+    "argparse.* getpass.* locale.* gettext.* curses.* readline.*": "words of the command line",
+    "zlib.crc32 zlib.adler32 binascii.crc32 xxhash.* mmh3.*": "a number",
+    "struct.calcsize struct.unpack struct.unpack_from struct.pack struct.pack_into struct.error": "a few numbers",
+    "huggingface_hub.*": "files in a cache",
+    "click.*": "words of the command line",
+    "os.get* os.environ.* os.fsync os.fdatasync os.close os.kill os.wait* os.nice os.sched_* os.umask os.sysconf": (
+        "a number or a word"
+    ),
+    "os.makedirs os.mkdir os.remove os.unlink os.rename os.replace os.rmdir os.stat os.lstat os.utime os.truncate": (
+        "files on the disk"
+    ),
+    "os.chdir os.chmod os.link os.symlink os.access os.statvfs os.disk_usage os.posix_fadvise os.write os.uname": (
+        "files on the disk"
+    ),
+    "os.fork os._exit os.abort os.urandom os.lseek os.ftruncate os.isatty os.terminal_size os.copy_file_range": (
+        "a number, or a copy that the kernel makes when it is written to"
+    ),
+}
+
+for names, reason in NO_EFFECT.items():
+    function(names)(nothing(reason, runs=False))
+
+function("hashlib.* hmac.new random.Random logging.getLogger struct.Struct threading.Lock threading.Event")(
+    gives("a few hundred bytes of its own")
+)
+function("hashlib.*().* hmac.new().*")(nothing("a hash is as long whatever it has seen"))

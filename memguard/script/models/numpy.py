@@ -1,0 +1,354 @@
+"""numpy: arrays of their own, views of others, and files that are read or mapped. Methods of array.array too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from memguard.script.extents import Extent
+from memguard.script.interface import Call
+from memguard.script.numbers import number_of
+from memguard.script.operations.elements import view
+from memguard.script.operations.growth import ARRAYS, clear, extend
+from memguard.script.operations.inputs import open_file
+from memguard.script.registry import function, method, nothing
+from memguard.script.values import (
+    NOTHING,
+    UNKNOWN,
+    Buffer,
+    Constant,
+    File,
+    Generator,
+    Module,
+    Number,
+    Row,
+    Sequence,
+)
+
+__all__ = ["concatenated", "item_size", "make_array"]
+
+_ITEMS = {"8": 1, "16": 2, "32": 4, "64": 8}
+_NAMES = {"byte": 1, "short": 2, "ushort": 2, "long": 8, "int": 8, "float": 8, "u1": 1, "u2": 2, "u4": 4, "i2": 2}
+_VIEWS = " ".join(ARRAYS)
+
+
+def item_size(dtype: Any, default: int) -> int:
+    """Bytes per element of np.uint16, "uint16", torch.long, int."""
+    name = ""
+    if isinstance(dtype, Module):
+        name = dtype.name.rpartition(".")[2]
+    elif isinstance(dtype, Constant) and isinstance(dtype.value, str):
+        name = dtype.value.lstrip("<>=")
+    for digits, size in _ITEMS.items():
+        if name.endswith(digits):
+            return size
+    return _NAMES.get(name, default)
+
+
+def make_array(call: Call, value: Any, item: int, step: str = "array") -> Any:
+    """np.array(value): an array of its own. UNKNOWN for what is in none of its elements that are known here."""
+    state = call.state
+    result = call.hold("array", item=item)
+    if isinstance(value, Generator):
+        call.interpreter.iterate(value, lambda element: extend(call.interpreter, result, element, call.node), call.node)
+    elif isinstance(value, Buffer):
+        result.parts.update(value.parts)
+        result.source, result.file_item = value, value.file_item
+        if item == 8 and value.kind in ("ids", "lists", "chars"):
+            state.facts.wide_arrays.append(result)
+    elif isinstance(value, (Row, File)):
+        result.parts[state.site(call.node)] = value.extent
+    elif isinstance(value, Sequence):
+        for index, member in enumerate(member for member in value.items if isinstance(member, Buffer)):
+            result.parts.update({(*state.site(call.node), index, key): part for key, part in member.parts.items()})
+    if not result.parts and call.reaches(value):
+        return UNKNOWN
+    call.record(step)
+    return result
+
+
+def _dtype(call: Call, place: int) -> Any:
+    return call.arg(place, "dtype", None)
+
+
+@function("numpy.array")
+def array(call: Call) -> Any:
+    value = call.arg(0, "object")
+    default = value.item if isinstance(value, Buffer) and value.kind in ARRAYS else 8
+    return make_array(call, value, item_size(_dtype(call, 1), default))
+
+
+@function("numpy.asarray numpy.ascontiguousarray numpy.asanyarray")
+def as_array(call: Call) -> Any:
+    value = call.arg(0, "a")
+    if isinstance(value, Buffer) and value.kind in ARRAYS:
+        item = item_size(_dtype(call, 1), value.item)
+        return value if item == value.item else make_array(call, value, item)
+    return array(call)
+
+
+@function("numpy.empty numpy.zeros torch.empty torch.zeros")
+def empty(call: Call) -> Any:
+    """Pages count once they are written to."""
+    shape = call.arg(0, "shape")
+    if isinstance(shape, Sequence) and shape.items:
+        shape = shape.items[0]
+    result = call.state.make("array", call.node, item=item_size(_dtype(call, 1), 8))
+    result.capacity = number_of(shape)
+    result.origin = "prealloc"
+    return result
+
+
+@function("numpy.ones numpy.full torch.ones torch.full")
+def full(call: Call) -> Any:
+    result = empty(call)
+    result.parts[call.state.site(call.node)] = Extent()
+    result.origin = "full"
+    return result
+
+
+@function("numpy.empty_like numpy.zeros_like numpy.ones_like numpy.full_like torch.zeros_like torch.empty_like")
+def like(call: Call) -> Any:
+    value = call.arg(0)
+    if not isinstance(value, Buffer):
+        return UNKNOWN
+    return make_array(call, value, item_size(_dtype(call, 1), value.item if value.kind in ARRAYS else 8))
+
+
+@function("numpy.concatenate numpy.hstack numpy.stack numpy.vstack numpy.column_stack numpy.dstack torch.cat")
+@function("torch.stack torch.hstack torch.vstack torch.concat numpy.block")
+def concatenated(call: Call) -> Any:
+    value, state = call.arg(0), call.state
+    if not isinstance(value, Sequence):
+        item = value.item if isinstance(value, Buffer) else 8
+        return make_array(call, value, item_size(_dtype(call, 1 << 30), item), "concatenate")
+    items = [item for item in value.items if isinstance(item, Buffer)]
+    if len(items) < len(value.items) and call.reaches(*(item for item in value.items if item not in items)):
+        return UNKNOWN
+    result = call.hold("array", item=max((item.item for item in items), default=2))
+    for index, item in enumerate(value.items):
+        if isinstance(item, Buffer):
+            shorter = len(item.created_in) < len(result.created_in)
+            result.created_in = item.created_in if shorter else result.created_in
+            extents = item.parts.values() if len(item.parts) > 1 and len(items) > 1 else [item.extent]
+            for number, extent in enumerate(extents):
+                site = (*state.site(call.node), index, number) if number else (*state.site(call.node), index)
+                result.parts[site] = state.gathered(extent, result.created_in, call.node)
+    call.record("concatenate")
+    return result
+
+
+@function("numpy.append")
+def appended(call: Call) -> Any:
+    """np.append(all, more): a new array each time, the old one alive meanwhile."""
+    if len(call.args) < 2 or not isinstance(call.args[0], Buffer):
+        return UNKNOWN
+    state, old, more = call.state, call.args[0], call.args[1]
+    if not isinstance(more, Buffer) and call.reaches(more):
+        return UNKNOWN
+    result = state.make("array", call.node, item=old.item)
+    result.created_in = old.created_in
+    result.parts.update(old.parts)
+    if isinstance(more, Buffer):
+        result.parts[state.site(call.node)] = state.gathered(more.extent, old.created_in, call.node)
+    state.temps.append(result)
+    state.facts.container = "np.append"
+    call.record("append")
+    return result
+
+
+@function("numpy.fromiter")
+def from_iterable(call: Call) -> Any:
+    return make_array(call, call.arg(0), item_size(_dtype(call, 1), 8))
+
+
+# -- files ------------------------------------------------------------------------------------------------------------
+
+
+@function("numpy.fromfile")
+def from_file(call: Call) -> Any:
+    """All the bytes of a file, as elements of the width that dtype says; float64 by default."""
+    file = open_file(call.interpreter, call.arg(0, "file"), Constant("rb"))
+    return _read_file(call, file, item_size(_dtype(call, 1), 8))
+
+
+def _read_file(call: Call, file: File, item: int) -> Buffer:
+    result = call.hold("array", file.extent, item=item, file_item=item)
+    call.record("read")
+    return result
+
+
+@function("numpy.load")
+def load(call: Call) -> Any:
+    """The whole array, unless it is mapped: then the kernel takes the pages back."""
+    file = open_file(call.interpreter, call.arg(0, "file"), Constant("rb"))
+    if isinstance(call.arg(1, "mmap_mode", Constant(None)), Constant) and call.text(1, "mmap_mode") is None:
+        return _read_file(call, file, 2)  # as wide in memory as in the file, whatever that is
+    return call.state.make("mapped", call.node, file.extent, item=2, file_item=2)
+
+
+@function("numpy.memmap numpy.lib.format.open_memmap")
+def mapped(call: Call) -> Any:
+    """Pages that the kernel takes back. What is written through it has no elements of the input to be copied from."""
+    mode = call.text(2, "mode") or "r+"
+    if "w" in mode:
+        return NOTHING
+    path = call.arg(0, "filename")
+    item = item_size(_dtype(call, 1), 1)
+    return call.state.make("mapped", call.node, open_file(call.interpreter, path).extent, item=item, file_item=item)
+
+
+@function("numpy.loadtxt numpy.genfromtxt")
+def load_text(call: Call) -> Any:
+    """As many float64 as the file has numbers: at most one for two of its bytes."""
+    file = open_file(call.interpreter, call.arg(0, "fname"), Constant("rb"))
+    result = call.hold("array", file.extent, item=8, file_item=2)
+    call.record("read")
+    return result
+
+
+function("numpy.save numpy.savez numpy.savez_compressed numpy.savetxt")(nothing("written from the array itself"))
+
+
+# -- what is computed -------------------------------------------------------------------------------------------------
+
+
+@function("numpy.frombuffer torch.frombuffer")
+def from_buffer(call: Call) -> Any:
+    value = call.arg(0, "buffer")
+    if not isinstance(value, Buffer):
+        return UNKNOWN
+    result = view(value)
+    result.item = item_size(_dtype(call, 1), 1 if value.kind == "bytes" else value.item)
+    result.file_item = value.file_item or (result.item if value.kind == "bytes" else 0)
+    return result
+
+
+@function("numpy.unique torch.unique")
+def unique(call: Call) -> Any:
+    """A sorted copy meanwhile; of token ids, at most a vocabulary is left."""
+    value = call.arg(0)
+    copy = make_array(call, value, value.item if isinstance(value, Buffer) and value.kind in ARRAYS else 8, "copy")
+    if copy is UNKNOWN or not {"return_inverse", "return_index"} & call.kwargs.keys():
+        return copy if copy is UNKNOWN else NOTHING
+    return Sequence([NOTHING, make_array(call, value, 8, "copy"), NOTHING])
+
+
+function(
+    "numpy.sum numpy.max numpy.min numpy.mean numpy.all numpy.any numpy.count_nonzero numpy.prod numpy.median "
+    "numpy.std numpy.var numpy.percentile numpy.quantile numpy.argmax numpy.argmin numpy.array_equal numpy.bincount "
+    "numpy.histogram numpy.searchsorted numpy.allclose numpy.ndim numpy.size numpy.shape"
+)(nothing("a number, or as few as a vocabulary has", runs=True))
+
+
+@function("numpy.split numpy.array_split numpy.hsplit numpy.vsplit")
+def split(call: Call) -> Any:
+    """Views."""
+    value = call.arg(0)
+    return view(value) if isinstance(value, Buffer) and value.kind in ARRAYS else UNKNOWN
+
+
+@function("numpy.random.permutation numpy.random.choice numpy.arange numpy.linspace numpy.ceil numpy.floor numpy.log2")
+@function("numpy.random.randint numpy.random.rand numpy.random.randn numpy.random.uniform numpy.random.random")
+@function("numpy.log numpy.exp numpy.sqrt numpy.random.shuffle torch.arange torch.randperm torch.randint")
+def computed(call: Call) -> Any:
+    """As large as an array that they get; as many as the number says that they get."""
+    value = call.arg(0)
+    if call.name.endswith("shuffle"):
+        return NOTHING
+    if isinstance(value, Buffer):
+        return make_array(call, value, value.item if value.kind in ARRAYS else 8, "copy")
+    count = value.symbol.of if isinstance(value, Number) and value.symbol is not None else None
+    if count is not None and call.name.endswith(("permutation", "arange", "randperm")):
+        return make_array(call, count, 8, "copy")
+    return UNKNOWN
+
+
+for _names in ("uint", "int", "float", "bool", "dtype", "iinfo", "finfo"):
+    function(f"numpy.{_names}*")(nothing("one number, or what is known of a type"))
+function("numpy.random.seed numpy.random.default_rng numpy.random.RandomState numpy.random.Generator* numpy.errstate")(
+    nothing("a generator of numbers")
+)
+function("numpy.set_printoptions numpy.seterr numpy.printoptions numpy.testing.*")(nothing("a setting"))
+
+
+@function("numpy.*")
+def other(call: Call) -> Any:
+    """What gives an array as large as the one that it gets."""
+    kinds = ("array", "view", "mapped", "ids")
+    value = next((value for value in call.args if isinstance(value, Buffer) and value.kind in kinds), None)
+    if value is None:
+        return UNKNOWN
+    return make_array(call, value, 8 if value.kind == "ids" else value.item)
+
+
+# -- methods ----------------------------------------------------------------------------------------------------------
+
+
+@method(_VIEWS, "astype")
+def astype(call: Call) -> Any:
+    array = call.owner
+    result = make_array(call, array, item_size(call.arg(0, "dtype", None), array.item), "astype")
+    if any(array is wide for wide in call.state.facts.wide_arrays):
+        call.state.facts.narrowed = True
+    return result
+
+
+@method(_VIEWS, "to type long int short int32 int64 uint16 float half double byte")
+def converted(call: Call) -> Any:
+    return make_array(call, call.owner, item_size(call.arg(0, "dtype", Constant(call.name)), call.owner.item), "astype")
+
+
+@method("array", "extend fromlist append frombytes fromfile fromunicode")
+def grown(call: Call) -> Any:
+    """array.array"""
+    extend(call.interpreter, call.owner, call.arg(0), call.node)
+    return Constant(None)
+
+
+@method(_VIEWS, "tolist")
+def to_list(call: Call) -> Any:
+    result = call.state.make_ids(call.node, call.owner.extent)
+    call.state.temps.append(result)
+    call.record("tolist", call.state.label_of(call.owner))
+    return result
+
+
+@method(_VIEWS, "tobytes")
+def to_bytes(call: Call) -> Any:
+    return make_array(call, call.owner, call.owner.item, "tobytes")
+
+
+@method(_VIEWS, "copy flatten numpy cpu contiguous sort argsort repeat clone cumsum clip take compress byteswap")
+def copied(call: Call) -> Any:
+    return make_array(call, call.owner, call.owner.item, "copy")
+
+
+@method(_VIEWS, "reshape ravel view squeeze detach transpose swapaxes unsqueeze cast toreadonly release")
+def viewed(call: Call) -> Any:
+    return view(call.owner)
+
+
+@method("array", "clear")
+def cleared(call: Call) -> Any:
+    clear(call.interpreter, call.owner, call.node)
+    return Constant(None)
+
+
+@method("array view", "tofile flush write")
+def written(call: Call) -> Any:
+    call.record("write", call.state.label_of(call.owner))
+    return NOTHING
+
+
+method("array view mapped token", "sum max min mean all any std var prod argmax argmin item nonzero count index")(
+    nothing("a number")
+)
+method("array view mapped", "fill put resize pop insert remove reverse setflags dump buffer_info itemsize")(
+    nothing("in place, or a number")
+)
+method("mapped", "tofile")(nothing("from the file itself"))
+
+
+@method("token", "*")
+def of_token(call: Call) -> Any:
+    return call.owner

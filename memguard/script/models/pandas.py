@@ -1,0 +1,37 @@
+"""pandas: frames made of what is in memory. Reading and the methods of a frame are in tables.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from memguard.script.interface import Call
+from memguard.script.models.tables import table_of
+from memguard.script.registry import function, nothing
+from memguard.script.values import UNKNOWN, Row, Sequence
+
+__all__: list[str] = []
+
+
+@function("pandas.DataFrame pandas.Series pandas.DataFrame.from_dict pandas.DataFrame.from_records")
+def frame(call: Call) -> Any:
+    """int64 for a list of ids; a column of object holds the strs themselves, with 8 bytes for each (pandas 2)."""
+    return table_of(call, call.arg(0, "data", Sequence([])), shares_strings=True)
+
+
+@function("pandas.concat")
+def concatenated(call: Call) -> Any:
+    """A frame of its own, as large as all that it gets."""
+    frames = call.arg(0, "objs")
+    rows = [item for item in frames.items if isinstance(item, Row)] if isinstance(frames, Sequence) else []
+    if not rows:
+        return UNKNOWN
+    table = call.hold("table", origin="parquet")
+    for index, row in enumerate(rows):
+        table.parts[(*call.state.site(call.node), index)] = row.extent
+    call.record("concatenate")
+    return Row(table.extent, "parquet", refs=[table])
+
+
+function("pandas.set_option pandas.options.* pandas.to_datetime pandas.Timestamp pandas.isna pandas.notna")(
+    nothing("a setting, a date or bools")
+)

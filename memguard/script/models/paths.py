@@ -1,0 +1,119 @@
+"""os.path, pathlib and glob: which files a script means. Nothing is looked up."""
+
+from __future__ import annotations
+
+import os.path as paths  # its string functions alone
+from dataclasses import replace
+from typing import Any
+
+from memguard.script.interface import Call
+from memguard.script.operations.inputs import joined_path, open_file, path_text, read_all
+from memguard.script.registry import attribute, function, method, nothing
+from memguard.script.values import NOTHING, Constant, Number, Path, Sequence, Symbol
+
+__all__: list[str] = []
+
+
+@function("os.path.join posixpath.join")
+def join(call: Call) -> Any:
+    return joined_path(call.args)
+
+
+@function("os.path.exists os.path.isfile os.path.isdir posixpath.exists posixpath.isfile posixpath.isdir")
+def exists(call: Call) -> Any:
+    return Constant(True)  # a script is estimated as it runs once its input is there
+
+
+@function(
+    "os.path.abspath os.path.realpath os.path.expanduser os.path.normpath os.path.expandvars "
+    "posixpath.abspath posixpath.realpath posixpath.expanduser posixpath.normpath posixpath.expandvars"
+)
+def same_path(call: Call) -> Any:
+    return call.arg(0)
+
+
+@function("os.path.dirname os.path.basename os.path.relpath posixpath.dirname posixpath.basename posixpath.relpath")
+def part_of_path(call: Call) -> Any:
+    name, text = call.name.rpartition(".")[2], path_text(call.arg(0))
+    return Path(getattr(paths, name)(text) or ".") if text and name != "relpath" else Path()
+
+
+@function("os.path.splitext posixpath.splitext os.path.split posixpath.split")
+def split_path(call: Call) -> Any:
+    name, text = call.name.rpartition(".")[2], path_text(call.arg(0))
+    return Sequence([Path(part) for part in getattr(paths, name)(text)] if text else [Path(), Path()])
+
+
+@function("os.path.getsize posixpath.getsize")
+def size_of_file(call: Call) -> Any:
+    return Number(0.0, Symbol("size of a file", None, "size"))
+
+
+function("os.path.* posixpath.*")(nothing("a bool, a time or a short text"))
+
+
+@function("pathlib.Path pathlib.PurePath pathlib.PosixPath")
+def path(call: Call) -> Any:
+    if not call.args:
+        return Path(".")
+    return call.args[0] if len(call.args) == 1 and isinstance(call.args[0], Path) else joined_path(call.args)
+
+
+function("pathlib.Path.cwd pathlib.Path.home")(nothing("a directory", Path()))
+
+
+@function("os.listdir os.scandir os.walk glob.glob glob.iglob")
+def listing(call: Call) -> Any:
+    """Many files."""
+    first = call.arg(0, "", Path("."))
+    text = path_text(first)
+    if text:
+        call.state.inputs.setdefault(text)
+    return Path(text or None, isinstance(first, Path) and first.argument, True, getattr(first, "key", ""))
+
+
+# -- pathlib.Path -----------------------------------------------------------------------------------------------------
+
+
+@attribute(Path, "parent")
+def parent(call: Call) -> Any:
+    owner = call.owner
+    return replace(owner, text=paths.dirname(owner.text) or ".") if owner.text else Path(argument=owner.argument)
+
+
+@attribute(Path, "stem name suffix")
+def name_of_path(call: Call) -> Any:
+    return Path(paths.basename(call.owner.text)) if call.owner.text else Path()
+
+
+@method(Path, "open")
+def open_path(call: Call) -> Any:
+    return open_file(call.interpreter, call.owner, call.arg(0, "mode", None))
+
+
+@method(Path, "read_text read_bytes")
+def read_path(call: Call) -> Any:
+    mode = Constant("rb" if call.name == "read_bytes" else "r")
+    return read_all(call.interpreter, open_file(call.interpreter, call.owner, mode), call.node)
+
+
+@method(Path, "glob rglob iterdir")
+def files_below(call: Call) -> Any:
+    return replace(call.owner, text=None, many=True)
+
+
+@method(Path, "joinpath")
+def join_path(call: Call) -> Any:
+    return joined_path([call.owner, *call.args])
+
+
+method(Path, "exists is_file is_dir")(nothing("as it runs once its input is there", Constant(True)))
+
+
+@method(Path, "resolve absolute expanduser as_posix")
+def same(call: Call) -> Any:
+    return call.owner
+
+
+method(Path, "with_* replace rstrip split format strip relative_to")(nothing("another path", Path()))
+method(Path, "*")(nothing("a path keeps no text; what is written through it is on the disk", NOTHING))

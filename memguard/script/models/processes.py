@@ -1,0 +1,146 @@
+"""Process and thread pools, threads, subprocesses: a function that runs elsewhere, and whose results come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from memguard.script.interface import Call
+from memguard.script.numbers import number_of
+from memguard.script.operations.growth import append, new_ints
+from memguard.script.registry import function, gives, method, nothing
+from memguard.script.values import NOTHING, UNKNOWN, Bound, Buffer, Generator, Module, Pool, Row, Sequence
+
+__all__ = ["worker_count"]
+
+_MOST_WORKERS = 4096.0  # no machine has the cores, and no estimate the patience
+
+
+def worker_count(value: Any) -> float | None:
+    """Processes; None where that is not known."""
+    count = number_of(value)
+    return None if count is None else min(_MOST_WORKERS, max(1.0, count))
+
+
+@function("multiprocessing.Pool multiprocessing.pool.Pool concurrent.futures.ProcessPoolExecutor")
+@function("torch.multiprocessing.Pool multiprocess.Pool billiard.Pool")
+def process_pool(call: Call) -> Any:
+    facts = call.state.facts
+    workers = next((call.kwargs[k] for k in ("processes", "max_workers", "n_jobs") if k in call.kwargs), None)
+    facts.pool, facts.pool_workers = True, worker_count(workers if workers is not None else call.arg(0, "", None))
+    initializer = call.kwargs.get("initializer")
+    if initializer is not None:
+        given = call.kwargs.get("initargs")
+        args = list(given.items) if isinstance(given, Sequence) else []
+        call.interpreter.call(initializer, args, {}, call.node)
+    return Pool(facts.pool_workers)
+
+
+@function("multiprocessing.pool.ThreadPool concurrent.futures.ThreadPoolExecutor")
+def thread_pool(call: Call) -> Any:
+    return Pool(worker_count(call.arg(0, "max_workers", None)))
+
+
+@method(Pool, "map imap imap_unordered starmap map_async starmap_async")
+def pool_map(call: Call) -> Any:
+    """The function runs in the workers, its results come back as copies."""
+    if len(call.args) < 2:
+        return UNKNOWN
+
+    def run(consume: Callable[[Any], None]) -> None:
+        def each(item: Any) -> None:
+            star = call.name.startswith("starmap") and isinstance(item, Sequence)
+            _in_worker(call, call.args[0], list(item.items) if star else [item], consume)
+
+        call.interpreter.iterate(call.args[1], each, call.node)
+
+    if call.name.startswith("imap"):
+        return Generator(run, tuple(call.args))
+    result = call.hold("list")
+    run(lambda element: append(call.interpreter, result, element, call.node))
+    return result
+
+
+@method(Pool, "apply_async submit apply")
+def pool_apply(call: Call) -> Any:
+    found: list[Any] = []
+    given = list(call.args[1:])
+    if call.name != "submit" and given and isinstance(given[0], Sequence):
+        given = list(given[0].items)
+    _in_worker(call, call.arg(0, "fn"), given, found.append)
+    return found[0] if found and isinstance(found[0], (Buffer, Row, Sequence)) else NOTHING
+
+
+def _in_worker(call: Call, apply: Any, args: list[Any], consume: Callable[[Any], None]) -> None:
+    state, workers = call.state, call.owner.workers
+    before = state.copies, state.workers
+    if workers is None:
+        state.not_understood(call.node)  # as many workers as the machine has cores
+    state.copies = state.workers = workers or 1.0
+    try:
+        result = call.interpreter.call(apply, args, {}, call.node)
+        call.record("pool")
+    finally:
+        state.copies, state.workers = before
+    if isinstance(result, Buffer):
+        copy = state.make(result.kind, call.node, item=result.item)
+        copy.parts.update(result.parts)
+        copy.pieces.update(result.pieces)
+        copy.refs = [new_ints(call.interpreter, copy, call.node)] if result.kind == "ids" else []
+        result = copy
+    consume(result)
+
+
+method(Pool, "close join terminate shutdown wait ready get")(nothing("the workers end"))
+
+
+# -- threads, processes of one function -------------------------------------------------------------------------------
+
+
+@function("threading.Thread")
+def thread(call: Call) -> Any:
+    """It runs beside the rest, in the same memory."""
+    given = call.kwargs.get("args")
+    if "target" in call.kwargs:
+        args = list(given.items) if isinstance(given, Sequence) else []
+        call.interpreter.call(call.kwargs["target"], args, {}, call.node)
+    return Module("threading.Thread()")
+
+
+function("threading.Thread().*")(nothing("it has run where it was made"))
+
+
+@function("queue.Queue queue.SimpleQueue queue.LifoQueue queue.PriorityQueue multiprocessing.Queue")
+def queue(call: Call) -> Any:
+    """Of as many pieces as it may hold."""
+    result = call.state.make("list", call.node)
+    most = call.number("maxsize", 0)
+    result.bound = Bound(most, "pieces") if most is not None and most > 0 else None
+    return result
+
+
+@method("char token list ids strings lists arrays opaque text array", "get_result result wait ready successful")
+def result_of_future(call: Call) -> Any:
+    """A future is what the function gave."""
+    return NOTHING if call.name in ("wait", "ready", "successful") else call.owner
+
+
+@function("concurrent.futures.as_completed concurrent.futures.wait")
+def completed(call: Call) -> Any:
+    return call.arg(0, "fs")
+
+
+function("multiprocessing.cpu_count os.cpu_count multiprocessing.set_start_method multiprocessing.freeze_support")(
+    nothing("a number, or a setting")
+)
+function("multiprocessing.current_process multiprocessing.get_logger multiprocessing.active_children")(
+    nothing("names and numbers")
+)
+function("multiprocessing.Lock multiprocessing.Value multiprocessing.Event multiprocessing.Semaphore")(
+    gives("a few bytes of shared memory")
+)
+
+
+@function("multiprocessing.get_context")
+def context(call: Call) -> Any:
+    return Module("multiprocessing")

@@ -1,0 +1,46 @@
+"""torch: tensors made of lists, and of arrays without a copy. What it shares with numpy is in numpy.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from memguard.script.interface import Call
+from memguard.script.models.numpy import item_size, make_array
+from memguard.script.registry import function, nothing
+from memguard.script.values import Buffer
+
+__all__: list[str] = []
+
+
+@function("torch.tensor torch.as_tensor torch.LongTensor")
+def tensor(call: Call) -> Any:
+    return make_array(call, call.arg(0, "data"), item_size(call.kwargs.get("dtype"), 8))
+
+
+@function("torch.IntTensor")
+def int_tensor(call: Call) -> Any:
+    return make_array(call, call.arg(0), 4)
+
+
+@function("torch.ByteTensor torch.CharTensor torch.BoolTensor")
+def byte_tensor(call: Call) -> Any:
+    return make_array(call, call.arg(0), 1)
+
+
+@function("torch.from_numpy")
+def shared(call: Call) -> Any:
+    return call.arg(0)
+
+
+@function("torch.nn.utils.rnn.pad_sequence torch.flatten torch.squeeze torch.clone")
+def copied(call: Call) -> Any:
+    value = call.arg(0)
+    return make_array(call, value, value.item if isinstance(value, Buffer) and value.kind == "array" else 8, "copy")
+
+
+function("torch.manual_seed torch.set_num_threads torch.get_num_threads torch.device torch.no_grad torch.cuda.*")(
+    nothing("a setting")
+)
+function("torch.set_default_dtype torch.backends.* torch.distributed.get_* torch.distributed.is_* torch.iinfo")(
+    nothing("a setting or a number")
+)

@@ -1,0 +1,246 @@
+"""What `value[…]` gives and changes: slices of texts and lists, fields of rows, members of tuples. Pure."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from memguard.script.extents import Extent
+from memguard.script.interface import Interpreter
+from memguard.script.liveness import buffers_in
+from memguard.script.numbers import fraction_of, number_of
+from memguard.script.operations.elements import one_of, view
+from memguard.script.operations.growth import ARRAYS, append, clear, elementwise, extend
+from memguard.script.values import (
+    KINDS,
+    UNKNOWN,
+    Buffer,
+    Constant,
+    Generator,
+    Module,
+    Number,
+    Path,
+    Row,
+    Sequence,
+)
+
+__all__ = ["extend_members", "field_of", "member_of", "slice_of", "store", "store_more", "subscript", "unpacked"]
+
+_MOST_ARGUMENTS = 64  # sys.argv[1:1000000] is nobody's
+
+
+def subscript(interpreter: Interpreter, owner: Any, node: ast.Subscript) -> Any:
+    """owner[…]"""
+    if isinstance(node.slice, ast.Slice):
+        low, high = (None if b is None else interpreter.evaluate(b) for b in (node.slice.lower, node.slice.upper))
+        return slice_of(interpreter, owner, low, high, node)
+    key = interpreter.evaluate(node.slice)
+    if isinstance(owner, Buffer):
+        loop = interpreter.state.loops[-1][0] if interpreter.state.loops else 0
+        if owner.kind == "table" and isinstance(key, (Buffer, Sequence, Constant)):
+            return Row(owner.extent, owner.origin, refs=[owner], column=True)
+        if owner.kind in ARRAYS and isinstance(key, Buffer):  # array[indexes], array[mask]: a copy
+            return elementwise(interpreter, owner, owner, node)
+        if owner.kind in ARRAYS and isinstance(key, (Sequence, Constant)):  # array[:, None], a file of several arrays
+            return view(owner)
+        return one_of(interpreter, owner, loop) if KINDS[owner.kind].element else UNKNOWN
+    if isinstance(owner, Row):
+        return field_of(interpreter, owner, key, node)
+    if isinstance(owner, Sequence):
+        return member_of(interpreter, owner, key)
+    if isinstance(owner, Path) and owner.many:
+        return Path(None, owner.argument, False, owner.key)
+    if isinstance(owner, Module) and owner.name == "sys.argv":
+        number = number_of(key)
+        return Path(None, True, False, "argv" if number is None else f"argv[{number:.0f}]")
+    if isinstance(key, Buffer) and key.kind in ("char", "token"):
+        return Buffer(key.kind, dict(key.parts), key.created_in, key.line)  # stoi[c]
+    return UNKNOWN
+
+
+def field_of(interpreter: Interpreter, record: Row, key: Any, node: ast.AST) -> Any:
+    """record["text"], table["text"], batch["ids"], datasets["train"]."""
+    name = key.value if isinstance(key, Constant) else None
+    if isinstance(name, str) and name in record.fields:
+        return record.fields[name]
+    if record.origin == "dataset":
+        if isinstance(key, Number):
+            return Row(record.extent.window(0, "lines", 1), "row")
+        return Row(record.extent, "dataset", dict(record.fields), list(record.refs), column=record.column)
+    if record.column:
+        loop = interpreter.state.loops[-1][0] if interpreter.state.loops else 0
+        return Buffer("text", {0: record.extent.window(loop, "lines", 1)}, (), 0)
+    if record.origin == "parquet":
+        return Row(record.extent, record.origin, refs=[record], column=True)
+    value = interpreter.state.make("text", node, record.extent, origin=record.origin)
+    if isinstance(name, str):
+        record.fields[name] = value
+    return value
+
+
+def member_of(interpreter: Interpreter, owner: Sequence, key: Any) -> Any:
+    if owner.keys is not None:
+        interpreter.state.spend(len(owner.keys) // 8)
+        for mine, item in zip(owner.keys, owner.items, strict=False):
+            if mine == key:
+                return item
+        return owner.items[0] if len(owner.items) == 1 else UNKNOWN
+    number = number_of(key)
+    if number is not None and -len(owner.items) <= number < len(owner.items):
+        return owner.items[int(number)]
+    return UNKNOWN
+
+
+def unpacked(interpreter: Interpreter, value: Any, index: int, node: ast.AST) -> Any:
+    """One name of `a, b = value`."""
+    if isinstance(value, Module) and value.name == "sys.argv":
+        return Path(None, True, False, f"argv[{index}]")
+    if isinstance(value, Path) and value.many:
+        return Path(None, value.argument, False, f"{value.key}[{index}]")
+    if isinstance(value, Sequence) and index < len(value.items):
+        return value.items[index]
+    if isinstance(value, (Buffer, Row)):
+        return value if isinstance(value, Row) else UNKNOWN
+    return UNKNOWN
+
+
+def slice_of(interpreter: Interpreter, owner: Any, low: Any, high: Any, node: ast.AST) -> Any:
+    if isinstance(owner, Module) and owner.name == "sys.argv":
+        if number_of(low) is not None and number_of(high) is not None:
+            numbers = range(int(number_of(low) or 0), int(number_of(high) or 0))[:_MOST_ARGUMENTS]
+            return Sequence([Path(None, True, False, f"argv[{i}]") for i in numbers])
+        return Path(None, True, True, "argv")
+    if isinstance(owner, Sequence) and owner.keys is None:
+        first, last = number_of(low), number_of(high)
+        return Sequence(owner.items[None if first is None else int(first) : None if last is None else int(last)])
+    if isinstance(owner, Row):
+        return owner
+    if not isinstance(owner, Buffer):
+        return owner if isinstance(owner, Path) else UNKNOWN
+    return _buffer_slice(interpreter, owner, low, high, node)
+
+
+def _buffer_slice(interpreter: Interpreter, owner: Buffer, low: Any, high: Any, node: ast.AST) -> Any:
+    state = interpreter.state
+    extent = _sliced(interpreter, owner, low, high, node)
+    if owner.kind == "mapped" and owner.origin == "mmap":  # mmap.mmap gives bytes, np.memmap a view
+        result = state.hold("bytes", node, extent)
+        state.comes_from(result, state.record_moment(node, "slice", ""))
+        return result
+    if owner.kind in ("array", "view", "mapped", "arrays", "table", "char", "token", "opaque"):
+        kind = "mapped" if owner.kind == "mapped" else "view"
+        view = Buffer(kind, {0: extent}, tuple(state.loops), owner.line, owner.item, refs=[owner], of=owner)
+        view.file_item, view.steps = owner.file_item, owner.steps
+        return view
+    if owner.kind in ("strings", "lists", "records"):
+        part = Buffer(owner.kind, {0: extent}, tuple(state.loops), owner.line, refs=[owner], of=owner)
+        part.pieces, part.origin, part.source, part.steps = dict(owner.pieces), owner.origin, owner, owner.steps
+        return part
+    if owner.kind == "list":
+        return state.make("list", node)
+    result = state.make(owner.kind, node, extent)
+    result.refs += [ref for ref in owner.refs if isinstance(ref, Buffer) and ref.kind == "ints"]
+    result.pieces.update(owner.pieces)
+    state.temps.append(result)
+    step = state.record_moment(node, "slice", "")
+    state.flow(owner, step)
+    state.comes_from(result, step)
+    return result
+
+
+def _sliced(interpreter: Interpreter, owner: Buffer, low: Any, high: Any, node: ast.AST) -> Extent:
+    whole = owner.extent
+    first, last = fraction_of(low, owner), fraction_of(high, owner)
+    if (first is not None or low is None or number_of(low) == 0) and (last is not None or high is None):
+        return whole.part(first or 0.0, 1.0 if last is None else max(last, first or 0.0))
+    width = _width(low, high)
+    unit = KINDS[owner.kind].unit
+    if width is not None and width > 0:
+        loops = interpreter.state.new_loops(owner.created_in)
+        stepping = low.loop if isinstance(low, Number) and low.loop in loops else 0
+        loop = stepping or (loops[0] if loops else 0)
+        if loop:
+            interpreter.state.consumes_input(loop)
+        return whole.window(loop, unit, width)
+    if high is None and number_of(low):  # the rest behind a number of elements: buffer[SHARD:]
+        piece = next(iter(owner.pieces.values()), None)
+        return piece if piece is not None else whole
+    return whole
+
+
+def _width(low: Any, high: Any) -> float | None:
+    """Elements between two ends."""
+    if high is None:
+        return None
+    start = number_of(low) if low is not None else 0.0
+    if start is not None and number_of(high) is not None:
+        width = (number_of(high) or 0.0) - start
+        return width if width > 0 else None
+    if isinstance(low, Number) and isinstance(high, Number) and low.symbol == high.symbol:
+        return high.offset - low.offset if low.factor == high.factor else None
+    return None
+
+
+def store(interpreter: Interpreter, owner: Any, target: ast.Subscript, value: Any) -> None:
+    """owner[…] = value"""
+    if isinstance(owner, Buffer):
+        _store_in_buffer(interpreter, owner, target, value)
+        return
+    key = interpreter.evaluate(target.slice) if not isinstance(target.slice, ast.Slice) else None
+    if isinstance(owner, Row) and isinstance(key, Constant):
+        if owner.origin != "dataset":
+            owner.fields[str(key.value)] = value
+    elif isinstance(owner, Sequence) and owner.keys is not None and isinstance(value, Buffer) and not _is_key(key):
+        store_more(interpreter, owner, value, target)
+    elif isinstance(owner, Sequence) and owner.keys is not None:
+        interpreter.state.spend(len(owner.keys) // 8)
+        if key in owner.keys:
+            owner.items[owner.keys.index(key)] = value
+        elif isinstance(value, (Buffer, Row, Generator)) or len(owner.keys) < 64:
+            owner.keys.append(key)
+            owner.items.append(value)
+
+
+def _store_in_buffer(interpreter: Interpreter, owner: Buffer, target: ast.Subscript, value: Any) -> None:
+    state = interpreter.state
+    if owner.kind == "mapped":
+        return
+    if not isinstance(target.slice, ast.Slice) and not isinstance(value, Buffer):
+        interpreter.evaluate(target.slice)
+    elif owner.kind == "array" and isinstance(value, Buffer):
+        state.grow(owner, state.site(target), value.extent, target)
+        step = state.record_moment(target, "store", state.label_of(owner))
+        state.flow(value, step)
+        state.comes_from(owner, step)
+    elif isinstance(target.slice, ast.Slice) and target.slice.lower is None and target.slice.upper is None:
+        clear(interpreter, owner, target)  # ids[:] = []
+    elif isinstance(value, Buffer):
+        append(interpreter, owner, value, target)
+
+
+def _is_key(key: Any) -> bool:
+    """True for a key that is known, such as "train"."""
+    return isinstance(key, Constant)
+
+
+def store_more(interpreter: Interpreter, owner: Sequence, value: Any, node: ast.AST) -> None:
+    """data[name] = ids under keys that a loop makes, members that it adds: as if they were in a list."""
+    append(interpreter, _rest(interpreter, owner, node), value, node)
+
+
+def extend_members(interpreter: Interpreter, owner: Sequence, value: Any, node: ast.AST) -> None:
+    """members.extend(value), members += value"""
+    if buffers_in([value]) or not isinstance(value, (Sequence, Buffer)):
+        extend(interpreter, _rest(interpreter, owner, node), value, node)
+
+
+def _rest(interpreter: Interpreter, owner: Sequence, node: ast.AST) -> Buffer:
+    """What has been added to the members that are known one by one."""
+    found = next((item for item in owner.items if isinstance(item, Buffer) and item.origin == "appended"), None)
+    if found is None:
+        found = interpreter.state.make("list", node, origin="appended")
+        found.created_in = ()  # the dict may be as old as the script
+        owner.items.append(found)
+        if owner.keys is not None:
+            owner.keys = [*owner.keys, UNKNOWN]
+    return found

@@ -1,0 +1,77 @@
+"""Script → Trace: what happens to memory when a prep script runs, read out of its source. The only door to this room.
+
+Theory of operation. This is an abstract interpreter: it follows the script's syntax tree statement by statement, as
+Python would, on values that know how large they are instead of what is in them.
+
+- A value that grows with the input is a Buffer (values.py). Its kind says what an element costs, its parts are Extents
+  (extents.py): the whole input, the second half of it, one line of it, 1,000,000 characters.
+- A loop over the input runs its body twice (operations/elements.py): the second time, the values of the first are still
+  there. Inside, a Buffer is a window of the loop; what a list made outside gathers over all iterations is the whole.
+- A list that is emptied under a condition such as `len(ids) >= SHARD` is bounded by it (interpreter/conditions.py).
+- A Buffer is alive while something leads to it (liveness.py): nobody has to say that it is freed. At every line, and
+  while a call works, all that is alive is recorded as a Moment (state.py).
+- Both ways of a branch are followed from the same state, and joined: every name has what is larger. Functions of the
+  script are followed in place, generators when they are iterated.
+- A call of a library has a model (registry.py, models/): its result, and what it needs meanwhile. What has none counts
+  as a list of all the ids that it can reach, and its line is listed: what is not understood never makes a figure
+  smaller.
+- All of it takes at most some 300,000 steps; where they end, the rest of the module is listed.
+
+The Trace is frozen, and knows nothing of any text: estimate/script prices its moments, a rewrite follows its flows.
+"""
+
+from __future__ import annotations
+
+import ast
+
+from memguard.script import models
+from memguard.script.interpreter.statements import ScriptInterpreter
+from memguard.script.plan_name import name_plan, parameters
+from memguard.script.pressure import pressure_notes
+from memguard.script.scopes import variables_of
+from memguard.script.source import Places, deep_recursion, parse_script, quiet_collector, too_deep
+from memguard.script.trace import Trace, Unrecognised
+
+__all__ = ["read_script"]
+
+_MODELS = models.__all__  # imported so that every one of them is registered
+
+
+def read_script(source: str, path: str) -> Trace:
+    """Reads a script; nothing of it is run, nothing is imported, no file is opened.
+
+    `path` is the script's own, for messages and for what it finds beside itself. Raises InputError for what is not
+    Python, or too large or too deep for a script.
+    """
+    with quiet_collector():
+        tree = parse_script(source, path)
+        with deep_recursion():
+            try:
+                return _read(tree, source, path)
+            except RecursionError:
+                raise too_deep(path) from None
+
+
+def _read(tree: ast.Module, source: str, path: str) -> Trace:
+    places = Places(source)
+    interpreter = ScriptInterpreter(path, places)
+    interpreter.module(tree)
+    state = interpreter.state
+    unrecognised = sorted({places.span(node) for node in state.unrecognised.values()})
+    return Trace(
+        path=path,
+        source=source,
+        name=name_plan(state),
+        parameters={key: str(value) for key, value in parameters(state).items()},
+        steps=tuple(state.steps.values()),
+        flows=tuple(state.flows),
+        moments=tuple(state.moments),
+        variables=variables_of(tree, places),
+        unrecognised=tuple(Unrecognised(span) for span in unrecognised),
+        inputs=tuple(state.inputs),
+        sources=tuple(state.sources),
+        encoding=state.facts.encoding,
+        imports=frozenset(state.facts.imports),
+        notes=pressure_notes(tree) if "on_pressure" in source else (),
+        unfinished=state.ended is not None,
+    )

@@ -33,7 +33,7 @@ from memguard.watch.kernel.sentinel import standing_by
 from memguard.watch.loop import Loop
 from memguard.watch.options import EXIT_GUARD, Options
 from memguard.watch.process import actions, failure
-from memguard.watch.process.root import Foreign, leave_out
+from memguard.watch.process.root import AttachedProcess, exclude
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,10 +87,10 @@ class _Beside(Loop):
 
     def end(self, reason: str, sample: policy.Sample) -> None:
         """The tree is frozen. Asks for the exception first; ends the tree only where that has not helped."""
-        ending = self.ending()
-        if self.raised < _ASKED_TWICE and self.root.process in ending.look(self.frozen, sample):
+        shutdown = self.shutdown()
+        if self.raised < _ASKED_TWICE and self.root.process in shutdown.inspect(self.frozen, sample):
             self.notes.look_at_inputs(self.frozen)
-            if ending.ask_to_raise([self.root.process], sample):
+            if shutdown.ask_to_raise([self.root.process], sample):
                 self.raised += 1
                 self._quiet_until = self.now() + _RAISE_WITHIN
                 rooms = {c.source: (c.limit - c.used) // 3 for c in sample.constraints if c.name != "--limit"}
@@ -120,7 +120,7 @@ def main(arguments: list[str]) -> int:
 def _watch(process: Process, directory: RunDirectory, options: dict[str, Any]) -> None:
     widen()
     # Guards may nest: the outer one's watcher is a child of the same process.
-    leave_out(child for child in read_children(process.pid) if _NAME in read_cmdline(child))
+    exclude(child for child in read_children(process.pid) if _NAME in read_cmdline(child))
     journal = Journal(directory)
     pipe = _Pipe(0)
     # No fence: a plain MemoryError in somebody's function, for memory that was only reserved, would explain nothing.
@@ -131,7 +131,7 @@ def _watch(process: Process, directory: RunDirectory, options: dict[str, Any]) -
         outer=options.get("outer"),
         fence="off",
     )
-    watched = _Beside(Foreign(process), chosen, journal, pipe, _note)
+    watched = _Beside(AttachedProcess(process), chosen, journal, pipe, _note)
     journal.write("start", 0.0, set=_start_fields(process, journal.directory, options))
     os.write(1, b"ready\n")
     watched.watch()

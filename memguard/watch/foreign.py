@@ -28,7 +28,7 @@ from memguard.watch.loop import Loop
 from memguard.watch.options import EXIT_GUARD, Options
 from memguard.watch.process import actions, failure
 from memguard.watch.process.jobs import check_job, command_of
-from memguard.watch.process.root import Foreign
+from memguard.watch.process.root import AttachedProcess
 from memguard.watch.process.signals import ENDING, SignalWait
 
 TYPE_CHECKING = False
@@ -66,7 +66,7 @@ def run_watch(
             signals = SignalWait()
             undo.callback(signals.close)
             # A fence would outlive a watcher that is killed, on a job that has nobody else to take it off.
-            watched = _Watched(Foreign(process), replace(options, fence="off"), journal, signals, notify)
+            watched = _Watched(AttachedProcess(process), replace(options, fence="off"), journal, signals, notify)
             watched.begin(started, warning)
             watched.watch()
             return watched.finish()

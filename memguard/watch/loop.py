@@ -6,7 +6,7 @@ Who started the tree, and what is to happen when it ends, differs: run.py (our o
 somebody else has started), beside.py (the process that started us). Stopping a tree:
 
     freeze    SIGSTOP every process, measure exactly: resume if that is below the limit after all
-    end       ending.py: evidence, last words, and nothing of the tree is left
+    end       shutdown.py: evidence, last words, and nothing of the tree is left
 
 Not here: the decisions (policy.py), the measuring (sampler.py), the words that the user reads (report/run.py).
 """
@@ -26,19 +26,19 @@ from memguard.system.run_mark import find_marked
 from memguard.units import format_size
 from memguard.watch import progress
 from memguard.watch.agents.dead_workers import PoolWatch
-from memguard.watch.agents.session import Conversation
+from memguard.watch.agents.session import Session
 from memguard.watch.decide import policy
-from memguard.watch.decide.outlook import Outlook
-from memguard.watch.ending import Ending
+from memguard.watch.decide.forecast_tracker import ForecastTracker
 from memguard.watch.journal import Journal
 from memguard.watch.kernel.cgroup_limit import Backstop
-from memguard.watch.kernel.data_limit import Fence
+from memguard.watch.kernel.data_limit import DataLimit
 from memguard.watch.measure.sampler import Sampler
 from memguard.watch.notes import Notes
 from memguard.watch.options import Options
 from memguard.watch.process import actions
 from memguard.watch.process.root import Root, members_of
 from memguard.watch.progress import Progress
+from memguard.watch.shutdown import Shutdown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,16 +81,16 @@ class Loop:
         self._start = time.monotonic()
         self._waiter, self._mark = waiter, mark
         self.backstop = backstop or Backstop(reason="not asked for")
-        self.fence = Fence(options.fence, brake=self.backstop.brake)
+        self.data_limit = DataLimit(options.fence, throttles=self.backstop.throttles)
         ignore = () if self.backstop.path is None else (self.backstop.path,)
         limits = LimitsReader(root.pid, limit=options.limit, reserve=options.reserve, rlimits=False, ignore=ignore)
         self.sampler = Sampler(
-            root.process, limits, mark=mark, own_cgroup=self.backstop.path, brake=self.backstop.brake
+            root.process, limits, mark=mark, own_cgroup=self.backstop.path, throttles=self.backstop.throttles
         )
         self.notes = Notes(journal, self.sampler, self.now)
-        self.talk = Conversation(journal, self.now, options.outer)
+        self.session = Session(journal, self.now, options.outer)
         self.pool = PoolWatch(journal.directory.events)
-        self.outlook = Outlook()
+        self.tracker = ForecastTracker()
         self._progress = Progress(2) if options.progress else None
         self._shown_at = 0.0
         self.state = policy.State()
@@ -135,20 +135,20 @@ class Loop:
     def consider(self, sample: policy.Sample) -> None:
         self.last = sample
         self.notes.sample(sample)
-        self.talk.listen()
-        if self.talk.answered and self.state.busy_until > sample.time:
+        self.session.listen()
+        if self.session.all_answered and self.state.busy_until > sample.time:
             self.state = replace(self.state, busy_until=sample.time)  # done sooner than it might have taken
         sample = replace(sample, flush=self._flush())
         if not self._loosened:
             self.backstop.follow(sample.constraints)
             if sample.tightest is not None:
-                self.fence.move(self.sampler.processes, sample.tightest.headroom)
-        sample = self.outlook.look(sample, self.sampler.processes, self.notes.inputs)
+                self.data_limit.move(self.sampler.processes, sample.tightest.headroom)
+        sample = self.tracker.update(sample, self.sampler.processes, self.notes.inputs)
         self._show(sample.time)
         sample = self._with_stall(sample)
         decision, self.state = policy.decide(self.options.policy, self.state, sample)
-        if self.talk.flush.pending and policy.FLUSH not in self.state.fired:
-            self.talk.flush.withdraw()
+        if self.session.flush.pending and policy.FLUSH not in self.state.fired:
+            self.session.flush.withdraw()
         if decision is not None:
             self._act(decision)
         elif self.pool.hung(sample.time, self.sampler.processes, self.notify):
@@ -158,12 +158,12 @@ class Loop:
     def _flush(self) -> policy.Flush:
         """How the callbacks stand. While one is at work, or the last one is waited for, neither the kernel's brake nor
         the fence holds the tree up; a callback that waits for ever is interrupted."""
-        flush, processes = self.talk.flush, self.sampler.processes
+        flush, processes = self.session.flush, self.sampler.processes
         flush.forget(processes)
         for work in flush.blocked(self.now()):
             for process in processes:
                 if process.pid == work.pid:
-                    self.talk.ask(process, "interrupt", within=1.0)
+                    self.session.request(process, "interrupt", within=1.0)
         running = bool(flush.running)
         # What sleeps at the kernel's limit never comes to the checkpoint that it is waited for.
         loose = running or (self.state.last_asked is not None and bool(flush.pending))
@@ -189,26 +189,26 @@ class Loop:
         self.notes.decision(decision.action, decision.rule, decision.constraint, decision.reason)
         largest = sorted(self.sampler.processes, key=self.sampler.resident, reverse=True)
         room, within = max(0, decision.constraint.headroom), self._within(decision.action)
-        if decision.action == policy.NOTICE and self.outlook.forecast is not None:
-            self.notes.forecast(self.outlook.forecast)
-            self.say(progress.line(self.outlook.forecast))
+        if decision.action == policy.NOTICE and self.tracker.forecast is not None:
+            self.notes.forecast(self.tracker.forecast)
+            self.say(progress.line(self.tracker.forecast))
         elif decision.action == policy.RECLAIM:
             self._tell_silent()
-            self.talk.ask_largest(largest, ("reclaim",), ("reclaim",), within=within)
+            self.session.ask_largest(largest, ("reclaim",), ("reclaim",), within=within)
         elif decision.action == policy.FLUSH:
             self._tell_silent()
-            self.talk.flush.ask(largest, room)
+            self.session.flush.ask(largest, room)
             if decision.rule == policy.LAST_ASK:
                 self.loosen()
                 self._loosened = True
             else:
-                self.talk.ask_largest(largest, ("look", "reclaim"), ("reclaim",), within=within)
+                self.session.ask_largest(largest, ("inspect", "reclaim"), ("reclaim",), within=within)
         elif decision.action == policy.DUMP:  # from before the freeze, should it not answer then; nobody waits for it
-            self.talk.ask_for_stack(largest[:4], within)
+            self.session.ask_for_stack(largest[:4], within)
 
     def _tell_silent(self) -> None:
         """A callback that nothing can call is said as soon as it would be needed."""
-        for one in self.talk.flush.silent(self.sampler.processes):
+        for one in self.session.flush.silent(self.sampler.processes):
             where = "at the top of the loop that fills the buffer"
             self.say(f"{one.name} is registered, but no checkpoint was passed: put memguard.checkpoint() {where}")
 
@@ -219,8 +219,8 @@ class Loop:
         """Stops the tree and leaves it either ended or running again."""
         self.frozen = self.stop()
         try:
-            self.talk.listen()
-            if self.talk.flush.running and self.last is not None and not policy.beyond(self.last):
+            self.session.listen()
+            if self.session.flush.running and self.last is not None and not policy.beyond(self.last):
                 self.state = replace(self.state, frozen=None)  # a callback has begun just now
                 return
             self.notes.decision(decision.action, decision.rule, decision.constraint, decision.reason)
@@ -231,7 +231,7 @@ class Loop:
             self.notes.decision(outcome.action, outcome.rule, outcome.constraint, outcome.reason)
             if outcome.action == policy.ABORT and not self._is_let_go(outcome, sample):
                 self.notes.fullest = outcome.constraint
-                self.end("forecast" if self.state.doomed else "memory", sample)
+                self.end("forecast" if self.state.will_exceed else "memory", sample)
         finally:
             # Also when something above failed: a tree is never left frozen.
             actions.resume(self.frozen)
@@ -246,7 +246,7 @@ class Loop:
         usable = outcome.constraint.usable
         while (answer := ask(self._summary(outcome), usable)).action == "dump":
             self.loosen()
-            self.ending().look(self.frozen, sample)
+            self.shutdown().inspect(self.frozen, sample)
             blamed = self.blame()["culprit"]
             self.say(f"at {blamed['file']}:{blamed['line']}" if blamed else "no line is known")
         if answer.note:
@@ -273,9 +273,9 @@ class Loop:
         self.notify(text)
 
     def _show(self, now: float) -> None:
-        if self._progress is not None and self.outlook.forecast is not None and now - self._shown_at >= _SHOW_PERIOD:
+        if self._progress is not None and self.tracker.forecast is not None and now - self._shown_at >= _SHOW_PERIOD:
             self._shown_at = now
-            self._progress.show(progress.line(self.outlook.forecast), self.sampler.processes)
+            self._progress.show(progress.line(self.tracker.forecast), self.sampler.processes)
 
     def strays(self) -> tuple[Process, ...]:
         """What is in the backstop's cgroup or carries the mark, whoever its parent is now."""
@@ -294,16 +294,16 @@ class Loop:
         stopped = self.frozen or self.stop()
         self.loosen()
         self.notes.look_at_inputs(stopped)
-        self.ending().end(reason, sample, stopped)
+        self.shutdown().end(reason, sample, stopped)
 
     def loosen(self) -> None:
         """Lets a stopped tree run once more: what sleeps at the kernel's limit sees no signal until that is raised, and
         an exception needs memory to be raised."""
-        self.fence.release()
+        self.data_limit.release()
         self.backstop.loosen()
 
-    def ending(self) -> Ending:
-        return Ending(self.root, self.options, self.journal, self.sampler, self.talk, self.now)
+    def shutdown(self) -> Shutdown:
+        return Shutdown(self.root, self.options, self.journal, self.sampler, self.session, self.now)
 
     def blame(self) -> dict[str, Any]:
         """The fields of the record that say who held the memory; after the end, when there is room to load them."""
@@ -315,12 +315,12 @@ class Loop:
 
         waiting = self.pool.parent if self.reason == "hang" else None
         stack, culprit, missing = find_culprit(
-            self.journal.directory.stack, self.journal.record(), self.options.agent, waiting, self.talk.held
+            self.journal.directory.stack, self.journal.record(), self.options.agent, waiting, self.session.held
         )
         found = to_dict(culprit) if culprit else None
         blamed = {"stack": stack or None, "stack_missing": missing, "culprit": found}
-        if culprit and culprit.line and self.talk.flush.registered:
+        if culprit and culprit.line and self.session.flush.registered:
             at = Frame(culprit.file or "", culprit.line, culprit.function or "<module>")
-            tree = Sources(os.getcwd(), read_cells(self.talk.held.get(culprit.pid or 0, ()))).tree(at)
+            tree = Sources(os.getcwd(), read_cells(self.session.held.get(culprit.pid or 0, ()))).tree(at)
             blamed["loop"] = enclosing_loop(tree, culprit.line) if tree is not None else None
         return blamed

@@ -27,7 +27,7 @@ from memguard.watch.loop import Loop
 from memguard.watch.options import EXIT_GUARD, Options
 from memguard.watch.process import actions, failure
 from memguard.watch.process.launch import Command, child_environment, spawn
-from memguard.watch.process.root import Child, watchers
+from memguard.watch.process.root import SpawnedProcess, excluded_pids
 from memguard.watch.process.signals import ENDING, SignalWait, ignores, pass_on
 
 TYPE_CHECKING = False
@@ -103,7 +103,7 @@ def run_guarded(command: Command, options: Options, notify: Callable[[str], None
         raise
     except Exception as error:
         raise failure.before_start(error) from error
-    child = Child(pid)
+    child = SpawnedProcess(pid)
     gc.freeze()  # what is loaded by now stays: no later collection walks it
     nice = os.getpriority(os.PRIO_PROCESS, 0)
     with contextlib.suppress(PermissionError):  # where it may: to wake in time on a machine that is busy
@@ -119,7 +119,7 @@ def run_guarded(command: Command, options: Options, notify: Callable[[str], None
 
 
 def _guard(
-    child: Child, command: Command, options: Options, ready: _Prepared, notify: Callable[[str], None]
+    child: SpawnedProcess, command: Command, options: Options, ready: _Prepared, notify: Callable[[str], None]
 ) -> RunRecord:
     run: _Run | None = None
     try:
@@ -146,7 +146,7 @@ def _let_go(run: _Run | None, ready: _Prepared) -> None:
     """Nothing of the guard's holds the tree any more; what the watcher cannot undo, its sentinel does."""
     release_spare()
     whole = True
-    for undo in (*((run.fence.close,) if run is not None else ()), actions.resume_all, ready.backstop.close):
+    for undo in (*((run.data_limit.close,) if run is not None else ()), actions.resume_all, ready.backstop.close):
         try:
             whole = undo() is not False and whole
         except Exception:
@@ -182,7 +182,7 @@ def _kernel_kills(backstop: Backstop) -> int | None:
 class _Run(Loop):
     """One run of our own child."""
 
-    root: Child
+    root: SpawnedProcess
     _interrupted = False
 
     def begin(self, command: Command, started: float, warning: str | None) -> None:
@@ -234,15 +234,20 @@ class _Run(Loop):
 
     def _judge_memory_error(self) -> None:
         """A script that has ended with a MemoryError, at a fence of ours, was ended by the guard."""
-        self.talk.listen()
+        self.session.listen()
         binding = self.last.tightest if self.last is not None else None
         root = self.root.process
-        if self.reason or binding is None or root.pid not in self.talk.memory_errors or not self.fence.caused(root):
+        if (
+            self.reason
+            or binding is None
+            or root.pid not in self.session.memory_errors
+            or not self.data_limit.caused(root)
+        ):
             return
         self.reason = "memory"
         self.notes.decision("abort", "a MemoryError at the fence", binding, "the next allocation would not have fitted")
         self.notes.fullest = binding
-        if self.fence.misfired(root, binding.used, binding.usable):
+        if self.data_limit.misfired(root, binding.used, binding.usable):
             used = f"{format_size(binding.used)} of {format_size(binding.usable)}"
             self.warnings.append(
                 f"the MemoryError came at {used}: memory that is only reserved (np.empty) looks like memory in use to"
@@ -266,6 +271,6 @@ class _Run(Loop):
             rest = actions.end_tree(self.root, known, lambda: False)
             return [f"process {process.pid}" for process in rest]
         deadline = time.monotonic() + _LINGER
-        while (rest := read_tree(self.root.process, known, without=watchers())) and time.monotonic() < deadline:
+        while (rest := read_tree(self.root.process, known, without=excluded_pids())) and time.monotonic() < deadline:
             time.sleep(0.005)
         return [f"process {p.pid} ({' '.join(read_cmdline(p.pid))[:60]})" for p in rest]

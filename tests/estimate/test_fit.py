@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from memguard.estimate.probe.extrapolate import extrapolate
 
+from memguard.estimate.probe.extrapolate import extrapolate
 from memguard.records.estimate import ProbePoint
 from memguard.units import MIB
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from memguard.system.proc import read_process
-from memguard.watch.agents.requests import Answers, ask
+from memguard.watch.agents.requests import Answers, send_request
 from memguard.watch.journal import RunDirectory
 
 INJECT = Path(__file__).resolve().parents[2] / "memguard" / "inject"
@@ -37,7 +37,7 @@ class Job:
         """The answers to all of `do`."""
         process = read_process(self.popen.pid)
         assert process is not None
-        number = ask(self.directory, process, *do, **{"within": 10.0, **more})
+        number = send_request(self.directory, process, *do, **{"within": 10.0, **more})
         assert number is not None
         begun = reminded = time.monotonic()
         while True:

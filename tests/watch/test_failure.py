@@ -19,13 +19,12 @@ from memguard.system.proc import Process
 from memguard.units import MIB
 from memguard.watch import run as module
 from memguard.watch.agents.dead_workers import PoolWatch
-from memguard.watch.agents.session import Conversation
+from memguard.watch.agents.session import Session
 from memguard.watch.decide import policy
-from memguard.watch.decide.outlook import Outlook
-from memguard.watch.ending import Ending
+from memguard.watch.decide.forecast_tracker import ForecastTracker
 from memguard.watch.journal import Journal, runs_directory
 from memguard.watch.kernel.cgroup_limit import Backstop
-from memguard.watch.kernel.data_limit import Fence
+from memguard.watch.kernel.data_limit import DataLimit
 from memguard.watch.kernel.sentinel import Sentinel
 from memguard.watch.loop import Loop
 from memguard.watch.measure.sampler import Sampler
@@ -34,6 +33,7 @@ from memguard.watch.options import Options
 from memguard.watch.process import actions, failure
 from memguard.watch.process.launch import Command
 from memguard.watch.run import run_guarded
+from memguard.watch.shutdown import Shutdown
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
 
@@ -53,11 +53,11 @@ WHILE_IT_RUNS = [
     (Sampler, "measure"),
     (Notes, "sample"),
     (Journal, "write"),
-    (Conversation, "listen"),
-    (Conversation, "ask_largest"),
+    (Session, "listen"),
+    (Session, "ask_largest"),
     (Backstop, "follow"),
-    (Fence, "move"),
-    (Outlook, "look"),
+    (DataLimit, "move"),
+    (ForecastTracker, "update"),
     (policy, "decide"),
     (PoolWatch, "hung"),
     (Notes, "decision"),
@@ -65,8 +65,8 @@ WHILE_IT_RUNS = [
     (Loop, "strays"),
     (Loop, "loosen"),
     (Notes, "look_at_inputs"),
-    (Ending, "look"),
-    (Ending, "danger"),
+    (Shutdown, "inspect"),
+    (Shutdown, "danger"),
 ]
 AFTER_THE_END = [
     (Loop, "blame"),
@@ -174,7 +174,7 @@ def test_what_tells_the_user_may_fail_too(monkeypatch: pytest.MonkeyPatch) -> No
     assert run_guarded(python(GROWS), LIMIT, notify).exit_code == 7
 
 
-@pytest.mark.parametrize("owner", [Backstop, Fence])
+@pytest.mark.parametrize("owner", [Backstop, DataLimit])
 def test_what_the_watcher_cannot_undo_its_sentinel_does(
     owner: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -183,7 +183,7 @@ def test_what_the_watcher_cannot_undo_its_sentinel_does(
     fails(monkeypatch, Sampler, "measure", MemoryError(), 3)
     said: list[str] = []
     code, options = (GROWS, LIMIT)
-    if owner is Fence:
+    if owner is DataLimit:
         code, options = RESERVES, Options(limit=96 * MIB, backstop="none", fence="on")
     record = run_guarded(python(code), options, said.append)
     assert (record.exit_code, len(said)) == (7, 1)

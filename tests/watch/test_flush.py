@@ -15,7 +15,7 @@ import pytest
 
 from memguard.system.proc import Process, read_process
 from memguard.watch.agents.flush import FlushRequests
-from memguard.watch.agents.requests import Answers, ask
+from memguard.watch.agents.requests import Answers, send_request
 from memguard.watch.journal import RunDirectory
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -189,7 +189,7 @@ def test_a_callback_that_waits_for_ever_is_interrupted_and_names_its_line(run: R
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert [work.pid for work in blocked] == [script.process.pid]
-    ask(script.directory, script.process, "interrupt", within=1.0)
+    send_request(script.directory, script.process, "interrupt", within=1.0)
     (answer,) = script.wait("flushed")
     assert "flush: interrupted: flush waited for what did not come" in answer["errors"][0]
     assert "prepare.py:7: full.put(2)" in answer["errors"][0]

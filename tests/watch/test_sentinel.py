@@ -28,7 +28,7 @@ WATCHER = """
 import json, os, signal, subprocess, sys, time
 from memguard.system.proc import read_process
 from memguard.watch.kernel.cgroup_limit import Backstop, choose
-from memguard.watch.kernel.data_limit import Fence
+from memguard.watch.kernel.data_limit import DataLimit
 from memguard.watch.journal import Journal, open_run
 from memguard.watch.kernel.sentinel import start
 options = json.loads(sys.argv[1])
@@ -46,7 +46,7 @@ backstop.entered(script.pid)
 process = read_process(script.pid)
 sentinel.tell(process, backstop.path)
 time.sleep(options.get("pause", 0.05))
-Fence("on").move([process], 200 << 20)
+DataLimit("on").move([process], 200 << 20)
 if options.get("freeze"):
     script.send_signal(signal.SIGSTOP)
 facts = {"run": directory.path, "sentinel": sentinel.pid, "script": script.pid, "cgroup": backstop.path}

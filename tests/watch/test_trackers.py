@@ -16,7 +16,7 @@ from memguard.units import MIB
 from memguard.watch.options import Options
 from memguard.watch.process import actions
 from memguard.watch.process.launch import Command
-from memguard.watch.process.root import Foreign
+from memguard.watch.process.root import AttachedProcess
 from memguard.watch.run import run_guarded
 
 pytestmark = pytest.mark.skipif(not os.path.isdir("/dev/shm"), reason="/dev/shm")
@@ -112,9 +112,9 @@ def test_a_tracker_is_given_time_but_not_for_ever(who: str, monkeypatch: pytest.
     root, held, daemon = (read_process(int(pid)) for pid in (script.pid, tracker, other))
     assert root is not None and held is not None
     if daemon is not None:
-        monkeypatch.setattr(actions, "watchers", lambda: {os.getpid(), daemon.pid})
+        monkeypatch.setattr(actions, "excluded_pids", lambda: {os.getpid(), daemon.pid})
     start = time.monotonic()
-    assert actions.end_tree(Foreign(root), (), lambda: False, grace=0.2) == ()
+    assert actions.end_tree(AttachedProcess(root), (), lambda: False, grace=0.2) == ()
     took = time.monotonic() - start
     left = os.path.exists(f"/dev/shm/sem.{name.strip('/')}")
     if daemon is None:

@@ -2,7 +2,7 @@
 
     track = observe(track, Point(time, path, position, size, used))     every period(time) seconds
     forecast(track, usable) -> Forecast | None
-    doomed(track, usable) -> bool                                       for --abort-on-forecast
+    will_exceed(track, usable) -> bool                                       for --abort-on-forecast
 
 What is fitted is the **envelope**: the highest use seen so far, over the position in the input, as a straight line
 through the newer three quarters of what was read. A script that appends to a list climbs it with its own slope. One
@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from memguard.records.run import Forecast
 from memguard.units import MIB
 
-__all__ = ["Bucket", "History", "Point", "Track", "doomed", "forecast", "observe", "period"]
+__all__ = ["Bucket", "History", "Point", "Track", "forecast", "observe", "period", "will_exceed"]
 
 MOST_BUCKETS = 64
 MOST_INPUTS = 8
@@ -39,9 +39,10 @@ _TOGETHER = 5.0  # seconds: inputs that moved within these are read side by side
 _GIVEN_BACK = 0.4  # of what was gained: a fall of this share is a flush, less is a chunk's own rise and fall
 _FALL = 8 * MIB  # and at least: below lies the allocator's noise
 
-# When a run is doomed. Measured together: they stopped the chunked list and left alone what is tested beside it.
-_DOOMED_READ = 0.05  # of the input
-_DOOMED_USED = 0.5  # of the usable bytes: what levels off, or flushes, below half of the limit is never stopped
+# When a run will exceed its limit. Measured together: they stopped the chunked list and left alone what is tested
+# beside it.
+_EXCEEDS_READ = 0.05  # of the input
+_EXCEEDS_USED = 0.5  # of the usable bytes: what levels off, or flushes, below half of the limit is never stopped
 _THIRDS = 1.35  # the steepest third's slope ÷ the flattest one's, at most
 _IN_A_ROW = 3  # predictions above the limit
 _SURELY = 1.1  # × usable: predictions were measured to be right within 10 %
@@ -176,19 +177,19 @@ def forecast(track: Track, usable: int | None) -> Forecast | None:
     )
 
 
-def doomed(track: Track, usable: int | None) -> bool:
+def will_exceed(track: Track, usable: int | None) -> bool:
     """Whether the run will not end within `usable`: said late rather than wrongly, because it ends the run.
 
     At least 5 % of the input, 12 positions and half of `usable`; a straight line in all three thirds; three
     predictions one after the other 10 % above `usable`, by the newer part and by the whole of what was read. So
-    whatever levels off or flushes below half of `usable` is never taken for doomed; a first climb to more than that is
+    whatever levels off or flushes below half of `usable` is never ended; a first climb to more than that is
     no different from a run that goes on climbing.
     """
     history = _leading(track)
     if history is None or usable is None:
         return False
     buckets = history.buckets
-    if history.read < _DOOMED_READ or buckets[-1].high < _DOOMED_USED * usable or not _is_straight(buckets):
+    if history.read < _EXCEEDS_READ or buckets[-1].high < _EXCEEDS_USED * usable or not _is_straight(buckets):
         return False
     shorter = (buckets[: len(buckets) - n] for n in range(_IN_A_ROW))
     return all(len(b) >= FEWEST and _least_peak(b, history.size) > _SURELY * usable for b in shorter)

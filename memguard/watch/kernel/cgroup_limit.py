@@ -138,8 +138,8 @@ def _make_directory(parent: str) -> str:
 class Backstop:
     """One cgroup around one tree, or none (`kind` "none", with the `reason`).
 
-    `limit` is memory.max in bytes as last written. `brake`: growth past the limit is slowed down or put to sleep, not
-    killed. The signals of a process that sleeps in the cgroup arrive once the limit is raised: loosen().
+    `limit` is memory.max in bytes as last written. `throttles`: growth past the limit is slowed down or put to sleep,
+    not killed. The signals of a process that sleeps in the cgroup arrive once the limit is raised: loosen().
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class Backstop:
         self.kind = place.kind if place else "none"
         self.path, self.reason = path, reason
         self.limit: int | None = maximum if place else None
-        self.brake = self.kind in ("scope", "v2")
+        self.throttles = self.kind in ("scope", "v2")
         self._place, self._high = place, high
         self._v1 = self.kind == "v1"
         self._max_file, self._usage_file = _FILES[self._v1]
@@ -169,7 +169,7 @@ class Backstop:
             _write(f"{self.path}/memory.limit_in_bytes", self.limit)
             _try(f"{self.path}/memory.memsw.limit_in_bytes", self.limit)  # not there without swap accounting
             _try(f"{self.path}/memory.swappiness", 0)
-            self.brake = _try(f"{self.path}/memory.oom_control", 1)
+            self.throttles = _try(f"{self.path}/memory.oom_control", 1)
         else:
             _write(f"{self.path}/memory.max", self.limit)
             _try(f"{self.path}/memory.swap.max", 0)
@@ -297,7 +297,7 @@ class Backstop:
 
     def _give_up(self, reason: str) -> None:
         self.close()
-        self.kind, self.brake, self.path, self.limit, self.reason = "none", False, None, None, reason
+        self.kind, self.throttles, self.path, self.limit, self.reason = "none", False, None, None, reason
 
 
 # (limit, usage) by whether it is version 1

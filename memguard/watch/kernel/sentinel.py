@@ -41,9 +41,9 @@ from memguard.system.run_mark import find_marked
 from memguard.units import format_size
 from memguard.watch.journal import RunDirectory
 from memguard.watch.kernel.cgroup_limit import hand_over, remove
-from memguard.watch.kernel.data_limit import own_soft, release_marked
+from memguard.watch.kernel.data_limit import own_data_limit, release_marked
 from memguard.watch.process import actions
-from memguard.watch.process.root import Foreign, members_of, watchers
+from memguard.watch.process.root import AttachedProcess, excluded_pids, members_of
 from memguard.watch.process.signals import FORWARDED
 
 __all__ = ["Sentinel", "standing_by", "start"]
@@ -180,14 +180,14 @@ class _Watch:
 
     def _let_go(self) -> None:
         tree = self._tree()
-        release_marked(tree, own_soft())
+        release_marked(tree, own_data_limit())
         actions.resume(tree)
         if self._backstop:
             remove(self._backstop, next(iter(find_memory_cgroups()), None))
 
     def _on_watcher_death(self) -> None:
         tree = self._tree()
-        release_marked(tree, own_soft())
+        release_marked(tree, own_data_limit())
         inside = (read_bytes(f"{self._backstop}/cgroup.procs") or b"").strip() if self._backstop else b""
         leave = self._on_death == "leave" or (self._on_death is None and bool(inside))
         if not tree:
@@ -195,7 +195,7 @@ class _Watch:
         elif leave:
             self._leave(tree, held=bool(inside))
         else:
-            rest = actions.end_tree(Foreign(self._root or tree[0]), tree, lambda: False, grace=_GRACE)
+            rest = actions.end_tree(AttachedProcess(self._root or tree[0]), tree, lambda: False, grace=_GRACE)
             left = [f"process {process.pid}" for process in rest]
             self._record("it was stopped", seconds=self._now(), **({"left": left} if left else {}))
             self._say("the script was stopped")
@@ -224,7 +224,7 @@ class _Watch:
         inside = members_of(self._backstop) if self._backstop else ()
         marked = (*inside, *find_marked(*self._mark))
         root = self._root or (marked[0] if marked else None)
-        return read_tree(root, marked, without=watchers()) if root is not None else ()
+        return read_tree(root, marked, without=excluded_pids()) if root is not None else ()
 
     def _now(self) -> float:
         return round(time.monotonic() - self._start, 3)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from memguard.system.memory_files import Filesystems, held_in_files, open_memory_files
 from memguard.system.proc import Process, read_cmdline, read_stat, read_status, read_tree
 from memguard.watch.agents.listening import listens
-from memguard.watch.process.root import Root, watchers
+from memguard.watch.process.root import Root, excluded_pids
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def send(process: Process, number: int, *, asleep: bool = True) -> bool:
 def stop(root: Process, known: Iterable[Process], within: float = STOP_WITHIN) -> tuple[Process, ...]:
     """SIGSTOPs the whole tree, and again what was forked meanwhile, until a walk finds everything stopped."""
     stopped: dict[Process, None] = {}
-    deadline, own = time.monotonic() + within, watchers()
+    deadline, own = time.monotonic() + within, excluded_pids()
     for process in known:  # at once; the walk below takes its time
         if send(process, signal.SIGSTOP):
             stopped[process] = None
@@ -232,25 +232,26 @@ def end_tree(
     known: Iterable[Process],
     in_danger: Callable[[], bool],
     *,
-    speakers: Iterable[Process] = (),
-    speech: float = 0.0,
+    raising: Iterable[Process] = (),
+    raise_within: float = 0.0,
     grace: float = GRACE,
 ) -> tuple[Process, ...]:
     """SIGTERM, so that a script's own clean-up may run; SIGKILL when the grace is over or memory gets short.
 
-    `speakers` have been asked to raise an exception: they get no signal for `speech` seconds, unless memory gets short.
+    `raising` have been asked to raise an exception: they get no signal for `raise_within` seconds, unless memory gets
+    short.
     multiprocessing's resource trackers come last: by themselves, when nobody else is left, and they take the semaphores
     and the shared memory of those who could not with them. Works on a stopped tree and on a running one. Returns what
     could not be ended (another user's; stuck in the kernel).
     """
-    seen, speaking = dict.fromkeys((*known, *speakers)), frozenset(speakers)
+    seen, asked = dict.fromkeys((*known, *raising)), frozenset(raising)
     tree = _living(root, seen)
     trackers = frozenset(filter(_is_tracker, tree))
-    _signal_end(process for process in tree if process not in speaking | trackers)
-    resume(speaking | trackers)
-    if speaking:
-        tree = _wait(root, seen, speech, lambda tree: not speaking.isdisjoint(tree) and not in_danger())
-        _signal_end(process for process in tree if process in speaking)
+    _signal_end(process for process in tree if process not in asked | trackers)
+    resume(asked | trackers)
+    if asked:
+        tree = _wait(root, seen, raise_within, lambda tree: not asked.isdisjoint(tree) and not in_danger())
+        _signal_end(process for process in tree if process in asked)
     if tree or not root.ended:
         tree = _wait(root, seen, grace, lambda tree: not (tree and trackers.issuperset(tree)) and not in_danger())
     start = time.monotonic()
@@ -297,6 +298,6 @@ def _wait(
 
 def _living(root: Root, seen: dict[Process, None]) -> tuple[Process, ...]:
     root.poll()
-    tree = read_tree(root.process, seen, without=watchers())
+    tree = read_tree(root.process, seen, without=excluded_pids())
     seen.update(dict.fromkeys(tree))
     return tree

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from memguard.records.run import RunRecord
     from memguard.watch.loop import Loop
     from memguard.watch.process.launch import Command
-    from memguard.watch.process.root import Child
+    from memguard.watch.process.root import SpawnedProcess
 
 __all__ = ["AT_THE_END", "UNGUARDED", "before_start", "explain", "record", "wait"]
 
@@ -59,7 +59,7 @@ def _advice(error: BaseException) -> str:
     return "please report this"
 
 
-def wait(child: Child, signals: SignalWait) -> None:
+def wait(child: SpawnedProcess, signals: SignalWait) -> None:
     """Nothing that goes wrong here ends it before the script has ended."""
     while not child.ended:
         try:
@@ -71,7 +71,7 @@ def wait(child: Child, signals: SignalWait) -> None:
             time.sleep(_PERIOD)
 
 
-def record(run: Loop | None, child: Child, command: Command, line: str, *, by_guard: bool) -> RunRecord:
+def record(run: Loop | None, child: SpawnedProcess, command: Command, line: str, *, by_guard: bool) -> RunRecord:
     """What is known of the run. Raises MemguardError, with the script's exit code, where not even that can be said."""
     fields = {
         "exit_code": EXIT_GUARD if by_guard else child.exit_code,

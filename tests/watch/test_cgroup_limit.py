@@ -86,7 +86,7 @@ def test_switched_off_or_not_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     auto = choose("auto", 512 * MIB, notify=said.append)
     assert (off.kind, off.reason, auto.kind, auto.reason, said) == ("none", "switched off", "none", "nowhere", [])
     asked = choose("v2", 512 * MIB, notify=said.append)
-    assert (asked.kind, asked.path, asked.limit, asked.brake) == ("none", None, None, False)
+    assert (asked.kind, asked.path, asked.limit, asked.throttles) == ("none", None, None, False)
     assert said == ["no v2 backstop: nowhere"]
     for step in (asked.enter, asked.loosen, asked.close):
         step()
@@ -130,7 +130,7 @@ def test_a_refused_scope_leaves_the_script_alone_and_says_why(monkeypatch: pytes
     assert backstop.kind == "scope" and backstop.path and backstop.path.startswith(place.parent)
     process = start(backstop, "import sys; sys.stdin.read()")
     backstop.entered(process.pid)
-    assert (backstop.kind, backstop.reason, backstop.path, backstop.brake) == ("none", "refused", None, False)
+    assert (backstop.kind, backstop.reason, backstop.path, backstop.throttles) == ("none", "refused", None, False)
     process.communicate()
     assert process.returncode == 0
     backstop.close()
@@ -177,7 +177,7 @@ def v1() -> Iterator[Backstop]:
 @cgroup
 @root_only
 def test_growth_sleeps_and_signals_arrive_once_it_is_loosened(v1: Backstop) -> None:
-    assert (v1.kind, v1.brake, v1.limit) == ("v1", True, 66 * MIB)
+    assert (v1.kind, v1.throttles, v1.limit) == ("v1", True, 66 * MIB)
     process = start(v1, GROWS)
     v1.entered(process.pid)
     assert v1.kind == "v1" and f"{process.pid}\n" == read(v1.path, "cgroup.procs")

@@ -23,10 +23,9 @@ from memguard.watch.agents.listening import why_silent
 from memguard.watch.agents.session import Session
 from memguard.watch.decide.policy import Sample
 from memguard.watch.journal import Journal
-from memguard.watch.measure.sampler import Sampler
 from memguard.watch.options import Options
 from memguard.watch.process import actions
-from memguard.watch.process.root import Root
+from memguard.watch.tree import GuardedTree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,13 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Shutdown"]
 
-_STACKS_WITHIN = 0.3  # seconds for the stacks of all processes together
-# For the stack and the look of the largest one. 13 ms were measured on a list of 50 M ints, 0.2 s in a notebook's
-# kernel where no variable holds it (100,000 objects to go through).
-_INSPECT_WITHIN = 0.5
-_SALVAGE_WITHIN = 60.0  # the script stands still meanwhile, and --salvage was asked for
-_RAISE_WITHIN = 1.2  # from the raise on: 7–46 ms were measured, and a `finally` may write a file
-_GRACE = 0.5  # from SIGTERM to SIGKILL
 _SMALL = 0.2  # of what the largest process holds
 _LAST_WORDS = 8 << 20  # bytes that the tree may always take while it is let run for its last words
 
@@ -50,24 +42,24 @@ class Shutdown:
 
     def __init__(
         self,
-        root: Root,
+        tree: GuardedTree,
         options: Options,
         journal: Journal,
-        sampler: Sampler,
         session: Session,
         clock: Callable[[], float],
     ) -> None:
-        self._root, self._options, self._journal = root, options, journal
-        self._sampler, self._session, self._clock = sampler, session, clock
+        self.tree, self.clock = tree, clock
+        self._options, self._journal, self._session = options, journal, session
+        self._sampler, self._timing = tree.sampler, options.timing
         self._held: list[dict[str, Any]] = []  # the evidence, the largest process first
 
     def inspect(self, stopped: tuple[Process, ...], sample: Sample) -> list[Process]:
         """The evidence; returns the processes that have answered, largest first. They are stopped again."""
         held = self._held = actions.holders(stopped, self._sampler.held_by)
-        self._journal.write("evidence", self._clock(), set={"holders": held[:20], "tree": sample.tree})
+        self._journal.write("evidence", self.clock(), set={"holders": held[:20], "tree": sample.tree})
         by_pid = {process.pid: process for process in stopped}
         in_danger = self.danger(sample)
-        deadline = time.monotonic() + _STACKS_WITHIN
+        deadline = time.monotonic() + self._timing.stacks_within
         answering: list[Process] = []
         silent = ""  # why the largest one did not answer
         for holder in held:
@@ -78,7 +70,7 @@ class Shutdown:
                 answering.append(process)
             elif holder is held[0]:
                 silent = why_silent(process, self._journal.directory.stack)
-                self._journal.write("silent", self._clock(), set={"stack_missing": silent})
+                self._journal.write("silent", self.clock(), set={"stack_missing": silent})
         if held and by_pid[held[0]["pid"]] not in answering and not in_danger():
             self._read_from_outside(by_pid[held[0]["pid"]], silent, in_danger)
         return answering
@@ -87,17 +79,21 @@ class Shutdown:
         """The largest process has no agent: other means may still tell where it is."""
         from memguard.watch.agents.outside_stack import read_outside_stack
 
-        missing = read_outside_stack(process, self._journal.directory.stack, in_danger)
+        missing = read_outside_stack(process, self._journal.directory.stack, in_danger, self._timing.pyspy_within)
         if missing and silent:
             missing = f"{silent}; {missing}"
-        self._journal.write("outside", self._clock(), set={"stack_missing": missing})
+        self._journal.write("outside", self.clock(), set={"stack_missing": missing})
 
     def _stack(self, process: Process, in_danger: Callable[[], bool], *, first: bool) -> bool:
         path = self._journal.directory.stack
         if not first:
-            return actions.stack_of_stopped(process, path, in_danger)
+            return actions.stack_of_stopped(process, path, in_danger, within=self._timing.stack_within)
         salvage = self._options.salvage
-        do, within = (("inspect", "salvage"), _SALVAGE_WITHIN) if salvage else (("inspect",), _INSPECT_WITHIN)
+        do, within = (
+            (("inspect", "salvage"), self._timing.salvage_within)
+            if salvage
+            else (("inspect",), self._timing.inspect_within)
+        )
         number: list[int | None] = [None]
 
         def ask() -> bool:
@@ -117,13 +113,13 @@ class Shutdown:
         topmost = [process for process in self._sampler.processes if process in answering]  # from the root down
         chosen = [p for p in dict.fromkeys((*answering[:1], *topmost[:1])) if not _catches_sigterm(p)]
         raising = self.ask_to_raise(chosen, sample) if reason == "memory" else []
-        in_danger = self.danger(self._sampler.measure(self._clock()))
+        in_danger = self.danger(self._sampler.measure(self.clock()))
         rest = actions.end_tree(
-            self._root, stopped, in_danger, raising=raising, raise_within=_RAISE_WITHIN, grace=_GRACE
+            self.tree.root, stopped, in_danger, raising=raising, grace=self._timing.grace_at_limit, timing=self._timing
         )
         self._session.listen()
         left = [path for path in shared if os.path.exists(path)] + [f"process {process.pid}" for process in rest]
-        self._journal.write("ended", self._clock(), set={"left": left, "termination_reason": reason})
+        self._journal.write("ended", self.clock(), set={"left": left, "termination_reason": reason})
 
     def ask_to_raise(self, processes: list[Process], sample: Sample) -> list[Process]:
         """Those of them that have been asked for a MemoryLimitExceeded; they do it as soon as they run."""
@@ -131,7 +127,7 @@ class Shutdown:
 
         def ask(process: Process) -> int | None:
             return self._session.request(
-                process, "raise", within=_RAISE_WITHIN, message=message + self._elsewhere(process)
+                process, "raise", within=self._timing.raise_within, message=message + self._elsewhere(process)
             )
 
         return [process for process in processes if ask(process) is not None]
@@ -155,7 +151,7 @@ class Shutdown:
         }
 
         def in_danger() -> bool:
-            now = self._sampler.measure(self._clock()).constraints
+            now = self._sampler.measure(self.clock()).constraints
             return any(c.used > bounds.get((c.name, c.source), c.used) for c in now)
 
         return in_danger

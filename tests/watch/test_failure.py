@@ -23,7 +23,8 @@ from memguard.watch.agents.session import Session
 from memguard.watch.decide import policy
 from memguard.watch.decide.forecast_tracker import ForecastTracker
 from memguard.watch.journal import Journal, runs_directory
-from memguard.watch.kernel.cgroup_limit import Backstop
+from memguard.watch.kernel.cgroup_limit import CgroupLimit
+from memguard.watch.kernel.cgroup_plan import DirectoryPlan
 from memguard.watch.kernel.data_limit import DataLimit
 from memguard.watch.kernel.sentinel import Sentinel
 from memguard.watch.loop import Loop
@@ -34,6 +35,7 @@ from memguard.watch.process import actions, failure
 from memguard.watch.process.launch import Command
 from memguard.watch.run import run_guarded
 from memguard.watch.shutdown import Shutdown
+from memguard.watch.tree import GuardedTree
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
 
@@ -45,8 +47,9 @@ LIMIT = Options(limit=96 * MIB)
 ERRORS = (OSError(errno.EMFILE, "Too many open files"), MemoryError(), ValueError("a bug\nof two lines"))
 
 WHILE_IT_RUNS = [
-    (Backstop, "entered"),
+    (DirectoryPlan, "entered"),
     (Sentinel, "tell"),
+    (GuardedTree, "__init__"),
     (Loop, "__init__"),
     (module._Run, "begin"),
     (Sampler, "tick"),
@@ -55,15 +58,16 @@ WHILE_IT_RUNS = [
     (Journal, "write"),
     (Session, "listen"),
     (Session, "ask_largest"),
-    (Backstop, "follow"),
+    (GuardedTree, "follow"),
+    (CgroupLimit, "follow"),
     (DataLimit, "move"),
     (ForecastTracker, "update"),
     (policy, "decide"),
     (PoolWatch, "hung"),
     (Notes, "decision"),
     (actions, "stop"),
-    (Loop, "strays"),
-    (Loop, "loosen"),
+    (GuardedTree, "strays"),
+    (GuardedTree, "loosen"),
     (Notes, "look_at_inputs"),
     (Shutdown, "inspect"),
     (Shutdown, "danger"),
@@ -174,7 +178,7 @@ def test_what_tells_the_user_may_fail_too(monkeypatch: pytest.MonkeyPatch) -> No
     assert run_guarded(python(GROWS), LIMIT, notify).exit_code == 7
 
 
-@pytest.mark.parametrize("owner", [Backstop, DataLimit])
+@pytest.mark.parametrize("owner", [CgroupLimit, DataLimit])
 def test_what_the_watcher_cannot_undo_its_sentinel_does(
     owner: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,7 +19,6 @@ from memguard.records.codec import from_json
 from memguard.records.run import RunRecord
 from memguard.system.proc import read_process
 from memguard.units import MIB
-from memguard.watch.agents import dead_workers as pools
 from memguard.watch.agents.outside_stack import find_pyspy, may_trace
 from memguard.watch.journal import last_run, runs_directory
 from memguard.watch.loop import Loop
@@ -27,6 +26,7 @@ from memguard.watch.measure.sampler import Sampler
 from memguard.watch.options import Options
 from memguard.watch.process.launch import Command
 from memguard.watch.run import run_guarded
+from memguard.watch.timing import Timing
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
 PROGRAMS = Path(__file__).resolve().parents[1] / "programs"
@@ -143,10 +143,9 @@ def test_a_steady_job_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_a_pool_that_lost_a_worker_is_no_hang(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pools, "_IDLE", 0.7)
+def test_a_pool_that_lost_a_worker_is_no_hang(method: str) -> None:
     notes: list[str] = []
-    record = run_guarded(program("dead_worker", method), Options(), notes.append)
+    record = run_guarded(program("dead_worker", method), Options(timing=Timing(pool_idle=0.7)), notes.append)
     assert (record.exit_code, record.termination_reason) == (75, "hang")
     assert record.culprit is not None and "pool.map" in (record.culprit.source_text or "")
     assert len(notes) == 1 and "was ended by SIGKILL" in notes[0]

@@ -27,7 +27,7 @@ root_only = pytest.mark.skipif(bool(MemoryBox.missing()), reason=MemoryBox.missi
 WATCHER = """
 import json, os, signal, subprocess, sys, time
 from memguard.system.proc import read_process
-from memguard.watch.kernel.cgroup_limit import Backstop, choose
+from memguard.watch.kernel.cgroup_plan import choose
 from memguard.watch.kernel.data_limit import DataLimit
 from memguard.watch.journal import Journal, open_run
 from memguard.watch.kernel.sentinel import start
@@ -35,27 +35,27 @@ options = json.loads(sys.argv[1])
 directory, _ = open_run(time.time())
 journal = Journal(directory)
 journal.write("start", 0.0, set={"id": directory.id, "command": ["python", "x.py"], "cwd": "/", "started": time.time()})
-backstop = choose(options["backstop"], 64 << 20, notify=print)
+plan = choose(options["backstop"], 64 << 20, notify=print)
 mark = ("MEMGUARD_RUN_DIR", directory.path)
-sentinel = start(directory, mark, backstop.path, options["on_death"])
+sentinel = start(directory, mark, plan.path, options["on_death"])
 script = subprocess.Popen(
-    [sys.executable, "-c", options["code"]], env={**os.environ, mark[0]: mark[1]}, preexec_fn=backstop.enter,
+    [sys.executable, "-c", options["code"]], env={**os.environ, mark[0]: mark[1]}, preexec_fn=plan.enter,
     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
 )
-backstop.entered(script.pid)
+cgroup = plan.entered(script.pid)
 process = read_process(script.pid)
-sentinel.tell(process, backstop.path)
+sentinel.tell(process, cgroup.path)
 time.sleep(options.get("pause", 0.05))
 DataLimit("on").move([process], 200 << 20)
 if options.get("freeze"):
     script.send_signal(signal.SIGSTOP)
-facts = {"run": directory.path, "sentinel": sentinel.pid, "script": script.pid, "cgroup": backstop.path}
+facts = {"run": directory.path, "sentinel": sentinel.pid, "script": script.pid, "cgroup": cgroup.path}
 print(json.dumps(facts), flush=True)
 sys.stdin.readline()
 if options.get("orderly"):
     sentinel.goodbye()
     print(os.path.exists(f"/proc/{sentinel.pid}"), flush=True)
-    script.kill(); script.wait(); backstop.close()
+    script.kill(); script.wait(); cgroup.close()
 else:
     os.kill(os.getpid(), signal.SIGKILL)
 """

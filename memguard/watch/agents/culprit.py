@@ -6,18 +6,34 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from memguard.records.codec import to_dict
 from memguard.records.run import Culprit, RunRecord
 from memguard.watch.agents.holder import Inspection, Sources, Stack, read_cells, read_inspections
+from memguard.watch.agents.source import enclosing_loop
 from memguard.watch.agents.stacks import Frame, blamed, parse_dumps
+from memguard.watch.journal import Journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["find_culprit"]
+__all__ = ["blame", "find_culprit"]
 
 _PART = 0.5  # of what the largest process holds: below that, another one is not blamed in its place
 _STACK_BYTES = 1 << 20  # read at most, from the end
+
+
+def blame(
+    journal: Journal, held: Mapping[int, Sequence[Any]], *, agent: bool, first: int | None, loops: bool
+) -> dict[str, Any]:
+    """The fields of the record that say who held the memory; with `loops` also the loop around the culprit's line."""
+    stack, culprit, missing = find_culprit(journal.directory.stack, journal.record(), agent, first, held)
+    fields = {"stack": stack or None, "stack_missing": missing, "culprit": to_dict(culprit) if culprit else None}
+    if culprit and culprit.line and loops:
+        at = Frame(culprit.file or "", culprit.line, culprit.function or "<module>")
+        tree = Sources(os.getcwd(), read_cells(held.get(culprit.pid or 0, ()))).tree(at)
+        fields["loop"] = enclosing_loop(tree, culprit.line) if tree is not None else None
+    return fields
 
 
 def find_culprit(

@@ -1,9 +1,9 @@
 """The guard's own guard: a small process that outlives a watcher that was killed, and sees to the tree that it left.
 
-    sentinel = start(directory, mark, backstop.path, "leave" | "stop" | None)     before the script is started
-    sentinel.tell(root, backstop.path)                                            once it is known
-    sentinel.let_go()                                                             where the watcher fails, and cannot
-    sentinel.goodbye()                                                            in every orderly ending
+    sentinel = start(directory, mark, plan.path, "leave" | "stop" | None)     before the script is started
+    sentinel.tell(root, cgroup.path)                                          once it is known
+    sentinel.let_go()                                                         where the watcher fails, and cannot
+    sentinel.goodbye()                                                        in every orderly ending
 
 It holds the reading end of a pipe whose only writing end is the watcher's. The end of the file without a goodbye means
 that the watcher was killed (kill -9, the OOM killer). Then it
@@ -45,10 +45,11 @@ from memguard.watch.kernel.data_limit import own_data_limit, release_marked
 from memguard.watch.process import actions
 from memguard.watch.process.root import AttachedProcess, excluded_pids, members_of
 from memguard.watch.process.signals import FORWARDED
+from memguard.watch.timing import Timing
 
 __all__ = ["Sentinel", "standing_by", "start"]
 
-_GRACE = 1.0  # seconds between SIGTERM and SIGKILL
+_TIMING = Timing()
 _GONE_WITHIN = 0.5  # seconds that the sentinel gets to end after the goodbye
 _WATCH_PERIOD = 0.5  # seconds between looks at a tree that was left alone
 _GOODBYE, _LET_GO = b"goodbye", b"let go"
@@ -195,7 +196,9 @@ class _Watch:
         elif leave:
             self._leave(tree, held=bool(inside))
         else:
-            rest = actions.end_tree(AttachedProcess(self._root or tree[0]), tree, lambda: False, grace=_GRACE)
+            rest = actions.end_tree(
+                AttachedProcess(self._root or tree[0]), tree, lambda: False, timing=_TIMING, grace=_TIMING.grace
+            )
             left = [f"process {process.pid}" for process in rest]
             self._record("it was stopped", seconds=self._now(), **({"left": left} if left else {}))
             self._say("the script was stopped")

@@ -17,6 +17,7 @@ from memguard.system.memory_files import Filesystems, held_in_files, open_memory
 from memguard.system.proc import Process, read_cmdline, read_stat, read_status, read_tree
 from memguard.watch.agents.listening import listens
 from memguard.watch.process.root import Root, excluded_pids
+from memguard.watch.timing import Timing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,12 +37,7 @@ __all__ = [
     "stop",
 ]
 
-STOP_WITHIN = 0.1  # seconds; a process inside one long system call stops when that returns
-STACK_WITHIN = 0.1  # 0.7–7 ms were measured
-GRACE = 1.0  # between SIGTERM and SIGKILL
-GONE_WITHIN = 10.0  # a large process takes its time to give its memory back
 _ASLEEP = "STt"  # in an interruptible system call; stopped, perhaps in one
-_TRACKER_WITHIN = 2.0  # seconds that multiprocessing's resource tracker gets once it is alone; 30 ms were measured
 _STEP = 0.001
 _SETTLED = 3  # steps without growth after which a dump is complete, where its last line does not show it
 _OUTERMOST = (" in <module>\n", " in _run_module_as_main\n")
@@ -66,7 +62,7 @@ def send(process: Process, number: int, *, asleep: bool = True) -> bool:
     return True
 
 
-def stop(root: Process, known: Iterable[Process], within: float = STOP_WITHIN) -> tuple[Process, ...]:
+def stop(root: Process, known: Iterable[Process], within: float) -> tuple[Process, ...]:
     """SIGSTOPs the whole tree, and again what was forked meanwhile, until a walk finds everything stopped."""
     stopped: dict[Process, None] = {}
     deadline, own = time.monotonic() + within, excluded_pids()
@@ -134,7 +130,7 @@ def stack_of_stopped(
     *,
     ask: Callable[[], object] | None = None,
     answered: Callable[[], bool] = lambda: True,
-    within: float = STACK_WITHIN,
+    within: float,
 ) -> bool:
     """The stack of a stopped process: queued first, so that the handler runs before any line of the script's does.
 
@@ -232,14 +228,14 @@ def end_tree(
     known: Iterable[Process],
     in_danger: Callable[[], bool],
     *,
+    timing: Timing,
+    grace: float,
     raising: Iterable[Process] = (),
-    raise_within: float = 0.0,
-    grace: float = GRACE,
 ) -> tuple[Process, ...]:
     """SIGTERM, so that a script's own clean-up may run; SIGKILL when the grace is over or memory gets short.
 
-    `raising` have been asked to raise an exception: they get no signal for `raise_within` seconds, unless memory gets
-    short.
+    `raising` have been asked to raise an exception: they get no signal for timing.raise_within seconds, unless memory
+    gets short. `grace`: seconds between the two signals.
     multiprocessing's resource trackers come last: by themselves, when nobody else is left, and they take the semaphores
     and the shared memory of those who could not with them. Works on a stopped tree and on a running one. Returns what
     could not be ended (another user's; stuck in the kernel).
@@ -250,15 +246,15 @@ def end_tree(
     _signal_end(process for process in tree if process not in asked | trackers)
     resume(asked | trackers)
     if asked:
-        tree = _wait(root, seen, raise_within, lambda tree: not asked.isdisjoint(tree) and not in_danger())
+        tree = _wait(root, seen, timing.raise_within, lambda tree: not asked.isdisjoint(tree) and not in_danger())
         _signal_end(process for process in tree if process in asked)
     if tree or not root.ended:
         tree = _wait(root, seen, grace, lambda tree: not (tree and trackers.issuperset(tree)) and not in_danger())
     start = time.monotonic()
     # The root counts until its end is known: a process whose first thread has ended looks like a zombie.
-    while (tree or not root.ended) and (lasted := time.monotonic() - start) < GONE_WITHIN:
+    while (tree or not root.ended) and (lasted := time.monotonic() - start) < timing.gone_within:
         for process in (root.process, *tree):
-            if process not in trackers or lasted > _TRACKER_WITHIN:
+            if process not in trackers or lasted > timing.tracker_within:
                 send(process, signal.SIGKILL)
         time.sleep(2 * _STEP)
         tree = _living(root, seen)

@@ -1,4 +1,4 @@
-"""Waiting in tests: for a condition, as long as it takes within reason, instead of for a fixed time."""
+"""Waiting in tests: for a condition, as long as a busy machine needs, instead of for a fixed time."""
 
 from __future__ import annotations
 
@@ -10,11 +10,25 @@ T = TypeVar("T")
 
 __all__ = ["until"]
 
+_REMIND = 0.2  # seconds between two reminders
 
-def until(condition: Callable[[], T], within: float = 30.0, step: float = 0.005) -> T:
-    """The first value of `condition()` that is true. Fails after `within` seconds, more than a busy machine needs."""
-    deadline = time.monotonic() + within
+
+def until(
+    condition: Callable[[], T],
+    within: float = 30.0,
+    step: float = 0.005,
+    remind: Callable[[], object] = lambda: None,
+) -> T:
+    """The first true value of `condition()`. `remind` is called now and then, for a question that may have been lost.
+
+    Fails after `within` seconds, more than a busy machine needs.
+    """
+    begun = reminded = time.monotonic()
     while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {within:.0f} s: {condition}"
+        now = time.monotonic()
+        assert now < begun + within, f"not within {within:.0f} s: {condition}"
+        if now > reminded + _REMIND:
+            reminded = now
+            remind()
         time.sleep(step)
     return value

@@ -22,6 +22,7 @@ from memguard.watch.options import Options
 from memguard.watch.process import actions
 from memguard.watch.process.launch import Command
 from memguard.watch.run import run_guarded
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,16 +93,19 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
+def state(process: subprocess.Popen[bytes]) -> str:
+    stat = read_stat(process.pid)
+    return "" if stat is None else stat.state
+
+
 def test_who_may_be_asked(sleeper: subprocess.Popen[bytes]) -> None:
     process = read_process(sleeper.pid)
     assert process is not None
-    while (stat := read_stat(sleeper.pid)) is not None and stat.state != "S":
-        time.sleep(0.005)
+    until(lambda: state(sleeper) == "S")
     assert not actions.may_ask(process)
     assert not actions.send(process, signal.SIGURG, asleep=False) and actions.send(process, signal.SIGURG)
     sleeper.send_signal(signal.SIGSTOP)
-    while (stat := read_stat(sleeper.pid)) is not None and stat.state != "T":
-        time.sleep(0.005)
+    until(lambda: state(sleeper) == "T")
     assert not actions.may_ask(process), "stopped in its sleep"
     me = read_process("self")
     assert me is not None and actions.may_ask(me)

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from memguard.system.proc import Process, read_process
 from memguard.watch.agents.requests import Answers, send_request, withdraw
 from memguard.watch.agents.stacks import parse_dumps
 from memguard.watch.journal import RunDirectory
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 INJECT = ROOT / "memguard" / "inject"
@@ -70,18 +70,14 @@ class Script:
         return number
 
     def answers(self, number: int, count: int = 1) -> list[dict[str, Any]]:
-        begun = reminded = time.monotonic()
-        while True:
+        def found() -> list[dict[str, Any]]:
             self._seen += self._answers.new()
-            found = [answer for answer in self._seen if answer.get("seq") == number]
-            if len(found) >= count:
-                return found
-            now = time.monotonic()
-            assert now < begun + 20 and self.popen.poll() is None, (self._seen, self.popen.poll())
-            if now > reminded + 0.2:  # a signal just before a system call that blocks is served when that returns
-                reminded = now
-                self.popen.send_signal(signal.SIGURG)
-            time.sleep(0.002)
+            answers = [answer for answer in self._seen if answer.get("seq") == number]
+            assert len(answers) >= count or self.popen.poll() is None, (self._seen, self.popen.poll())
+            return answers if len(answers) >= count else []
+
+        # A signal just before a system call that blocks is served when that returns: it is sent again.
+        return until(found, step=0.002, remind=lambda: self.popen.send_signal(signal.SIGURG))
 
     def end(self) -> tuple[int, str, str]:
         out, err = self.popen.communicate(timeout=30)

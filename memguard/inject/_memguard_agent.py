@@ -202,7 +202,7 @@ def _on_signal(number, frame):
     try:
         error = _handle_all(frame, nested == _busy)
     except BaseException:
-        pass  # what a user's __len__ or property has raised during a look; the script's signals are held meanwhile
+        pass  # what a user's __len__ or property raises during an inspection; the script's signals are held meanwhile
     finally:
         _busy = nested
         held.release(frame)

@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from typing import Any, Callable  # noqa: F401
 
 _EVENTS = {"reclaim": "reclaimed", "inspect": "held", "salvage": "salvaged"}
-_RESERVE = 4 << 20  # bytes of address space, untouched: enough for a look when nothing can be allocated any more
+_RESERVE = 4 << 20  # bytes of address space, untouched: enough for an inspection when no more can be allocated
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 _agent = sys.modules["_memguard_agent"]  # type: Any
 _reserve = None  # type: bytes | None
-_held = []  # type: list[dict[str, Any]]  # the last look's result
+_held = []  # type: list[dict[str, Any]]  # the last inspection's result
 
 
 class MemoryLimitExceededHard(BaseException):
@@ -79,7 +79,7 @@ def handle(request, run, frame):
                 error, answer = _interrupt()
             else:
                 answer = work[word](request, deadline, frame)
-        except BaseException as problem:  # SystemExit, too: a look calls methods of the user's objects
+        except BaseException as problem:  # SystemExit, too: an inspection calls the user's methods
             answer = {"event": _EVENTS.get(word, "failed"), "errors": ["%s: %s" % (word, _name(problem))]}
         answer.update(pid=os.getpid(), seq=request["seq"], seconds=round(time.perf_counter() - began, 6))
         _answer(run, answer)
@@ -115,7 +115,7 @@ def _resident():
 
 def _keep_reserve():
     # type: () -> None
-    """bytes(n) comes from calloc: address space that is given back for a look, and no memory until it is touched."""
+    """bytes(n) comes from calloc: address space given back for an inspection, and no memory until it is touched."""
     global _reserve
     if _reserve is None:
         try:

@@ -152,8 +152,8 @@ class Loop:
             self.end("hang", sample)
 
     def _flush(self) -> policy.Flush:
-        """How the callbacks stand. While one is at work, or the last one is waited for, neither the kernel's brake nor
-        the fence holds the tree up; a callback that waits for ever is interrupted."""
+        """How the callbacks stand. While one is at work, or the last one is waited for, neither limit of the
+        kernel's holds the tree up; a callback that waits for ever is interrupted."""
         flush, processes = self.session.flush, self.tree.processes
         flush.forget(processes)
         for work in flush.blocked(self.now()):

@@ -1,7 +1,7 @@
 """A multiprocessing.Pool that lost a worker waits for ever for the result the worker took with it.
 
 The agent in the Pool's process reports the death to the run's events.jsonl. The other workers may still have work; when
-the whole tree has done nothing for a while, the run hangs. A script that notices by itself ends first, as ever.
+the whole tree has done nothing for a while, the run hangs. A script that notices by itself ends first.
 """
 
 from __future__ import annotations

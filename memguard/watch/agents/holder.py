@@ -1,4 +1,4 @@
-"""What a process has answered to a look, its stack, and the script's text: which line fills which variable.
+"""What a process has answered to an inspection, its stack, and the script's text: which line fills which variable.
 
 A cell of a notebook is on no disk: its name, `In[3]`, and its text come with the answer.
 """
@@ -43,7 +43,8 @@ class Inspection:
 
 def read_inspections(containers: Sequence[Any], held: int | None) -> list[Inspection]:
     """Largest first."""
-    return [look for container in containers if (look := _read_inspection(container, held)) is not None]
+    found = (_read_inspection(container, held) for container in containers)
+    return [inspection for inspection in found if inspection is not None]
 
 
 def _read_inspection(container: Any, held: int | None) -> Inspection | None:

@@ -33,7 +33,7 @@ class Session:
     """`outer`: the run directory of an outer guard of the same process."""
 
     def __init__(self, journal: Journal, clock: Callable[[], float], outer: str | None = None) -> None:
-        self.held: dict[int, list[dict[str, Any]]] = {}  # by pid: the containers that its last look found
+        self.held: dict[int, list[dict[str, Any]]] = {}  # by pid: the containers that its last inspection found
         self.memory_errors: set[int] = set()  # pids that have ended with a MemoryError
         self.flush = FlushRequests(journal.directory.path, outer)
         self._journal, self._clock = journal, clock

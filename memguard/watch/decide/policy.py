@@ -27,7 +27,7 @@ Rules, each held by a property test:
   for: with `abort_on_forecast`, a tree whose forecast has said often enough that it cannot end well.
 
 97 %, with a margin of max(64 MiB, 10 %) below a kernel's limit, was measured to be early enough at 10 GB/s.
-Not here: how a sample is taken (sampler.py), what an action does (actions.py).
+Not here: how a sample is taken (measure/sampler.py), what an action does (process/actions.py).
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def fit(constraints: Iterable[Constraint], *, used: int = 0, kernel: int = 0) ->
             maximum.append(c.limit + kernel + kernel_margin(c.limit))
         else:
             usable.append(used + c.headroom)
-            # An outer guard has a backstop of its own, which holds this cgroup, too.
+            # An outer guard has a cgroup of its own, which holds this cgroup, too.
             kept = kernel_margin(c.limit) if c.name == OUTER_LIMIT else c.margin // 2
             maximum.append(used + c.headroom + kept)
     if not maximum:
@@ -166,7 +166,7 @@ class CgroupLimit:
 
 
 def hand_over(path: str) -> bool:
-    """Leaves a backstop to the kernel alone: from now on it kills at the limit. Whether that is so.
+    """Leaves a tree to the kernel alone: from now on it kills at the limit. Whether that is so.
 
     Without a watcher nobody would wake a tree that sleeps at its limit, or crawls above memory.high.
     """

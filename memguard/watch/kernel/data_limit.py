@@ -1,13 +1,13 @@
 """The moving fence: a soft RLIMIT_DATA on every process of the tree, just above what it has and may still take.
 
-    fence = DataLimit("auto", throttles=backstop.throttles)
-    fence.move(processes, headroom)     at each look
-    fence.release()                     before last words, and at the end
+    limit = DataLimit("auto", throttles=cgroup.throttles)
+    limit.move(processes, headroom)     at each look
+    limit.release()                     before last words, and at the end
 
 An allocation that would pass the fence fails: MemoryError, on the line that asked for too much, before a byte of it is
 touched. That catches the one burst that is larger than everything left, also where no watcher is fast enough and no
 signal gets through (MAP_POPULATE). The kernel counts private writable mappings (VmData), touched or not, so that the
-fence cannot tell np.empty from np.ones: `auto` has it only where the kernel offers no brake. Shared mappings and
+fence cannot tell np.empty from np.ones: `auto` has it only where no cgroup throttles. Shared mappings and
 /dev/shm pass it. It holds at the next allocation; what is mapped already may be touched.
 
     soft limit = VmData now + max(headroom ÷ processes that grow, FLOOR)

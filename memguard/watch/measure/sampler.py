@@ -78,7 +78,7 @@ class Sampler:
 
     A process that has left the tree by a double fork is found in the own cgroup, or by `mark`, which is a variable of
     its environment and that one's value, the run's directory (system/run_mark.py).
-    `throttles`: a backstop of the kernel's holds what grows faster than it is looked at.
+    `throttles`: the kernel holds what grows faster than it is looked at.
     `own_cgroup` is the directory of a memory cgroup that holds this tree and nothing else.
     `proc` is another root of /proc, for tests.
     """

@@ -1,8 +1,8 @@
 """What the guard does to a tree: stop it, ask where it is, look at it from outside, end it. Each step is time-boxed.
 
 A signal is sent to a process only after its start time has been read again, so that a reused pid is never hit. SIGURG,
-which asks for the stack, is sent only to a process that catches it and has the agent in it (agents.py): a program that
-exec'ed since, or a Python without the agent, never sees it.
+which asks for the stack, is sent only to a process that catches it and has the agent in it (agents/listening.py): a
+program that exec'ed since, or a Python without the agent, never sees it.
 """
 
 from __future__ import annotations

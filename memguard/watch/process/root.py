@@ -25,7 +25,7 @@ def exclude(pids: Iterable[int]) -> None:
 
 
 def members_of(cgroup: str, *, known: Container[int] = (), proc: str = "/proc") -> tuple[Process, ...]:
-    """What is in a backstop's cgroup, and so belongs to its tree, whoever its parent is by now; `known` left out."""
+    """What is in a tree's own cgroup, and so belongs to its tree, whoever its parent is by now; `known` left out."""
     strangers = (pid for pid in read_processes(cgroup) if pid not in known and pid not in excluded_pids())
     found = (read_stat(pid, proc) for pid in strangers)
     return tuple(stat.process for stat in found if stat is not None and stat.alive)

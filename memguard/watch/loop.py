@@ -17,7 +17,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from memguard.system.limits import describe
 from memguard.system.memory_lock import lock_memory
@@ -61,14 +61,27 @@ def _never(*_: object) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
 class Hooks:
-    """What differs between `run`, `watch` and guard()."""
+    """What differs between `run`, `watch` and guard().
 
-    on_signal: Callable[[int, bool], bool]  # (number, from the terminal or the kernel); True: the tree is left alone
-    is_quiet: Callable[[policy.Sample], bool] = _never  # True: this sample is passed over
-    while_frozen: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext  # around a freeze
-    spare: Callable[[Shutdown, policy.Sample], bool] = _never  # before a frozen tree is ended; True: it goes on
+    on_signal      (number, whether the terminal or the kernel sent it) -> True: the tree is left alone from now on
+    is_quiet       True: this sample is passed over
+    while_frozen   a context around the time for which the tree stands still
+    spare          before a frozen tree is ended; True: it goes on
+    """
+
+    __slots__ = ("is_quiet", "on_signal", "spare", "while_frozen")
+
+    def __init__(
+        self,
+        on_signal: Callable[[int, bool], bool],
+        *,
+        is_quiet: Callable[[policy.Sample], bool] = _never,
+        while_frozen: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+        spare: Callable[[Shutdown, policy.Sample], bool] = _never,
+    ) -> None:
+        self.on_signal, self.is_quiet = on_signal, is_quiet
+        self.while_frozen, self.spare = while_frozen, spare
 
 
 class Loop:

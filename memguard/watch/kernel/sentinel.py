@@ -45,11 +45,10 @@ from memguard.watch.kernel.data_limit import own_data_limit, release_marked
 from memguard.watch.process import actions
 from memguard.watch.process.root import AttachedProcess, excluded_pids, members_of
 from memguard.watch.process.signals import FORWARDED
-from memguard.watch.timing import Timing
+from memguard.watch.timing import TIMING
 
 __all__ = ["Sentinel", "standing_by", "start"]
 
-_TIMING = Timing()
 _GONE_WITHIN = 0.5  # seconds that the sentinel gets to end after the goodbye
 _WATCH_PERIOD = 0.5  # seconds between looks at a tree that was left alone
 _GOODBYE, _LET_GO = b"goodbye", b"let go"
@@ -197,7 +196,7 @@ class _Watch:
             self._leave(tree, held=bool(inside))
         else:
             rest = actions.end_tree(
-                AttachedProcess(self._root or tree[0]), tree, lambda: False, timing=_TIMING, grace=_TIMING.grace
+                AttachedProcess(self._root or tree[0]), tree, lambda: False, timing=TIMING, grace=TIMING.grace
             )
             left = [f"process {process.pid}" for process in rest]
             self._record("it was stopped", seconds=self._now(), **({"left": left} if left else {}))

@@ -94,14 +94,6 @@ class Track:
         return observe(self, point)
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """The envelope at the newest position (bytes), and its slope in bytes of memory per byte of input (≥ 0)."""
-
-    level: float
-    slope: float
-
-
 def period(time: float) -> float:
     """Seconds until the next look at the positions (≤ 0.4 ms): in a short job four a second would come too late."""
     return min(0.25, max(0.05, time / 40))
@@ -154,15 +146,15 @@ def forecast(track: Track, usable: int | None) -> Forecast | None:
     history = _leading(track)
     if history is None:
         return None
-    line = _fit(history.buckets)
+    level, slope = _fit(history.buckets)
     last = history.buckets[-1]
     remaining = history.size - last.position
-    peak = line.level + line.slope * remaining
+    peak = level + slope * remaining
     rate = _rate(history.buckets)
     limit_at = eta = None
     if usable is not None and peak > usable:
-        room = max(0.0, usable - line.level)
-        until = min(float(remaining), room / line.slope) if line.slope else 0.0
+        room = max(0.0, usable - level)
+        until = min(float(remaining), room / slope) if slope else 0.0
         limit_at = round(min(1.0, (last.position + until) / history.size), 4)
         eta = round(until / rate, 1) if rate else None
     return Forecast(
@@ -213,10 +205,10 @@ def _is_enough(history: History) -> bool:
 
 def _least_peak(buckets: tuple[Bucket, ...], size: int) -> float:
     """The lower one of two predictions: by the newer part, and by all that was read, in which one late jump is less."""
-    line = _fit(buckets)
+    level, newer = _fit(buckets)
     slope, at_end = _least_squares([bucket.position for bucket in buckets], _envelope(buckets))
     remaining = size - buckets[-1].position
-    return min(line.level + line.slope * remaining, at_end + slope * remaining)
+    return min(level + newer * remaining, at_end + slope * remaining)
 
 
 def _envelope(buckets: tuple[Bucket, ...]) -> list[int]:
@@ -227,13 +219,14 @@ def _envelope(buckets: tuple[Bucket, ...]) -> list[int]:
     return levels
 
 
-def _fit(buckets: tuple[Bucket, ...]) -> _Line:
-    """A straight line (least squares) through the envelope of the newer part of what was read."""
+def _fit(buckets: tuple[Bucket, ...]) -> tuple[float, float]:
+    """A straight line (least squares) through the envelope of the newer part of what was read: its level at the newest
+    position (bytes), and its slope in bytes of memory per byte of input (≥ 0)."""
     levels = _envelope(buckets)
     start = _window(buckets, levels)
     positions = [bucket.position for bucket in buckets[start:]]
     slope, at_end = _least_squares(positions, levels[start:])
-    return _Line(max(float(levels[-1]), at_end) if slope > 0 else levels[-1], max(0.0, slope))
+    return max(float(levels[-1]), at_end) if slope > 0 else float(levels[-1]), max(0.0, slope)
 
 
 def _window(buckets: tuple[Bucket, ...], levels: list[int]) -> int:

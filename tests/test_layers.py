@@ -160,7 +160,7 @@ def test_importing_memguard_loads_nothing_heavy() -> None:
 EXCEPTIONS: dict[str, set[str]] = {
     "import circle": {"tokens"},
     "import inside a function": set(),
-    "underscore name of another file": {"tokens", "inject", "pressure"},
+    "underscore name of another file": {"tokens"},
     "long function": {"estimate"},
     "long file": set(),
     "words": {"watch", "estimate", "tokens", "cli", "inject"},

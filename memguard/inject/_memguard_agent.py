@@ -3,14 +3,14 @@
 - faulthandler's C-level handler on SIGURG writes the Python stack to the run's stack.txt within milliseconds, also
   during a long C call. SIGURG, because its default is to be ignored: should the handler be gone, nothing happens.
 - behind it, as soon as the main thread is between two of Python's steps again, a Python handler looks whether the guard
-  has left an ask (ask.<pid>) in the run's directory, and obeys it: _memguard_asks.py, loaded at the first one.
+  has left a request (request.<pid>) in the run's directory, and handles it: _memguard_requests.py, loaded at the first.
 - tiktoken gets GPT-2's files from beside this module where it would download them. Its own cache is asked first.
 - a worker of multiprocessing.Pool that dies is written to the run's events.jsonl: the Pool itself never says so, and
   waits for ever for the result that the worker took with it.
 
 No thread, no work while the script runs unless the guard asks, and no failure of the agent's may ever reach the script;
-what may reach it is the one error that an ask orders: MemoryLimitExceeded. No import either, but of what is built into
-the interpreter: a json.py or a types.py beside the script is the user's, and `import json` is for the script to say.
+what may reach it is the one error that a request orders: MemoryLimitExceeded. No import either, but of what is
+built into the interpreter: a json.py or a types.py beside the script is the user's, and the script says `import json`.
 
 `memguard.guard()` loads the same module into a process that was not started by `memguard run`: listen() and leave().
 """
@@ -33,9 +33,9 @@ _SIGURG = 23 if sys.platform.startswith("linux") else 16
 _ENOMEM = 12
 _STACK_DESCRIPTOR = 240  # far above what a script's own files use, below every usual limit on open files
 
-_directory = os.path.dirname(__file__)
-_runs = []  # type: list[Run]  # whose asks are obeyed here; the innermost guard's last
-_busy = 0  # the pid that is obeying an ask: a child that is forked meanwhile is not
+directory = os.path.dirname(__file__)
+runs = []  # type: list[Run]  # whose requests are handled here; the innermost guard's last
+_busy = 0  # the pid that is handling a request: a child that is forked meanwhile is not
 
 
 class Run:
@@ -45,7 +45,7 @@ class Run:
         # type: (str) -> None
         self.path = path
         self.events = os.path.join(path, "events.jsonl")
-        self.done = 0  # the sequence number of the last ask that was obeyed
+        self.done = 0  # the sequence number of the last request that was handled
         self.stack_path = os.path.join(path, "stack.txt")
         self.stack = _open_high(self.stack_path)
         self.handler_before = None  # type: Any
@@ -132,7 +132,7 @@ def _end():
     faulthandler.unregister(_SIGURG)
     error = getattr(sys, "last_value", None)  # type: Any
     refused = isinstance(error, MemoryError) or getattr(error, "errno", None) == _ENOMEM  # mmap.mmap raises OSError
-    if not refused or type(error).__name__ == "MemoryLimitExceeded" or not _runs:
+    if not refused or type(error).__name__ == "MemoryLimitExceeded" or not runs:
         return
     frames, trace = [], error.__traceback__
     while trace is not None:
@@ -144,37 +144,37 @@ def _end():
             os.getpid(),
             "".join(frames[:-51:-1]),
         )
-        _runs[0].reopen()
-        os.write(_runs[0].stack, text.encode("ascii", "backslashreplace"))
-        report(_runs[0], {"event": "memory-error", "pid": os.getpid(), "error": str(error)[:500]})
+        runs[0].reopen()
+        os.write(runs[0].stack, text.encode("ascii", "backslashreplace"))
+        report(runs[0], {"event": "memory-error", "pid": os.getpid(), "error": str(error)[:500]})
     except BaseException:  # of the error's own __str__
         pass
 
 
 def listen(path):
     # type: (str) -> Run
-    """Obeys the asks in the run's directory `path` from now on. In the main thread only, as signal handlers need."""
+    """Handles the requests in the run's directory `path` from now on. Main thread only, as signal handlers need."""
     run = Run(path)
-    if not _runs:
+    if not runs:
         run.handler_before = _signal.signal(_SIGURG, _on_signal)
     # The C-level dump first, then the Python handler below it. Registered twice, faulthandler only changes its file.
     faulthandler.register(_SIGURG, file=run.stack, all_threads=True, chain=True)
-    _runs.append(run)
+    runs.append(run)
     return run
 
 
 def outermost():
     # type: () -> str | None
     """The directory of the outermost guard's run: its page has the flag that a checkpoint looks at."""
-    return _runs[0].path if _runs else None
+    return runs[0].path if runs else None
 
 
 def leave(run):
     # type: (Run) -> None
     """Listens no longer to `run`; what SIGURG meant before the first listen() it means again after the last leave()."""
-    _runs.remove(run)
-    if _runs:
-        faulthandler.register(_SIGURG, file=_runs[-1].stack, all_threads=True, chain=True)
+    runs.remove(run)
+    if runs:
+        faulthandler.register(_SIGURG, file=runs[-1].stack, all_threads=True, chain=True)
     else:
         faulthandler.unregister(_SIGURG)
         # None: a handler that was not installed from Python, which unregister() has put back
@@ -188,9 +188,9 @@ def _on_signal(number, frame):
     # type: (int, FrameType | None) -> None
     """In the main thread, between two of Python's steps or in a call that looks for signals. `frame`: the script's."""
     global _busy
-    if _runs:
-        _write_lost_dump(_runs[-1])
-    if not any(os.path.exists(_ask_path(run)) for run in _runs):  # the stack alone was wanted
+    if runs:
+        _write_lost_dump(runs[-1])
+    if not any(os.path.exists(_request_path(run)) for run in runs):  # the stack alone was wanted
         return
     error = None  # type: BaseException | None
     try:
@@ -200,9 +200,9 @@ def _on_signal(number, frame):
     held = signals.hold()
     nested, _busy = _busy, os.getpid()
     try:
-        error = _obey_all(frame, nested == _busy)
+        error = _handle_all(frame, nested == _busy)
     except BaseException:
-        pass  # what a user's __len__ or property has raised during a look; the script's signals are held meanwhile
+        pass  # what a user's __len__ or property raises during an inspection; the script's signals are held meanwhile
     finally:
         _busy = nested
         held.release(frame)
@@ -211,32 +211,32 @@ def _on_signal(number, frame):
         raise error
 
 
-def _ask_path(run):
+def _request_path(run):
     # type: (Run) -> str
-    return os.path.join(run.path, "ask.%d" % os.getpid())
+    return os.path.join(run.path, "request.%d" % os.getpid())
 
 
-def _obey_all(frame, nested):
+def _handle_all(frame, nested):
     # type: (FrameType | None, bool) -> BaseException | None
-    """Obeys until there is nothing new. Nested: the signal has come while an ask is being obeyed, by a callback say."""
+    """Until there is nothing new. Nested: the signal has come while a request is being handled, by a callback say."""
     error = None  # type: BaseException | None
-    for run in list(_runs):
+    for run in list(runs):
         while True:
-            path = _ask_path(run)
+            path = _request_path(run)
             if not os.path.exists(path):
                 break
-            asks = load("_memguard_asks")
-            new = [ask for ask in asks.read_asks(path) if ask["seq"] > run.done]
-            if nested:  # whoever is obeying looks again when it is done; one word does not wait for that
-                new = [ask for ask in new if "raise-hard" in ask["do"]]
+            requests = load("_memguard_requests")
+            new = [request for request in requests.read_requests(path) if request["seq"] > run.done]
+            if nested:  # whoever is handling one looks again when it is done; one word does not wait for that
+                new = [request for request in new if "raise-hard" in request["do"]]
             if not new:
                 break
             run.done = new[-1]["seq"]
-            if run is not _runs[-1]:  # the signal's own dump went to the innermost guard's file
+            if run is not runs[-1]:  # the signal's own dump went to the innermost guard's file
                 run.reopen()
                 run.dump()
-            for ask in new:
-                error = asks.obey(ask, run, frame) or error
+            for request in new:
+                error = requests.handle(request, run, frame) or error
     return error
 
 
@@ -244,7 +244,7 @@ def trim():
     # type: () -> None
     """Gives back to the kernel what was freed. For memguard.pressure, after the script's callbacks."""
     try:
-        load("_memguard_asks").trim()
+        load("_memguard_requests").trim()
     except Exception:
         pass
 
@@ -268,7 +268,7 @@ def load(name, file=""):
     if module is None:
         from _frozen_importlib_external import SourceFileLoader
 
-        loader = SourceFileLoader(name, os.path.join(_directory, file or name + ".py"))
+        loader = SourceFileLoader(name, os.path.join(directory, file or name + ".py"))
         module = type(sys)(name)
         module.__file__, module.__loader__ = loader.path, loader
         sys.modules[name] = module  # before it is executed: it may be needed to pickle what it defines
@@ -382,7 +382,7 @@ def _report_dead_workers(pool_module):
                 code = None if worker in pool else worker.exitcode
                 if code:  # a worker that has done its share (maxtasksperchild) ends with 0
                     died = {"event": "pool-worker-died", "pid": worker.pid, "exitcode": code, "parent": os.getpid()}
-                    report(_runs[0], died)
+                    report(runs[0], died)
         except BaseException:  # this is the Pool's own thread: no signal of the script's is served in it
             pass
         return cleaned

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _agent = sys.modules["_memguard_agent"]  # type: Any
 _sizes = _agent.load("_memguard_sizes")  # type: Any
 _variables = _agent.load("_memguard_variables")  # type: Any
-Found = _variables.Found  # type: Any
+Candidate = _variables.Candidate  # type: Any
 
 WITHIN = 0.04  # seconds of this thread's own CPU time for the measuring; naming what was found comes on top
 _MOST = 8  # containers named
@@ -34,7 +34,7 @@ _EXPLAINED = 0.5  # of the memory in variables: below that, what is in none is l
 _NAMED = 64  # parts of a container that are looked at one by one
 
 
-def look(frame):
+def inspect(frame):
     # type: (FrameType | None) -> list[dict[str, Any]]
     """The containers that hold most, largest first, as the answer's JSON."""
     words = _agent.load("_memguard_wording")  # type: Any
@@ -47,7 +47,7 @@ def look(frame):
 
 
 def find(frame, within=WITHIN):
-    # type: (FrameType | None, float) -> list[Found]
+    # type: (FrameType | None, float) -> list[Candidate]
     """`frame` is the one that the main thread was in."""
     collecting = gc.isenabled()
     gc.disable()
@@ -66,60 +66,60 @@ def find(frame, within=WITHIN):
 
 
 def _find(frame, deadline):
-    # type: (FrameType | None, float) -> list[Found]
-    ruler = _sizes.Ruler(deadline)
-    rough = _roots(frame, ruler)
+    # type: (FrameType | None, float) -> list[Candidate]
+    estimator = _sizes.SizeEstimator(deadline)
+    rough = _roots(frame, estimator)
     for one in rough:
-        ruler.claimed.discard(id(one.value))
+        estimator.claimed.discard(id(one.value))
     largest = sorted(rough, key=lambda one: -one.bytes)[:_WELL]
-    found = []  # type: list[Found]
-    ruler.claimed.clear()
+    found = []  # type: list[Candidate]
+    estimator.claimed.clear()
     try:
         for one in largest:
-            if id(one.value) not in ruler.claimed:
-                one.bytes = ruler.size(one.value)
-                found += _inwards(one, ruler, _STEPS)
-    except _sizes.Late:
-        found += [one for one in largest if id(one.value) not in ruler.claimed and one not in found]
+            if id(one.value) not in estimator.claimed:
+                one.bytes = estimator.size(one.value)
+                found += _inwards(one, estimator, _STEPS)
+    except _sizes.DeadlineExceeded:
+        found += [one for one in largest if id(one.value) not in estimator.claimed and one not in found]
     found = [one for one in found if one.bytes >= _SMALLEST]
     return sorted(found, key=lambda one: -one.bytes)[:_MOST]
 
 
-def _roots(frame, ruler):
-    # type: (FrameType | None, Any) -> list[Found]
+def _roots(frame, estimator):
+    # type: (FrameType | None, Any) -> list[Candidate]
     """Each variable once, with a rough figure."""
-    roots = []  # type: list[Found]
-    by_value = {}  # type: dict[int, Found]
+    roots = []  # type: list[Candidate]
+    by_value = {}  # type: dict[int, Candidate]
     try:
         for one in _variables.variables(frame):
             if id(one.value) in by_value:
                 by_value[id(one.value)].aliases.append(one.name)
-            elif id(one.value) not in ruler.claimed:
-                one.bytes = ruler.size(one.value, _ROUGH)
-                ruler.claimed.add(id(one.value))
+            elif id(one.value) not in estimator.claimed:
+                one.bytes = estimator.size(one.value, _ROUGH)
+                estimator.claimed.add(id(one.value))
                 if one.bytes >= _SMALLEST:
                     roots.append(one)
                     by_value[id(one.value)] = one
-    except _sizes.Late:
+    except _sizes.DeadlineExceeded:
         # Nothing was left for the second look: it gets as much again, and no more.
-        ruler.deadline = time.thread_time() + WITHIN / 2
+        estimator.deadline = time.thread_time() + WITHIN / 2
     return roots
 
 
-def _inwards(one, ruler, steps):
-    # type: (Found, Any, int) -> list[Found]
+def _inwards(one, estimator, steps):
+    # type: (Candidate, Any, int) -> list[Candidate]
     """`one`, or the parts of it that hold most."""
-    ruler.claimed.add(id(one.value))
+    estimator.claimed.add(id(one.value))
     if steps and one.bytes >= _SMALLEST:
-        parts = []  # type: list[Found]
+        parts = []  # type: list[Candidate]
         for name, value in _named_parts(one.value):
-            if id(value) not in ruler.claimed:
-                part = Found(one.name + name, value, (one.file, one.line, one.function))
-                part.bytes, part.aliases = ruler.size(value), one.aliases
+            if id(value) not in estimator.claimed:
+                part = Candidate(one.name + name, value, (one.file, one.line, one.function))
+                part.bytes, part.aliases = estimator.size(value), one.aliases
                 parts.append(part)
         if any(part.bytes >= _INWARDS * one.bytes for part in parts):
             named = [part for part in parts if part.bytes >= _SIBLING * one.bytes]
-            return [deeper for part in named for deeper in _inwards(part, ruler, steps - 1)]
+            return [deeper for part in named for deeper in _inwards(part, estimator, steps - 1)]
     return [one]
 
 

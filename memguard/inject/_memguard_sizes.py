@@ -50,7 +50,7 @@ _NOT_DATA = frozenset(
 )
 
 
-class Late(BaseException):
+class DeadlineExceeded(BaseException):
     """The time for the look is over. No Exception: those are what somebody's own classes raise under a look."""
 
 
@@ -120,8 +120,8 @@ def spread(length, number):
         yield (stratum * length + (state * length >> 31)) // number
 
 
-class Ruler:
-    """Measures until `deadline` (time.thread_time), then raises Late. What has been `claimed` counts nothing again."""
+class SizeEstimator:
+    """Measures until `deadline` (time.thread_time), then raises DeadlineExceeded. What is `claimed` counts no more."""
 
     def __init__(self, deadline):
         # type: (float) -> None
@@ -140,7 +140,7 @@ class Ruler:
         """Bytes of `thing` and of what it holds; 0 where its own methods raise errors."""
         try:
             return self._size(thing, number, 0, {id(thing)})
-        except Late:
+        except DeadlineExceeded:
             raise
         except BaseException:  # a user's own method raises what it likes, SystemExit, too
             return 0
@@ -149,7 +149,7 @@ class Ruler:
         # type: (Any, int, int, set[int]) -> float
         self.calls += 1
         if self.calls % 64 == 0 and time.thread_time() > self.deadline:
-            raise Late
+            raise DeadlineExceeded
         kind = type(thing)
         if kind is int:
             return 0 if -6 < thing < 257 else block(sys.getsizeof(thing))  # CPython keeps one of each small int
@@ -197,7 +197,7 @@ class Ruler:
         seen.add(id(thing))
         try:
             return self._size(thing, number, depth + 1, seen)
-        except Late:
+        except DeadlineExceeded:
             raise
         except BaseException:
             return 0

@@ -31,13 +31,13 @@ _KINDS = (list, dict, set)
 
 def find(frame, held, known):
     # type: (FrameType | None, int, list[Any]) -> list[Any]
-    """At most one Found, larger than each of the `known`. `held`: what the process holds."""
+    """At most one Candidate, larger than each of the `known`. `held`: what the process holds."""
     least = max([_LEAST * held] + [one.bytes for one in known])
     try:
         if 8 * _tracked() > max(_ALWAYS, held // _ROOM):
             return []
         candidates = _candidates({id(one.value) for one in known})
-        largest, size = _largest(candidates, _sizes.Ruler(time.thread_time() + _WITHIN))
+        largest, size = _largest(candidates, _sizes.SizeEstimator(time.thread_time() + _WITHIN))
     except MemoryError:
         return []
     if largest is None or size < least:
@@ -100,17 +100,17 @@ def _by_weight(candidate):
     return candidate[:2]
 
 
-def _largest(candidates, ruler):
+def _largest(candidates, estimator):
     # type: (list[Any], Any) -> tuple[Any, float]
     largest, size = None, 0.0  # type: Any, float
     try:
         for thing in candidates:
-            rough = ruler.size(thing, 40)
+            rough = estimator.size(thing, 40)
             if rough > size:
                 largest, size = thing, rough
         if largest is not None:
-            size = ruler.size(largest)
-    except _sizes.Late:
+            size = estimator.size(largest)
+    except _sizes.DeadlineExceeded:
         pass
     return largest, size
 
@@ -160,6 +160,6 @@ def _found(name, thing, frame):
     # type: (str, Any, FrameType | None) -> Any
     at = _variables.builder(frame)
     place = ("<string>", None, "<module>") if at is None else (at.f_code.co_filename, at.f_lineno, at.f_code.co_name)
-    one = _variables.Found(name or "a %s under construction" % type(thing).__name__, thing, place)
+    one = _variables.Candidate(name or "a %s under construction" % type(thing).__name__, thing, place)
     one.unnamed, one.built = not name or name.startswith("a "), not name
     return one

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 _agent = sys.modules["_memguard_agent"]  # type: Any
 
-_HERE = os.path.join(_agent._directory, "")
-_GUARD = os.path.join(os.path.dirname(_agent._directory), "watch", "")  # memguard.guard()'s own frames
-_NOTEBOOK = os.path.join(os.path.dirname(_agent._directory), "notebook.py")
+_HERE = os.path.join(_agent.directory, "")
+_GUARD = os.path.join(os.path.dirname(_agent.directory), "watch", "")  # memguard.guard()'s own frames
+_NOTEBOOK = os.path.join(os.path.dirname(_agent.directory), "notebook.py")
 _PACKAGES = {"site-packages", "dist-packages"}
 _OPTIMIZED = 0x1  # CO_OPTIMIZED: a function's frame, whose f_locals is a copy
 _SUSPENDED = 0x20 | 0x80 | 0x200  # CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR
@@ -26,7 +26,7 @@ _SHELL_NAMES = frozenset("In Out exit quit open get_ipython _ __ ___ _i _ii _iii
 _KEPT = 1000  # values of cells that are looked at
 
 
-class Found:
+class Candidate:
     """One container, with the variable that leads to it."""
 
     def __init__(self, name, value, place):
@@ -86,7 +86,7 @@ def cell_name(shell, filename):
 
 
 def variables(frame):
-    # type: (FrameType | None) -> Iterator[Found]
+    # type: (FrameType | None) -> Iterator[Candidate]
     """`frame` is the one that the main thread was in.
 
     Locals of the script's own frames, outermost first; globals of its modules; locals of packages that it has called.
@@ -192,7 +192,7 @@ def _place(frame):
 
 
 def frame_variables(frame):
-    # type: (FrameType) -> Iterator[Found]
+    # type: (FrameType) -> Iterator[Candidate]
     place = _place(frame)
     variables = frame.f_locals
     pairs = _public(variables)
@@ -201,7 +201,7 @@ def frame_variables(frame):
         variables.clear()
     for name, value in pairs:
         # ".0" is what a comprehension goes over: known to its caller by a better name, if by any.
-        yield Found("what the comprehension goes over" if name == ".0" else name, value, place)
+        yield Candidate("what the comprehension goes over" if name == ".0" else name, value, place)
 
 
 def attributes(thing):
@@ -225,13 +225,13 @@ def _public(variables):
 
 
 def _module_variables(globals_, place, shell):
-    # type: (dict[Any, Any], tuple[str, int | None, str], Any) -> Iterator[Found]
+    # type: (dict[Any, Any], tuple[str, int | None, str], Any) -> Iterator[Candidate]
     pairs = _public(globals_)
     if shell is not None:
         pairs = [pair for pair in pairs if not _is_shells(pair[0])]
     for name, value in pairs:
         if type(value).__name__ != "_lru_cache_wrapper":
-            yield Found(name, value, place)
+            yield Candidate(name, value, place)
     for name, value in pairs:
         if _has_an_inside(value) and _module_of(value) == globals_.get("__name__"):
             yield from _inside(name, value, place)
@@ -259,37 +259,37 @@ def attributes_of_class(kind):
 
 
 def _inside(name, value, place):
-    # type: (str, Any, tuple[str, int | None, str]) -> Iterator[Found]
+    # type: (str, Any, tuple[str, int | None, str]) -> Iterator[Candidate]
     """What a class keeps in its attributes, a function in its defaults, attributes, closure and cache."""
     if issubclass(type(value), type):
         for attribute, part in attributes_of_class(value).items():
             if not attribute.startswith("__"):
                 named = name + "." + attribute
                 if type(part).__name__ != "_lru_cache_wrapper":
-                    yield Found(named, part, place)
+                    yield Candidate(named, part, place)
                 if type(part).__name__ in ("staticmethod", "classmethod"):
                     part = part.__func__
                 if _has_an_inside(part) and not issubclass(type(part), type):
                     yield from _inside(named, part, place)
         return
     if type(value).__name__ == "_lru_cache_wrapper":
-        yield Found(name + " (its cache)", value, place)
+        yield Candidate(name + " (its cache)", value, place)
         return
     code = value.__code__  # type: CodeType
     parameters = code.co_varnames[: code.co_argcount]
     defaults = value.__defaults__ or ()
     given = list(zip(parameters[len(parameters) - len(defaults) :], defaults))  # noqa: B905 (not in 3.8)
     for parameter, part in given + list((value.__kwdefaults__ or {}).items()):
-        yield Found("%s(%s)" % (name, parameter), part, place)
+        yield Candidate("%s(%s)" % (name, parameter), part, place)
     for attribute, part in list(value.__dict__.items()):
         if attribute != "__wrapped__":
-            yield Found(name + "." + attribute, part, place)
+            yield Candidate(name + "." + attribute, part, place)
     for variable, cell in zip(code.co_freevars, value.__closure__ or ()):  # noqa: B905
         try:
             part = cell.cell_contents
         except ValueError:  # not assigned yet
             continue
-        yield Found(variable, part, (code.co_filename, None, value.__qualname__))
+        yield Candidate(variable, part, (code.co_filename, None, value.__qualname__))
 
 
 def _is_shells(name):
@@ -298,17 +298,17 @@ def _is_shells(name):
 
 
 def _values_of_cells(shell):
-    # type: (Any) -> Iterator[Found]
+    # type: (Any) -> Iterator[Candidate]
     """The values that cells have ended with: `Out` keeps each for as long as the kernel lives."""
     kept = getattr(shell, "user_ns", {}).get("_oh")
     if isinstance(kept, dict):
         for number, value in list(kept.items())[-_KEPT:]:
             cell = "In[%s]" % number
-            yield Found("the value of %s, kept as Out[%s]" % (cell, number), value, (cell, None, "<module>"))
+            yield Candidate("the value of %s, kept as Out[%s]" % (cell, number), value, (cell, None, "<module>"))
 
 
 def _last_error():
-    # type: () -> Iterator[Found]
+    # type: () -> Iterator[Candidate]
     """A traceback that was shown stays, and with it what its frames hold."""
     trace = getattr(sys, "last_traceback", None)
     while trace is not None:

@@ -60,7 +60,7 @@ def open_pages() -> list[Page]:
     file cannot be mapped: then nothing is ever asked.
     """
     pages = []
-    for run in getattr(_agent(), "_runs", ()):
+    for run in getattr(_agent(), "runs", ()):
         try:
             pages.append(Page(run, memoryview(_map(page_path(run.path, os.getpid())))))
         except (OSError, ValueError) as error:
@@ -83,7 +83,7 @@ def tell(event: dict[str, Any], pages: list[Page] | None = None) -> None:
     agent = _agent()
     if agent is None:
         return
-    for run in [page.run for page in pages] if pages is not None else list(agent._runs):
+    for run in [page.run for page in pages] if pages is not None else list(agent.runs):
         try:
             agent.report(run, {**event, "pid": os.getpid()})
         except Exception:  # a full disk, a directory that is gone: nobody hears it

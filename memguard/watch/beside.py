@@ -30,10 +30,12 @@ from memguard.system.proc import Process, read_children, read_cmdline, read_proc
 from memguard.watch.decide import policy
 from memguard.watch.journal import Journal, RunDirectory
 from memguard.watch.kernel.sentinel import standing_by
-from memguard.watch.loop import Loop
+from memguard.watch.loop import Hooks, Loop
 from memguard.watch.options import EXIT_GUARD, Options
 from memguard.watch.process import actions, failure
-from memguard.watch.process.root import Foreign, leave_out
+from memguard.watch.process.root import AttachedProcess, exclude
+from memguard.watch.shutdown import Shutdown
+from memguard.watch.tree import GuardedTree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,41 +67,33 @@ class _Pipe:
         return ((signal.SIGHUP, False),) if self.closed else ()
 
 
-class _Beside(Loop):
-    raised = 0
-    _quiet_until = 0.0
-    _bounds: Mapping[str, int] = {}  # source of a constraint → bytes used there before it is over all the same
+class _RaiseFirst:
+    """Asks the program for the exception before its tree is ended, and gives it time to raise."""
 
-    def on_signal(self, number: int, from_terminal: bool) -> None:
-        self.given_up = True
+    def __init__(self, process: Process) -> None:
+        self.raised = 0
+        self._process = process
+        self._quiet_until = 0.0
+        self._bounds: Mapping[str, int] = {}  # source of a constraint → bytes used there before it is over all the same
 
-    def consider(self, sample: policy.Sample) -> None:
+    def is_quiet(self, sample: policy.Sample) -> bool:
         """An exception that was asked for waits for the end of a C call. Passing a limit of one's own meanwhile hurts
         nobody; using up the rest of the machine's or the kernel's does."""
-        if sample.time >= self._quiet_until or any(
+        return sample.time < self._quiet_until and not any(
             c.used > self._bounds.get(c.source, c.used) for c in sample.constraints
-        ):
-            super().consider(sample)
+        )
 
-    def _freeze(self, decision: policy.Decision) -> None:
-        with standing_by(self.journal.directory, self.root.process):
-            super()._freeze(decision)
-
-    def end(self, reason: str, sample: policy.Sample) -> None:
-        """The tree is frozen. Asks for the exception first; ends the tree only where that has not helped."""
-        ending = self.ending()
-        if self.raised < _ASKED_TWICE and self.root.process in ending.look(self.frozen, sample):
-            self.notes.look_at_inputs(self.frozen)
-            if ending.ask_to_raise([self.root.process], sample):
-                self.raised += 1
-                self._quiet_until = self.now() + _RAISE_WITHIN
-                rooms = {c.source: (c.limit - c.used) // 3 for c in sample.constraints if c.name != "--limit"}
-                self._bounds = {
-                    c.source: c.used + max(0, rooms[c.source]) for c in sample.constraints if c.source in rooms
-                }
-                self.state = policy.State()
-                return
-        super().end(reason, sample)
+    def spare(self, shutdown: Shutdown, sample: policy.Sample) -> bool:
+        """The tree is frozen. False where asking has not helped."""
+        if self.raised >= _ASKED_TWICE or self._process not in shutdown.inspect(shutdown.tree.frozen, sample):
+            return False
+        if not shutdown.ask_to_raise([self._process], sample):
+            return False
+        self.raised += 1
+        self._quiet_until = shutdown.clock() + _RAISE_WITHIN
+        rooms = {c.source: (c.limit - c.used) // 3 for c in sample.constraints if c.name != "--limit"}
+        self._bounds = {c.source: c.used + max(0, rooms[c.source]) for c in sample.constraints if c.source in rooms}
+        return True
 
 
 def main(arguments: list[str]) -> int:
@@ -120,7 +114,7 @@ def main(arguments: list[str]) -> int:
 def _watch(process: Process, directory: RunDirectory, options: dict[str, Any]) -> None:
     widen()
     # Guards may nest: the outer one's watcher is a child of the same process.
-    leave_out(child for child in read_children(process.pid) if _NAME in read_cmdline(child))
+    exclude(child for child in read_children(process.pid) if _NAME in read_cmdline(child))
     journal = Journal(directory)
     pipe = _Pipe(0)
     # No fence: a plain MemoryError in somebody's function, for memory that was only reserved, would explain nothing.
@@ -131,19 +125,27 @@ def _watch(process: Process, directory: RunDirectory, options: dict[str, Any]) -
         outer=options.get("outer"),
         fence="off",
     )
-    watched = _Beside(Foreign(process), chosen, journal, pipe, _note)
-    journal.write("start", 0.0, set=_start_fields(process, journal.directory, options))
+    first = _RaiseFirst(process)
+    hooks = Hooks(
+        on_signal=lambda number, from_terminal: True,
+        is_quiet=first.is_quiet,
+        while_frozen=lambda: standing_by(directory, process),
+        spare=first.spare,
+    )
+    tree = GuardedTree(AttachedProcess(process), chosen)
+    loop = Loop(tree, chosen, journal, pipe, _note, hooks)
+    journal.write("start", 0.0, set=_start_fields(process, directory, options))
     os.write(1, b"ready\n")
-    watched.watch()
-    overhead = watched.notes.overhead()
-    blamed = watched.blame() if watched.reason or watched.raised else {}
-    watched.sampler.close()
-    reason = watched.reason or ("memory" if watched.raised else None)
-    watched.notes.end(
+    loop.watch()
+    overhead = loop.notes.overhead()
+    blamed = loop.blame() if loop.reason or first.raised else {}
+    tree.sampler.close()
+    reason = loop.reason or ("memory" if first.raised else None)
+    loop.notes.end(
         exit_code=EXIT_GUARD if reason else 0,
         termination_reason=reason,
         overhead=overhead,
-        max_lateness=round(watched.lateness, 4),
+        max_lateness=round(loop.lateness, 4),
         **blamed,
     )
     journal.close()

@@ -21,15 +21,15 @@ from memguard.system.descriptors import give_back, widen
 from memguard.system.limits import read_limits
 from memguard.system.proc import Process, read_cmdline, read_status, read_tree, require_proc
 from memguard.units import format_size
-from memguard.watch.decide.policy import Decision
 from memguard.watch.journal import Journal, open_run
 from memguard.watch.kernel.sentinel import standing_by
-from memguard.watch.loop import Loop
+from memguard.watch.loop import Hooks, Loop
 from memguard.watch.options import EXIT_GUARD, Options
 from memguard.watch.process import actions, failure
 from memguard.watch.process.jobs import check_job, command_of
-from memguard.watch.process.root import Foreign
+from memguard.watch.process.root import AttachedProcess
 from memguard.watch.process.signals import ENDING, SignalWait
+from memguard.watch.tree import GuardedTree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,10 +66,10 @@ def run_watch(
             signals = SignalWait()
             undo.callback(signals.close)
             # A fence would outlive a watcher that is killed, on a job that has nobody else to take it off.
-            watched = _Watched(Foreign(process), replace(options, fence="off"), journal, signals, notify)
-            watched.begin(started, warning)
-            watched.watch()
-            return watched.finish()
+            watch = _Watch(AttachedProcess(process), replace(options, fence="off"), journal, signals, notify)
+            watch.begin(started, warning)
+            watch.loop.watch()
+            return watch.finish()
         except MemguardError:
             raise
         except Exception as error:
@@ -114,52 +114,64 @@ def _owner(pid: int) -> str:
         return f"user {uid}"
 
 
-class _Watched(Loop):
-    _signal: int | None = None
+class _Watch:
+    """One job, watched by `loop`."""
+
+    def __init__(
+        self,
+        root: AttachedProcess,
+        options: Options,
+        journal: Journal,
+        signals: SignalWait,
+        notify: Callable[[str], None],
+    ) -> None:
+        self._root, self._journal = root, journal
+        self._signal: int | None = None  # the one that ended the watching
+        self._tree = GuardedTree(root, options)
+        hooks = Hooks(self._on_signal, while_frozen=lambda: standing_by(journal.directory, root.process))
+        self.loop = Loop(self._tree, options, journal, signals, notify, hooks)
 
     def begin(self, started: float, warning: str | None) -> None:
-        words = read_cmdline(self.root.pid)
+        words = read_cmdline(self._root.pid)
         script = next((word for word in words[1:] if word.endswith(".py")), None)
         cwd = "/"
         with contextlib.suppress(OSError):
-            cwd = os.readlink(f"/proc/{self.root.pid}/cwd")
-        self.journal.write(
+            cwd = os.readlink(f"/proc/{self._root.pid}/cwd")
+        self._journal.write(
             "start",
             0.0,
             set={
-                "id": self.journal.directory.id,
-                "command": words or (f"process {self.root.pid}",),
+                "id": self._journal.directory.id,
+                "command": words or (f"process {self._root.pid}",),
                 "cwd": cwd,
                 "started": started,
-                "pid": self.root.pid,
+                "pid": self._root.pid,
                 "script": script,
-                "cgroup": next(iter(find_memory_cgroups(self.root.pid)), None),
-                "stack_path": self.journal.directory.stack,
+                "cgroup": next(iter(find_memory_cgroups(self._root.pid)), None),
+                "stack_path": self._journal.directory.stack,
                 "warnings": [warning] if warning else [],
             },
         )
 
-    def _freeze(self, decision: Decision) -> None:
-        with standing_by(self.journal.directory, self.root.process):
-            super()._freeze(decision)
-
-    def on_signal(self, number: int, from_terminal: bool) -> None:
-        if number in ENDING:
-            self._signal, self.given_up = number, True
-            self.journal.write("signal", self.now(), signal=number, from_terminal=from_terminal)
+    def _on_signal(self, number: int, from_terminal: bool) -> bool:
+        if number not in ENDING:
+            return False
+        self._signal = number
+        self._journal.write("signal", self.loop.now(), signal=number, from_terminal=from_terminal)
+        return True
 
     def finish(self) -> RunRecord:
-        overhead = self.notes.overhead()
-        blamed = self.blame() if self.reason is not None else {}
+        overhead = self.loop.notes.overhead()
+        blamed = self.loop.blame() if self.loop.reason is not None else {}
         if blamed and blamed["culprit"] is None:
-            unread = self.journal.record().stack_missing or "no line of the stack is the job's own"
+            unread = self._journal.record().stack_missing or "no line of the stack is the job's own"
             blamed["stack_missing"] = f"the job was started without memguard's agent; {unread}"
-        self.sampler.close()
-        code = EXIT_GUARD if self.reason else 128 + self._signal if self._signal else 0
-        return self.notes.end(
+        self._tree.sampler.close()
+        code = EXIT_GUARD if self.loop.reason else 128 + self._signal if self._signal else 0
+        return self.loop.notes.end(
             exit_code=code,
-            termination_reason=self.reason or ("user" if self._signal else None),
+            termination_reason=self.loop.reason or ("user" if self._signal else None),
             overhead=overhead,
-            max_lateness=round(self.lateness, 4),
+            max_lateness=round(self.loop.lateness, 4),
             **blamed,
         )

@@ -7,10 +7,10 @@
 A small process beside this one watches it and everything it starts, and asks through the same agent as under
 `memguard run` (memguard/inject, loaded by its path): reclaim, flush, then the exception, raised in the main thread
 between two of Python's steps, with the variable that holds the memory in its message. What goes on growing after that
-is ended as under `memguard run`. Signals are what the asks travel by, and Python serves those in the main thread:
+is ended as under `memguard run`. Signals are what the requests travel by, and Python serves those in the main thread:
 a guard can be entered there alone.
 
-Not here: the watching itself (beside.py, loop.py), what the agent does (memguard/inject/_memguard_asks.py).
+Not here: the watching itself (beside.py, loop.py), what the agent does (memguard/inject/_memguard_requests.py).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _INJECT = os.path.join(_PACKAGE, "inject")
 _READY_WITHIN = 30.0  # seconds for a Python to start on a busy machine
 _END_WITHIN = 10.0  # seconds for the watcher to write its record
-_NO_MORE = sys.maxsize  # no ask has this number
+_NO_MORE = sys.maxsize  # no request has this number
 
 _entered: list[Guard] = []  # the outermost first
 

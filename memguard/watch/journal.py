@@ -269,8 +269,12 @@ def _run_names(runs: str) -> list[str]:
         return []
 
 
-def prune(runs: str, now: float) -> None:
-    """Removes runs that are too old, too many or too big, oldest first. A run that is still going on is left alone."""
+def prune(
+    runs: str, now: float, *, max_age: float = MAX_AGE, max_runs: int = MAX_RUNS, max_bytes: int = MAX_BYTES
+) -> None:
+    """Removes runs that are too old (seconds), too many or too big, oldest first. A run that is still going on is left
+    alone.
+    """
     kept_bytes = 0
     for position, name in enumerate(reversed(_run_names(runs))):
         path = os.path.join(runs, name)
@@ -280,7 +284,7 @@ def prune(runs: str, now: float) -> None:
             continue
         newest = max((stat.st_mtime for _, stat in sizes), default=0.0)
         kept_bytes += sum(stat.st_size for _, stat in sizes)
-        surplus = position >= MAX_RUNS or kept_bytes > MAX_BYTES or now - newest > MAX_AGE
+        surplus = position >= max_runs or kept_bytes > max_bytes or now - newest > max_age
         if surplus and position > 0 and not _going_on(path, name):
             with contextlib.suppress(OSError):
                 for file, _ in sizes:

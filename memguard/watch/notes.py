@@ -31,7 +31,7 @@ _INPUTS_KEPT = 20
 
 class Notes:
     def __init__(self, journal: Journal, sampler: Sampler, clock: Callable[[], float]) -> None:
-        self.fullest: Constraint | None = None  # the one that was, or would be, met first
+        self._fullest: Constraint | None = None  # the one that was, or would be, met first
         self._inputs = InputFiles(journal.directory.path)
         self._journal, self._sampler, self._now = journal, sampler, clock
         self._cpu_before = _cpu_seconds()
@@ -42,8 +42,8 @@ class Notes:
     def sample(self, sample: Sample) -> None:
         """Rarely more than a few comparisons, and only while something grows."""
         binding = sample.tightest
-        if binding is not None and (self.fullest is None or binding.headroom < self.fullest.headroom):
-            before, self.fullest = self.fullest, binding
+        if binding is not None and (self._fullest is None or binding.headroom < self._fullest.headroom):
+            before, self._fullest = self._fullest, binding
             if before is None or (before.name, before.source) != (binding.name, binding.source):
                 self._journal.write("limit", sample.time, set=self.limit())
         if self._sampler.peak > self._noted_peak * _PEAK_STEP:
@@ -58,6 +58,10 @@ class Notes:
     def inputs(self) -> dict[str, int]:
         """path → size"""
         return self._inputs.sizes
+
+    def met(self, constraint: Constraint | None) -> None:
+        """The limit that has ended the run; None: a frozen tree was let go, and nothing is known again."""
+        self._fullest = constraint
 
     def stall(self, percent: float) -> None:
         """PSI's full avg10 near the end of the machine's memory; the highest one is kept."""
@@ -83,7 +87,7 @@ class Notes:
 
     def limit(self) -> dict[str, Any]:
         """The fields of the record that name the limit which was, or would be, met first."""
-        limit = self.fullest
+        limit = self._fullest
         if limit is None:
             return {}
         kernel = limit.limit if limit.kernel else None

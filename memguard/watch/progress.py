@@ -10,7 +10,7 @@ cursor has got to. It is drawn only on a terminal, and only for as long as no pr
 bytes (wchar of /proc/PID/io, in which those of ended children are) that the positions of its open output files do not
 explain count as printed, be they a pipe's. After the first of those it never comes back.
 
-Not here: the numbers (forecast.py), when to show them (the loop).
+Not here: the numbers (decide/forecast.py), when to show them (the loop).
 """
 
 from __future__ import annotations

@@ -22,22 +22,25 @@ from memguard.system.proc import read_cmdline, read_tree, require_proc
 from memguard.units import format_size
 from memguard.watch.journal import Journal, RunDirectory, open_run
 from memguard.watch.kernel import sentinel as sentinels
-from memguard.watch.kernel.cgroup_limit import Backstop, choose
-from memguard.watch.loop import Loop
+from memguard.watch.kernel.cgroup_limit import CgroupLimit, NoCgroup
+from memguard.watch.kernel.cgroup_plan import DirectoryPlan, ScopePlan, choose
+from memguard.watch.loop import Hooks, Loop
 from memguard.watch.options import EXIT_GUARD, Options
 from memguard.watch.process import actions, failure
 from memguard.watch.process.launch import Command, child_environment, spawn
-from memguard.watch.process.root import Child, watchers
+from memguard.watch.process.root import SpawnedProcess, excluded_pids
 from memguard.watch.process.signals import ENDING, SignalWait, ignores, pass_on
+from memguard.watch.tree import GuardedTree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from memguard.records.run import RunRecord
 
+    Cgroup = DirectoryPlan | ScopePlan | CgroupLimit | NoCgroup
+
 __all__ = ["run_guarded"]
 
 _NICE = 10  # the watcher sleeps 99 % of the time
-_LINGER = 0.3  # seconds that helpers get to end by themselves after the script
 
 
 class _Prepared:
@@ -62,11 +65,11 @@ class _Prepared:
         self.signals = SignalWait()
         self.undo.append(self.signals.close)
         self.environment = child_environment(os.environ, directory.path, agent=options.agent, limit=options.limit)
-        self.backstop = choose(options.backstop, options.limit, notify=notify, reserve=options.reserve)
-        self.undo.append(self.backstop.close)
-        self.kills = _kernel_kills(self.backstop)
+        self.plan = choose(options.backstop, options.limit, notify=notify, reserve=options.reserve)
+        self.undo.append(self.plan.close)
+        self.kills = _kernel_kills(self.plan)
         self.mark = ("MEMGUARD_RUN_DIR", directory.path)
-        self.sentinel = sentinels.start(directory, self.mark, self.backstop.path, options.on_watcher_death)
+        self.sentinel = sentinels.start(directory, self.mark, self.plan.path, options.on_watcher_death)
         self.undo.append(self.sentinel.goodbye)
 
     def spawn(self, command: Command) -> int:
@@ -78,7 +81,7 @@ class _Prepared:
             raise
 
     def _enter(self) -> None:
-        self.backstop.enter()
+        self.plan.enter()
         give_back(self.limits)
 
     def take_back(self) -> None:
@@ -103,7 +106,7 @@ def run_guarded(command: Command, options: Options, notify: Callable[[str], None
         raise
     except Exception as error:
         raise failure.before_start(error) from error
-    child = Child(pid)
+    child = SpawnedProcess(pid)
     gc.freeze()  # what is loaded by now stays: no later collection walks it
     nice = os.getpriority(os.PRIO_PROCESS, 0)
     with contextlib.suppress(PermissionError):  # where it may: to wake in time on a machine that is busy
@@ -119,42 +122,45 @@ def run_guarded(command: Command, options: Options, notify: Callable[[str], None
 
 
 def _guard(
-    child: Child, command: Command, options: Options, ready: _Prepared, notify: Callable[[str], None]
+    child: SpawnedProcess, command: Command, options: Options, ready: _Prepared, notify: Callable[[str], None]
 ) -> RunRecord:
+    tree: GuardedTree | None = None
     run: _Run | None = None
+    cgroup: Cgroup = ready.plan
     try:
-        ready.backstop.entered(child.pid)
-        ready.sentinel.tell(child.process, ready.backstop.path)
-        run = _Run(child, options, ready.journal, ready.signals, notify, mark=ready.mark, backstop=ready.backstop)
+        cgroup = entered = ready.plan.entered(child.pid)
+        ready.sentinel.tell(child.process, entered.path)
+        tree = GuardedTree(child, options, mark=ready.mark, cgroup=entered)
+        run = _Run(child, tree, options, ready, notify)
         run.begin(command, ready.started, ready.warning)
-        run.watch()
+        run.loop.watch()
         return run.finish(ready.kills)
     except Exception as error:
-        by_guard = run is not None and run.reason is not None and child.ended
+        reason = run.reason if run is not None and child.ended else None
         ended = child.poll()
-        _let_go(run, ready)
+        _let_go(tree, cgroup, ready.sentinel)
         line = failure.explain(error, failure.AT_THE_END if ended else failure.UNGUARDED)
         with contextlib.suppress(Exception):
             notify(line)
         failure.wait(child, ready.signals)
-        return failure.record(run, child, command, line, by_guard=by_guard)
+        return failure.record(run.loop.notes if run is not None else None, child, command, line, reason=reason)
     finally:
-        _let_go(run, ready)
+        _let_go(tree, cgroup, ready.sentinel)
 
 
-def _let_go(run: _Run | None, ready: _Prepared) -> None:
+def _let_go(tree: GuardedTree | None, cgroup: Cgroup, sentinel: sentinels.Sentinel) -> None:
     """Nothing of the guard's holds the tree any more; what the watcher cannot undo, its sentinel does."""
     release_spare()
     whole = True
-    for undo in (*((run.fence.close,) if run is not None else ()), actions.resume_all, ready.backstop.close):
+    for undo in (*((tree.data_limit.close,) if tree is not None else ()), actions.resume_all, cgroup.close):
         try:
             whole = undo() is not False and whole
         except Exception:
             whole = False
     if whole:
-        ready.sentinel.goodbye()
+        sentinel.goodbye()
     else:
-        ready.sentinel.let_go()
+        sentinel.let_go()
 
 
 def _remove(directory: RunDirectory) -> None:
@@ -164,31 +170,46 @@ def _remove(directory: RunDirectory) -> None:
     os.rmdir(directory.path)
 
 
-def _kernel_kills(backstop: Backstop) -> int | None:
+def _kernel_kills(cgroup: Cgroup) -> int | None:
     """Processes that the kernel's OOM killer has ended so far: in this cgroup where it counts, else on this machine.
 
-    Version 1 counts a kill in the victim's own cgroup only, so that a backstop's is added. A systemd scope is no part
+    Version 1 counts a kill in the victim's own cgroup only, so that the tree's is added. A systemd scope is no part
     of this cgroup, and it vanishes with its last process: then the machine's counter is the one that stays.
     """
-    for directory in () if backstop.kind in ("scope", "v2") else find_memory_cgroups()[:1]:
+    for directory in () if cgroup.kind in ("scope", "v2") else find_memory_cgroups()[:1]:
         for name in ("memory.events", "memory.oom_control"):
             count = parse_flat(read_bytes(f"{directory}/{name}") or b"").get("oom_kill")
             if count is not None:
-                inside = read_bytes(f"{backstop.path}/memory.oom_control") if backstop.path else None
+                inside = read_bytes(f"{cgroup.path}/memory.oom_control") if cgroup.path else None
                 return count + parse_flat(inside or b"").get("oom_kill", 0)
     return parse_flat(read_bytes("/proc/vmstat") or b"").get("oom_kill")
 
 
-class _Run(Loop):
-    """One run of our own child."""
+class _Run:
+    """One run of our own child, watched by `loop`."""
 
-    root: Child
-    _interrupted = False
+    def __init__(
+        self,
+        child: SpawnedProcess,
+        tree: GuardedTree,
+        options: Options,
+        ready: _Prepared,
+        notify: Callable[[str], None],
+    ) -> None:
+        self._child, self._tree, self._options, self._journal = child, tree, options, ready.journal
+        self._interrupted = self._refused = False  # by a signal; an allocation, by the data limit
+        self._warnings: list[str] = []
+        self.loop = Loop(tree, options, ready.journal, ready.signals, notify, Hooks(self._on_signal))
+
+    @property
+    def reason(self) -> str | None:
+        """Why the guard has ended it, once it has."""
+        return "memory" if self._refused else self.loop.reason
 
     def begin(self, command: Command, started: float, warning: str | None) -> None:
-        self.warnings = [warning] if warning else []
-        directory = self.journal.directory
-        self.journal.write(
+        self._warnings += [warning] if warning else []
+        directory = self._journal.directory
+        self._journal.write(
             "start",
             0.0,
             set={
@@ -196,37 +217,38 @@ class _Run(Loop):
                 "command": command.argv,
                 "cwd": os.getcwd(),
                 "started": started,
-                "pid": self.root.pid,
+                "pid": self._child.pid,
                 "script": command.script,
                 "python": command.executable if command.script else None,
-                "cgroup": self.backstop.path or next(iter(find_memory_cgroups()), None),
+                "cgroup": self._tree.cgroup.path or next(iter(find_memory_cgroups()), None),
                 "stack_path": directory.stack,
-                "warnings": self.warnings,
+                "warnings": self._warnings,
             },
         )
 
-    def on_signal(self, number: int, from_terminal: bool) -> None:
+    def _on_signal(self, number: int, from_terminal: bool) -> bool:
         if number in ENDING:
-            self._interrupted = self._interrupted or not ignores(self.root.pid, number)
-            self.journal.write("signal", self.now(), signal=number, from_terminal=from_terminal)
-        pass_on(self.root, number, from_terminal)
+            self._interrupted = self._interrupted or not ignores(self._child.pid, number)
+            self._journal.write("signal", self.loop.now(), signal=number, from_terminal=from_terminal)
+        pass_on(self._child, number, from_terminal)
+        return False
 
     def finish(self, kills_before: int | None) -> RunRecord:
         """Ends or names what is left, works out why it ended, writes the record."""
         self._judge_memory_error()
-        overhead = self.notes.overhead()  # before the classes and the text of the record are loaded
+        overhead = self.loop.notes.overhead()  # before the classes and the text of the record are loaded
         left = self._leave()
-        blamed = self.blame() if self.reason is not None else {}
-        kills = _kernel_kills(self.backstop)
+        blamed = self.loop.blame() if self.reason is not None else {}
+        kills = _kernel_kills(self._tree.cgroup)
         kernel_kills = None if kills is None or kills_before is None else kills - kills_before
-        self.sampler.close()
-        return self.notes.end(
-            exit_code=EXIT_GUARD if self.reason else self.root.exit_code,
-            exit_signal=self.root.exit_signal,
-            script_exit_code=self.root.exit_code,
+        self._tree.sampler.close()
+        return self.loop.notes.end(
+            exit_code=EXIT_GUARD if self.reason else self._child.exit_code,
+            exit_signal=self._child.exit_signal,
+            script_exit_code=self._child.exit_code,
             termination_reason=self._termination(kernel_kills),
             overhead=overhead,
-            max_lateness=round(self.lateness, 4),
+            max_lateness=round(self.loop.lateness, 4),
             kernel_kills=kernel_kills,
             **blamed,
             **({"left": left} if left else {}),
@@ -234,38 +256,41 @@ class _Run(Loop):
 
     def _judge_memory_error(self) -> None:
         """A script that has ended with a MemoryError, at a fence of ours, was ended by the guard."""
-        self.talk.listen()
-        binding = self.last.tightest if self.last is not None else None
-        root = self.root.process
-        if self.reason or binding is None or root.pid not in self.talk.memory_errors or not self.fence.caused(root):
+        self.loop.session.listen()
+        binding = self.loop.last.tightest if self.loop.last is not None else None
+        process, data_limit = self._child.process, self._tree.data_limit
+        told = process.pid in self.loop.session.memory_errors
+        if self.reason or binding is None or not told or not data_limit.caused(process):
             return
-        self.reason = "memory"
-        self.notes.decision("abort", "a MemoryError at the fence", binding, "the next allocation would not have fitted")
-        self.notes.fullest = binding
-        if self.fence.misfired(root, binding.used, binding.usable):
+        self._refused = True
+        reason = "the next allocation would not have fitted"
+        self.loop.notes.decision("abort", "a MemoryError at the fence", binding, reason)
+        self.loop.notes.met(binding)
+        if data_limit.misfired(process, binding.used, binding.usable):
             used = f"{format_size(binding.used)} of {format_size(binding.usable)}"
-            self.warnings.append(
+            self._warnings.append(
                 f"the MemoryError came at {used}: memory that is only reserved (np.empty) looks like memory in use to"
                 " the fence; if that is so here: memguard run --fence off"
             )
-            self.journal.write("warnings", self.now(), set={"warnings": self.warnings})
+            self._journal.write("warnings", self.loop.now(), set={"warnings": self._warnings})
 
     def _termination(self, kernel_kills: int | None) -> str | None:
         if self.reason is not None:
             return self.reason
-        if self.root.exit_signal == signal.SIGKILL and kernel_kills:
+        if self._child.exit_signal == signal.SIGKILL and kernel_kills:
             return "memory"
-        return "user" if self._interrupted and self.root.exit_code else None
+        return "user" if self._interrupted and self._child.exit_code else None
 
     def _leave(self) -> list[str]:
         """What of the tree outlives its root: ended with it after a signal, only named after a normal end."""
         if self.reason is not None:
             return []
-        known = (*self.sampler.processes, *self.strays())
-        if self.root.exit_signal is not None or (self._interrupted and self.root.exit_code):
-            rest = actions.end_tree(self.root, known, lambda: False)
+        timing = self._options.timing
+        known = (*self._tree.processes, *self._tree.strays())
+        if self._child.exit_signal is not None or (self._interrupted and self._child.exit_code):
+            rest = actions.end_tree(self._child, known, lambda: False, timing=timing, grace=timing.grace)
             return [f"process {process.pid}" for process in rest]
-        deadline = time.monotonic() + _LINGER
-        while (rest := read_tree(self.root.process, known, without=watchers())) and time.monotonic() < deadline:
+        deadline = time.monotonic() + timing.linger
+        while (rest := read_tree(self._child.process, known, without=excluded_pids())) and time.monotonic() < deadline:
             time.sleep(0.005)
         return [f"process {p.pid} ({' '.join(read_cmdline(p.pid))[:60]})" for p in rest]

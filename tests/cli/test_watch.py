@@ -203,11 +203,11 @@ def test_another_users_process() -> None:
     ("patch", "code", "words"),
     [
         ("def fails(*_): raise MemoryError\nforeign.Loop.consider = fails", 125, "the guard failed (MemoryError)"),
-        ("def fails(*_): raise ValueError('a bug')\nforeign.Loop.ending = fails", 125, "ValueError: a bug"),
+        ("def fails(*_): raise ValueError('a bug')\nforeign.Loop.shutdown = fails", 125, "ValueError: a bug"),
         (
-            "stop = foreign.Loop.stop\n"
-            "def dies(loop): stop(loop); os.kill(os.getpid(), signal.SIGKILL)\n"
-            "foreign.Loop.stop = dies",
+            "stop = foreign.GuardedTree.stop\n"
+            "def dies(tree): stop(tree); os.kill(os.getpid(), signal.SIGKILL)\n"
+            "foreign.GuardedTree.stop = dies",
             -signal.SIGKILL,
             "the guard itself (process",
         ),

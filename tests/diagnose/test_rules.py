@@ -10,22 +10,12 @@ from memguard.diagnose.kill_wording import explain_kill
 from memguard.diagnose.rules import Evidence, Pressure, decide
 from memguard.records.diagnosis import Counter, Event, TaskRow
 from memguard.records.run import Culprit, Decision, Forecast, RunLimit, RunRecord
+from tests.records.examples import run_record
 
 MIB, GIB = 1 << 20, 1 << 30
 
-RUN = RunRecord(
-    id="20260505-1",
-    command=("python", "prepare.py"),
-    cwd="/home/u",
-    started=1000.0,
-    seconds=60.0,
-    pid=500,
-    exit_code=0,
-    exit_signal=None,
-    termination_reason=None,
-    peak=300 * MIB,
+RUN = run_record(
     limit=RunLimit(480 * MIB, "memory.max of /box"),
-    overhead=None,
     script="prepare.py",
     cgroup="/sys/fs/cgroup/memory/box",
     inputs=("my train.txt",),

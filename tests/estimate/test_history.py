@@ -8,25 +8,11 @@ from pathlib import Path
 
 from memguard.estimate.history import compare, read_history, remember
 from memguard.estimate.tuning import Tuning
-from memguard.records.run import RunRecord
 from memguard.watch.journal import open_run, write_record
 from tests.estimate.test_model import COSTS, estimate, limits, stats
+from tests.records.examples import run_record
 
-RUN = RunRecord(
-    id="one",
-    command=("python", "prepare.py", "a.txt"),
-    cwd="/nowhere",
-    started=2000.0,
-    seconds=10.0,
-    pid=1,
-    exit_code=0,
-    exit_signal=None,
-    termination_reason=None,
-    peak=400,
-    limit=None,
-    overhead=None,
-    inputs=("/data/a.txt",),
-)
+RUN = run_record(id="one", cwd="/nowhere", started=2000.0, peak=400, inputs=("/data/a.txt",))
 
 
 def line(time: float, expected: int, measure: str = "VmHWM") -> dict[str, object]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 from memguard.system.proc import read_process
-from memguard.watch.agents.requests import Answers, ask
+from memguard.watch.agents.requests import Answers, send_request
 from memguard.watch.journal import RunDirectory
+from tests.waiting import until
 
 INJECT = Path(__file__).resolve().parents[2] / "memguard" / "inject"
 
@@ -37,19 +37,17 @@ class Job:
         """The answers to all of `do`."""
         process = read_process(self.popen.pid)
         assert process is not None
-        number = ask(self.directory, process, *do, **{"within": 10.0, **more})
+        number = send_request(self.directory, process, *do, **{"within": 10.0, **more})
         assert number is not None
-        begun = reminded = time.monotonic()
-        while True:
+
+        def found() -> list[dict[str, Any]]:
             self.heard += self.answers.new()
-            found = [answer for answer in self.heard if answer.get("seq") == number]
-            if len(found) == len(do):
-                return found
-            assert time.monotonic() < begun + 30 and self.popen.poll() is None, self.popen.communicate()
-            if time.monotonic() > reminded + 0.2:  # a signal just before a call that blocks is served when that returns
-                reminded = time.monotonic()
-                self.popen.send_signal(signal.SIGURG)
-            time.sleep(0.002)
+            answers = [answer for answer in self.heard if answer.get("seq") == number]
+            assert len(answers) == len(do) or self.popen.poll() is None, self.popen.communicate()
+            return answers if len(answers) == len(do) else []
+
+        # A signal just before a call that blocks is served when that returns: it is sent again.
+        return until(found, step=0.002, remind=lambda: self.popen.send_signal(signal.SIGURG))
 
     def told(self, event: str) -> list[dict[str, Any]]:
         self.heard += self.answers.new()

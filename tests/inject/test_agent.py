@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from memguard.system.open_files import find_descriptor
 from memguard.system.proc import Process, read_process
 from memguard.watch.agents.stacks import parse_dumps
 from memguard.watch.process.actions import ask_for_stack
+from tests.waiting import until
 
 INJECT = Path(__file__).resolve().parents[2] / "memguard" / "inject"
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
@@ -141,19 +142,10 @@ def start(code: str, run_directory: Path) -> Iterator[tuple[subprocess.Popen[str
             process.kill()
 
 
-def wait_for(condition: object, seconds: float = 5.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():  # type: ignore[operator]
-            return True
-        time.sleep(0.005)
-    return False
-
-
 def test_sigurg_writes_the_stack(busy: tuple[subprocess.Popen[str], Process], run_directory: Path) -> None:
     stack = run_directory / "stack.txt"
     assert ask_for_stack(busy[1], str(stack))
-    assert wait_for(lambda: "<module>" in stack.read_text())
+    until(lambda: "<module>" in stack.read_text())
     (thread,) = parse_dumps(stack.read_text())[busy[1].pid]
     assert [frame.function for frame in thread.frames] == ["spin", "<module>"]
     assert busy[0].poll() is None
@@ -162,11 +154,9 @@ def test_sigurg_writes_the_stack(busy: tuple[subprocess.Popen[str], Process], ru
 def test_during_a_long_c_call_too(run_directory: Path) -> None:
     stack = run_directory / "stack.txt"
     for _, process in start("print('ready', flush=True)\nsum(range(10**11))", run_directory):
-        deadline = time.monotonic() + 5
-        while "line 2 in <module>" not in stack.read_text():  # the first question may come before the call has begun
-            assert time.monotonic() < deadline
-            assert ask_for_stack(process, str(stack))
-            time.sleep(0.05)
+        assert ask_for_stack(process, str(stack))  # it may come before the call has begun
+        again = functools.partial(ask_for_stack, process, str(stack))
+        until(lambda: "line 2 in <module>" in stack.read_text(), remind=again)
 
 
 def test_a_forked_worker_answers_too(run_directory: Path) -> None:
@@ -176,7 +166,7 @@ def test_a_forked_worker_answers_too(run_directory: Path) -> None:
         child = read_process(int(children[0]))
         assert child is not None and child != process
         assert ask_for_stack(child, str(run_directory / "stack.txt"))
-        assert wait_for(lambda: " in spin" in (run_directory / "stack.txt").read_text())
+        until(lambda: " in spin" in (run_directory / "stack.txt").read_text())
         os.kill(child.pid, signal.SIGKILL)
 
 
@@ -209,7 +199,7 @@ def test_a_dump_that_was_lost_is_written_by_the_handler_behind_it(prelude: str, 
     for process, found in start(prelude + BUSY + "spin()", run_directory):
         for times in (1, 2):
             assert ask_for_stack(found, str(stack))
-            assert wait_for(lambda times=times: stack.read_text().count("in <module>") == times)  # type: ignore[misc]
+            until(lambda times=times: stack.read_text().count("in <module>") == times)  # type: ignore[misc]
         (thread,) = parse_dumps(stack.read_text())[found.pid]
         assert [frame.function for frame in thread.frames] == ["spin", "<module>"]
         assert process.poll() is None

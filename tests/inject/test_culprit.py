@@ -21,13 +21,13 @@ HEAD = f"""\
 import gc, json, os, resource, sys, time
 sys.path.insert(0, {str(INJECT)!r})
 import _memguard_agent
-look = _memguard_agent.load("_memguard_culprit").look
+inspect = _memguard_agent.load("_memguard_culprit").inspect
 def resident():
     with open("/proc/self/statm") as file: return int(file.read().split()[1]) * resource.getpagesize()
 def show(before):
     held = resident() - before
     began = time.process_time()
-    found = look(sys._getframe(1))
+    found = inspect(sys._getframe(1))
     print(json.dumps(dict(held=held, found=found, seconds=time.process_time() - began)))
 """
 
@@ -179,11 +179,11 @@ def test_it_leaves_nothing_alive_and_the_collector_as_it_was(tmp_path: Path) -> 
         def main():
             gc.disable()
             held = Big(range(300, 500300)); kept = locals()
-            first = look(sys._getframe())
+            first = inspect(sys._getframe())
             assert not gc.isenabled() and kept['held'] is held, "locals() is the script's own"
             del kept
             gc.enable()
-            look(sys._getframe())
+            inspect(sys._getframe())
             assert gc.isenabled()
             gone = weakref.ref(held)
             del held
@@ -221,13 +221,13 @@ def test_numpys_views_count_once_and_untouched_pages_nothing(tmp_path: Path) -> 
 
 
 def test_it_works_when_nothing_more_can_be_allocated(tmp_path: Path) -> None:
-    """As under an ask: the reserve is given back first, then the look must do with what that leaves."""
+    """As under a request: the reserve is given back first, then the look must do with what that leaves."""
     _, found = look(
         """
         sys.modules["_memguard_agent"] = _memguard_agent
-        asks = _memguard_agent.load("_memguard_asks")
+        requests = _memguard_agent.load("_memguard_requests")
         class Run: events = os.devnull
-        asks.obey({"seq": 1, "do": ["reclaim", "look"], "within": 1.0}, Run, sys._getframe())
+        requests.handle({"seq": 1, "do": ["reclaim", "inspect"], "within": 1.0}, Run, sys._getframe())
         tokens = list(range(300, 500300))
         resource.setrlimit(resource.RLIMIT_DATA, (1, resource.getrlimit(resource.RLIMIT_DATA)[1]))
         filled = []
@@ -239,9 +239,9 @@ def test_it_works_when_nothing_more_can_be_allocated(tmp_path: Path) -> None:
             while True: filled.append(object())
         except MemoryError:
             pass
-        asks.obey({"seq": 2, "do": ["look"], "within": 1.0}, Run, sys._getframe())
+        requests.handle({"seq": 2, "do": ["inspect"], "within": 1.0}, Run, sys._getframe())
         resource.setrlimit(resource.RLIMIT_DATA, [resource.getrlimit(resource.RLIMIT_DATA)[1]] * 2)
-        print(json.dumps(dict(found=asks._held)))
+        print(json.dumps(dict(found=requests._held)))
         """,
         tmp_path,
     )
@@ -290,10 +290,10 @@ def test_what_is_in_no_variable_yet_is_found_and_let_go(code: str, kind: str, tm
         def step(n):
             global found
             if n == 890000:
-                found = look(sys._getframe())
+                found = inspect(sys._getframe())
             return n + 1000
         {code}
-        assert not [one for one in gc.get_objects() if type(one).__name__ == "Found"], "a cycle keeps it alive"
+        assert not [one for one in gc.get_objects() if type(one).__name__ == "Candidate"], "a cycle keeps it alive"
         print(json.dumps(dict(found=found)))
         """
     _, found = look(text, tmp_path)
@@ -311,7 +311,7 @@ def test_what_is_frozen_stays_so_and_nothing_is_looked_for_without_room(tmp_path
         def step(n):
             global found
             if n == 890000:
-                found = look(sys._getframe())
+                found = inspect(sys._getframe())
             return n + 1000
         FREEZE
         before = gc.get_freeze_count()

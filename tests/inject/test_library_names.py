@@ -86,7 +86,7 @@ def test_no_module_of_the_users_is_run_by_an_ask(
     path.write_text(SCRIPT)
     job = Job(python, path, directory)
     jobs.append(job)
-    reclaimed, held, salvaged = job.ask("reclaim", "look", "salvage", salvage=str(tmp_path / "kept"))
+    reclaimed, held, salvaged = job.ask("reclaim", "inspect", "salvage", salvage=str(tmp_path / "kept"))
     assert reclaimed["event"] == "reclaimed" and "errors" not in reclaimed
     assert held["containers"][0]["variable"] == "tokens" and held["containers"][0]["tokens"] == 299700
     assert salvaged["count"] == 299700 and salvaged["dtype"] == "uint32", salvaged
@@ -116,7 +116,7 @@ def test_the_error_alone_reaches_the_script(
     )
     job = Job(python, path, directory)
     jobs.append(job)
-    job.ask("look", "raise", message="the limit")
+    job.ask("inspect", "raise", message="the limit")
     code, out, err = job.end()
     assert (code, out.split("(")[0]) == (1, "ready\nMemoryLimitExceeded the limit; tokens ")
     # Python itself imports traceback to show an error, from 3.13 on.

@@ -56,7 +56,7 @@ def test_ctrl_c_is_not_lost(handled: list[int]) -> None:
 def test_nothing_comes_where_nothing_was_sent(handled: list[int]) -> None:
     signals.hold().release(None)
     inner = signals.hold()
-    outer = signals.hold()  # a second ask, obeyed within the first
+    outer = signals.hold()  # a second request, handled within the first
     os.kill(os.getpid(), signal.SIGTERM)
     outer.release(None)
     assert handled == []
@@ -109,7 +109,7 @@ def test_no_error_of_the_users_objects_reaches_the_script(
     path.write_text(HOSTILE)
     job = Job(sys.executable, path, directory)
     jobs.append(job)
-    reclaimed, held, salvaged = job.ask("reclaim", "look", "salvage", salvage=str(tmp_path / "kept"))
+    reclaimed, held, salvaged = job.ask("reclaim", "inspect", "salvage", salvage=str(tmp_path / "kept"))
     assert "errors" not in reclaimed
     assert held["containers"][0]["variable"] == "tokens"  # the others keep nobody from being named
     assert salvaged["count"] == 599700

@@ -216,7 +216,7 @@ def test_a_thread_that_does_not_come_is_named_and_nothing_is_called(results: lis
     end.set()
     thread.join()
     assert results[0].skipped == ("not all threads have come to a checkpoint: encoder-1",)
-    assert 1.5 < waited < 10
+    assert waited > 1.5
     pressure.request()
     memguard.checkpoint()
     assert results[1].called == 1, "it has ended: nobody waits for it any more"

@@ -8,18 +8,11 @@ from memguard.errors import MemguardError
 from memguard.records.codec import from_json, to_json
 from memguard.records.limits import Constraint, Limits
 from memguard.records.run import Culprit, Decision, Overhead, RunLimit, RunRecord
+from tests.records.examples import run_record
 
-RUN = RunRecord(
-    id="r",
-    command=("python", "prepare.py"),
-    cwd="/home/u",
-    started=1.5,
-    seconds=2.0,
-    pid=7,
+RUN = run_record(
     exit_code=75,
-    exit_signal=None,
     termination_reason="memory",
-    peak=100,
     limit=RunLimit(value=90, source="memory.max"),
     overhead=Overhead(cpu_seconds=0.1, rss=None),
     decisions=(Decision(0.5, "abort", "used >= 97 %", 88, 90, "č"),),

@@ -8,15 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memguard.records.run import Culprit, Decision, Holder, RunLimit, RunRecord
+from memguard.records.run import Culprit, Decision, Holder, RunLimit
 from memguard.report.run import _wrap, fitted, render, summary
 from memguard.units import MIB
+from tests.records.examples import run_record
 
-STOPPED = RunRecord(
-    id="20261121-1",
+STOPPED = run_record(
     command=("python", "prepare.py", "train.txt"),
     cwd="/home/ann",
-    started=0.0,
     seconds=12.3,
     pid=42,
     exit_code=75,
@@ -24,7 +23,6 @@ STOPPED = RunRecord(
     termination_reason="memory",
     peak=440 * MIB,
     limit=RunLimit(448 * MIB, "memory.max of /sys/fs/cgroup/x", "memory.max", 512 * MIB),
-    overhead=None,
     decisions=(Decision(1.0, "abort", "r", 436 * MIB, 448 * MIB, "97.3% of what memory.max leaves"),),
     culprit=Culprit(
         file="/home/ann/prepare.py",

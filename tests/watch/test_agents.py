@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from memguard.inject import _memguard_agent
 from memguard.system.proc import read_process
 from memguard.watch.agents import listening as agents
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
 INJECT = Path(_memguard_agent.__file__).parent
@@ -86,9 +86,7 @@ def test_one_that_is_stopped_has_not_come_to_it(run: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE) as process:
         found = read_process(process.pid)
         assert found is not None and process.stdout is not None and process.stdout.readline() == b"ready\n"
-        deadline = time.monotonic() + 5
-        while "State:\tT" not in Path(f"/proc/{process.pid}/status").read_text() and time.monotonic() < deadline:
-            time.sleep(0.005)
+        until(lambda: "State:\tT" in Path(f"/proc/{process.pid}/status").read_text())
         process.send_signal(signal.SIGURG)
         assert "did not come to run" in agents.why_silent(found, str(run / "stack.txt"))
         process.kill()

@@ -15,13 +15,14 @@ import pytest
 
 from memguard.system.proc import Process, read_process, read_stat
 from memguard.units import MIB
-from memguard.watch.agents import session as conversation
-from memguard.watch.agents.session import Conversation
+from memguard.watch.agents import session as module
+from memguard.watch.agents.session import Session
 from memguard.watch.journal import Journal, open_run
 from memguard.watch.options import Options
 from memguard.watch.process import actions
 from memguard.watch.process.launch import Command
 from memguard.watch.run import run_guarded
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,16 +93,19 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
+def state(process: subprocess.Popen[bytes]) -> str:
+    stat = read_stat(process.pid)
+    return "" if stat is None else stat.state
+
+
 def test_who_may_be_asked(sleeper: subprocess.Popen[bytes]) -> None:
     process = read_process(sleeper.pid)
     assert process is not None
-    while (stat := read_stat(sleeper.pid)) is not None and stat.state != "S":
-        time.sleep(0.005)
+    until(lambda: state(sleeper) == "S")
     assert not actions.may_ask(process)
     assert not actions.send(process, signal.SIGURG, asleep=False) and actions.send(process, signal.SIGURG)
     sleeper.send_signal(signal.SIGSTOP)
-    while (stat := read_stat(sleeper.pid)) is not None and stat.state != "T":
-        time.sleep(0.005)
+    until(lambda: state(sleeper) == "T")
     assert not actions.may_ask(process), "stopped in its sleep"
     me = read_process("self")
     assert me is not None and actions.may_ask(me)
@@ -109,17 +113,17 @@ def test_who_may_be_asked(sleeper: subprocess.Popen[bytes]) -> None:
 
 
 class Asked:
-    """A conversation with two processes whose sleep a test decides on, and a clock of its own."""
+    """A session with two processes whose sleep a test decides on, and a clock of its own."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now, self.asleep, self.asked = 0.0, set[int](), []  # type: float, set[int], list[tuple[int, tuple[str, ...]]]
         directory, _ = open_run(time.time())
         self.journal = Journal(directory)
-        self.talk = Conversation(self.journal, lambda: self.now)
-        monkeypatch.setattr(conversation, "listens", lambda process, path: process.pid != 3)
-        monkeypatch.setattr(conversation, "may_ask", lambda process: process.pid not in self.asleep)
-        monkeypatch.setattr(conversation, "ask", self.ask)
-        monkeypatch.setattr(conversation, "ask_for_stack", self.ask_for_stack)
+        self.session = Session(self.journal, lambda: self.now)
+        monkeypatch.setattr(module, "listens", lambda process, path: process.pid != 3)
+        monkeypatch.setattr(module, "may_ask", lambda process: process.pid not in self.asleep)
+        monkeypatch.setattr(module, "send_request", self.ask)
+        monkeypatch.setattr(module, "ask_for_stack", self.ask_for_stack)
 
     def ask(self, directory: Any, process: Process, *do: str, asleep: bool = True, **order: Any) -> int:
         assert not asleep and order["within"] > 0
@@ -145,30 +149,30 @@ TREE = (Process(3, 0), Process(1, 0), Process(2, 0))  # the largest does not lis
 
 def test_who_sleeps_is_asked_when_it_is_awake(asked: Asked) -> None:
     asked.asleep = {1}
-    assert asked.talk.ask_largest(TREE, ("look",), ("reclaim",), within=0.25) == 1
+    assert asked.session.ask_largest(TREE, ("inspect",), ("reclaim",), within=0.25) == 1
     assert asked.asked == [(2, ("reclaim",))], "the look is the largest one's, and waits for it"
     asked.now = 0.1
-    asked.talk.listen()
+    asked.session.listen()
     assert len(asked.asked) == 1 or asked.asked[1:] == [(2, ())]  # a reminder
     asked.asleep = set()
-    asked.talk.listen()
-    assert (1, ("look",)) in asked.asked
-    assert not asked.talk.answered
+    asked.session.listen()
+    assert (1, ("inspect",)) in asked.asked
+    assert not asked.session.all_answered
 
 
 def test_after_its_time_it_is_given_up(asked: Asked) -> None:
     asked.asleep = {1, 2}
-    assert asked.talk.ask_largest(TREE, ("look",), ("reclaim",), within=0.25) == 0
-    assert not asked.talk.answered, "somebody is still to be asked"
+    assert asked.session.ask_largest(TREE, ("inspect",), ("reclaim",), within=0.25) == 0
+    assert not asked.session.all_answered, "somebody is still to be asked"
     asked.now, asked.asleep = 0.3, set()
-    asked.talk.listen()
-    assert asked.asked == [] and asked.talk.answered
+    asked.session.listen()
+    assert asked.asked == [] and asked.session.all_answered
 
 
 def test_the_stack_too(asked: Asked) -> None:
     asked.asleep = {1}
-    asked.talk.ask_for_stack(TREE, 0.25)
+    asked.session.ask_for_stack(TREE, 0.25)
     assert asked.asked == [], "the first that listens, and no other"
     asked.asleep = set()
-    asked.talk.listen()
+    asked.session.listen()
     assert asked.asked == [(1, ())]

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from memguard.records.codec import from_dict
-from memguard.records.run import Culprit, RunRecord
+from memguard.records.run import Culprit, Holder, RunRecord
 from memguard.watch.agents.culprit import find_culprit
+from tests.records.examples import run_record
 
 MIB = 1 << 20
 DUMP = """\
@@ -36,13 +36,8 @@ SMALL = {**LOOK, "variable": "cache", "bytes": 3 * MIB}
 
 
 def record(**holders: int) -> RunRecord:
-    held = [
-        {"pid": int(name[1:]), "name": "python", "command": ["python", "prepare.py"], "bytes": size}
-        for name, size in holders.items()
-    ]
-    data = {"schema": RunRecord.SCHEMA, "id": "1", "command": ["python"], "cwd": "/work", "started": 0.0}
-    missing = ("seconds", "pid", "exit_code", "exit_signal", "termination_reason", "peak", "limit", "overhead")
-    return from_dict(RunRecord, {**data, **dict.fromkeys(missing), "holders": held})
+    held = (Holder(int(name[1:]), "python", ("python", "prepare.py"), size) for name, size in holders.items())
+    return run_record(cwd="/work", holders=tuple(held))
 
 
 def dump(directory: Path, *pids: int, file: str = "/work/prepare.py") -> str:

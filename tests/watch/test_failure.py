@@ -19,13 +19,13 @@ from memguard.system.proc import Process
 from memguard.units import MIB
 from memguard.watch import run as module
 from memguard.watch.agents.dead_workers import PoolWatch
-from memguard.watch.agents.session import Conversation
+from memguard.watch.agents.session import Session
 from memguard.watch.decide import policy
-from memguard.watch.decide.outlook import Outlook
-from memguard.watch.ending import Ending
+from memguard.watch.decide.forecast_tracker import ForecastTracker
 from memguard.watch.journal import Journal, runs_directory
-from memguard.watch.kernel.cgroup_limit import Backstop
-from memguard.watch.kernel.data_limit import Fence
+from memguard.watch.kernel.cgroup_limit import CgroupLimit
+from memguard.watch.kernel.cgroup_plan import DirectoryPlan
+from memguard.watch.kernel.data_limit import DataLimit
 from memguard.watch.kernel.sentinel import Sentinel
 from memguard.watch.loop import Loop
 from memguard.watch.measure.sampler import Sampler
@@ -34,6 +34,8 @@ from memguard.watch.options import Options
 from memguard.watch.process import actions, failure
 from memguard.watch.process.launch import Command
 from memguard.watch.run import run_guarded
+from memguard.watch.shutdown import Shutdown
+from memguard.watch.tree import GuardedTree
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
 
@@ -45,28 +47,30 @@ LIMIT = Options(limit=96 * MIB)
 ERRORS = (OSError(errno.EMFILE, "Too many open files"), MemoryError(), ValueError("a bug\nof two lines"))
 
 WHILE_IT_RUNS = [
-    (Backstop, "entered"),
+    (DirectoryPlan, "entered"),
     (Sentinel, "tell"),
+    (GuardedTree, "__init__"),
     (Loop, "__init__"),
     (module._Run, "begin"),
     (Sampler, "tick"),
     (Sampler, "measure"),
     (Notes, "sample"),
     (Journal, "write"),
-    (Conversation, "listen"),
-    (Conversation, "ask_largest"),
-    (Backstop, "follow"),
-    (Fence, "move"),
-    (Outlook, "look"),
+    (Session, "listen"),
+    (Session, "ask_largest"),
+    (GuardedTree, "follow"),
+    (CgroupLimit, "follow"),
+    (DataLimit, "move"),
+    (ForecastTracker, "update"),
     (policy, "decide"),
     (PoolWatch, "hung"),
     (Notes, "decision"),
     (actions, "stop"),
-    (Loop, "strays"),
-    (Loop, "loosen"),
+    (GuardedTree, "strays"),
+    (GuardedTree, "loosen"),
     (Notes, "look_at_inputs"),
-    (Ending, "look"),
-    (Ending, "danger"),
+    (Shutdown, "inspect"),
+    (Shutdown, "danger"),
 ]
 AFTER_THE_END = [
     (Loop, "blame"),
@@ -174,7 +178,7 @@ def test_what_tells_the_user_may_fail_too(monkeypatch: pytest.MonkeyPatch) -> No
     assert run_guarded(python(GROWS), LIMIT, notify).exit_code == 7
 
 
-@pytest.mark.parametrize("owner", [Backstop, Fence])
+@pytest.mark.parametrize("owner", [CgroupLimit, DataLimit])
 def test_what_the_watcher_cannot_undo_its_sentinel_does(
     owner: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -183,7 +187,7 @@ def test_what_the_watcher_cannot_undo_its_sentinel_does(
     fails(monkeypatch, Sampler, "measure", MemoryError(), 3)
     said: list[str] = []
     code, options = (GROWS, LIMIT)
-    if owner is Fence:
+    if owner is DataLimit:
         code, options = RESERVES, Options(limit=96 * MIB, backstop="none", fence="on")
     record = run_guarded(python(code), options, said.append)
     assert (record.exit_code, len(said)) == (7, 1)

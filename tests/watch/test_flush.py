@@ -15,8 +15,9 @@ import pytest
 
 from memguard.system.proc import Process, read_process
 from memguard.watch.agents.flush import FlushRequests
-from memguard.watch.agents.requests import Answers, ask
+from memguard.watch.agents.requests import Answers, send_request
 from memguard.watch.journal import RunDirectory
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 INJECT = ROOT / "memguard" / "inject"
@@ -59,14 +60,13 @@ class Script:
 
     def wait(self, kind: str, count: int = 1) -> list[dict[str, Any]]:
         """Until so many events of that kind have come."""
-        deadline = time.monotonic() + 20
-        while True:
+
+        def found() -> list[dict[str, Any]]:
             self.listen()
-            found = [event for event in self.events if event["event"] == kind]
-            if len(found) >= count:
-                return found
-            assert time.monotonic() < deadline, self.events
-            time.sleep(0.002)
+            events = [event for event in self.events if event["event"] == kind]
+            return events if len(events) >= count else []
+
+        return until(found, step=0.002)
 
     def end(self) -> tuple[int, str, str]:
         out, err = self.popen.communicate(timeout=30)
@@ -184,12 +184,9 @@ def test_a_callback_that_waits_for_ever_is_interrupted_and_names_its_line(run: R
     script.flush.ask([script.process], 1)
     script.go()
     script.wait("flushing")
-    deadline = time.monotonic() + 20
-    while not (blocked := script.flush.blocked(time.monotonic())):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    blocked = until(lambda: script.flush.blocked(time.monotonic()), step=0.05)
     assert [work.pid for work in blocked] == [script.process.pid]
-    ask(script.directory, script.process, "interrupt", within=1.0)
+    send_request(script.directory, script.process, "interrupt", within=1.0)
     (answer,) = script.wait("flushed")
     assert "flush: interrupted: flush waited for what did not come" in answer["errors"][0]
     assert "prepare.py:7: full.put(2)" in answer["errors"][0]

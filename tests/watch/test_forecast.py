@@ -19,10 +19,10 @@ from memguard.watch.decide.forecast import (
     MOST_INPUTS,
     Point,
     Track,
-    doomed,
     forecast,
     observe,
     period,
+    will_exceed,
 )
 
 SIZE = 10 * GIB
@@ -52,13 +52,13 @@ def peak(use: Callable[[float], float], until: float) -> int:
     return predicted.peak
 
 
-def ever_doomed(use: Callable[[float], float], usable: int, *, looks: int = 400, seed: int = 1) -> bool:
+def ever_will_exceed(use: Callable[[float], float], usable: int, *, looks: int = 400, seed: int = 1) -> bool:
     seen = Track()
     for point in points(use, looks=looks, seed=seed):
         seen = observe(seen, point)
         if point.used > usable:
             return False  # now it is the limit's turn
-        if doomed(seen, usable):
+        if will_exceed(seen, usable):
             return True
     return False
 
@@ -89,7 +89,7 @@ def test_where_and_when_the_limit_is_reached() -> None:
 def test_a_run_that_fits_reaches_no_limit() -> None:
     predicted = forecast(track(linear(5 * GIB), until=0.3), 20 * GIB)
     assert predicted is not None and predicted.eta_seconds is None and predicted.limit_at is None
-    assert not doomed(track(linear(5 * GIB), until=0.3), 20 * GIB)
+    assert not will_exceed(track(linear(5 * GIB), until=0.3), 20 * GIB)
 
 
 def test_a_run_that_is_over_the_limit_already_has_no_time_left() -> None:
@@ -143,13 +143,13 @@ INNOCENT = {
 
 @pytest.mark.parametrize("shape", INNOCENT)
 @pytest.mark.parametrize("looks", [60, 400, 1500])
-def test_the_innocent_are_not_doomed(shape: str, looks: int) -> None:
-    assert not ever_doomed(INNOCENT[shape], 8 * GIB, looks=looks)
+def test_the_innocent_are_not_will_exceed(shape: str, looks: int) -> None:
+    assert not ever_will_exceed(INNOCENT[shape], 8 * GIB, looks=looks)
 
 
 @pytest.mark.parametrize("total", [9.5 * GIB, 16 * GIB, 100 * GIB])
 def test_the_doomed_are_found_before_the_limit(total: float) -> None:
-    assert ever_doomed(linear(total), 8 * GIB)
+    assert ever_will_exceed(linear(total), 8 * GIB)
 
 
 @settings(max_examples=60, deadline=None)
@@ -160,21 +160,21 @@ def test_the_doomed_are_found_before_the_limit(total: float) -> None:
     looks=st.integers(20, 600),
     seed=st.integers(0, 9),
 )
-def test_no_sawtooth_below_half_of_the_limit_is_doomed(
+def test_no_sawtooth_below_half_of_the_limit_is_will_exceed(
     height: float, teeth: float, base: float, looks: int, seed: int
 ) -> None:
     usable = 40 * GIB
     use = sawtooth(height * usable, teeth)
-    assert not ever_doomed(lambda share: base * usable + use(share), usable, looks=looks, seed=seed)
+    assert not ever_will_exceed(lambda share: base * usable + use(share), usable, looks=looks, seed=seed)
 
 
 @settings(max_examples=60, deadline=None)
 @given(plateau=st.floats(0.01, 0.95), fills=st.floats(0.01, 3), looks=st.integers(20, 600), seed=st.integers(0, 9))
-def test_no_cache_that_fits_is_doomed(plateau: float, fills: float, looks: int, seed: int) -> None:
+def test_no_cache_that_fits_is_will_exceed(plateau: float, fills: float, looks: int, seed: int) -> None:
     usable = 40 * GIB
     full = lambda share: plateau * usable * (1 - 2.718281828 ** (-share / fills))  # noqa: E731
     if full(1.0) + BASE + 10 * MIB < usable:
-        assert not ever_doomed(full, usable, looks=looks, seed=seed)
+        assert not ever_will_exceed(full, usable, looks=looks, seed=seed)
 
 
 @pytest.mark.parametrize("jumps", [1, 2, FEWEST - 2])
@@ -183,14 +183,14 @@ def test_a_file_that_is_read_in_one_go_tells_nothing(jumps: int) -> None:
     for look in range(100):
         position = SIZE * (look * jumps // 99) // jumps
         seen = observe(seen, Point(look, "/data/train.txt", position, SIZE, BASE + look * 100 * MIB))
-    assert forecast(seen, GIB) is None and not doomed(seen, GIB)
+    assert forecast(seen, GIB) is None and not will_exceed(seen, GIB)
 
 
 def test_a_mapped_file_tells_nothing() -> None:
     seen = Track()
     for look in range(100):
         seen = observe(seen, Point(look, "/data/train.npy", 0, SIZE, BASE + look * 100 * MIB))
-    assert forecast(seen, GIB) is None and not doomed(seen, GIB)
+    assert forecast(seen, GIB) is None and not will_exceed(seen, GIB)
 
 
 def test_reading_here_and_there_starts_again() -> None:
@@ -198,7 +198,7 @@ def test_reading_here_and_there_starts_again() -> None:
     for look in range(200):
         position = random.Random(look).randrange(SIZE)
         seen = observe(seen, Point(look, "/data/train.parquet", position, SIZE, BASE + look * 100 * MIB))
-        assert not doomed(seen, 10 * GIB)
+        assert not will_exceed(seen, 10 * GIB)
 
 
 def test_the_input_that_moves_counts() -> None:
@@ -244,7 +244,7 @@ def test_bounded_and_never_raises(looks: list[tuple[str, int, int]], usable: int
             assert predicted.peak >= max(0, predicted.used or 0)
             assert predicted.limit_at is None or 0 <= predicted.limit_at <= 1
             assert (predicted.eta_seconds is None) or predicted.eta_seconds >= 0
-        assert not (doomed(seen, usable) and (predicted is None or usable is None or predicted.peak <= usable))
+        assert not (will_exceed(seen, usable) and (predicted is None or usable is None or predicted.peak <= usable))
 
 
 @given(st.lists(st.integers(1, 2**32), min_size=1, max_size=1000), st.integers(0, 5))
@@ -299,19 +299,19 @@ def test_real_runs_are_doomed_under_half_of_their_peak_only(name: str) -> None:
         seen, found = Track(), False
         for point in run:
             seen = observe(seen, point)
-            found = found or (point.used < usable and doomed(seen, usable))
+            found = found or (point.used < usable and will_exceed(seen, usable))
         assert found is expected, usable
 
 
 @pytest.mark.parametrize("name", ["sharded_list_teeth", "word_cache"])
 @pytest.mark.parametrize("above", [1.2, 1.9])
-def test_real_runs_that_fit_are_not_doomed(name: str, above: float) -> None:
+def test_real_runs_that_fit_are_not_will_exceed(name: str, above: float) -> None:
     """Shards of 3 M tokens; a dict of words that slowly fills up, with the jumps of its resizing."""
     run, final = recorded(name)
     seen = Track()
     for point in run:
         seen = observe(seen, point)
-        assert not doomed(seen, round(above * final)), point
+        assert not will_exceed(seen, round(above * final)), point
 
 
 def test_a_real_sawtooth_is_predicted_by_its_peaks() -> None:

@@ -53,9 +53,9 @@ def run(patch: str, directory: Path) -> subprocess.CompletedProcess[str]:
     ("place", "error"),
     [
         ("beside.Loop.consider", "OSError(errno.EMFILE, 'Too many open files')"),
-        ("beside._Beside.stop", "MemoryError()"),
-        ("beside.Loop.strays", "ValueError('a bug')"),
-        ("beside.Loop.ending", "OSError(errno.EMFILE, 'Too many open files')"),
+        ("beside.GuardedTree.stop", "MemoryError()"),
+        ("beside.GuardedTree.strays", "ValueError('a bug')"),
+        ("beside.Loop.shutdown", "OSError(errno.EMFILE, 'Too many open files')"),
         ("beside.Loop.blame", "ValueError('a bug')"),
     ],
 )
@@ -68,15 +68,15 @@ def test_it_goes_on_without_a_guard(place: str, error: str, tmp_path: Path) -> N
     assert line.startswith("memguard: the guard failed (") and "goes on without a guard" in line
 
 
-@pytest.mark.parametrize("when", ["stop", "ending"])
+@pytest.mark.parametrize("when", ["GuardedTree.stop", "Loop.shutdown"])
 def test_a_watcher_that_is_killed_leaves_nobody_frozen(when: str, tmp_path: Path) -> None:
     """kill -9, or the kernel's OOM killer, while the process is stopped: the sentinel continues it."""
     patch = f"""
-    original = beside.Loop.{when}
+    original = beside.{when}
     def dies(*arguments):
         original(*arguments)
         os.kill(os.getpid(), signal.SIGKILL)
-    beside.Loop.{when} = dies
+    beside.{when} = dies
     """
     result = run(patch, tmp_path)
     assert result.returncode == 0, result.stderr

@@ -17,6 +17,7 @@ import pytest
 from memguard.errors import ConfigError
 from memguard.system.proc import read_children, read_cmdline
 from memguard.watch.process.jobs import check_job, command_of, find_job
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
 SLEEPS = "import time; time.sleep(60)"
@@ -32,13 +33,6 @@ def process(*command: str, **options: object) -> Iterator[subprocess.Popen[bytes
     finally:
         started.kill()
         started.communicate()
-
-
-def until(holds: object, within: float = 10) -> None:
-    deadline = time.monotonic() + within
-    while not holds():  # type: ignore[operator]
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def refusal(pid: int) -> tuple[str, str]:

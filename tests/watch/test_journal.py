@@ -165,26 +165,23 @@ def finished(started: float) -> str:
     return directory.path
 
 
-def test_pruning_by_number_and_age(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "MAX_RUNS", 3)
+def test_pruning_by_number_and_age() -> None:
     paths = [finished(1_700_000_000.0 + n) for n in range(5)]
-    prune(runs_directory(), os.stat(paths[0]).st_mtime)
+    prune(runs_directory(), os.stat(paths[0]).st_mtime, max_runs=3)
     assert [os.path.exists(path) for path in paths] == [False, False, True, True, True]
     prune(runs_directory(), os.stat(paths[-1]).st_mtime + journal.MAX_AGE + 60)
     assert [os.path.exists(path) for path in paths] == [False, False, False, False, True], "the newest always stays"
 
 
-def test_pruning_by_size(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pruning_by_size() -> None:
     paths = [finished(1_700_000_000.0 + n) for n in range(3)]
     size = sum(entry.stat().st_size for entry in os.scandir(paths[0]))
-    monkeypatch.setattr(journal, "MAX_BYTES", round(2.5 * size))
-    prune(runs_directory(), os.stat(paths[0]).st_mtime)
+    prune(runs_directory(), os.stat(paths[0]).st_mtime, max_bytes=round(2.5 * size))
     assert [os.path.exists(path) for path in paths] == [False, True, True]
 
 
-def test_a_run_that_goes_on_is_not_pruned(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "MAX_RUNS", 1)
+def test_a_run_that_goes_on_is_not_pruned() -> None:
     going_on = write_run(1_700_000_000.0)[0].path  # this process's pid, and no record yet
     finished(1_700_000_001.0)
-    prune(runs_directory(), os.stat(going_on).st_mtime)
+    prune(runs_directory(), os.stat(going_on).st_mtime, max_runs=1)
     assert os.path.exists(going_on)

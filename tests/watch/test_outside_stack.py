@@ -94,7 +94,7 @@ def test_a_stopped_job_is_read_by_pyspy_and_stays_stopped(tmp_path: Path) -> Non
     stack = tmp_path / "stack.txt"
     stack.touch()
     with stopped(tmp_path / "job.py") as process:
-        assert read_outside_stack(process, str(stack), lambda: False) is None
+        assert read_outside_stack(process, str(stack), lambda: False, 2.0) is None
         assert " T " in Path(f"/proc/{process.pid}/stat").read_text()
         blamed = blame(parse_dumps(stack.read_text())[process.pid])
     assert blamed is not None and blamed[0].function == "build" and blamed[0].file == str(tmp_path / "job.py")
@@ -108,7 +108,7 @@ def test_a_stopped_job_is_read_by_remote_exec_and_is_stopped_again(
     stack = tmp_path / "stack.txt"
     stack.touch()
     with stopped(tmp_path / "job.py") as process:
-        assert read_outside_stack(process, str(stack), lambda: False) is None
+        assert read_outside_stack(process, str(stack), lambda: False, 2.0) is None
         assert " T " in Path(f"/proc/{process.pid}/stat").read_text()
         blamed = blame(parse_dumps(stack.read_text())[process.pid])
     assert blamed is not None and blamed[0].function == "build"
@@ -137,12 +137,11 @@ def pretend(tmp_path: Path, text: str) -> dict[str, str]:
 def test_a_pyspy_that_cannot(text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = pretend(tmp_path, text)["PATH"] + "/py-spy"
     monkeypatch.setattr(outside_stack, "find_pyspy", lambda environ: path)
-    monkeypatch.setattr(outside_stack, "_WITHIN", 0.3)
     monkeypatch.setattr(outside_stack, "_by_remote_exec", lambda *arguments: "")
     stack = tmp_path / "stack.txt"
     stack.touch()
     with stopped(tmp_path / "job.py") as process:
-        assert said in (read_outside_stack(process, str(stack), lambda: False) or "")
+        assert said in (read_outside_stack(process, str(stack), lambda: False, 0.3) or "")
     assert stack.read_text() == ""
 
 
@@ -150,14 +149,14 @@ def test_without_any_means_the_extra_is_named(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(outside_stack, "find_pyspy", lambda environ: None)
     monkeypatch.setattr(outside_stack, "_by_remote_exec", lambda *arguments: "")
     with stopped(tmp_path / "job.py") as process:
-        assert "memguard-prep[pyspy]" in (read_outside_stack(process, str(tmp_path / "s"), lambda: False) or "")
+        assert "memguard-prep[pyspy]" in (read_outside_stack(process, str(tmp_path / "s"), lambda: False, 2.0) or "")
 
 
 def test_what_is_not_python_is_left_alone(tmp_path: Path) -> None:
     job = subprocess.Popen(["sleep", "60"])
     process = read_process(job.pid)
     assert process is not None
-    said = read_outside_stack(process, str(tmp_path / "s"), lambda: False)
+    said = read_outside_stack(process, str(tmp_path / "s"), lambda: False, 2.0)
     job.kill()
     job.wait()
     assert said is not None and "is not Python" in said

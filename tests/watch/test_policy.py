@@ -211,9 +211,9 @@ def test_thresholds_are_inclusive(fraction: float) -> None:
     assert run([sample(fraction)])
 
 
-def forecast(size: int, *, doomed: bool = False, time: float = 0.0, fraction: float = 0.3) -> Sample:
+def forecast(size: int, *, will_exceed: bool = False, time: float = 0.0, fraction: float = 0.3) -> Sample:
     constraint = Constraint("--limit", "--limit", USABLE, round(fraction * USABLE), 0, False)
-    return Sample(time, constraint.used, (constraint,), exact=True, forecast=size, doomed=doomed)
+    return Sample(time, constraint.used, (constraint,), exact=True, forecast=size, will_exceed=will_exceed)
 
 
 def test_a_forecast_over_the_limit_is_said_once() -> None:
@@ -222,9 +222,9 @@ def test_a_forecast_over_the_limit_is_said_once() -> None:
 
 
 def test_a_doomed_run_is_stopped_early_only_when_asked() -> None:
-    doomed = [forecast(2_000_000, doomed=True, time=t) for t in range(3)]
-    assert run(doomed) == [(0, NOTICE)]
-    assert run(doomed[:2], Policy(abort_on_forecast=True)) == [(0, FREEZE), (1, ABORT)]
+    will_exceed = [forecast(2_000_000, will_exceed=True, time=t) for t in range(3)]
+    assert run(will_exceed) == [(0, NOTICE)]
+    assert run(will_exceed[:2], Policy(abort_on_forecast=True)) == [(0, FREEZE), (1, ABORT)]
 
 
 def test_the_forecast_counts_what_others_use() -> None:

@@ -131,7 +131,7 @@ def test_what_the_agent_was_doing_is_left_out() -> None:
         '  File "/home/ann/prepare.py", line 7 in grow\n'
         "\nCurrent thread 0x2 (most recent call first):\n"
         '  File "/usr/lib/python3.11/json/decoder.py", line 3 in <module>\n'
-        '  File "/x/memguard/inject/_memguard_asks.py", line 102 in obey\n'
+        '  File "/x/memguard/inject/_memguard_requests.py", line 102 in handle\n'
         '  File "/x/memguard/inject/_memguard_agent.py", line 99 in _on_signal\n'
         '  File "/usr/lib/python3.11/threading.py", line 1119 in join\n'
         '  File "/home/ann/prepare.py", line 12 in <module>\n'

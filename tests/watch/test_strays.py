@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,7 @@ from memguard.watch.process.root import members_of
 from memguard.watch.run import run_guarded
 from tests.boxes import MemoryBox
 from tests.people import ROOT
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
 PROGRAM = str(ROOT / "tests/programs/guard_clean_environment.py")
@@ -119,13 +120,14 @@ def test_what_is_in_a_cgroup_and_below_it() -> None:
         for process in (inside, deeper):
             process.kill()
             process.wait()
-        deadline = time.monotonic() + 5
-        while below.exists() and time.monotonic() < deadline:
-            try:
-                below.rmdir()
-            except OSError:
-                time.sleep(0.01)
+        until(lambda: removed(below))
     assert read_processes(str(box.directory)) == set(), "it has gone"
+
+
+def removed(directory: Path) -> bool:
+    with contextlib.suppress(OSError):  # a process in it has not been reaped yet
+        directory.rmdir()
+    return not directory.exists()
 
 
 def test_a_small_process_that_answers_is_not_blamed_for_a_large_one_that_does_not(tmp_path: Path) -> None:

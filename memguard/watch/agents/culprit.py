@@ -1,4 +1,4 @@
-"""Which line and variable held the memory: the stack file, the evidence, the last look -> Culprit. Runs at the end."""
+"""Which line and variable held the memory: the stack file, the evidence, the inspection -> Culprit. Runs at the end."""
 
 from __future__ import annotations
 
@@ -6,18 +6,34 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from memguard.records.codec import to_dict
 from memguard.records.run import Culprit, RunRecord
-from memguard.watch.agents.holder import Look, Sources, Stack, read_cells, read_looks
+from memguard.watch.agents.holder import Inspection, Sources, Stack, read_cells, read_inspections
+from memguard.watch.agents.source import enclosing_loop
 from memguard.watch.agents.stacks import Frame, blamed, parse_dumps
+from memguard.watch.journal import Journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["find_culprit"]
+__all__ = ["blame", "find_culprit"]
 
 _PART = 0.5  # of what the largest process holds: below that, another one is not blamed in its place
 _STACK_BYTES = 1 << 20  # read at most, from the end
+
+
+def blame(
+    journal: Journal, held: Mapping[int, Sequence[Any]], *, agent: bool, first: int | None, loops: bool
+) -> dict[str, Any]:
+    """The fields of the record that say who held the memory; with `loops` also the loop around the culprit's line."""
+    stack, culprit, missing = find_culprit(journal.directory.stack, journal.record(), agent, first, held)
+    fields = {"stack": stack or None, "stack_missing": missing, "culprit": to_dict(culprit) if culprit else None}
+    if culprit and culprit.line and loops:
+        at = Frame(culprit.file or "", culprit.line, culprit.function or "<module>")
+        tree = Sources(os.getcwd(), read_cells(held.get(culprit.pid or 0, ()))).tree(at)
+        fields["loop"] = enclosing_loop(tree, culprit.line) if tree is not None else None
+    return fields
 
 
 def find_culprit(
@@ -30,17 +46,17 @@ def find_culprit(
     """(the stack file's text, the culprit, why there is none).
 
     Of process `first` if it is given and has answered, else of the largest one that has. `held` is what each process
-    has answered to its last look, largest first: the line is the dump's, the variable the look's; where nothing has
-    been answered, the one that the line fills by the script's text.
+    has answered to its last inspection, largest first: the line is the dump's, the variable the inspection's; where
+    nothing has been answered, the one that the line fills by the script's text.
     """
-    text, looks = _read_end(stack_path), held or {}
+    text, inspections = _read_end(stack_path), held or {}
     dumps = parse_dumps(text)
     order = [*([] if first is None else [first]), *(holder.pid for holder in record.holders)]
-    answered = [pid for pid in {*dumps, *looks} if pid == first or not _holds_little(record, pid)]
+    answered = [pid for pid in {*dumps, *inspections} if pid == first or not _holds_little(record, pid)]
     for pid in sorted(answered, key=lambda pid: order.index(pid) if pid in order else len(order)):
         held_by = _held_by(record, pid)
-        found = read_looks(looks.get(pid, ()), held_by)
-        sources = Sources(record.cwd, read_cells(looks.get(pid, ())))
+        found = read_inspections(inspections.get(pid, ()), held_by)
+        sources = Sources(record.cwd, read_cells(inspections.get(pid, ())))
         frames = blamed(dumps.get(pid, ()))
         if frames:
             return text, _culprit(Stack(frames, sources), found, held_by, pid), None
@@ -60,21 +76,21 @@ def _held_by(record: RunRecord, pid: int) -> int | None:
     return next((holder.bytes for holder in record.holders if holder.pid == pid), None)
 
 
-def _culprit(stack: Stack, looks: Sequence[Look], held: int | None, pid: int) -> Culprit:
-    look = _chosen(looks, stack)
-    variable = {} if look is None else dict(look.variable)
+def _culprit(stack: Stack, inspections: Sequence[Inspection], held: int | None, pid: int) -> Culprit:
+    inspection = _chosen(inspections, stack)
+    variable = {} if inspection is None else dict(inspection.variable)
     frame, inside = stack.frames[0]
-    if look is None:  # what it was doing in one long call
+    if inspection is None:  # what it was doing in one long call
         if filled := stack.filled():
             frame, inside = stack.keeper()
             variable = {"variable": filled}
-    elif look.unnamed and look.file is not None:
-        frame, inside = stack.builder(Frame(look.file, look.line, look.function))
+    elif inspection.unnamed and inspection.file is not None:
+        frame, inside = stack.builder(Frame(inspection.file, inspection.line, inspection.function))
         if filled := stack.filled_from(frame):
-            building = " under construction" if look.built else ""
+            building = " under construction" if inspection.built else ""
             variable.update(variable=filled, type=f"{variable.get('type', 'list')}{building}")
     else:
-        frame, inside = stack.line_of(look.names) or stack.frames[0]
+        frame, inside = stack.line_of(inspection.names) or stack.frames[0]
     name, path = stack.sources.name(frame.file), stack.sources.path(frame.file)
     found = Culprit(
         file=name or path or frame.file,
@@ -88,14 +104,14 @@ def _culprit(stack: Stack, looks: Sequence[Look], held: int | None, pid: int) ->
     return replace(found, **variable)
 
 
-def _chosen(looks: Sequence[Look], stack: Stack) -> Look | None:
+def _chosen(inspections: Sequence[Inspection], stack: Stack) -> Inspection | None:
     """The largest variable. Where that is little, the largest that grows at the stack; None: it was not seen."""
-    if not looks or not looks[0].little or looks[0].unnamed:
-        return looks[0] if looks else None
-    near = [look for look in looks if not look.unnamed and stack.grows(look.names)]
+    if not inspections or not inspections[0].little or inspections[0].unnamed:
+        return inspections[0] if inspections else None
+    near = [inspection for inspection in inspections if not inspection.unnamed and stack.grows(inspection.names)]
     if near:
         return near[0]
-    return None if stack.filled() or looks[0].tiny else looks[0]
+    return None if stack.filled() or inspections[0].tiny else inspections[0]
 
 
 def _why_none(record: RunRecord, agent: bool, dumped: bool) -> str:

@@ -1,7 +1,7 @@
 """A multiprocessing.Pool that lost a worker waits for ever for the result the worker took with it.
 
 The agent in the Pool's process reports the death to the run's events.jsonl. The other workers may still have work; when
-the whole tree has done nothing for a while, the run hangs. A script that notices by itself ends first, as ever.
+the whole tree has done nothing for a while, the run hangs. A script that notices by itself ends first.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from memguard.watch.agents.requests import Answers
 __all__ = ["PoolWatch"]
 
 _PERIOD = 0.5  # seconds between looks
-_IDLE = 2.0  # seconds without work after which the run counts as hung
 _BUSY = 0.1  # of one core: more than this is work; a Pool's own threads poll at about 0.02
 
 
 class PoolWatch:
-    def __init__(self, events_path: str) -> None:
+    def __init__(self, events_path: str, idle: float) -> None:
         self.reason = ""
+        self._idle = idle  # seconds without work after which the run counts as hung
         self.parent: int | None = None  # the process whose Pool it is
         self._answers = Answers(events_path)
         self._looked, self._idle_since = 0.0, 0.0
@@ -30,7 +30,7 @@ class PoolWatch:
         self._hertz = os.sysconf("SC_CLK_TCK")
 
     def hung(self, now: float, processes: Iterable[Process], notify: Callable[[str], None]) -> bool:
-        """Whether a worker has died and nothing has worked for `_IDLE` seconds since."""
+        """Whether a worker has died and nothing has worked for `idle` seconds since."""
         if now - self._looked < _PERIOD:
             return False
         elapsed, self._looked = now - self._looked, now
@@ -43,7 +43,7 @@ class PoolWatch:
         self._ticks, ended = ticks, self._ticks is not None and ticks < self._ticks
         if worked or ended:
             self._idle_since = now
-        return now - self._idle_since >= _IDLE
+        return now - self._idle_since >= self._idle
 
     def _read_events(self, notify: Callable[[str], None]) -> None:
         for event in self._answers.new():

@@ -6,7 +6,7 @@
     flush.pending, flush.running            asked and not answered yet; a callback is at work
     flush.blocked(now)                      a callback that waits for what does not come
 
-Not here: when to ask (policy.py), what happens in the script's process (memguard/pressure).
+Not here: when to ask (decide/policy.py), what happens in the script's process (memguard/pressure).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a process has answered to a look, its stack, and the script's text: which line fills which variable.
+"""What a process has answered to an inspection, its stack, and the script's text: which line fills which variable.
 
 A cell of a notebook is on no disk: its name, `In[3]`, and its text come with the answer.
 """
@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["Look", "Sources", "Stack", "read_cells", "read_looks"]
+__all__ = ["Inspection", "Sources", "Stack", "read_cells", "read_inspections"]
 
 _SHARE = 0.1  # of what its process holds: below that, a variable is not what the memory went to
 _MOST = 0.5  # of it: with less, the memory may be in what the line is just making
@@ -27,7 +27,7 @@ _KINDS = {"variable": str, "type": str, "length": int, "bytes": int, "bytes_as_u
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Inspection:
     """One container of an answer, which comes from the user's own process: what is not of its type is left out."""
 
     variable: Mapping[str, Any]  # fields of Culprit
@@ -41,12 +41,13 @@ class Look:
     tiny: bool  # nearly all of it is
 
 
-def read_looks(containers: Sequence[Any], held: int | None) -> list[Look]:
+def read_inspections(containers: Sequence[Any], held: int | None) -> list[Inspection]:
     """Largest first."""
-    return [look for container in containers if (look := _read_look(container, held)) is not None]
+    found = (_read_inspection(container, held) for container in containers)
+    return [inspection for inspection in found if inspection is not None]
 
 
-def _read_look(container: Any, held: int | None) -> Look | None:
+def _read_inspection(container: Any, held: int | None) -> Inspection | None:
     if not isinstance(container, dict):
         return None
     size, name, file = (container.get(key) for key in ("bytes", "variable", "file"))
@@ -56,7 +57,7 @@ def _read_look(container: Any, held: int | None) -> Look | None:
     if held is not None:
         variable["bytes"] = min(size, held)
     line, function, aliases = (container.get(key) for key in ("line", "function", "aliases"))
-    return Look(
+    return Inspection(
         variable,
         (name, *(alias for alias in (aliases if isinstance(aliases, list) else ()) if isinstance(alias, str))),
         file if isinstance(file, str) else None,

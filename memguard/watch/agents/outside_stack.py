@@ -1,6 +1,6 @@
 """The Python stack of a process that has no agent in it, read from outside: by py-spy, or by Python 3.14's own means.
 
-    read_outside_stack(process, stack_path, in_danger) -> why not, or None: then the stack file has it
+    read_outside_stack(process, stack_path, in_danger, 2.0) -> why not, or None: then the stack file has it
 
 py-spy (an extra: pip install 'memguard-prep[pyspy]') reads the memory of the stopped process and needs nothing of it.
 sys.remote_exec has the process run a file of ours, for which it is continued for a moment; both Pythons must be of
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["HINT", "find_pyspy", "is_python", "may_trace", "read_outside_stack"]
 
 HINT = "pip install 'memguard-prep[pyspy]' lets it name the line of such a job"
-_WITHIN = 2.0  # seconds; 20 ms were measured, of a Python that is on disk and not in the page cache some more
 _REMOTE_WITHIN = 0.3
 _MOST = 4 << 20  # bytes of py-spy's answer: a hundred threads of a hundred frames are 2 MiB
 _DEEPEST = 100  # frames, as in faulthandler's dumps
@@ -62,10 +61,12 @@ def may_trace(proc: str = "/proc") -> bool:
     return scope == b"0" or os.geteuid() == 0
 
 
-def read_outside_stack(process: Process, stack_path: str, in_danger: Callable[[], bool]) -> str | None:
+def read_outside_stack(
+    process: Process, stack_path: str, in_danger: Callable[[], bool], pyspy_within: float
+) -> str | None:
     """Appends the stack of the stopped `process` to the run's stack file. Returns why it could not, in a few words.
 
-    Never raises; at most two seconds.
+    Never raises; at most `pyspy_within` seconds.
     """
     if not is_python(process):
         return f"process {process.pid} is not Python"
@@ -76,7 +77,7 @@ def read_outside_stack(process: Process, stack_path: str, in_danger: Callable[[]
     if pyspy is None:
         return f"{remote}; {HINT}" if remote else HINT
     try:
-        answer = _run((pyspy, "dump", "--json", "--nonblocking", "--pid", str(process.pid)))
+        answer = _run((pyspy, "dump", "--json", "--nonblocking", "--pid", str(process.pid)), pyspy_within)
         text = as_dump(json.loads(answer), process.pid)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         return f"py-spy could not read it: {error}" + ("" if may_trace() else _YAMA)
@@ -110,7 +111,7 @@ def _escape(text: str) -> str:
     return text.encode("ascii", "backslashreplace").decode("ascii").replace("\n", "?")
 
 
-def _run(command: tuple[str, ...]) -> bytes:
+def _run(command: tuple[str, ...], within: float) -> bytes:
     """Its stdout. Raises OSError with the first line of its stderr where it fails or takes too long."""
     output, complaint = os.memfd_create("memguard-stack"), os.memfd_create("memguard-complaint")
     try:
@@ -118,9 +119,9 @@ def _run(command: tuple[str, ...]) -> bytes:
         dups = [(os.POSIX_SPAWN_DUP2, source, target) for source, target in ((null, 0), (output, 1), (complaint, 2))]
         pid = os.posix_spawn(command[0], command, os.environ, file_actions=dups, setsigmask=())
         os.close(null)
-        status = _wait(pid)
+        status = _wait(pid, within)
         if status is None:
-            raise OSError(f"no answer in {_WITHIN:.0f} s")
+            raise OSError(f"no answer in {within:.0f} s")
         if status:
             words = os.pread(complaint, 4096, 0).decode("utf-8", "replace").split("\n")
             raise OSError(next((word for word in words if word.strip()), f"exit code {status}").strip()[:200])
@@ -130,9 +131,9 @@ def _run(command: tuple[str, ...]) -> bytes:
         os.close(complaint)
 
 
-def _wait(pid: int) -> int | None:
+def _wait(pid: int, within: float) -> int | None:
     """Its exit code; None where it had to be killed."""
-    deadline = time.monotonic() + _WITHIN
+    deadline = time.monotonic() + within
     while time.monotonic() < deadline:
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from memguard.system.proc import Process
 from memguard.watch.agents.flush import FlushRequests
 from memguard.watch.agents.listening import listens
-from memguard.watch.agents.requests import Answers, ask
+from memguard.watch.agents.requests import Answers, send_request
 from memguard.watch.journal import Journal
 from memguard.watch.process.actions import ask_for_stack, may_ask
 
@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["Conversation"]
+__all__ = ["Session"]
 
 _ASKED = 8  # processes at most, the largest first: each is a signal, and a handler that runs in it
 _TOLD = frozenset({"reclaimed", "flushed", "salvaged", "raised", "interrupted"})  # what a record keeps of the answers
@@ -29,25 +29,25 @@ _MOST_TOLD = 100
 _REMIND, _FORGET = 0.05, 1e6  # seconds
 
 
-class Conversation:
+class Session:
     """`outer`: the run directory of an outer guard of the same process."""
 
     def __init__(self, journal: Journal, clock: Callable[[], float], outer: str | None = None) -> None:
-        self.held: dict[int, list[dict[str, Any]]] = {}  # by pid: the containers that its last look found
+        self.held: dict[int, list[dict[str, Any]]] = {}  # by pid: the containers that its last inspection found
         self.memory_errors: set[int] = set()  # pids that have ended with a MemoryError
         self.flush = FlushRequests(journal.directory.path, outer)
         self._journal, self._clock = journal, clock
         self._answers = Answers(journal.directory.events)
-        self._heard: set[tuple[int, int, str]] = set()
+        self._answered: set[tuple[int, int, str]] = set()
         self._told = 0
         self._put_off: list[tuple[Process, tuple[str, ...], float]] = []  # what to do, until when
         self._awaited: dict[tuple[int, int], tuple[Process, float]] = {}  # (pid, number) → when it was asked
 
-    def ask(self, process: Process, *do: str, **order: Any) -> int | None:
-        """asks.ask in this run: the ask's number; None where no agent listens. This is for the end: whoever sleeps is
-        asked, too, and what a stage has put off until then is given up."""
+    def request(self, process: Process, *do: str, **order: Any) -> int | None:
+        """Sends a request in this run and returns its number; None where no agent listens. This is for the end: whoever
+        sleeps is asked, too, and what a stage has put off until then is given up."""
         self._put_off.clear()
-        return ask(self._journal.directory, process, *do, **order)
+        return send_request(self._journal.directory, process, *do, **order)
 
     def ask_largest(
         self,
@@ -85,7 +85,7 @@ class Conversation:
                 asked = ask_for_stack(process, self._journal.directory.stack, asleep=False)
             elif asked := may_ask(process):
                 run, within = self._journal.directory, until - now
-                number = ask(run, process, *do, within=within, asleep=False)
+                number = send_request(run, process, *do, within=within, asleep=False)
                 asked = number is not None
                 if number is not None:
                     self._awaited[process.pid, number] = (process, now)
@@ -93,7 +93,7 @@ class Conversation:
                 self._put_off.append((process, do, until))
 
     @property
-    def answered(self) -> bool:
+    def all_answered(self) -> bool:
         """Whether all that were asked last have done the last thing that they were asked for."""
         return not self._awaited and not self._put_off
 
@@ -111,8 +111,8 @@ class Conversation:
             if event in ("registered", "checkpoint") and self.flush.concerns(pid):
                 self._journal.write("callbacks", self._clock(), set={"callbacks": self.flush.callbacks()})
             if isinstance(number, int):
-                self._heard.add((pid, number, event))
-                if event == "reclaimed":  # the last word of every stage's ask
+                self._answered.add((pid, number, event))
+                if event == "reclaimed":  # the last word of every stage's requests
                     self._awaited.pop((pid, number), None)
             if event == "held" and isinstance(answer.get("containers"), list):
                 self.held[pid] = answer["containers"]
@@ -129,6 +129,6 @@ class Conversation:
             if _REMIND <= now - since < _FORGET and ask_for_stack(process, self._journal.directory.stack, asleep=False):
                 self._awaited[key] = (process, since - _FORGET)  # once
 
-    def heard(self, process: Process, number: int | None, event: str) -> bool:
+    def answered(self, process: Process, number: int | None, event: str) -> bool:
         self.listen()
-        return number is None or (process.pid, number, event) in self._heard
+        return number is None or (process.pid, number, event) in self._answered

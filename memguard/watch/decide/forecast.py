@@ -2,7 +2,7 @@
 
     track = observe(track, Point(time, path, position, size, used))     every period(time) seconds
     forecast(track, usable) -> Forecast | None
-    doomed(track, usable) -> bool                                       for --abort-on-forecast
+    will_exceed(track, usable) -> bool                                       for --abort-on-forecast
 
 What is fitted is the **envelope**: the highest use seen so far, over the position in the input, as a straight line
 through the newer three quarters of what was read. A script that appends to a list climbs it with its own slope. One
@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from memguard.records.run import Forecast
 from memguard.units import MIB
 
-__all__ = ["Bucket", "History", "Point", "Track", "doomed", "forecast", "observe", "period"]
+__all__ = ["Bucket", "History", "Point", "Track", "forecast", "observe", "period", "will_exceed"]
 
 MOST_BUCKETS = 64
 MOST_INPUTS = 8
@@ -39,9 +39,10 @@ _TOGETHER = 5.0  # seconds: inputs that moved within these are read side by side
 _GIVEN_BACK = 0.4  # of what was gained: a fall of this share is a flush, less is a chunk's own rise and fall
 _FALL = 8 * MIB  # and at least: below lies the allocator's noise
 
-# When a run is doomed. Measured together: they stopped the chunked list and left alone what is tested beside it.
-_DOOMED_READ = 0.05  # of the input
-_DOOMED_USED = 0.5  # of the usable bytes: what levels off, or flushes, below half of the limit is never stopped
+# When a run will exceed its limit. Measured together: they stopped the chunked list and left alone what is tested
+# beside it.
+_EXCEEDS_READ = 0.05  # of the input
+_EXCEEDS_USED = 0.5  # of the usable bytes: what levels off, or flushes, below half of the limit is never stopped
 _THIRDS = 1.35  # the steepest third's slope ÷ the flattest one's, at most
 _IN_A_ROW = 3  # predictions above the limit
 _SURELY = 1.1  # × usable: predictions were measured to be right within 10 %
@@ -91,14 +92,6 @@ class Track:
 
     def observe(self, point: Point) -> Track:
         return observe(self, point)
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """The envelope at the newest position (bytes), and its slope in bytes of memory per byte of input (≥ 0)."""
-
-    level: float
-    slope: float
 
 
 def period(time: float) -> float:
@@ -153,15 +146,15 @@ def forecast(track: Track, usable: int | None) -> Forecast | None:
     history = _leading(track)
     if history is None:
         return None
-    line = _fit(history.buckets)
+    level, slope = _fit(history.buckets)
     last = history.buckets[-1]
     remaining = history.size - last.position
-    peak = line.level + line.slope * remaining
+    peak = level + slope * remaining
     rate = _rate(history.buckets)
     limit_at = eta = None
     if usable is not None and peak > usable:
-        room = max(0.0, usable - line.level)
-        until = min(float(remaining), room / line.slope) if line.slope else 0.0
+        room = max(0.0, usable - level)
+        until = min(float(remaining), room / slope) if slope else 0.0
         limit_at = round(min(1.0, (last.position + until) / history.size), 4)
         eta = round(until / rate, 1) if rate else None
     return Forecast(
@@ -176,19 +169,19 @@ def forecast(track: Track, usable: int | None) -> Forecast | None:
     )
 
 
-def doomed(track: Track, usable: int | None) -> bool:
+def will_exceed(track: Track, usable: int | None) -> bool:
     """Whether the run will not end within `usable`: said late rather than wrongly, because it ends the run.
 
     At least 5 % of the input, 12 positions and half of `usable`; a straight line in all three thirds; three
     predictions one after the other 10 % above `usable`, by the newer part and by the whole of what was read. So
-    whatever levels off or flushes below half of `usable` is never taken for doomed; a first climb to more than that is
+    whatever levels off or flushes below half of `usable` is never ended; a first climb to more than that is
     no different from a run that goes on climbing.
     """
     history = _leading(track)
     if history is None or usable is None:
         return False
     buckets = history.buckets
-    if history.read < _DOOMED_READ or buckets[-1].high < _DOOMED_USED * usable or not _is_straight(buckets):
+    if history.read < _EXCEEDS_READ or buckets[-1].high < _EXCEEDS_USED * usable or not _is_straight(buckets):
         return False
     shorter = (buckets[: len(buckets) - n] for n in range(_IN_A_ROW))
     return all(len(b) >= FEWEST and _least_peak(b, history.size) > _SURELY * usable for b in shorter)
@@ -212,10 +205,10 @@ def _is_enough(history: History) -> bool:
 
 def _least_peak(buckets: tuple[Bucket, ...], size: int) -> float:
     """The lower one of two predictions: by the newer part, and by all that was read, in which one late jump is less."""
-    line = _fit(buckets)
+    level, newer = _fit(buckets)
     slope, at_end = _least_squares([bucket.position for bucket in buckets], _envelope(buckets))
     remaining = size - buckets[-1].position
-    return min(line.level + line.slope * remaining, at_end + slope * remaining)
+    return min(level + newer * remaining, at_end + slope * remaining)
 
 
 def _envelope(buckets: tuple[Bucket, ...]) -> list[int]:
@@ -226,13 +219,14 @@ def _envelope(buckets: tuple[Bucket, ...]) -> list[int]:
     return levels
 
 
-def _fit(buckets: tuple[Bucket, ...]) -> _Line:
-    """A straight line (least squares) through the envelope of the newer part of what was read."""
+def _fit(buckets: tuple[Bucket, ...]) -> tuple[float, float]:
+    """A straight line (least squares) through the envelope of the newer part of what was read: its level at the newest
+    position (bytes), and its slope in bytes of memory per byte of input (≥ 0)."""
     levels = _envelope(buckets)
     start = _window(buckets, levels)
     positions = [bucket.position for bucket in buckets[start:]]
     slope, at_end = _least_squares(positions, levels[start:])
-    return _Line(max(float(levels[-1]), at_end) if slope > 0 else levels[-1], max(0.0, slope))
+    return max(float(levels[-1]), at_end) if slope > 0 else float(levels[-1]), max(0.0, slope)
 
 
 def _window(buckets: tuple[Bucket, ...], levels: list[int]) -> int:

@@ -28,7 +28,7 @@ Rules, each held by a property test:
   for: with `abort_on_forecast`, a tree whose forecast has said often enough that it cannot end well.
 
 97 %, with a margin of max(64 MiB, 10 %) below a kernel's limit, was measured to be early enough at 10 GB/s.
-Not here: how a sample is taken (sampler.py), what an action does (actions.py).
+Not here: how a sample is taken (measure/sampler.py), what an action does (process/actions.py).
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ class Sample:
     processes: int = 1
     lateness: float = 0.0  # seconds that the watcher woke up later than it meant to
     forecast: int | None = None  # the tree's peak at the end of its input, as predicted now
-    doomed: bool = False  # the forecast has been over the limit for long enough to be believed
+    will_exceed: bool = False  # the forecast has been over the limit for long enough to be believed
     flush: Flush = field(default_factory=lambda: Flush())
     stalled: float = 0.0  # share of the last 10 s in which the whole machine waited for memory (PSI, full avg10)
 
@@ -199,7 +199,7 @@ class State:
     fired: frozenset[str] = field(default_factory=frozenset)  # stages that have fired in this rise
     busy_until: float = 0.0  # the last stage's deadline
     frozen: tuple[float, Constraint] | None = None  # since when, and over which constraint
-    doomed: bool = False  # frozen because of the forecast, not of what is used
+    will_exceed: bool = False  # frozen because of the forecast, not of what is used
     resumed_at: tuple[str, int] | None = None  # (constraint, used) of the last false alarm
     flushed_at: tuple[str, int, bool] | None = None  # (constraint, used, something was called) at the last answer
     answers: int = 0  # of the flush, when last looked at
@@ -224,15 +224,15 @@ def decide(policy: Policy, state: State, sample: Sample) -> tuple[Decision | Non
     binding = sample.binding
     if binding is None:
         return None, state
-    state = _heard(policy, state, sample, binding)
+    state = _after_answer(policy, state, sample, binding)
     state = replace(state, fired=_still_fired(policy, state, sample, binding))
     if sample.flush.running and not beyond(sample):
         return None, state
     if _over(policy, sample, binding):
         return _ask_once_more(policy, state, sample, binding) or _freeze(policy, state, sample, binding)
-    if sample.doomed and policy.abort_on_forecast:
+    if sample.will_exceed and policy.abort_on_forecast:
         decision = Decision(FREEZE, "the forecast is over the limit", sample.tightest or binding, _foreseen(sample))
-        return decision, replace(state, frozen=(sample.time, decision.constraint), doomed=True)
+        return decision, replace(state, frozen=(sample.time, decision.constraint), will_exceed=True)
     for stage in policy.ladder[:-1]:
         if stage.reached(sample, binding) and stage.action not in state.fired:
             if sample.time < state.busy_until and not (stage.action == FLUSH and sample.flush.ready):
@@ -243,7 +243,7 @@ def decide(policy: Policy, state: State, sample: Sample) -> tuple[Decision | Non
     return _notice(state, sample)
 
 
-def _heard(policy: Policy, state: State, sample: Sample, binding: Constraint) -> State:
+def _after_answer(policy: Policy, state: State, sample: Sample, binding: Constraint) -> State:
     """What an answered flush, or a fall of the use, changes in the state."""
     if sample.flush.answers != state.answers:
         state = replace(
@@ -328,7 +328,7 @@ def _while_frozen(
     policy: Policy, state: State, sample: Sample, since: float, cause: Constraint
 ) -> tuple[Decision | None, State]:
     """A frozen tree leaves this state by the first exact sample, or at the deadline."""
-    if state.doomed:
+    if state.will_exceed:
         return Decision(ABORT, "the forecast is over the limit", sample.tightest or cause, _foreseen(sample)), state
     binding = sample.binding or cause  # a frozen tree whose constraints cannot be read any more holds what it held
     over = _over(policy, sample, binding) and _would_help(policy, sample, binding)

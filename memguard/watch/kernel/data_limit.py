@@ -1,13 +1,13 @@
 """The moving fence: a soft RLIMIT_DATA on every process of the tree, just above what it has and may still take.
 
-    fence = Fence("auto", brake=backstop.brake)
-    fence.move(processes, headroom)     at each look
-    fence.release()                     before last words, and at the end
+    limit = DataLimit("auto", throttles=cgroup.throttles)
+    limit.move(processes, headroom)     at each look
+    limit.release()                     before last words, and at the end
 
 An allocation that would pass the fence fails: MemoryError, on the line that asked for too much, before a byte of it is
 touched. That catches the one burst that is larger than everything left, also where no watcher is fast enough and no
 signal gets through (MAP_POPULATE). The kernel counts private writable mappings (VmData), touched or not, so that the
-fence cannot tell np.empty from np.ones: `auto` has it only where the kernel offers no brake. Shared mappings and
+fence cannot tell np.empty from np.ones: `auto` has it only where no cgroup throttles. Shared mappings and
 /dev/shm pass it. It holds at the next allocation; what is mapped already may be touched.
 
     soft limit = VmData now + max(headroom ÷ processes that grow, FLOOR)
@@ -38,7 +38,7 @@ from memguard.system.proc import Process, read_stat
 from memguard.system.rlimit import FENCE_MARK, is_fence
 from memguard.units import MIB
 
-__all__ = ["MARK", "Fence", "floor", "is_fence", "own_soft", "release_marked"]
+__all__ = ["MARK", "DataLimit", "floor", "is_fence", "own_data_limit", "release_marked"]
 
 MARK = FENCE_MARK
 _PAGE = resource.getpagesize()
@@ -54,7 +54,7 @@ def floor(cores: int) -> int:
     return 32 * MIB + 40 * MIB * min(cores, _BLAS_THREADS)
 
 
-def own_soft() -> int:
+def own_data_limit() -> int:
     """This process's own soft limit, which its children start with; under another guard's fence, what lies behind."""
     soft, hard = resource.getrlimit(_DATA)
     return hard if is_fence(soft) else soft
@@ -79,7 +79,7 @@ def release_marked(processes: Iterable[Process], soft: int = resource.RLIM_INFIN
     return count
 
 
-class _Fenced:
+class _LimitedProcess:
     """One process, and the soft and hard limits that are its own."""
 
     __slots__ = ("_checked", "_statm", "data", "hard", "process", "set", "soft")
@@ -109,14 +109,14 @@ class _Fenced:
         self._statm.close()
 
 
-class Fence:
+class DataLimit:
     """`mode` is --fence: auto | on | off. `cores` are those that the tree's libraries may see."""
 
-    def __init__(self, mode: str, *, brake: bool = False, cores: int | None = None) -> None:
-        self.active = mode == "on" or (mode == "auto" and not brake)
+    def __init__(self, mode: str, *, throttles: bool = False, cores: int | None = None) -> None:
+        self.active = mode == "on" or (mode == "auto" and not throttles)
         self._floor = floor(cores or os.cpu_count() or 1)
-        self._inherited = own_soft()  # what the tree has started with
-        self._fenced: dict[Process, _Fenced] = {}
+        self._inherited = own_data_limit()  # what the tree has started with
+        self._fenced: dict[Process, _LimitedProcess] = {}
         self._known: set[Process] = set()  # looked at; not all of them can be fenced
         self._ended: set[Process] = set()  # processes that have ended at a fence
 
@@ -192,7 +192,7 @@ class Fence:
             if fenced.set is not None:
                 self._ended.add(process)
 
-    def _start(self, process: Process) -> _Fenced | None:
+    def _start(self, process: Process) -> _LimitedProcess | None:
         """None where it has ended, or is another user's."""
         if process in self._known:
             return None
@@ -201,11 +201,11 @@ class Fence:
             soft, hard = resource.prlimit(process.pid, _DATA)
         except OSError:
             return None
-        fenced = _Fenced(process, self._inherited if is_fence(soft) else soft, hard)
+        fenced = _LimitedProcess(process, self._inherited if is_fence(soft) else soft, hard)
         self._fenced[process] = fenced
         return fenced
 
-    def _set(self, fenced: _Fenced, limit: int) -> None:
+    def _set(self, fenced: _LimitedProcess, limit: int) -> None:
         limit = limit // _PAGE * _PAGE + MARK
         if fenced.soft != resource.RLIM_INFINITY and fenced.soft <= limit:
             limit = fenced.soft
@@ -218,7 +218,7 @@ class Fence:
                 limit = found
         fenced.set = limit if is_fence(limit) else None
 
-    def _replace(self, fenced: _Fenced, soft: int) -> int | None:
+    def _replace(self, fenced: _LimitedProcess, soft: int) -> int | None:
         """Sets the soft limit; returns the one found. A hard limit that the script has lowered meanwhile stays."""
         pid = fenced.process.pid
         try:

@@ -1,23 +1,23 @@
 """The guard's own guard: a small process that outlives a watcher that was killed, and sees to the tree that it left.
 
-    sentinel = start(directory, mark, backstop.path, "leave" | "stop" | None)     before the script is started
-    sentinel.tell(root, backstop.path)                                            once it is known
-    sentinel.let_go()                                                             where the watcher fails, and cannot
-    sentinel.goodbye()                                                            in every orderly ending
+    sentinel = start(directory, mark, plan.path, "leave" | "stop" | None)     before the script is started
+    sentinel.tell(root, cgroup.path)                                          once it is known
+    sentinel.let_go()                                                         where the watcher fails, and cannot
+    sentinel.goodbye()                                                        in every orderly ending
 
 It holds the reading end of a pipe whose only writing end is the watcher's. The end of the file without a goodbye means
 that the watcher was killed (kill -9, the OOM killer). Then it
 
     - takes the fences off, and continues what was frozen
-    - ends the tree (SIGTERM, a second, SIGKILL), or leaves it: by default what a backstop holds is left, since there
-      the kernel is the guard; from then on it kills at that limit, because nobody is left to wake a sleeper
+    - ends the tree (SIGTERM, a second, SIGKILL), or leaves it: by default what a cgroup of its own holds is left, since
+      there the kernel is the guard; from then on it kills at that limit, because nobody is left to wake a sleeper
     - writes into the run's journal what became of it, and one line on stderr
-    - removes the backstop's cgroup with the last process in it
+    - removes that cgroup with the last process in it
 
 Asked to let go, it takes the guard's hands off the tree as the watcher would have: fences, cgroup, what is stopped. It
 has descriptors and memory of its own, which the watcher may have run out of.
 
-The tree is found below the root, in the backstop, and by its mark (system/run_mark.py). The sentinel is forked, not
+The tree is found below the root, in its cgroup, and by its mark (system/run_mark.py). The sentinel is forked, not
 executed: it shares the watcher's pages. It has a session of its own, so that what a terminal sends to the script's
 group passes it.
 """
@@ -41,14 +41,14 @@ from memguard.system.run_mark import find_marked
 from memguard.units import format_size
 from memguard.watch.journal import RunDirectory
 from memguard.watch.kernel.cgroup_limit import hand_over, remove
-from memguard.watch.kernel.data_limit import own_soft, release_marked
+from memguard.watch.kernel.data_limit import own_data_limit, release_marked
 from memguard.watch.process import actions
-from memguard.watch.process.root import Foreign, members_of, watchers
+from memguard.watch.process.root import AttachedProcess, excluded_pids, members_of
 from memguard.watch.process.signals import FORWARDED
+from memguard.watch.timing import TIMING
 
 __all__ = ["Sentinel", "standing_by", "start"]
 
-_GRACE = 1.0  # seconds between SIGTERM and SIGKILL
 _GONE_WITHIN = 0.5  # seconds that the sentinel gets to end after the goodbye
 _WATCH_PERIOD = 0.5  # seconds between looks at a tree that was left alone
 _GOODBYE, _LET_GO = b"goodbye", b"let go"
@@ -62,9 +62,9 @@ class Sentinel:
         self.pid = pid
         self._writer: int | None = writer
 
-    def tell(self, root: Process, backstop_path: str | None) -> None:
-        """Who the root of the tree is, and where the backstop has come to lie (None: there is none)."""
-        self._send(f"{root.pid} {root.start_time} {backstop_path or ''}\n".encode("utf-8", "surrogateescape"))
+    def tell(self, root: Process, cgroup_path: str | None) -> None:
+        """Who the root of the tree is, and where its cgroup has come to lie (None: there is none)."""
+        self._send(f"{root.pid} {root.start_time} {cgroup_path or ''}\n".encode("utf-8", "surrogateescape"))
 
     def let_go(self) -> None:
         """Has it free the tree of everything that the guard holds it by, and end."""
@@ -94,10 +94,10 @@ class Sentinel:
 
 
 def start(
-    directory: RunDirectory, mark: tuple[str, str], backstop_path: str | None, on_death: str | None = None
+    directory: RunDirectory, mark: tuple[str, str], cgroup_path: str | None, on_death: str | None = None
 ) -> Sentinel:
     """`mark` is the variable of the tree's environment and its value; `on_death` is --on-watcher-death: stop | leave,
-    None: leave what is inside a backstop, stop everything else.
+    None: leave what is inside a cgroup of its own, stop everything else.
 
     Called while the watcher has no child that holds the pipe; pipes are closed by exec.
     """
@@ -108,7 +108,7 @@ def start(
     if pid == 0:
         try:
             _detach(reader)
-            _Watch(directory, mark, backstop_path, on_death, watcher).serve(reader)
+            _Watch(directory, mark, cgroup_path, on_death, watcher).serve(reader)
         finally:
             os._exit(0)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
@@ -155,12 +155,12 @@ class _Watch:
         self,
         directory: RunDirectory,
         mark: tuple[str, str],
-        backstop_path: str | None,
+        cgroup_path: str | None,
         on_death: str | None,
         watcher: int,
     ) -> None:
         self._directory, self._mark = directory, mark
-        self._backstop, self._on_death, self._watcher = backstop_path, on_death, watcher
+        self._cgroup, self._on_death, self._watcher = cgroup_path, on_death, watcher
         self._root: Process | None = None
         self._start = time.monotonic()
 
@@ -175,57 +175,59 @@ class _Watch:
                 if line in (_GOODBYE, _LET_GO):
                     return
                 pid, started, path = os.fsdecode(line).split(" ", 2)
-                self._root, self._backstop = Process(int(pid), int(started)), path or None
+                self._root, self._cgroup = Process(int(pid), int(started)), path or None
         self._on_watcher_death()
 
     def _let_go(self) -> None:
         tree = self._tree()
-        release_marked(tree, own_soft())
+        release_marked(tree, own_data_limit())
         actions.resume(tree)
-        if self._backstop:
-            remove(self._backstop, next(iter(find_memory_cgroups()), None))
+        if self._cgroup:
+            remove(self._cgroup, next(iter(find_memory_cgroups()), None))
 
     def _on_watcher_death(self) -> None:
         tree = self._tree()
-        release_marked(tree, own_soft())
-        inside = (read_bytes(f"{self._backstop}/cgroup.procs") or b"").strip() if self._backstop else b""
+        release_marked(tree, own_data_limit())
+        inside = (read_bytes(f"{self._cgroup}/cgroup.procs") or b"").strip() if self._cgroup else b""
         leave = self._on_death == "leave" or (self._on_death is None and bool(inside))
         if not tree:
             self._record("it had ended already")
         elif leave:
             self._leave(tree, held=bool(inside))
         else:
-            rest = actions.end_tree(Foreign(self._root or tree[0]), tree, lambda: False, grace=_GRACE)
+            rest = actions.end_tree(
+                AttachedProcess(self._root or tree[0]), tree, lambda: False, timing=TIMING, grace=TIMING.grace
+            )
             left = [f"process {process.pid}" for process in rest]
             self._record("it was stopped", seconds=self._now(), **({"left": left} if left else {}))
             self._say("the script was stopped")
-        if self._backstop:
-            remove(self._backstop, within=1.0)
+        if self._cgroup:
+            remove(self._cgroup, within=1.0)
 
     def _leave(self, tree: tuple[Process, ...], *, held: bool) -> None:
         """The tree goes on, and this process stays as long, only to clean up."""
         where = "without a guard"
-        if held and self._backstop:
-            hand_over(self._backstop)
-            size = _limit(self._backstop)
+        if held and self._cgroup:
+            hand_over(self._cgroup)
+            size = _limit(self._cgroup)
             where = f"inside the kernel's limit of {format_size(size)}" if size else "inside the kernel's limit"
         actions.resume(tree)
         self._record(f"it was left {where}")
         self._say(f"the script goes on {where}")
         before = _kills("/proc/vmstat") or 0
         # Without itself: it is a child of the watcher, and so in the tree, until that has ended for good.
-        while tree := read_tree(tree[0], tree, without=watchers()):
+        while tree := read_tree(tree[0], tree, without=excluded_pids()):
             time.sleep(_WATCH_PERIOD)
-        kills = _kills(f"{self._backstop}/memory.events", f"{self._backstop}/memory.oom_control")
+        kills = _kills(f"{self._cgroup}/memory.events", f"{self._cgroup}/memory.oom_control")
         if kills is None:  # a scope vanishes with its last process; the machine's counter stays
             kills = (_kills("/proc/vmstat") or 0) - before
         self._record(f"it was left {where}", seconds=self._now(), **({"kernel_kills": kills} if held else {}))
 
     def _tree(self) -> tuple[Process, ...]:
-        inside = members_of(self._backstop) if self._backstop else ()
+        inside = members_of(self._cgroup) if self._cgroup else ()
         marked = (*inside, *find_marked(*self._mark))
         root = self._root or (marked[0] if marked else None)
-        return read_tree(root, marked, without=watchers()) if root is not None else ()
+        return read_tree(root, marked, without=excluded_pids()) if root is not None else ()
 
     def _now(self) -> float:
         return round(time.monotonic() - self._start, 3)

@@ -33,13 +33,13 @@ from memguard.system.run_mark import find_marked
 from memguard.units import MIB
 from memguard.watch.decide.policy import Sample
 from memguard.watch.measure.shared_memory import SharedMemory, started_at
-from memguard.watch.process.root import members_of, watchers
+from memguard.watch.process.root import excluded_pids, members_of
 
 __all__ = ["Sampler"]
 
 TOUCH_RATE = 10e9  # bytes per second and core
 SHORTEST, LONGEST = 0.002, 0.1  # seconds between ticks
-SHORTEST_BRAKED = 0.005  # the kernel puts to sleep, or slows down, what is faster: no need to be first
+SHORTEST_THROTTLED = 0.005  # the kernel puts to sleep, or slows down, what is faster: no need to be first
 _MEASURE_PERIODS = 20  # ticks between measurements of a tree that does not grow
 _SHORTEST_PERIOD, _LONGEST_PERIOD = 0.05, 0.25  # seconds between them
 _PEAK_RATIO = 1.02  # a new peak of this ratio is measured, too
@@ -78,7 +78,7 @@ class Sampler:
 
     A process that has left the tree by a double fork is found in the own cgroup, or by `mark`, which is a variable of
     its environment and that one's value, the run's directory (system/run_mark.py).
-    `brake`: a backstop of the kernel's holds what grows faster than it is looked at.
+    `throttles`: the kernel holds what grows faster than it is looked at.
     `own_cgroup` is the directory of a memory cgroup that holds this tree and nothing else.
     `proc` is another root of /proc, for tests.
     """
@@ -90,14 +90,14 @@ class Sampler:
         *,
         mark: tuple[str, str] | None = None,
         own_cgroup: str | None = None,
-        brake: bool = False,
+        throttles: bool = False,
         proc: str = "/proc",
     ) -> None:
         self.peak = 0
         self.most_processes = 1
         self.samples = 0
         self._root, self._limits, self._mark, self._proc = root, limits, mark, proc
-        self._shortest, self._rate = (SHORTEST_BRAKED, TOUCH_RATE / 2) if brake else (SHORTEST, TOUCH_RATE)
+        self._shortest, self._rate = (SHORTEST_THROTTLED, TOUCH_RATE / 2) if throttles else (SHORTEST, TOUCH_RATE)
         self._page = os.sysconf("SC_PAGE_SIZE")
         self._cpus = len(os.sched_getaffinity(0))
         self._loadavg = KeptFile(f"{proc}/loadavg")
@@ -269,7 +269,7 @@ class Sampler:
     def _walk(self, now: float, strays: tuple[Process, ...] = ()) -> None:
         self._read_loadavg()
         self._last_pid, self._walked = self._newest_pid, now
-        found = read_tree(self._root, (*self.processes, *strays), self._proc, without=watchers())
+        found = read_tree(self._root, (*self.processes, *strays), self._proc, without=excluded_pids())
         alive = {process.pid: process for process in found}
         for pid, member in list(self._members.items()):
             if alive.get(pid) != member.process:

@@ -1,8 +1,8 @@
 """What the guard does to a tree: stop it, ask where it is, look at it from outside, end it. Each step is time-boxed.
 
 A signal is sent to a process only after its start time has been read again, so that a reused pid is never hit. SIGURG,
-which asks for the stack, is sent only to a process that catches it and has the agent in it (agents.py): a program that
-exec'ed since, or a Python without the agent, never sees it.
+which asks for the stack, is sent only to a process that catches it and has the agent in it (agents/listening.py): a
+program that exec'ed since, or a Python without the agent, never sees it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable
 from memguard.system.memory_files import Filesystems, held_in_files, open_memory_files
 from memguard.system.proc import Process, read_cmdline, read_stat, read_status, read_tree
 from memguard.watch.agents.listening import listens
-from memguard.watch.process.root import Root, watchers
+from memguard.watch.process.root import Root, excluded_pids
+from memguard.watch.timing import Timing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,12 +37,7 @@ __all__ = [
     "stop",
 ]
 
-STOP_WITHIN = 0.1  # seconds; a process inside one long system call stops when that returns
-STACK_WITHIN = 0.1  # 0.7–7 ms were measured
-GRACE = 1.0  # between SIGTERM and SIGKILL
-GONE_WITHIN = 10.0  # a large process takes its time to give its memory back
 _ASLEEP = "STt"  # in an interruptible system call; stopped, perhaps in one
-_TRACKER_WITHIN = 2.0  # seconds that multiprocessing's resource tracker gets once it is alone; 30 ms were measured
 _STEP = 0.001
 _SETTLED = 3  # steps without growth after which a dump is complete, where its last line does not show it
 _OUTERMOST = (" in <module>\n", " in _run_module_as_main\n")
@@ -66,10 +62,10 @@ def send(process: Process, number: int, *, asleep: bool = True) -> bool:
     return True
 
 
-def stop(root: Process, known: Iterable[Process], within: float = STOP_WITHIN) -> tuple[Process, ...]:
+def stop(root: Process, known: Iterable[Process], within: float) -> tuple[Process, ...]:
     """SIGSTOPs the whole tree, and again what was forked meanwhile, until a walk finds everything stopped."""
     stopped: dict[Process, None] = {}
-    deadline, own = time.monotonic() + within, watchers()
+    deadline, own = time.monotonic() + within, excluded_pids()
     for process in known:  # at once; the walk below takes its time
         if send(process, signal.SIGSTOP):
             stopped[process] = None
@@ -134,7 +130,7 @@ def stack_of_stopped(
     *,
     ask: Callable[[], object] | None = None,
     answered: Callable[[], bool] = lambda: True,
-    within: float = STACK_WITHIN,
+    within: float,
 ) -> bool:
     """The stack of a stopped process: queued first, so that the handler runs before any line of the script's does.
 
@@ -232,32 +228,33 @@ def end_tree(
     known: Iterable[Process],
     in_danger: Callable[[], bool],
     *,
-    speakers: Iterable[Process] = (),
-    speech: float = 0.0,
-    grace: float = GRACE,
+    timing: Timing,
+    grace: float,
+    raising: Iterable[Process] = (),
 ) -> tuple[Process, ...]:
     """SIGTERM, so that a script's own clean-up may run; SIGKILL when the grace is over or memory gets short.
 
-    `speakers` have been asked to raise an exception: they get no signal for `speech` seconds, unless memory gets short.
+    `raising` have been asked to raise an exception: they get no signal for timing.raise_within seconds, unless memory
+    gets short. `grace`: seconds between the two signals.
     multiprocessing's resource trackers come last: by themselves, when nobody else is left, and they take the semaphores
     and the shared memory of those who could not with them. Works on a stopped tree and on a running one. Returns what
     could not be ended (another user's; stuck in the kernel).
     """
-    seen, speaking = dict.fromkeys((*known, *speakers)), frozenset(speakers)
+    seen, asked = dict.fromkeys((*known, *raising)), frozenset(raising)
     tree = _living(root, seen)
     trackers = frozenset(filter(_is_tracker, tree))
-    _signal_end(process for process in tree if process not in speaking | trackers)
-    resume(speaking | trackers)
-    if speaking:
-        tree = _wait(root, seen, speech, lambda tree: not speaking.isdisjoint(tree) and not in_danger())
-        _signal_end(process for process in tree if process in speaking)
+    _signal_end(process for process in tree if process not in asked | trackers)
+    resume(asked | trackers)
+    if asked:
+        tree = _wait(root, seen, timing.raise_within, lambda tree: not asked.isdisjoint(tree) and not in_danger())
+        _signal_end(process for process in tree if process in asked)
     if tree or not root.ended:
         tree = _wait(root, seen, grace, lambda tree: not (tree and trackers.issuperset(tree)) and not in_danger())
     start = time.monotonic()
     # The root counts until its end is known: a process whose first thread has ended looks like a zombie.
-    while (tree or not root.ended) and (lasted := time.monotonic() - start) < GONE_WITHIN:
+    while (tree or not root.ended) and (lasted := time.monotonic() - start) < timing.gone_within:
         for process in (root.process, *tree):
-            if process not in trackers or lasted > _TRACKER_WITHIN:
+            if process not in trackers or lasted > timing.tracker_within:
                 send(process, signal.SIGKILL)
         time.sleep(2 * _STEP)
         tree = _living(root, seen)
@@ -297,6 +294,6 @@ def _wait(
 
 def _living(root: Root, seen: dict[Process, None]) -> tuple[Process, ...]:
     root.poll()
-    tree = read_tree(root.process, seen, without=watchers())
+    tree = read_tree(root.process, seen, without=excluded_pids())
     seen.update(dict.fromkeys(tree))
     return tree

@@ -3,7 +3,7 @@
     before_start(error)                    -> MemguardError, exit code 125: nothing has been started yet
     explain(error, became)                 -> one line: what failed, what became of the script, what to do
     wait(child, signals)                   until the script has ended by itself; signals are passed on
-    record(run, child, command, line)      -> RunRecord, as far as one can still be written
+    record(notes, child, command, line)    -> RunRecord, as far as one can still be written
 
 Letting the tree go comes before all of this (run.py); where the watcher cannot, its sentinel does.
 """
@@ -21,9 +21,9 @@ from memguard.watch.process.signals import SignalWait, pass_on
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from memguard.records.run import RunRecord
-    from memguard.watch.loop import Loop
+    from memguard.watch.notes import Notes
     from memguard.watch.process.launch import Command
-    from memguard.watch.process.root import Child
+    from memguard.watch.process.root import SpawnedProcess
 
 __all__ = ["AT_THE_END", "UNGUARDED", "before_start", "explain", "record", "wait"]
 
@@ -59,7 +59,7 @@ def _advice(error: BaseException) -> str:
     return "please report this"
 
 
-def wait(child: Child, signals: SignalWait) -> None:
+def wait(child: SpawnedProcess, signals: SignalWait) -> None:
     """Nothing that goes wrong here ends it before the script has ended."""
     while not child.ended:
         try:
@@ -71,18 +71,21 @@ def wait(child: Child, signals: SignalWait) -> None:
             time.sleep(_PERIOD)
 
 
-def record(run: Loop | None, child: Child, command: Command, line: str, *, by_guard: bool) -> RunRecord:
-    """What is known of the run. Raises MemguardError, with the script's exit code, where not even that can be said."""
+def record(notes: Notes | None, child: SpawnedProcess, command: Command, line: str, *, reason: str | None) -> RunRecord:
+    """What is known of the run; `reason`: why the guard has ended it, if it has.
+
+    Raises MemguardError, with the script's exit code, where not even that can be said.
+    """
     fields = {
-        "exit_code": EXIT_GUARD if by_guard else child.exit_code,
+        "exit_code": EXIT_GUARD if reason else child.exit_code,
         "exit_signal": child.exit_signal,
         "script_exit_code": child.exit_code,
-        "termination_reason": run.reason if run is not None and by_guard else None,
+        "termination_reason": reason,
         "guard_failure": line,
     }
-    if run is not None:
+    if notes is not None:
         try:
-            return run.notes.end(**fields)
+            return notes.end(**fields)
         except Exception:
             pass  # the fields alone, then
     try:

@@ -1,7 +1,7 @@
 """Starting the script as its user would have: which interpreter, which environment, fork and exec.
 
 The child gets the terminal, the descriptors, the working directory, the signal mask and the signal dispositions that it
-would have had without memguard, and stays in the same process group, so that Ctrl-C, Ctrl-Z and input() work as ever.
+would have had without memguard, and stays in the same process group, so that Ctrl-C, Ctrl-Z and input() work as before.
 What differs: PYTHONPATH starts with memguard/inject, MEMGUARD_RUN_DIR names the run's directory, oom_score_adj is
 higher, and RLIMIT_RSS, which Linux ignores, carries the run's mark.
 """

@@ -9,24 +9,24 @@ from memguard.system.cgroup import read_processes
 from memguard.system.descriptors import list_names
 from memguard.system.proc import Process, read_stat
 
-__all__ = ["Child", "Foreign", "Root", "leave_out", "members_of", "watchers"]
+__all__ = ["AttachedProcess", "Root", "SpawnedProcess", "exclude", "excluded_pids", "members_of"]
 
 
-_watchers: set[int] = set()
+_excluded: set[int] = set()
 
 
-def watchers() -> set[int]:
+def excluded_pids() -> set[int]:
     """Pids that are no part of any guarded tree: this process, and the other watchers beside the same one."""
-    return {os.getpid(), *_watchers}
+    return {os.getpid(), *_excluded}
 
 
-def leave_out(pids: Iterable[int]) -> None:
-    _watchers.update(pids)
+def exclude(pids: Iterable[int]) -> None:
+    _excluded.update(pids)
 
 
 def members_of(cgroup: str, *, known: Container[int] = (), proc: str = "/proc") -> tuple[Process, ...]:
-    """What is in a backstop's cgroup, and so belongs to its tree, whoever its parent is by now; `known` left out."""
-    strangers = (pid for pid in read_processes(cgroup) if pid not in known and pid not in watchers())
+    """What is in a tree's own cgroup, and so belongs to its tree, whoever its parent is by now; `known` left out."""
+    strangers = (pid for pid in read_processes(cgroup) if pid not in known and pid not in excluded_pids())
     found = (read_stat(pid, proc) for pid in strangers)
     return tuple(stat.process for stat in found if stat is not None and stat.alive)
 
@@ -51,7 +51,7 @@ class Root:
         raise NotImplementedError
 
 
-class Foreign(Root):
+class AttachedProcess(Root):
     """A process that somebody else has started: it is seen to end, not how."""
 
     def _has_ended(self) -> bool:
@@ -62,7 +62,7 @@ class Foreign(Root):
         return not stat.alive and len(list_names(f"/proc/{self.pid}/task") or ()) <= 1
 
 
-class Child(Root):
+class SpawnedProcess(Root):
     def __init__(self, pid: int) -> None:
         try:
             stat = read_stat(pid)

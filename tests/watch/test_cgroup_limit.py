@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,10 +16,12 @@ from memguard.records.limits import Constraint
 from memguard.system.limits import LimitsReader, kernel_margin
 from memguard.system.own_cgroup import Missing, Place
 from memguard.units import MIB
-from memguard.watch.kernel import cgroup_limit as module
-from memguard.watch.kernel.cgroup_limit import Backstop, choose, fit, hand_over, remove
+from memguard.watch.kernel import cgroup_plan as module
+from memguard.watch.kernel.cgroup_limit import CgroupLimit, NoCgroup, fit, hand_over, remove
+from memguard.watch.kernel.cgroup_plan import DirectoryPlan, ScopePlan, choose
 from memguard.watch.kernel.scope import busctl_command, enter_scope
 from tests.boxes import MemoryBox
+from tests.waiting import until
 
 cgroup = pytest.mark.cgroup
 root_only = pytest.mark.skipif(bool(MemoryBox.missing()), reason=MemoryBox.missing())
@@ -86,11 +88,11 @@ def test_switched_off_or_not_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     auto = choose("auto", 512 * MIB, notify=said.append)
     assert (off.kind, off.reason, auto.kind, auto.reason, said) == ("none", "switched off", "none", "nowhere", [])
     asked = choose("v2", 512 * MIB, notify=said.append)
-    assert (asked.kind, asked.path, asked.limit, asked.brake) == ("none", None, None, False)
+    assert (asked.kind, asked.path, asked.limit, asked.throttles) == ("none", None, None, False)
     assert said == ["no v2 backstop: nowhere"]
+    assert isinstance(asked, NoCgroup) and asked.entered(os.getpid()) is asked
     for step in (asked.enter, asked.loosen, asked.close):
         step()
-    asked.entered(os.getpid())
     asked.follow([limit(MIB)])
 
 
@@ -126,38 +128,31 @@ def test_a_refused_scope_leaves_the_script_alone_and_says_why(monkeypatch: pytes
     place = Place("scope", "/sys/fs/cgroup/x/app.slice", "unix:path=/nonexistent", "app.slice")
     monkeypatch.setattr(module, "find_place", lambda kind: place)
     monkeypatch.setattr(module, "busctl_command", lambda *a, **k: ("sh", "-c", "echo refused >&2; exit 1"))
-    backstop = choose("auto", 256 * MIB, notify=print)
-    assert backstop.kind == "scope" and backstop.path and backstop.path.startswith(place.parent)
-    process = start(backstop, "import sys; sys.stdin.read()")
-    backstop.entered(process.pid)
-    assert (backstop.kind, backstop.reason, backstop.path, backstop.brake) == ("none", "refused", None, False)
+    plan = choose("auto", 256 * MIB, notify=print)
+    assert isinstance(plan, ScopePlan) and plan.path.startswith(place.parent)
+    process = start(plan, "import sys; sys.stdin.read()")
+    refused = plan.entered(process.pid)
+    assert isinstance(refused, NoCgroup) and refused.reason == "refused"
     process.communicate()
     assert process.returncode == 0
-    backstop.close()
+    refused.close()
 
 
-def start(backstop: Backstop, code: str, *arguments: str) -> subprocess.Popen[bytes]:
+def start(plan: DirectoryPlan | ScopePlan | NoCgroup, code: str, *arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
-        preexec_fn=backstop.enter,
+        preexec_fn=plan.enter,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
 
 
-def until(condition: Callable[[], bool], within: float = 10.0) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
-def read(path: str | None, name: str) -> str:
+def read(path: str, name: str) -> str:
     return Path(f"{path}/{name}").read_text()
 
 
-def number(path: str | None, name: str) -> int:
+def number(path: str, name: str) -> int:
     return int(read(path, name))
 
 
@@ -166,29 +161,36 @@ def state(pid: int) -> str:
 
 
 @pytest.fixture
-def v1() -> Iterator[Backstop]:
-    backstop = choose("v1", 64 * MIB, notify=lambda line: pytest.skip(line))
-    yield backstop
-    path = backstop.path
-    backstop.close()
-    assert not path or not os.path.exists(path)
+def v1() -> Iterator[DirectoryPlan]:
+    plan = choose("v1", 64 * MIB, notify=lambda line: pytest.skip(line))
+    assert isinstance(plan, DirectoryPlan)
+    yield plan
+    plan.close()
+    assert not os.path.exists(plan.path)
+
+
+def enter(plan: DirectoryPlan, code: str) -> tuple[subprocess.Popen[bytes], CgroupLimit]:
+    """A process in the cgroup, and that one's limit."""
+    process = start(plan, code)
+    held = plan.entered(process.pid)
+    assert isinstance(held, CgroupLimit), held
+    return process, held
 
 
 @cgroup
 @root_only
-def test_growth_sleeps_and_signals_arrive_once_it_is_loosened(v1: Backstop) -> None:
-    assert (v1.kind, v1.brake, v1.limit) == ("v1", True, 66 * MIB)
-    process = start(v1, GROWS)
-    v1.entered(process.pid)
-    assert v1.kind == "v1" and f"{process.pid}\n" == read(v1.path, "cgroup.procs")
+def test_growth_sleeps_and_signals_arrive_once_it_is_loosened(v1: DirectoryPlan) -> None:
+    assert (v1.kind, v1.throttles, v1.limit) == ("v1", True, 66 * MIB)
+    process, held = enter(v1, GROWS)
+    assert held.kind == "v1" and f"{process.pid}\n" == read(v1.path, "cgroup.procs")
     until(lambda: "under_oom 1" in read(v1.path, "memory.oom_control"))
     assert state(process.pid) == "D"
     process.send_signal(signal.SIGSTOP)
     time.sleep(0.05)
     assert state(process.pid) == "D"
-    v1.loosen()
-    until(lambda: state(process.pid) == "T", 1.0)
-    assert v1.limit is not None and v1.limit > 66 * MIB
+    held.loosen()
+    until(lambda: state(process.pid) == "T")
+    assert held.limit > 66 * MIB
     process.send_signal(signal.SIGURG)
     process.send_signal(signal.SIGCONT)
     until(lambda: number(v1.path, "memory.usage_in_bytes") > 70 * MIB)
@@ -200,14 +202,13 @@ def test_growth_sleeps_and_signals_arrive_once_it_is_loosened(v1: Backstop) -> N
 
 @cgroup
 @root_only
-def test_nothing_sleeps_while_the_guard_sees_room(v1: Backstop) -> None:
-    process = start(v1, GROWS)
-    v1.entered(process.pid)
+def test_nothing_sleeps_while_the_guard_sees_room(v1: DirectoryPlan) -> None:
+    process, held = enter(v1, GROWS)
     until(lambda: "under_oom 1" in read(v1.path, "memory.oom_control"))
-    v1.follow([limit(64 * MIB, used=70 * MIB)])
-    assert v1.limit == 66 * MIB
-    v1.follow([limit(64 * MIB, used=10 * MIB)])
-    assert v1.limit == number(v1.path, "memory.limit_in_bytes") == 70 * MIB
+    held.follow([limit(64 * MIB, used=70 * MIB)])
+    assert held.limit == 66 * MIB
+    held.follow([limit(64 * MIB, used=10 * MIB)])
+    assert held.limit == number(v1.path, "memory.limit_in_bytes") == 70 * MIB
     until(lambda: number(v1.path, "memory.usage_in_bytes") > 68 * MIB)
     process.kill()
     process.communicate(timeout=5)
@@ -215,52 +216,48 @@ def test_nothing_sleeps_while_the_guard_sees_room(v1: Backstop) -> None:
 
 @cgroup
 @root_only
-def test_handed_over_the_kernel_kills_again(v1: Backstop) -> None:
-    process = start(v1, GROWS)
-    v1.entered(process.pid)
+def test_handed_over_the_kernel_kills_again(v1: DirectoryPlan) -> None:
+    process, _ = enter(v1, GROWS)
     until(lambda: "under_oom 1" in read(v1.path, "memory.oom_control"))
-    hand_over(v1.path or "")
+    hand_over(v1.path)
     process.communicate(timeout=5)
     assert process.returncode == -signal.SIGKILL
 
 
 @cgroup
 @root_only
-def test_the_limit_follows_what_the_outer_limits_leave(v1: Backstop) -> None:
-    process = start(v1, "import sys; x = bytearray(b'x') * (40 << 20); print(flush=True); sys.stdin.read()")
-    v1.entered(process.pid)
+def test_the_limit_follows_what_the_outer_limits_leave(v1: DirectoryPlan) -> None:
+    process, held = enter(v1, "import sys; x = bytearray(b'x') * (40 << 20); print(flush=True); sys.stdin.read()")
     assert process.stdout is not None
     process.stdout.readline()
     ours = number(v1.path, "memory.usage_in_bytes")
     assert ours > 40 * MIB
-    v1.follow([limit(200 * MIB)])
-    assert v1.limit == number(v1.path, "memory.limit_in_bytes")
-    assert 203 * MIB <= v1.limit < 210 * MIB  # the kernel's own memory comes on top
-    v1.follow([limit(200 * MIB), memory_max(1000 * MIB, used=870 * MIB)])  # 30 MiB usable
-    assert 70 * MIB < (v1.limit or 0) < 90 * MIB
-    before = v1.limit
-    v1.follow([limit(10 * MIB), memory_max(1000 * MIB, used=990 * MIB)])
-    assert v1.limit == before, "never below what is in use: the kernel would reclaim or kill"
+    held.follow([limit(200 * MIB)])
+    assert held.limit == number(v1.path, "memory.limit_in_bytes")
+    assert 203 * MIB <= held.limit < 210 * MIB  # the kernel's own memory comes on top
+    held.follow([limit(200 * MIB), memory_max(1000 * MIB, used=870 * MIB)])  # 30 MiB usable
+    assert 70 * MIB < held.limit < 90 * MIB
+    before = held.limit
+    held.follow([limit(10 * MIB), memory_max(1000 * MIB, used=990 * MIB)])
+    assert held.limit == before, "never below what is in use: the kernel would reclaim or kill"
     process.communicate()
 
 
 @cgroup
 @root_only
-def test_what_still_lives_inside_is_moved_out(v1: Backstop) -> None:
-    process = start(v1, "import sys; sys.stdin.read()")
-    v1.entered(process.pid)
-    v1.close()
-    assert not os.path.exists(v1.path or "")
+def test_what_still_lives_inside_is_moved_out(v1: DirectoryPlan) -> None:
+    process, held = enter(v1, "import sys; sys.stdin.read()")
+    held.close()
+    assert not os.path.exists(v1.path)
     process.communicate()
     assert process.returncode == 0
 
 
 @cgroup
 @root_only
-def test_the_backstop_is_no_limit_to_the_guard(v1: Backstop) -> None:
-    process = start(v1, "import sys; sys.stdin.read()")
-    v1.entered(process.pid)
-    for ignore, there in (((), True), ((v1.path or "",), False)):
+def test_the_backstop_is_no_limit_to_the_guard(v1: DirectoryPlan) -> None:
+    process, _ = enter(v1, "import sys; sys.stdin.read()")
+    for ignore, there in (((), True), ((v1.path,), False)):
         reader = LimitsReader(process.pid, ignore=ignore)
         assert any(c.source == v1.path for c in reader.read(0)) is there
         reader.close()
@@ -272,7 +269,7 @@ def test_the_backstop_is_no_limit_to_the_guard(v1: Backstop) -> None:
 def test_inside_a_limited_cgroup_it_lies_below_that_limit() -> None:
     """Half of what is kept free below the box: with --limit or without."""
     code = (
-        "from memguard.watch.kernel.cgroup_limit import choose\n"
+        "from memguard.watch.kernel.cgroup_plan import choose\n"
         "for limit in (None, 1 << 30):\n"
         "    b = choose('auto', limit, notify=print); print(b.kind, b.limit, b.path); b.close()"
     )
@@ -287,8 +284,8 @@ def test_inside_a_limited_cgroup_it_lies_below_that_limit() -> None:
 
 @cgroup
 @root_only
-def test_a_directory_left_over_by_a_killed_guard_is_taken_again(v1: Backstop) -> None:
-    first = v1.path or ""
+def test_a_directory_left_over_by_a_killed_guard_is_taken_again(v1: DirectoryPlan) -> None:
+    first = v1.path
     v1.close()
     os.mkdir(first)
     again = choose("v1", 64 * MIB, notify=print)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from memguard.system.proc import Process, read_process
 from memguard.units import GIB, MIB
-from memguard.watch.kernel.data_limit import MARK, Fence, floor, is_fence, release_marked
+from memguard.watch.kernel.data_limit import MARK, DataLimit, floor, is_fence, release_marked
 
 DATA = resource.RLIMIT_DATA
 INFINITY = resource.RLIM_INFINITY
@@ -76,11 +76,13 @@ def script() -> Iterator[Obedient]:
 
 
 @pytest.mark.parametrize(
-    ("mode", "brake", "active"),
+    ("mode", "throttles", "active"),
     [("auto", False, True), ("auto", True, False), ("on", True, True), ("off", False, False)],
 )
-def test_auto_is_on_where_the_kernel_offers_no_brake(script: Obedient, mode: str, brake: bool, active: bool) -> None:
-    fence = Fence(mode, brake=brake)
+def test_auto_is_on_where_the_kernel_offers_no_brake(
+    script: Obedient, mode: str, throttles: bool, active: bool
+) -> None:
+    fence = DataLimit(mode, throttles=throttles)
     assert fence.active is active
     fence.move([script.process], 200 * MIB)
     assert is_fence(script.limits[0]) is active
@@ -88,7 +90,7 @@ def test_auto_is_on_where_the_kernel_offers_no_brake(script: Obedient, mode: str
 
 
 def test_a_burst_past_everything_left_fails_on_its_own_line(script: Obedient) -> None:
-    fence = Fence("on", cores=1)
+    fence = DataLimit("on", cores=1)
     fence.move([script.process], 200 * MIB)
     assert script.do("burst(300 << 20)") == "MemoryError"
     assert script.do("burst(150 << 20)") == 150 * MIB
@@ -97,7 +99,7 @@ def test_a_burst_past_everything_left_fails_on_its_own_line(script: Obedient) ->
 
 
 def test_it_moves_with_what_the_process_has_and_what_is_left(script: Obedient) -> None:
-    fence = Fence("on", cores=1)
+    fence = DataLimit("on", cores=1)
     for headroom in (400 * MIB, 300 * MIB, 1 * GIB):
         fence.move([script.process], headroom)
         data = script.do("vm()")
@@ -120,7 +122,7 @@ def test_numpy_may_be_imported_with_nothing_left(cores: int) -> None:
     popen = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     process = read_process(popen.pid)
     assert process is not None
-    fence = Fence("on", cores=cores)
+    fence = DataLimit("on", cores=cores)
     while not is_fence(resource.prlimit(popen.pid, DATA)[0]):
         fence.move([process], 0)
     out, _ = popen.communicate("\n", timeout=60)
@@ -136,7 +138,7 @@ def test_the_floor_grows_with_the_threads_that_a_library_would_start() -> None:
 
 def test_growing_processes_share_and_idle_ones_do_not_take_part() -> None:
     scripts = [Obedient() for _ in range(3)]
-    fence = Fence("on", cores=1)
+    fence = DataLimit("on", cores=1)
     processes = [script.process for script in scripts]
     fence.move(processes, GIB)
     for script in scripts[:2]:
@@ -154,7 +156,7 @@ def test_growing_processes_share_and_idle_ones_do_not_take_part() -> None:
 
 def test_released_each_process_has_its_own_limits_again(script: Obedient) -> None:
     script.do(f"resource.setrlimit(resource.RLIMIT_DATA, ({3 * GIB}, {4 * GIB}))")
-    fence = Fence("on")
+    fence = DataLimit("on")
     fence.move([script.process], 200 * MIB)
     assert script.limits[0] < GIB and script.limits[1] == 4 * GIB
     fence.release(script.process)
@@ -166,7 +168,7 @@ def test_released_each_process_has_its_own_limits_again(script: Obedient) -> Non
 
 
 def test_a_limit_that_the_script_sets_itself_is_kept(script: Obedient) -> None:
-    fence = Fence("on", cores=1)
+    fence = DataLimit("on", cores=1)
     fence.move([script.process], 500 * MIB)
     script.do(f"resource.setrlimit(resource.RLIMIT_DATA, ({150 * MIB}, -1))")
     fence.move([script.process], 500 * MIB)
@@ -178,7 +180,7 @@ def test_a_limit_that_the_script_sets_itself_is_kept(script: Obedient) -> None:
 
 
 def test_a_lowered_hard_limit_is_not_raised_again(script: Obedient) -> None:
-    fence = Fence("on", cores=1)
+    fence = DataLimit("on", cores=1)
     fence.move([script.process], 500 * MIB)
     script.do(f"resource.setrlimit(resource.RLIMIT_DATA, ({300 * MIB}, {300 * MIB}))")
     fence.move([script.process], 500 * MIB)
@@ -188,13 +190,13 @@ def test_a_lowered_hard_limit_is_not_raised_again(script: Obedient) -> None:
 
 
 def test_a_forked_child_does_not_take_its_parents_fence_for_its_own(script: Obedient) -> None:
-    fence = Fence("on", cores=1)
+    fence = DataLimit("on", cores=1)
     fence.move([script.process], 200 * MIB)
     inherited = script.do("fork_and(limit)")[0]
     assert is_fence(inherited)
     # The child at a limit that it has inherited, first seen now.
     resource.prlimit(script.popen.pid, DATA, (inherited, INFINITY))
-    other = Fence("on", cores=1)
+    other = DataLimit("on", cores=1)
     other.move([script.process], 300 * MIB)
     other.close()
     assert script.limits == (INFINITY, INFINITY)
@@ -202,7 +204,7 @@ def test_a_forked_child_does_not_take_its_parents_fence_for_its_own(script: Obed
 
 def test_whoever_finds_a_fence_may_take_it_off(script: Obedient) -> None:
     free = Obedient()
-    Fence("on").move([script.process], 200 * MIB)
+    DataLimit("on").move([script.process], 200 * MIB)
     reused = Process(script.popen.pid, script.process.start_time + 1)
     assert release_marked([reused, free.process]) == 0 and is_fence(script.limits[0])
     assert release_marked([script.process, free.process]) == 1
@@ -211,7 +213,7 @@ def test_whoever_finds_a_fence_may_take_it_off(script: Obedient) -> None:
 
 
 def test_a_reused_pid_is_left_alone(script: Obedient) -> None:
-    fence = Fence("on")
+    fence = DataLimit("on")
     fence.move([Process(script.popen.pid, script.process.start_time + 1)], 200 * MIB)
     assert script.limits == (INFINITY, INFINITY)
     assert not fence.caused(Process(script.popen.pid, script.process.start_time + 1))
@@ -219,7 +221,7 @@ def test_a_reused_pid_is_left_alone(script: Obedient) -> None:
 
 def test_what_a_memory_error_is_put_down_to() -> None:
     script = Obedient()
-    fence = Fence("on")
+    fence = DataLimit("on")
     assert not fence.caused(script.process)
     fence.move([script.process], 200 * MIB)
     script.end()
@@ -230,7 +232,7 @@ def test_what_a_memory_error_is_put_down_to() -> None:
 
 
 def test_an_end_after_the_release_is_not_the_fences(script: Obedient) -> None:
-    fence = Fence("on")
+    fence = DataLimit("on")
     fence.move([script.process], 200 * MIB)
     fence.release()
     assert not fence.caused(script.process)
@@ -239,7 +241,7 @@ def test_an_end_after_the_release_is_not_the_fences(script: Obedient) -> None:
 
 def test_an_ended_process_is_remembered_once_it_has_left_the_tree() -> None:
     script = Obedient()
-    fence = Fence("on")
+    fence = DataLimit("on")
     fence.move([script.process], 200 * MIB)
     script.end()
     fence.move([], 200 * MIB)

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memguard.system.proc import Process, read_process
-from memguard.watch.agents.requests import Answers, ask, withdraw
+from memguard.watch.agents.requests import Answers, send_request, withdraw
 from memguard.watch.agents.stacks import parse_dumps
 from memguard.watch.journal import RunDirectory
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 INJECT = ROOT / "memguard" / "inject"
@@ -65,23 +65,19 @@ class Script:
         self.popen.stdin.flush()
 
     def ask(self, *do: str, process: Process | None = None, **more: Any) -> int:
-        number = ask(self.directory, process or self.process, *do, **{"within": 5.0, **more})
+        number = send_request(self.directory, process or self.process, *do, **{"within": 5.0, **more})
         assert number is not None
         return number
 
     def answers(self, number: int, count: int = 1) -> list[dict[str, Any]]:
-        begun = reminded = time.monotonic()
-        while True:
+        def found() -> list[dict[str, Any]]:
             self._seen += self._answers.new()
-            found = [answer for answer in self._seen if answer.get("seq") == number]
-            if len(found) >= count:
-                return found
-            now = time.monotonic()
-            assert now < begun + 20 and self.popen.poll() is None, (self._seen, self.popen.poll())
-            if now > reminded + 0.2:  # a signal just before a system call that blocks is served when that returns
-                reminded = now
-                self.popen.send_signal(signal.SIGURG)
-            time.sleep(0.002)
+            answers = [answer for answer in self._seen if answer.get("seq") == number]
+            assert len(answers) >= count or self.popen.poll() is None, (self._seen, self.popen.poll())
+            return answers if len(answers) >= count else []
+
+        # A signal just before a system call that blocks is served when that returns: it is sent again.
+        return until(found, step=0.002, remind=lambda: self.popen.send_signal(signal.SIGURG))
 
     def end(self) -> tuple[int, str, str]:
         out, err = self.popen.communicate(timeout=30)
@@ -146,7 +142,7 @@ def test_a_look_names_the_variable_and_its_line(start: Start, tmp_path: Path) ->
         main()
         """
     )
-    (answer,) = script.answers(script.ask("look"))
+    (answer,) = script.answers(script.ask("inspect"))
     (found,) = answer["containers"]
     assert answer["event"] == "held"
     assert (found["variable"], found["type"], found["length"]) == ("all_tokens", "list", 600000)
@@ -160,7 +156,7 @@ def test_a_look_names_the_variable_and_its_line(start: Start, tmp_path: Path) ->
 
 def test_words_are_done_in_their_order_and_each_is_answered(start: Start) -> None:
     script = start(WAIT)
-    number = script.ask("reclaim", "look", "nonsense")
+    number = script.ask("reclaim", "inspect", "nonsense")
     answers = script.answers(number, 3)
     assert [answer["event"] for answer in answers] == ["reclaimed", "held", "failed"]
     assert answers[2]["errors"] == ["nonsense: KeyError: 'nonsense'"]
@@ -171,7 +167,7 @@ def test_an_ask_is_obeyed_once(start: Start) -> None:
     script.answers(script.ask("reclaim"))
     script.popen.send_signal(signal.SIGURG)
     script.popen.send_signal(signal.SIGURG)
-    number = script.ask("look")
+    number = script.ask("inspect")
     script.answers(number)
     lines = [json.loads(line) for line in Path(script.directory.events).read_text().splitlines()]
     assert [line["event"] for line in lines] == ["reclaimed", "held"]
@@ -196,7 +192,7 @@ RAISES = """
 
 def test_raise_is_a_memory_error_with_the_culprit_in_it(start: Start) -> None:
     script = start(RAISES)
-    script.ask("look", "raise", message="1.01 GiB of 1 GiB used")
+    script.ask("inspect", "raise", message="1.01 GiB of 1 GiB used")
     code, out, err = script.end()
     assert code == 1
     assert out.splitlines()[0] == "cleaned up"
@@ -268,7 +264,7 @@ def test_what_was_asked_before_is_done_too_and_the_error_comes_last(start: Start
     script = start(RAISES)
     script.popen.send_signal(signal.SIGSTOP)
     script.ask("reclaim", within=0.0)  # its time is over when the next one is asked
-    first, second = script.ask("raise", message="first"), script.ask("look")
+    first, second = script.ask("raise", message="first"), script.ask("inspect")
     script.popen.send_signal(signal.SIGCONT)
     code, out, _ = script.end()
     assert code == 1 and "MemoryLimitExceeded True first" in out
@@ -298,7 +294,7 @@ def test_what_is_withdrawn_is_not_done(start: Start) -> None:
 )
 def test_who_does_not_listen_is_not_asked(prelude: str, start: Start) -> None:
     script = start(prelude + WAIT)
-    assert ask(script.directory, script.process, "raise", within=1.0) is None
+    assert send_request(script.directory, script.process, "raise", within=1.0) is None
     assert sorted(os.listdir(script.directory.path)) == ["events.jsonl", "stack.txt"], "no ask is left lying about"
     script.go()
     assert script.end()[0] == 0
@@ -307,13 +303,13 @@ def test_who_does_not_listen_is_not_asked(prelude: str, start: Start) -> None:
 def test_another_program_at_the_same_pid_is_not_asked(start: Start) -> None:
     script = start(WAIT)
     stranger = Process(script.process.pid, script.process.start_time + 1)
-    assert ask(script.directory, stranger, "raise", within=1.0) is None
+    assert send_request(script.directory, stranger, "raise", within=1.0) is None
 
 
 def test_a_run_directory_that_is_gone_is_nobody(tmp_path: Path) -> None:
     me = read_process(os.getpid())
     assert me is not None
-    assert ask(RunDirectory(str(tmp_path / "gone")), me, "reclaim", within=1.0) is None
+    assert send_request(RunDirectory(str(tmp_path / "gone")), me, "reclaim", within=1.0) is None
 
 
 def test_answers_come_once_and_whole(tmp_path: Path) -> None:

@@ -1,13 +1,13 @@
 """What the guard asks of a running Python, and how it is done: in the main thread, between two of the script's steps.
 
-    [{"seq": 7, "do": ["reclaim", "look"], "within": 2.0, "salvage": None, …}]
+    [{"seq": 7, "do": ["reclaim", "inspect"], "within": 2.0, "salvage": None, …}]
 
-The asks come by marshal, version 2: it is built into every Python, so that nothing needs to be imported to read them.
+The requests come by marshal, version 2: it is built into every Python, so that nothing is imported to read them.
 
 | do         | what                                                                                  | answer   |
 |------------|---------------------------------------------------------------------------------------|----------|
 | reclaim    | gc.collect(), malloc_trim(0), pyarrow's pool if pyarrow is loaded                     | reclaimed|
-| look       | which variables hold the memory (_memguard_culprit.py)                                | held     |
+| inspect    | which variables hold the memory (_memguard_culprit.py)                                | held     |
 | salvage    | writes the largest list of token ids into the directory `salvage` (_memguard_salvage) | salvaged |
 | raise      | raises MemoryLimitExceeded (a MemoryError) in the script                              | raised   |
 | raise-hard | the same as a BaseException, for a script that swallows every Exception               | raised   |
@@ -18,7 +18,7 @@ answered, too: {"event": …, "errors": ["salvage: OSError: …"], "pid", …} a
 
 Not here: flush callbacks, which run at the script's checkpoints (memguard/pressure) and are asked for without a signal.
 
-Loaded at the first ask. Standard library only, Python 3.8 or later.
+Loaded at the first request. Standard library only, Python 3.8 or later.
 """
 
 import gc
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from types import FrameType  # noqa: F401
     from typing import Any, Callable  # noqa: F401
 
-_EVENTS = {"reclaim": "reclaimed", "look": "held", "salvage": "salvaged"}
-_RESERVE = 4 << 20  # bytes of address space, untouched: enough for a look when nothing can be allocated any more
+_EVENTS = {"reclaim": "reclaimed", "inspect": "held", "salvage": "salvaged"}
+_RESERVE = 4 << 20  # bytes of address space, untouched: enough for an inspection when no more can be allocated
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 _agent = sys.modules["_memguard_agent"]  # type: Any
 _reserve = None  # type: bytes | None
-_held = []  # type: list[dict[str, Any]]  # the last look's result
+_held = []  # type: list[dict[str, Any]]  # the last inspection's result
 
 
 class MemoryLimitExceededHard(BaseException):
@@ -48,36 +48,40 @@ class MemoryLimitExceededHard(BaseException):
 MemoryLimitExceededHard.__module__ = "memguard"
 
 
-def read_asks(path):
+def read_requests(path):
     # type: (str) -> list[dict[str, Any]]
     """In the order of their numbers. The file was written at once and renamed, so half of it never shows."""
     try:
         with open(path, "rb") as file:
-            asks = marshal.loads(file.read())
-        return [ask for ask in asks if isinstance(ask["seq"], int) and isinstance(ask["do"], (list, tuple))]
+            requests = marshal.loads(file.read())
+        return [
+            request
+            for request in requests
+            if isinstance(request["seq"], int) and isinstance(request["do"], (list, tuple))
+        ]
     except (OSError, EOFError, ValueError, KeyError, TypeError):
         return []
 
 
-def obey(ask, run, frame):
+def handle(request, run, frame):
     # type: (dict[str, Any], Any, FrameType | None) -> BaseException | None
-    """Does what `ask` says, answers each part as it is done, and returns the error that it orders to be raised."""
+    """Does what `request` says, answers each part as it is done, and returns the error that it orders to be raised."""
     start = time.perf_counter()
-    deadline = start + float(ask.get("within") or 1.0)
-    work = {"reclaim": _reclaim, "look": _look, "salvage": _salvage}
+    deadline = start + float(request.get("within") or 1.0)
+    work = {"reclaim": _reclaim, "inspect": _inspect, "salvage": _salvage}
     error = None  # type: BaseException | None
-    for word in ask["do"]:
+    for word in request["do"]:
         began = time.perf_counter()
         try:
             if word in ("raise", "raise-hard"):
-                error, answer = _error(ask, word)
+                error, answer = _error(request, word)
             elif word == "interrupt":
                 error, answer = _interrupt()
             else:
-                answer = work[word](ask, deadline, frame)
-        except BaseException as problem:  # SystemExit, too: a look calls methods of the user's objects
+                answer = work[word](request, deadline, frame)
+        except BaseException as problem:  # SystemExit, too: an inspection calls the user's methods
             answer = {"event": _EVENTS.get(word, "failed"), "errors": ["%s: %s" % (word, _name(problem))]}
-        answer.update(pid=os.getpid(), seq=ask["seq"], seconds=round(time.perf_counter() - began, 6))
+        answer.update(pid=os.getpid(), seq=request["seq"], seconds=round(time.perf_counter() - began, 6))
         _answer(run, answer)
     return error
 
@@ -111,7 +115,7 @@ def _resident():
 
 def _keep_reserve():
     # type: () -> None
-    """bytes(n) comes from calloc: address space that is given back for a look, and no memory until it is touched."""
+    """bytes(n) comes from calloc: address space given back for an inspection, and no memory until it is touched."""
     global _reserve
     if _reserve is None:
         try:
@@ -120,7 +124,7 @@ def _keep_reserve():
             pass
 
 
-def _reclaim(ask, deadline, frame):
+def _reclaim(request, deadline, frame):
     # type: (dict[str, Any], float, FrameType | None) -> dict[str, Any]
     before = _resident()
     collected = gc.collect()
@@ -152,25 +156,25 @@ def trim():
         pass
 
 
-def _look(ask, deadline, frame):
+def _inspect(request, deadline, frame):
     # type: (dict[str, Any], float, FrameType | None) -> dict[str, Any]
     global _reserve, _held
     _reserve = None
     try:
         culprit = _agent.load("_memguard_culprit")  # type: Any
-        _held = culprit.look(frame)
+        _held = culprit.inspect(frame)
     finally:
         _keep_reserve()
     return {"event": "held", "containers": _held}
 
 
-def _salvage(ask, deadline, frame):
+def _salvage(request, deadline, frame):
     # type: (dict[str, Any], float, FrameType | None) -> dict[str, Any]
     global _reserve
     _reserve = None
     try:
         salvage = _agent.load("_memguard_salvage")  # type: Any
-        found = salvage.salvage(frame, ask["salvage"], deadline)  # type: dict[str, Any]
+        found = salvage.salvage(frame, request["salvage"], deadline)  # type: dict[str, Any]
     finally:
         _keep_reserve()
     return dict(found, event="salvaged")
@@ -184,9 +188,9 @@ def _interrupt():
     return error, {"event": "interrupted", "done": error is not None}
 
 
-def _error(ask, word):
+def _error(request, word):
     # type: (dict[str, Any], str) -> tuple[BaseException, dict[str, Any]]
-    message = ask.get("message") or "the memory limit is reached"
+    message = request.get("message") or "the memory limit is reached"
     if _held:
         message = "%s; %s" % (message, _held[0]["text"])
     hint = (_held[0].get("advice") or "") if _held else ""

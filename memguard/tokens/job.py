@@ -21,19 +21,21 @@ from memguard.records.codec import to_dict
 from memguard.records.manifest import EncodingInfo, InputFile, Manifest
 from memguard.tokens import budget as budgets
 from memguard.tokens.engine.encode import Engine, load_vocabulary, make_engine
-from memguard.tokens.engine.pool import Encoded, Pool, Task, anonymous_memory
-from memguard.tokens.headroom import read_room
+from memguard.tokens.engine.pool import Encoded, EncodeSettings, Pool
+from memguard.tokens.headroom import read_headroom
 from memguard.tokens.input.blocks import Block, Division, Start, read_blocks
 from memguard.tokens.input.documents import Sizes
 from memguard.tokens.input.source import Source, find_sources
+from memguard.tokens.memory import anonymous_memory
 from memguard.tokens.options import Options
-from memguard.tokens.output.directory import Desk, prepare_directory, remove_old_files
+from memguard.tokens.output.directory import OutputDirectory, prepare_directory, remove_old_files
+from memguard.tokens.output.disk import free_space
 from memguard.tokens.output.journal import Checkpoint
 from memguard.tokens.output.manifest import write_manifest
-from memguard.tokens.output.writer import Layout, Output, free_space
+from memguard.tokens.output.writer import Output, OutputLayout
 from memguard.units import format_size
 
-__all__ = ["Progress", "encoded_blocks", "tokenize", "tokenize_part"]
+__all__ = ["JobProgress", "encoded_blocks", "tokenize", "tokenize_part"]
 
 # Seconds of work that a kill may cost, about. A shard that is full is a checkpoint too.
 _CHECKPOINT_SECONDS = 5.0
@@ -42,7 +44,7 @@ _DISK_INTERVAL = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class JobProgress:
     """How far a job is, after every block. Bytes are counted as stored; `bytes_total` is None where stdin or a pipe is
     among the inputs, `bytes_before` what an earlier run had done. `workers`: as far as the memory holds them."""
 
@@ -62,11 +64,11 @@ def tokenize(
     engine: str = "auto",
     workers: int | None = None,
     max_memory: int = budgets.DEFAULT_MEMORY,
-    room: int | None = None,
+    headroom: int | None = None,
     resume: bool = False,
     overwrite: bool = False,
     block: int | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[JobProgress], None] | None = None,
     **options: Any,
 ) -> Manifest:
     """Writes token files and manifest.json into the directory `out`; returns the manifest.
@@ -74,7 +76,7 @@ def tokenize(
     `options` are the fields of memguard.tokens.options.Options: encoding, format, documents, val_fraction, eot, errors
     and so on; what they mean for the tokens is the same for any `engine`, `workers`, `max_memory` and `block` (bytes
     of text per task). `max_memory`, in bytes, bounds this process's anonymous memory, not counting what your own code
-    holds when the job begins. Where the machine's limits leave less (`room`, if the caller has read it already), the
+    holds when the job begins. Where the machine's limits leave less (`headroom`, bytes; None: read here), the
     job keeps to that, as far as one worker can.
 
     When the job fails or is interrupted, what a checkpoint covers stays in `out`, and the same call with `resume`
@@ -82,7 +84,7 @@ def tokenize(
     """
     asked = Options(**options)
     job = _Job(_sources(paths, asked), asked, engine, progress)
-    job.room = room
+    job.headroom = headroom
     return job.run(os.fspath(out), max_memory, workers, block, resume=resume, overwrite=overwrite)
 
 
@@ -134,7 +136,7 @@ class _Job:
         sources: list[Source],
         options: Options,
         engine: str,
-        progress: Callable[[Progress], None] | None,
+        progress: Callable[[JobProgress], None] | None,
         division: Division | None = None,
     ) -> None:
         """With a `division` the job is a task of another, and `options` leave nothing to the input."""
@@ -154,7 +156,7 @@ class _Job:
         self.started = time.monotonic()
         self.done = self.before = self.invalid_bytes = self.skipped = self.blocks_done = 0
         self.engine_name, self.workers = "", 1
-        self.room: int | None = None
+        self.headroom: int | None = None
         self.inputs: list[InputFile] = []
         self.after = Start()
         self.part: dict[str, str | int | float | bool | None] = {}  # of a task
@@ -189,51 +191,53 @@ class _Job:
             raise ConfigError("--resume needs files: stdin and pipes cannot be read again", "start with --overwrite")
         budget, engine = self._budget(max_memory, workers, block)  # refuses what cannot be, before anything is made
         job = self.identity()
-        desk = prepare_directory(out, job, self.sources, resume=resume, overwrite=overwrite, journalled=self.resumable)
-        if desk.complete is not None:
-            desk.clear()
-            return desk.complete
+        target = prepare_directory(
+            out, job, self.sources, resume=resume, overwrite=overwrite, journalled=self.resumable
+        )
+        if target.complete is not None:
+            target.clear()
+            return target.complete
         output: Output | None = None
         try:
-            deferred = desk.older is not None or not self.resumable
-            output = Output(out, self.layout(), desk.journal, desk.unfinished, deferred=deferred)
-            last = desk.unfinished.checkpoint if desk.unfinished else None
+            deferred = target.older is not None or not self.resumable
+            output = Output(out, self.layout(), target.journal, target.unfinished, deferred=deferred)
+            last = target.unfinished.checkpoint if target.unfinished else None
             if last is not None:
                 self._go_on_from(last)
             if last is None or not last.complete:
                 self._encode_into(output, engine, budget)
                 output.finish(self._checkpoint())
             manifest = self._manifest(output)
-            if desk.older is not None:
-                remove_old_files(out, desk.older, manifest)
+            if target.older is not None:
+                remove_old_files(out, target.older, manifest)
             output.publish()
             write_manifest(out, manifest)
         except BaseException as error:
-            self._stop(desk, output, error)
+            self._stop(target, output, error)
             raise
         output.stop()
-        desk.clear(keep_directory=True)
+        target.clear(keep_directory=True)
         return manifest
 
-    def _stop(self, desk: Desk, output: Output | None, error: BaseException) -> None:
+    def _stop(self, target: OutputDirectory, output: Output | None, error: BaseException) -> None:
         if output is not None:
             output.stop()
-        unfinished = output.kept if output is not None else desk.unfinished is not None
+        unfinished = output.kept if output is not None else target.unfinished is not None
         if not (unfinished and self.resumable):
-            desk.clear()
+            target.clear()
             return
-        if desk.journal is not None:
-            desk.journal.close()
+        if target.journal is not None:
+            target.journal.close()
         if isinstance(error, ShardError):
             more = "what is done so far stays, and --resume goes on from there"
             error.hint = f"{error.hint}; {more}" if error.hint else more
 
-    def layout(self) -> Layout:
+    def layout(self) -> OutputLayout:
         options = self.options
         splits: tuple[str, ...] = ("train", "val") if self.division.fraction else ("train",)
         if options.val_shards:
             splits = ("tokens",)
-        return Layout(
+        return OutputLayout(
             options.form,
             self.vocabulary.dtype,
             self.vocabulary.n_vocab,
@@ -247,9 +251,9 @@ class _Job:
         engine = make_engine(self.vocabulary.name, self.engine_asked, documents=self._many_documents())
         self.engine_name = engine.name
         extra = max((budgets.READERS.get(s.compression or s.kind, 0) for s in self.sources), default=0)
-        room = read_room() if self.room is None else self.room
-        if room is not None and room < max_memory:
-            max_memory = min(max_memory, max(room, budgets.least_memory(engine.name, extra)))
+        headroom = read_headroom() if self.headroom is None else self.headroom
+        if headroom is not None and headroom < max_memory:
+            max_memory = min(max_memory, max(headroom, budgets.least_memory(engine.name, extra)))
         budget = budgets.divide(max_memory, workers, _cores(), engine.name, block, extra)
         self.workers = budget.workers
         return budget, engine
@@ -266,7 +270,7 @@ class _Job:
         """The blocks from `self.after` on, encoded."""
         own = max(0, (anonymous_memory() or 0) - budgets.BARE_PROCESS)  # what a library user's code holds already
         options = self.options
-        task = Task(
+        settings = EncodeSettings(
             self.vocabulary,
             self.engine_asked,
             options.errors,
@@ -276,7 +280,7 @@ class _Job:
         )
         sizes = Sizes(budget.block, budget.longest_piece, self.division.prefix)
         blocks = read_blocks(self.sources, options.reading, self.division, self.vocabulary.family, sizes, self.after)
-        pool, check = Pool(task, engine, budget, own), None
+        pool, check = Pool(settings, engine, budget, own), None
         buffer = pressure.Buffer("memguard.tokenize")
         with contextlib.closing(blocks), contextlib.closing(buffer), pool:
             first = next(blocks, None)
@@ -317,7 +321,7 @@ class _Job:
         self.blocks_done += 1
         if self.on_progress is not None:
             seconds = time.monotonic() - self.started
-            now = Progress(
+            now = JobProgress(
                 self.done, self.bytes_total, output.tokens, encoded.memory, seconds, self.before, self.workers
             )
             self.on_progress(now)

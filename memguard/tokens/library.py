@@ -26,7 +26,7 @@ from memguard.tokens.job import encoded_blocks
 from memguard.tokens.options import SHARD_TOKENS, Options
 from memguard.tokens.output.directory import prepare_directory, remove_old_files
 from memguard.tokens.output.manifest import write_manifest
-from memguard.tokens.output.writer import Layout, Output
+from memguard.tokens.output.writer import Output, OutputLayout
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -78,12 +78,12 @@ class ShardWriter:
             key: to_dict(getattr(self._manifest, key)) for key in ("inputs", "encoding", "dtype", "format", "options")
         }
         path = os.fspath(directory)
-        self._desk = prepare_directory(path, job, [], resume=False, overwrite=overwrite, journalled=False)
-        layout = Layout(options.form, vocabulary.dtype, vocabulary.n_vocab, tuple(splits), size, 0, offsets)
+        self._target = prepare_directory(path, job, [], resume=False, overwrite=overwrite, journalled=False)
+        layout = OutputLayout(options.form, vocabulary.dtype, vocabulary.n_vocab, tuple(splits), size, 0, offsets)
         try:
             self._output = Output(path, layout, None, deferred=True)
         except BaseException:
-            self._desk.clear()
+            self._target.clear()
             raise
         self._default, self._dtype = splits[0], vocabulary.dtype
         self._waiting: dict[str, list[npt.NDArray[Any]]] = {split: [] for split in splits}
@@ -153,12 +153,12 @@ class ShardWriter:
         self._output.seal_all()
         shards = tuple(self._output.shards)
         manifest = replace(self._manifest, shards=shards, offsets=self._output.offsets_files())
-        if self._desk.older is not None:
-            remove_old_files(self._desk.directory, self._desk.older, manifest)
+        if self._target.older is not None:
+            remove_old_files(self._target.directory, self._target.older, manifest)
         self._output.publish()
-        write_manifest(self._desk.directory, manifest)
+        write_manifest(self._target.directory, manifest)
         self._end()
-        self._desk.clear(keep_directory=True)
+        self._target.clear(keep_directory=True)
         self.manifest = manifest
         return manifest
 
@@ -166,7 +166,7 @@ class ShardWriter:
         """Leaves nothing behind. Does nothing once closed."""
         if self.manifest is None:
             self._end()
-            self._desk.clear()
+            self._target.clear()
 
     def _end(self) -> None:
         self._buffer.close()

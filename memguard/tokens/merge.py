@@ -18,11 +18,11 @@ from memguard import __version__
 from memguard.errors import ConfigError, InputError, ManifestMismatch, ShardError
 from memguard.records.manifest import FileInfo, InputFile, Manifest, ShardInfo, parts_of
 from memguard.tokens.output.checkpoint import OffsetsFile, ResumableShard
-from memguard.tokens.output.directory import Desk, job_of, prepare_directory, remove_old_files
+from memguard.tokens.output.directory import OutputDirectory, job_of, prepare_directory, remove_old_files
+from memguard.tokens.output.disk import disk_errors, free_space, sync_directory, temporary_of
 from memguard.tokens.output.formats import FORMATS, Format
 from memguard.tokens.output.manifest import MANIFEST, read_manifest, write_manifest
 from memguard.tokens.output.readers import DocumentEnds, TokenProgress, open_reader
-from memguard.tokens.output.writer import disk_errors, free_space, sync_directory, temporary_of
 from memguard.units import format_size
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class _Merge:
 
     def run(self, overwrite: bool) -> Manifest:
         manifest = self._manifest()
-        desk = prepare_directory(self.out, job_of(manifest), [], resume=False, overwrite=overwrite, journalled=False)
+        target = prepare_directory(self.out, job_of(manifest), [], resume=False, overwrite=overwrite, journalled=False)
         try:
             self._check_space()
             for split in self.splits:
@@ -181,9 +181,9 @@ class _Merge:
             for name in _offset_names(self.jobs[0].manifest).split(", ") if self.jobs[0].manifest.offsets else []:
                 self._write_offsets(name)
             manifest = replace(manifest, shards=tuple(self.shards), offsets=tuple(self.offsets))
-            self._publish(desk, manifest)
+            self._publish(target, manifest)
         except BaseException:
-            desk.clear()
+            target.clear()
             raise
         return manifest
 
@@ -301,8 +301,8 @@ class _Merge:
 
     # the end
 
-    def _publish(self, desk: Desk, manifest: Manifest) -> None:
-        if desk.older is not None:  # a manifest never stands beside files that it does not speak of
+    def _publish(self, target: OutputDirectory, manifest: Manifest) -> None:
+        if target.older is not None:  # a manifest never stands beside files that it does not speak of
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(self.out, MANIFEST))
         # The file with the ids comes last: where it stands, its index does too.
@@ -312,11 +312,11 @@ class _Merge:
             with disk_errors(path):
                 os.replace(os.path.join(self.out, temporary_of(name)), path)
         sync_directory(self.out)
-        if desk.older is not None:
-            remove_old_files(self.out, desk.older, manifest)
+        if target.older is not None:
+            remove_old_files(self.out, target.older, manifest)
         write_manifest(self.out, manifest)
-        if desk.journal is not None:
-            desk.journal.remove()
+        if target.journal is not None:
+            target.journal.remove()
 
 
 def _same(key: str, manifests: list[Manifest]) -> bool:

@@ -28,7 +28,7 @@ from memguard.tokens.job import tokenize_part
 from memguard.tokens.options import Options
 from memguard.units import KIB, MIB
 
-__all__ = ["TASK_BYTES", "Task", "part_directory", "plan_tasks", "run_task"]
+__all__ = ["TASK_BYTES", "JobPart", "part_directory", "plan_tasks", "run_task"]
 
 TASK_BYTES = 256 * MIB  # seconds of work, so that a start of half a second counts for little
 
@@ -37,7 +37,7 @@ _LONGEST_SEARCH = 16 * MIB  # then the next task's place is tried
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class JobPart:
     """`number` of `count`, in order; plain values, so that it can be pickled and sent. `source.stop` is its end."""
 
     number: int
@@ -51,7 +51,7 @@ class Task:
 
 def plan_tasks(
     paths: Iterable[str | os.PathLike[str]], *, task_bytes: int = TASK_BYTES, **options: Any
-) -> tuple[Task, ...]:
+) -> tuple[JobPart, ...]:
     """The tasks of one job; `options` are those of `tokenize`. A task is about `task_bytes` long, longer where there is
     no place to cut. Raises ConfigError for what tasks cannot do: stdin, and a first shard that is val."""
     if task_bytes < 1:
@@ -65,7 +65,7 @@ def plan_tasks(
             raise ConfigError(f"{source.path} can be read once only, by one task", "write it to a file first")
     settled = asked.settled(sources)
     division = settled.division(sources)
-    tasks: list[Task] = []
+    tasks: list[JobPart] = []
     before = 0
     for number, source in enumerate(sources):
         own = division if division.at is None else replace(division, at=division.at - before)
@@ -75,17 +75,17 @@ def plan_tasks(
         for start, stop in zip(places, [*places[1:], None], strict=True):
             inside = one_text and start > 0
             begin = Start(0, Place(start, 0, inside), split if inside else None)
-            tasks.append(Task(len(tasks), 0, number, replace(source, stop=stop), begin, own, settled))
+            tasks.append(JobPart(len(tasks), 0, number, replace(source, stop=stop), begin, own, settled))
         before += source.size or 0
     return tuple(replace(task, count=len(tasks)) for task in tasks)
 
 
-def part_directory(out: str | os.PathLike[str], task: Task) -> str:
+def part_directory(out: str | os.PathLike[str], task: JobPart) -> str:
     return os.path.join(out, f"part-{task.number:06d}")
 
 
 def run_task(
-    task: Task,
+    task: JobPart,
     out: str | os.PathLike[str],
     *,
     engine: str = "auto",

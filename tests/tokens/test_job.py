@@ -18,7 +18,7 @@ from memguard.records.manifest import Manifest
 from memguard.tokens import job as jobs
 from memguard.tokens.engine import pool as pools
 from memguard.tokens.engine.encode import Vocabulary, _Gigatoken, load_encoding
-from memguard.tokens.job import Progress, tokenize
+from memguard.tokens.job import JobProgress, tokenize
 from memguard.tokens.output.manifest import read_manifest
 from tests.tokens.test_split import NASTY
 
@@ -175,7 +175,7 @@ class Stop(BaseException):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, Stop, MemoryError])
 def test_an_interrupted_job_leaves_nothing(mixed: Path, tmp_path: Path, error: type[BaseException]) -> None:
-    def interrupt(now: Progress) -> None:
+    def interrupt(now: JobProgress) -> None:
         if now.bytes_done > 20_000:
             raise error
 
@@ -197,7 +197,7 @@ def test_word_caches_are_dropped_when_memory_runs_short(
     forgotten = []
     real = _Gigatoken.forget
     monkeypatch.setattr(_Gigatoken, "forget", lambda self: forgotten.append(1) or real(self))
-    monkeypatch.setattr(pools, "_FORGET_INTERVAL", 8192)
+    monkeypatch.setattr(pools, "_CACHE_INTERVAL", 8192)
     monkeypatch.setattr(jobs, "anonymous_memory", lambda: 0)  # nothing at the start of the job
     monkeypatch.setattr(pools.Pool, "_memory", lambda self: 1 << 40)  # far too much ever after
     tokenize([mixed], tmp_path / "out", block=16384, val_fraction=0, workers=1)
@@ -217,9 +217,9 @@ def test_under_pressure_workers_start_afresh_and_fewer_blocks_are_under_way(
     monkeypatch.setattr(
         pools.Pool, "_oldest", lambda self, waiting: under_way.append(len(waiting)) or oldest(self, waiting)
     )
-    seen: list[Progress] = []
+    seen: list[JobProgress] = []
 
-    def progress(now: Progress) -> None:
+    def progress(now: JobProgress) -> None:
         seen.append(now)
         if len(seen) == 10:
             assert not forgotten
@@ -238,7 +238,7 @@ def test_what_the_callers_code_holds_is_not_the_jobs(
     mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_Gigatoken, "forget", lambda self: pytest.fail("a word cache was dropped"))
-    monkeypatch.setattr(pools, "_FORGET_INTERVAL", 0)
+    monkeypatch.setattr(pools, "_CACHE_INTERVAL", 0)
     monkeypatch.setattr(jobs, "anonymous_memory", lambda: 1 << 40)
     monkeypatch.setattr(pools.Pool, "_memory", lambda self: 1 << 40)
     tokenize([mixed], tmp_path / "out", block=16384)
@@ -253,7 +253,7 @@ def test_uint32_where_the_vocabulary_needs_it(tmp_path: Path, monkeypatch: pytes
 
 
 def test_progress_ends_at_the_whole(mixed: Path, tmp_path: Path) -> None:
-    seen: list[Progress] = []
+    seen: list[JobProgress] = []
     manifest: Manifest = tokenize([mixed], tmp_path / "out", block=4096, progress=seen.append)
     assert [now.bytes_done for now in seen] == sorted(now.bytes_done for now in seen)
     assert seen[-1].bytes_done == seen[-1].bytes_total == mixed.stat().st_size

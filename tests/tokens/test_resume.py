@@ -18,7 +18,7 @@ import pytest
 from memguard.errors import ConfigError, InputError, ManifestMismatch, ShardError
 from memguard.tokens import job as jobs
 from memguard.tokens.engine.encode import load_encoding
-from memguard.tokens.job import Progress, tokenize
+from memguard.tokens.job import JobProgress, tokenize
 from memguard.tokens.output.journal import JOURNAL, read_journal
 from memguard.tokens.output.manifest import read_manifest
 
@@ -64,7 +64,7 @@ def stopped(paths: list[Path], out: Path, after: int, **options: Any) -> None:
     """Runs the job up to its block number `after`."""
     blocks = iter(range(after))
 
-    def progress(now: Progress) -> None:
+    def progress(now: JobProgress) -> None:
         if next(blocks, None) is None:
             raise Stop
 
@@ -246,7 +246,7 @@ def test_a_changed_input_is_named(text: Path, tmp_path: Path, english: str) -> N
 
 @pytest.mark.parametrize("grows", [True, False])
 def test_an_input_that_changes_while_it_is_read(text: Path, tmp_path: Path, grows: bool, english: str) -> None:
-    def change(now: Progress) -> None:
+    def change(now: JobProgress) -> None:
         if now.bytes_done > 100_000:
             with text.open("r+b") as file:
                 file.seek(0, os.SEEK_END)
@@ -318,7 +318,7 @@ def test_a_failure_at_the_very_end(
 def test_two_writers(text: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
 
-    def second(now: Progress) -> None:
+    def second(now: JobProgress) -> None:
         with pytest.raises(ShardError, match="another memguard is writing"):
             tokenize([text], out, overwrite=True)
 

@@ -20,7 +20,7 @@ from memguard.tokens.check.verify import verify
 from memguard.tokens.engine.encode import load_encoding
 from memguard.tokens.job import tokenize
 from memguard.tokens.merge import merge
-from memguard.tokens.task import Task, part_directory, plan_tasks, run_task
+from memguard.tokens.task import JobPart, part_directory, plan_tasks, run_task
 from tests.tokens.test_split import NASTY
 
 EOT = 50256
@@ -32,7 +32,7 @@ def encode(text: str) -> list[int]:
     return load_encoding("gpt2").encode_ordinary(text)
 
 
-def run_all(directory: Path, tasks: tuple[Task, ...], seed: int = 0) -> Manifest:
+def run_all(directory: Path, tasks: tuple[JobPart, ...], seed: int = 0) -> Manifest:
     """Every task, in any order, some of them twice; then joined."""
     for path in (directory / "parts", directory / "joined"):
         shutil.rmtree(path, ignore_errors=True)
@@ -148,12 +148,12 @@ def test_a_compressed_file_and_a_separator_that_overlaps_itself_are_one_task(tmp
 
 
 @pytest.fixture
-def planned(tmp_path: Path, english: str) -> tuple[Task, ...]:
+def planned(tmp_path: Path, english: str) -> tuple[JobPart, ...]:
     (tmp_path / "text.txt").write_text(english[:30_000])
     return plan_tasks([tmp_path / "text.txt"], task_bytes=8_000)
 
 
-def test_parts_are_joined_all_or_not_at_all(tmp_path: Path, planned: tuple[Task, ...]) -> None:
+def test_parts_are_joined_all_or_not_at_all(tmp_path: Path, planned: tuple[JobPart, ...]) -> None:
     parts = [part_directory(tmp_path / "parts", task) for task in planned]
     for task in planned:
         run_task(task, tmp_path / "parts")
@@ -173,7 +173,7 @@ def test_parts_are_joined_all_or_not_at_all(tmp_path: Path, planned: tuple[Task,
         verify(parts[0])
 
 
-def test_parts_of_two_plans_are_told_apart(tmp_path: Path, planned: tuple[Task, ...]) -> None:
+def test_parts_of_two_plans_are_told_apart(tmp_path: Path, planned: tuple[JobPart, ...]) -> None:
     for task in planned[:-1]:
         run_task(task, tmp_path / "parts", engine="tiktoken")
     last = planned[-1]
@@ -184,7 +184,7 @@ def test_parts_of_two_plans_are_told_apart(tmp_path: Path, planned: tuple[Task, 
         run_task(last, tmp_path / "parts")
 
 
-def test_a_source_that_changed_since_the_plan_is_noticed(tmp_path: Path, planned: tuple[Task, ...]) -> None:
+def test_a_source_that_changed_since_the_plan_is_noticed(tmp_path: Path, planned: tuple[JobPart, ...]) -> None:
     with (tmp_path / "text.txt").open("a") as file:
         file.write("more")
     with pytest.raises(InputError, match="changed while it was read"):
@@ -202,7 +202,7 @@ def test_what_tasks_cannot_do(tmp_path: Path) -> None:
 
 
 def test_the_disk_must_hold_the_part_not_the_whole(
-    tmp_path: Path, planned: tuple[Task, ...], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, planned: tuple[JobPart, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from memguard.tokens import job as jobs
 

@@ -19,14 +19,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from memguard.errors import InputError
 from memguard.system.kernel_file import KeptFile
-from memguard.system.proc import parse_statm, read_status
+from memguard.system.proc import parse_statm
 from memguard.tokens import budget as budgets
 from memguard.tokens.engine.encode import Engine, Vocabulary, make_engine
 from memguard.tokens.engine.engine_check import check_on_input
-from memguard.tokens.input.blocks import Block, Part
+from memguard.tokens.input.blocks import Block, BlockPart
 from memguard.tokens.input.source import ByteReader, Source
 from memguard.tokens.input.special import Specials
 from memguard.tokens.input.utf8 import Bytes, clean
+from memguard.tokens.memory import anonymous_memory, trim_heap
 from memguard.units import KIB, MIB
 
 if TYPE_CHECKING:
@@ -38,16 +39,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["EOT_PLACES", "Encoded", "Pool", "anonymous_memory", "place_ends", "trim_heap"]
+__all__ = ["EOT_PLACES", "Encoded", "Pool", "place_ends"]
 
 EOT_PLACES = ("none", "append", "prepend")
 
 # Bytes of text that an engine reads at least before its word cache is dropped (again), which costs about 50 ms.
-_FORGET_INTERVAL = 256 * KIB
+_CACHE_INTERVAL = 256 * KIB
 
 _PAGE = mmap.PAGESIZE
-
-_malloc_trim: Callable[[int], int] | None = None  # looked up when first needed
 
 
 @dataclass(slots=True)
@@ -66,7 +65,7 @@ class _Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class EncodeSettings:
     """What every worker needs to know."""
 
     vocabulary: Vocabulary
@@ -77,7 +76,7 @@ class Task:
     specials: Specials | None = None
 
 
-def place_ends(ids: npt.NDArray[np.uint32], part: Part, vocabulary: Vocabulary, eot: str) -> tuple[Ids, Ends]:
+def place_ends(ids: npt.NDArray[np.uint32], part: BlockPart, vocabulary: Vocabulary, eot: str) -> tuple[Ids, Ends]:
     """`ids` of a part's documents, the id n_vocab between them → ids as they are written, and the documents' ends."""
     import numpy as np
 
@@ -102,10 +101,10 @@ def place_ends(ids: npt.NDArray[np.uint32], part: Part, vocabulary: Vocabulary, 
 class Pool:
     """A context manager; `map` gives the blocks back in order, encoded."""
 
-    def __init__(self, task: Task, first: Engine, budget: budgets.Budget, own: int) -> None:
+    def __init__(self, settings: EncodeSettings, first: Engine, budget: budgets.Budget, own: int) -> None:
         """`own`: bytes that the caller's own code held before the job."""
-        self._task, self._budget, self._own = task, budget, own
-        self._mark = budget.forget_at + own  # anonymous memory at which word caches are dropped
+        self._settings, self._budget, self._own = settings, budget, own
+        self._cache_limit = budget.cache_limit + own  # anonymous memory at which word caches are dropped
         self._spare = [first]  # the engine that was made to learn its name serves the first worker
         others = budget.workers - 1  # the calling thread is a worker, too
         self._threads = ThreadPoolExecutor(others, thread_name_prefix="memguard-encode") if others else None
@@ -126,13 +125,13 @@ class Pool:
         worker's next block begins with a fresh one."""
         memory = self._memory()
         if memory is not None:
-            self._mark = budgets.lowered_mark(self._mark, memory, self._budget.forget_floor + self._own)
+            self._cache_limit = budgets.lowered_limit(self._cache_limit, memory, self._budget.cache_floor + self._own)
         self._pressed += 1
 
     def check(self, sources: list[Source], head: Block) -> Future[None]:
         """A sample of the input is encoded by tiktoken too; the future raises where the tokens differ."""
         documents = [document for part in head.parts for document in part.documents]
-        name = self._task.vocabulary.name
+        name = self._settings.vocabulary.name
         check = functools.partial(check_on_input, self._own_engine, name, sources, documents)
         return self._submit(check) if self._threads is not None else _run(check)
 
@@ -165,9 +164,9 @@ class Pool:
         for part in block.parts:
             documents, more = self._clean(block, part)
             try:
-                if self._task.specials is not None:
-                    ids = self._encode_with_specials(engine, self._task.specials, documents)
-                elif len(documents) == 1 and not self._task.documents:
+                if self._settings.specials is not None:
+                    ids = self._encode_with_specials(engine, self._settings.specials, documents)
+                elif len(documents) == 1 and not self._settings.documents:
                     ids = engine.encode(documents[0])
                 else:
                     ids = engine.encode_documents(documents)
@@ -178,7 +177,7 @@ class Pool:
                     path=block.source.path,
                     offset=block.offset,
                 ) from None
-            parts.append((part.split, *place_ends(ids, part, self._task.vocabulary, self._task.eot)))
+            parts.append((part.split, *place_ends(ids, part, self._settings.vocabulary, self._settings.eot)))
             invalid += more
             size += sum(map(len, documents))
         return Encoded(parts, invalid, self._watch_memory(engine, size))
@@ -186,15 +185,15 @@ class Pool:
     def _encode_with_specials(
         self, engine: Engine, specials: Specials, documents: list[Bytes]
     ) -> npt.NDArray[np.uint32]:
-        vocabulary = self._task.vocabulary
+        vocabulary = self._settings.vocabulary
         known = {token.encode(): number for token, number in vocabulary.special}
         texts, between = specials.split(documents, known, vocabulary.n_vocab)
         ids = engine.encode_documents(texts)
         ids[ids == vocabulary.n_vocab] = between
         return ids
 
-    def _clean(self, block: Block, part: Part) -> tuple[list[Bytes], int]:
-        documents, errors = part.documents, self._task.errors
+    def _clean(self, block: Block, part: BlockPart) -> tuple[list[Bytes], int]:
+        documents, errors = part.documents, self._settings.errors
         try:
             if len(documents) == 1:
                 document, invalid = clean(documents[0], errors)
@@ -213,13 +212,13 @@ class Pool:
             try:
                 engine = self._spare.pop()
             except IndexError:
-                task = self._task
-                engine = make_engine(task.vocabulary.name, task.engine, documents=task.documents)
+                settings = self._settings
+                engine = make_engine(settings.vocabulary.name, settings.engine, documents=settings.documents)
             self._local.engine, self._local.since, self._local.pressed = engine, 0, self._pressed
         return engine
 
     def _watch_memory(self, engine: Engine, size: int) -> int | None:
-        """Anonymous memory of the process. Beyond the mark it is brought down: first what the allocator keeps
+        """Anonymous memory of the process. Beyond the limit it is brought down: first what the allocator keeps
         of freed blocks goes back to the kernel, then, if that is not enough, this worker's word cache is dropped."""
         memory = self._memory()
         if self._local.pressed != self._pressed:
@@ -228,13 +227,13 @@ class Pool:
             trim_heap()
             return self._memory()
         self._local.since += size
-        mark = self._mark
-        if memory is None or memory <= mark or self._local.since < _FORGET_INTERVAL:
+        limit = self._cache_limit
+        if memory is None or memory <= limit or self._local.since < _CACHE_INTERVAL:
             return memory
         self._local.since = 0
         trim_heap()
         memory = self._memory()
-        if memory is not None and memory > mark and engine.forget():
+        if memory is not None and memory > limit and engine.forget():
             memory = self._memory()
         return memory
 
@@ -286,27 +285,3 @@ def _first_invalid(block: Block) -> tuple[int, int] | None:
                 return start + error.start, error.object[error.start]
             if not data:
                 return None
-
-
-def trim_heap() -> None:
-    """Freed heap back to the kernel (glibc keeps tens of MiB of it between blocks); nothing where there is no glibc."""
-    global _malloc_trim
-    if _malloc_trim is None:
-        import ctypes
-
-        try:
-            _malloc_trim = ctypes.CDLL(None).malloc_trim
-        except (AttributeError, OSError, TypeError):
-            _malloc_trim = int
-    _malloc_trim(0)
-
-
-def anonymous_memory() -> int | None:
-    status = read_status(os.getpid())
-    if status is not None:
-        return status.rss_anon
-    try:
-        import psutil
-    except ImportError:
-        return None
-    return int(psutil.Process().memory_info().rss)

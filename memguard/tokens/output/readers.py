@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Ids = npt.NDArray[np.unsignedinteger]
 
-__all__ = ["BLOCK", "DocumentEnds", "Index", "Layout", "ShardReader", "TokenProgress", "detect", "open_reader"]
+__all__ = ["BLOCK", "DocumentEnds", "FileLayout", "Index", "ShardReader", "TokenProgress", "detect", "open_reader"]
 
 BLOCK = 1 << 19  # ids read at a time: at most 2 MiB
 _SAMPLE = 1 << 16  # bytes looked at to tell uint16 from uint32
@@ -46,7 +46,7 @@ class TokenProgress:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class FileLayout:
     """What a file was found to be, and by what."""
 
     format: str
@@ -57,7 +57,7 @@ class Layout:
     index: str | None = None  # Megatron-LM's .idx
 
 
-def detect(path: str, *, format: str | None = None, dtype: str | None = None, by: str = "as said") -> Layout:
+def detect(path: str, *, format: str | None = None, dtype: str | None = None, by: str = "as said") -> FileLayout:
     """`format` and `dtype` where the user or a manifest (`by`) has said them: they decide what the bytes leave open.
 
     Raises InputError where the file cannot be read, ShardError where it is no token file, or not the one asked for.
@@ -84,7 +84,7 @@ def open_reader(path: str, *, format: str | None = None, dtype: str | None = Non
 class ShardReader:
     """The ids of one file, in order. `tokens` is what the size of the file says, which the header must agree with."""
 
-    def __init__(self, path: str, layout: Layout) -> None:
+    def __init__(self, path: str, layout: FileLayout) -> None:
         import numpy as np
 
         self.path, self.layout = path, layout
@@ -276,7 +276,7 @@ class DocumentEnds:
         self.close()
 
 
-def _by_magic(path: str, head: bytes) -> Layout | None:
+def _by_magic(path: str, head: bytes) -> FileLayout | None:
     if head.startswith(b"\x93NUMPY"):
         return _npy(path, head)
     if head.startswith(INDEX_MAGIC):
@@ -288,11 +288,11 @@ def _by_magic(path: str, head: bytes) -> Layout | None:
                 raise ShardError(f"{path} is damaged: llm.c's header is {LLMC_HEADER_BYTES} bytes long")
             (tokens,) = struct.unpack_from("<i", head, 8)
             reason = f"the header is llm.c's: {magic}, version {version}"
-            return Layout("llmc", dtype, reason, LLMC_HEADER_BYTES, tokens)
+            return FileLayout("llmc", dtype, reason, LLMC_HEADER_BYTES, tokens)
     return None
 
 
-def _npy(path: str, head: bytes) -> Layout:
+def _npy(path: str, head: bytes) -> FileLayout:
     import ast
 
     try:
@@ -305,27 +305,27 @@ def _npy(path: str, head: bytes) -> Layout:
     if descriptor not in _NPY_DTYPES or len(shape) != 1:
         raise ShardError(f"{path} holds a NumPy array of {descriptor} in {len(shape)} dimensions, no token ids")
     reason = f"the header is NumPy's: {descriptor}, {shape[0]:,} elements"
-    return Layout("npy", _NPY_DTYPES[descriptor], reason, start + length, shape[0])
+    return FileLayout("npy", _NPY_DTYPES[descriptor], reason, start + length, shape[0])
 
 
-def _by_index(path: str) -> Layout | None:
+def _by_index(path: str) -> FileLayout | None:
     name = _index_name(path)
     if not os.path.isfile(name):
         return None
     with Index(name) as index:
         reason = f"{os.path.basename(name)} stands beside it: Megatron-LM's, {index.dtype}"
-        return Layout("megatron", index.dtype, reason, index=name)
+        return FileLayout("megatron", index.dtype, reason, index=name)
 
 
 def _index_name(path: str) -> str:
     return os.path.splitext(path)[0] + ".idx"
 
 
-def _raw(path: str, head: bytes, size: int, dtype: str | None, by: str) -> Layout:
+def _raw(path: str, head: bytes, size: int, dtype: str | None, by: str) -> FileLayout:
     if dtype is not None:
         if dtype not in ("uint16", "uint32"):
             raise ConfigError(f"token ids are uint16 or uint32, not {dtype}")
-        return Layout("nanogpt", dtype, f"no header; {dtype} {by}")
+        return FileLayout("nanogpt", dtype, f"no header; {dtype} {by}")
     if _looks_like_text(head):
         raise InputError(
             f"{path} looks like text, not like token ids",
@@ -333,8 +333,8 @@ def _raw(path: str, head: bytes, size: int, dtype: str | None, by: str) -> Layou
             path=path,
         )
     if size % 4 == 0 and _looks_like_uint32(head):
-        return Layout("nanogpt", "uint32", "no header; every second half-word is small, as in ids of 32 bits")
-    return Layout("nanogpt", "uint16", "no header; the ids look like 16 bits each" if size else "empty")
+        return FileLayout("nanogpt", "uint32", "no header; every second half-word is small, as in ids of 32 bits")
+    return FileLayout("nanogpt", "uint16", "no header; the ids look like 16 bits each" if size else "empty")
 
 
 def _looks_like_text(head: bytes) -> bool:

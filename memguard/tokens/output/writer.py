@@ -8,8 +8,6 @@ the next tokens are encoded meanwhile.
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
 from collections import deque
 from collections.abc import Callable
@@ -17,12 +15,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from memguard.errors import ShardError
 from memguard.records.manifest import FileInfo, ShardInfo
 from memguard.tokens.output.checkpoint import OffsetsFile, ResumableShard
+from memguard.tokens.output.disk import disk_errors, sync_directory, temporary_of
 from memguard.tokens.output.formats import Format
 from memguard.tokens.output.journal import Checkpoint, Journal, Unfinished
-from memguard.units import MIB, format_size
+from memguard.units import MIB
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
 
     Ids = npt.NDArray[np.integer]
 
-__all__ = ["Layout", "Output", "disk_error", "disk_errors", "free_space", "sync_directory", "temporary_of"]
+__all__ = ["Output", "OutputLayout"]
 
 _PENDING = 2  # shards, checkpoints and syncs that may wait for the disk
 # Bytes of a shard after which what is written of it is synced, beside: the disk works from the start, and the job does
@@ -39,7 +37,7 @@ _SYNC_STEP = 64 * MIB
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class OutputLayout:
     """What the files of a job are like. `val_shards`: train and val are one stream whose first shards are val."""
 
     form: Format
@@ -66,7 +64,7 @@ class Output:
     def __init__(
         self,
         directory: str,
-        layout: Layout,
+        layout: OutputLayout,
         journal: Journal | None,
         unfinished: Unfinished | None = None,
         *,
@@ -252,12 +250,12 @@ class _Stream:
         while ids.size or len(ends):
             shard = self._shard or self._open()
             most = self._layout.shard_tokens
-            room = ids.size if most is None else min(ids.size, most - shard.tokens)
-            here = int(np.searchsorted(ends, room, side="right"))
-            shard.write_documents(ids[:room], ends[:here])
-            self.tokens += room
-            self._unsynced += room * shard.dtype.itemsize
-            ids, ends = ids[room:], ends[here:] - room
+            count = ids.size if most is None else min(ids.size, most - shard.tokens)
+            here = int(np.searchsorted(ends, count, side="right"))
+            shard.write_documents(ids[:count], ends[:here])
+            self.tokens += count
+            self._unsynced += count * shard.dtype.itemsize
+            ids, ends = ids[count:], ends[here:] - count
             if most is not None and shard.tokens >= most:
                 self._seal()
                 full += 1
@@ -300,55 +298,3 @@ class _Stream:
             with open(path, "rb", buffering=0) as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
                 return FileInfo(name, os.fstat(file.fileno()).st_size, digest)
-
-
-def temporary_of(name: str) -> str:
-    """What a file is called before it is complete. An index follows its ids (formats.py)."""
-    stem, suffix = os.path.splitext(name)
-    return f".{stem}.bin.idx.tmp" if suffix == ".idx" else f".{name}.tmp"
-
-
-@contextlib.contextmanager
-def disk_errors(path: str) -> Any:
-    try:
-        yield
-    except OSError as error:
-        raise disk_error(path, error) from None
-
-
-def disk_error(path: str, error: OSError) -> ShardError:
-    """The one line for a write that failed."""
-    directory = os.path.dirname(path) or "."
-    path = os.path.join(directory, os.path.basename(path).removeprefix(".").removesuffix(".tmp"))
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        what = "the disk is full" if error.errno == errno.ENOSPC else "the disk quota is used up"
-        free = free_space(directory)
-        left = f" ({format_size(free)} left)" if free is not None else ""
-        return ShardError(f"cannot write {path}: {what}{left}", "make room, or choose another -o DIR")
-    hint = {
-        errno.EACCES: f"you may not write to {directory}; choose another -o DIR",
-        errno.EPERM: f"you may not write to {directory}; choose another -o DIR",
-        errno.EROFS: f"{directory} is read-only; choose another -o DIR",
-        errno.EFBIG: "the largest size of a file is limited here (ulimit -f)",
-        errno.EEXIST: f"it is no file of memguard's ({error.filename}): move it away",
-    }.get(error.errno or 0, "")
-    return ShardError(f"cannot write {path}: {error.strerror or error}", hint)
-
-
-def free_space(directory: str) -> int | None:
-    """Bytes that an ordinary user may still write there; None where that cannot be asked."""
-    try:
-        status = os.statvfs(directory)
-    except (OSError, AttributeError):
-        return None
-    return status.f_bavail * status.f_frsize
-
-
-def sync_directory(directory: str) -> None:
-    """Makes renames last through a power cut, where directories can be synced at all."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -15,7 +15,8 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from memguard import __version__, pressure
+from memguard import pressure
+from memguard._version import __version__
 from memguard.errors import ConfigError, ShardError
 from memguard.records.codec import to_dict
 from memguard.records.manifest import EncodingInfo, InputFile, Manifest

@@ -16,7 +16,8 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from memguard import __version__, pressure
+from memguard import pressure
+from memguard._version import __version__
 from memguard.errors import ConfigError, ShardError
 from memguard.records.codec import to_dict
 from memguard.records.manifest import EncodingInfo, Manifest

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from memguard import __version__
+from memguard._version import __version__
 from memguard.errors import ConfigError, InputError, ManifestMismatch, ShardError
 from memguard.records.manifest import FileInfo, InputFile, Manifest, ShardInfo, parts_of
 from memguard.tokens.output.checkpoint import OffsetsFile, ResumableShard

@@ -29,7 +29,7 @@ from memguard.units import format_count, format_duration, format_rate, format_si
 if TYPE_CHECKING:
     from types import FrameType
 
-    from memguard.tokens.job import JobProgress
+    from memguard.tokens.progress import JobProgress
 
 __all__ = ["add_arguments", "main"]
 

@@ -28,6 +28,7 @@ from memguard.tokens.options import SHARD_TOKENS, Options
 from memguard.tokens.output.directory import prepare_directory, remove_old_files
 from memguard.tokens.output.manifest import write_manifest
 from memguard.tokens.output.writer import Output, OutputLayout
+from memguard.tokens.pipeline import Resources
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -205,8 +206,6 @@ def iter_token_blocks(
     """
     if options.setdefault("val_fraction", 0.0):
         raise ConfigError("iter_token_blocks does not divide into train and val", "leave val_fraction out")
-    for _, encoded in encoded_blocks(
-        paths, Options(**options), engine=engine, workers=workers, max_memory=max_memory, block=block
-    ):
+    for _, encoded in encoded_blocks(paths, Options(**options), Resources(engine, workers, max_memory, block)):
         for _, ids, _ in encoded.parts:
             yield ids

@@ -24,8 +24,11 @@ from memguard.tokens.engine.encode import load_vocabulary
 from memguard.tokens.input.blocks import Division, Start, first_outside
 from memguard.tokens.input.documents import BLANK_LINES, PREFIX, WHITE, Place
 from memguard.tokens.input.source import Source, cannot_read, find_sources, open_binary
-from memguard.tokens.job import tokenize_part
+from memguard.tokens.job import run_job
 from memguard.tokens.options import Options
+from memguard.tokens.pipeline import Resources
+from memguard.tokens.plan import plan_part
+from memguard.tokens.tuning import TUNING, Tuning
 from memguard.units import KIB, MIB
 
 __all__ = ["TASK_BYTES", "JobPart", "part_directory", "plan_tasks", "run_task"]
@@ -91,27 +94,20 @@ def run_task(
     engine: str = "auto",
     workers: int | None = None,
     max_memory: int = budgets.DEFAULT_MEMORY,
+    tuning: Tuning = TUNING,
 ) -> Manifest:
     """Writes the task's files into part_directory(out, task) and returns their manifest. What is done already is not
     done again: after a kill it goes on, and a finished part stays as it is. Raises a MemguardError."""
-    part: dict[str, str | int | float | bool | None] = {
+    place: dict[str, str | int | float | bool | None] = {
         "part": task.number,
         "part_count": task.count,
         "part_source": task.source_number,
         "part_start": task.start.place.offset,
         "part_stop": task.source.stop,
     }
-    return tokenize_part(
-        part_directory(out, task),
-        task.source,
-        task.start,
-        task.division,
-        task.options,
-        part,
-        engine=engine,
-        workers=workers,
-        max_memory=max_memory,
-    )
+    plan = plan_part(task.source, task.start, task.division, task.options, place)
+    resources = Resources(engine, workers, max_memory)
+    return run_job(plan, part_directory(out, task), resources, resume=True, overwrite=False, tuning=tuning)
 
 
 def _split_of_text(source: Source, division: Division) -> str | None:

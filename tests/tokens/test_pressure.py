@@ -14,13 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memguard import pressure
+from memguard.errors import ConfigError
 from memguard.records.codec import from_json
 from memguard.records.manifest import Manifest
-from memguard.tokens import job as jobs
+from memguard.tokens import pipeline
 from memguard.tokens.budget import DEFAULT_MEMORY, divide, least_memory, lowered_limit
 from memguard.tokens.engine import pool as pools
 from memguard.tokens.engine.encode import _Gigatoken, load_encoding
-from memguard.tokens.job import JobProgress, tokenize
+from memguard.tokens.job import tokenize
+from memguard.tokens.progress import JobProgress
+from memguard.tokens.tuning import Tuning
 from memguard.units import GIB, MIB
 from tests.boxes import MemoryBox, machine_oom_kills
 
@@ -51,7 +54,7 @@ def test_the_floor_holds_every_engine_and_is_no_more_than_the_limit(memory: int,
 def test_the_least_memory_is_what_is_just_not_refused(engine: str, reader: int) -> None:
     least = least_memory(engine, reader)
     assert divide(least, None, 8, engine, None, reader).workers == 1
-    with pytest.raises(jobs.ConfigError, match="does not fit"):
+    with pytest.raises(ConfigError, match="does not fit"):
         divide(least - 1, None, 8, engine, None, reader)
 
 
@@ -69,8 +72,7 @@ def test_after_a_press_caches_are_dropped_at_three_quarters_of_what_was_in_use(
     memory, forgotten, blocks = [800 * MIB], [], [0]
     real = _Gigatoken.forget
     monkeypatch.setattr(_Gigatoken, "forget", lambda self: forgotten.append(blocks[0]) or real(self))
-    monkeypatch.setattr(pools, "_CACHE_INTERVAL", 0)
-    monkeypatch.setattr(jobs, "anonymous_memory", lambda: 0)  # the caller's own code holds nothing
+    monkeypatch.setattr(pipeline, "anonymous_memory", lambda: 0)  # the caller's own code holds nothing
     monkeypatch.setattr(pools.Pool, "_memory", lambda self: memory[0])
 
     def progress(now: JobProgress) -> None:
@@ -84,7 +86,16 @@ def test_after_a_press_caches_are_dropped_at_three_quarters_of_what_was_in_use(
             assert forgotten == [11]  # once, for the request itself
             memory[0] = 610 * MIB
 
-    tokenize([text], tmp_path / "out", block=16384, workers=1, val_fraction=0, max_memory=4 * GIB, progress=progress)
+    tokenize(
+        [text],
+        tmp_path / "out",
+        block=16384,
+        workers=1,
+        val_fraction=0,
+        max_memory=4 * GIB,
+        progress=progress,
+        tuning=Tuning(cache_interval=0),
+    )
     assert forgotten[:3] == [11, 20, 21]
     assert len(forgotten) >= 5  # and so on with every block, since nothing helps here
     ids = np.fromfile(tmp_path / "out" / "train.bin", np.uint16).tolist()

@@ -20,7 +20,9 @@ from memguard.tokens.check.verify import verify
 from memguard.tokens.engine.encode import load_encoding
 from memguard.tokens.job import tokenize
 from memguard.tokens.merge import merge
+from memguard.tokens.output import disk
 from memguard.tokens.task import JobPart, part_directory, plan_tasks, run_task
+from memguard.tokens.tuning import Tuning
 from tests.tokens.test_split import NASTY
 
 EOT = 50256
@@ -204,16 +206,14 @@ def test_what_tasks_cannot_do(tmp_path: Path) -> None:
 def test_the_disk_must_hold_the_part_not_the_whole(
     tmp_path: Path, planned: tuple[JobPart, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from memguard.tokens import job as jobs
-
-    monkeypatch.setattr(jobs, "free_space", lambda directory: 5_000)  # bytes; all of it takes 15,000
+    monkeypatch.setattr(disk, "free_space", lambda directory: 5_000)  # bytes; all of it takes 15,000
     for task in planned:
         run_task(task, tmp_path / "deep" / "parts", engine="tiktoken")
+    monkeypatch.undo()
     assert merge([part_directory(tmp_path / "deep" / "parts", task) for task in planned], tmp_path / "out").complete
 
 
 def test_a_task_that_was_killed_goes_on(tmp_path: Path, english: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from memguard.tokens import job as jobs
     from memguard.tokens.engine.pool import Pool
 
     (tmp_path / "text.txt").write_text(english + english[:-9_000])
@@ -221,7 +221,6 @@ def test_a_task_that_was_killed_goes_on(tmp_path: Path, english: str, monkeypatc
     assert len(tasks) == 2
     whole = run_all(tmp_path, tasks)
     shutil.rmtree(tmp_path / "parts")
-    monkeypatch.setattr(jobs, "_CHECKPOINT_SECONDS", 0.0)
     read: list[int] = []
     real = Pool._encode
 
@@ -232,7 +231,7 @@ def test_a_task_that_was_killed_goes_on(tmp_path: Path, english: str, monkeypatc
         return real(self, block)
 
     monkeypatch.setattr(Pool, "_encode", encode_until)
-    blocks = {"engine": "tiktoken", "workers": 1, "max_memory": 92 << 20}
+    blocks = {"engine": "tiktoken", "workers": 1, "max_memory": 92 << 20, "tuning": Tuning(checkpoint_seconds=0.0)}
     with pytest.raises(KeyboardInterrupt):
         run_task(tasks[1], tmp_path / "parts", **blocks)  # type: ignore[arg-type]
     first = read.copy()

@@ -28,7 +28,7 @@ from memguard.tokens.input.source import ByteReader, Source
 from memguard.tokens.input.special import Specials
 from memguard.tokens.input.utf8 import Bytes, clean
 from memguard.tokens.memory import anonymous_memory, trim_heap
-from memguard.units import KIB, MIB
+from memguard.units import MIB
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,9 +42,6 @@ T = TypeVar("T")
 __all__ = ["EOT_PLACES", "Encoded", "Pool", "place_ends"]
 
 EOT_PLACES = ("none", "append", "prepend")
-
-# Bytes of text that an engine reads at least before its word cache is dropped (again), which costs about 50 ms.
-_CACHE_INTERVAL = 256 * KIB
 
 _PAGE = mmap.PAGESIZE
 
@@ -101,9 +98,13 @@ def place_ends(ids: npt.NDArray[np.uint32], part: BlockPart, vocabulary: Vocabul
 class Pool:
     """A context manager; `map` gives the blocks back in order, encoded."""
 
-    def __init__(self, settings: EncodeSettings, first: Engine, budget: budgets.Budget, own: int) -> None:
-        """`own`: bytes that the caller's own code held before the job."""
+    def __init__(
+        self, settings: EncodeSettings, first: Engine, budget: budgets.Budget, own: int, *, cache_interval: int
+    ) -> None:
+        """`own`: bytes that the caller's own code held before the job. `cache_interval`: bytes of text that an engine
+        reads at least before its word cache is dropped (again), which costs about 50 ms."""
         self._settings, self._budget, self._own = settings, budget, own
+        self._cache_interval = cache_interval
         self._cache_limit = budget.cache_limit + own  # anonymous memory at which word caches are dropped
         self._spare = [first]  # the engine that was made to learn its name serves the first worker
         others = budget.workers - 1  # the calling thread is a worker, too
@@ -228,7 +229,7 @@ class Pool:
             return self._memory()
         self._local.since += size
         limit = self._cache_limit
-        if memory is None or memory <= limit or self._local.since < _CACHE_INTERVAL:
+        if memory is None or memory <= limit or self._local.since < self._cache_interval:
             return memory
         self._local.since = 0
         trim_heap()

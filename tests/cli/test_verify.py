@@ -1,10 +1,9 @@
-"""`memguard verify`, `inspect` and `merge` as a person types them, on what `memguard tokenize` really wrote."""
+"""`memguard verify` as a person types it, on what `memguard tokenize` really wrote, merged or not."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,30 +11,7 @@ import pytest
 
 from memguard.cli.main import main
 from memguard.records.codec import from_json
-from memguard.records.inspect import InspectReport
-from memguard.records.manifest import Manifest
 from memguard.records.verify import VerifyReport
-
-
-@pytest.fixture(scope="module")
-def tokenized(tmp_path_factory: pytest.TempPathFactory, english: str) -> Path:
-    """a.txt and b.txt, and what the tokenizer made of them in a/ and b/; made once."""
-    directory = tmp_path_factory.mktemp("tokenized")
-    (directory / "a.txt").write_text(english[:60_000] + "é的🙂")
-    (directory / "b.txt").write_text(english[60_000:100_000])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(directory)
-        for name in ("a", "b"):
-            assert main(["tokenize", f"{name}.txt", "-o", name, "-q"]) == 0
-    return directory
-
-
-@pytest.fixture
-def workspace(tmp_path: Path, tokenized: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    directory = tmp_path / "workspace"
-    shutil.copytree(tokenized, directory)
-    monkeypatch.chdir(directory)
-    return directory
 
 
 def test_verify(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,35 +48,6 @@ def test_verify_of_what_cannot_be_read_is_exit_code_3(workspace: Path, capsys: p
     (workspace / "a/manifest.json").write_text("{")
     assert main(["verify", "a"]) == 3
     assert "Traceback" not in capsys.readouterr().err
-
-
-def test_inspect(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["inspect", "a/val.bin"]) == 0
-    out, err = capsys.readouterr()
-    assert out.startswith("a/val.bin: ") and "é的🙂" in out and err == ""
-    assert main(["inspect", "a/val.bin", "--json"]) == 0
-    assert from_json(InspectReport, capsys.readouterr().out).encoding == "gpt2"
-    assert main(["inspect", "a"]) == 3
-    assert main(["inspect", "a.txt"]) == 3
-    assert main(["inspect", "nothing"]) == 3
-    assert main(["inspect", "a/val.bin", "--encoding", "gpt-5"]) == 2
-
-
-def test_merge(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["merge", "a", "b", "-o", "ab", "--json"]) == 0
-    out, err = capsys.readouterr()
-    manifest = from_json(Manifest, out)
-    assert manifest == from_json(Manifest, Path("ab/manifest.json").read_text())
-    tokens = sum(shard.tokens for shard in manifest.shards)
-    assert f"{tokens:,} gpt2 tokens of 2 jobs in ab: 2 files, " in err
-    assert Path("ab/train.bin").read_bytes() == Path("a/train.bin").read_bytes() + Path("b/train.bin").read_bytes()
-    assert main(["verify", "ab"]) == 0
-    assert "are exactly the text of a.txt and b.txt" in capsys.readouterr().out
-    assert main(["merge", "a", "b", "-o", "ab", "-q"]) == 3
-    assert main(["merge", "a", "b", "-o", "ab", "-q", "--overwrite"]) == 0
-    assert main(["merge", "a", "-o", "x"]) == 2
-    assert main(["merge", "a", "missing", "-o", "x"]) == 3
-    assert not Path("x").exists()
 
 
 @pytest.mark.parametrize(

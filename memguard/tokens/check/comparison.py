@@ -73,7 +73,6 @@ class Comparison:
         self.tokens = self.eot_tokens = self.text_bytes = 0
         self._chunks, self._decoder, self._eot, self._step = chunks, decoder, eot, step
         self._pending: Chunk | None = None
-        self._last: Chunk | None = None  # the one that the latest ids came from
         self._text = bytearray()  # from byte self._start of the text on
         self._start = 0  # = bytes compared
         self._ends: deque[int] = deque()  # where an end-of-text token is due, or where no token may reach over
@@ -116,7 +115,6 @@ class Comparison:
             if chunk is None:
                 difference = self._ids_ended(used) if final else None
                 break
-            self._last = chunk
             unknown = self._decoder.first_unknown(chunk.ids)
             known = chunk.ids[:unknown]
             lengths = self._decoder.lengths(known)

@@ -39,9 +39,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["EOT_PLACES", "Encoded", "Pool", "place_ends"]
-
-EOT_PLACES = ("none", "append", "prepend")
+__all__ = ["Encoded", "Pool", "place_ends"]
 
 _PAGE = mmap.PAGESIZE
 
@@ -68,7 +66,7 @@ class EncodeSettings:
     vocabulary: Vocabulary
     engine: str
     errors: str
-    eot: str  # one of EOT_PLACES
+    eot: str  # none | append | prepend
     documents: bool  # more than one of them may come in a block
     specials: Specials | None = None
 

@@ -16,7 +16,7 @@ from memguard._version import __version__
 from memguard.errors import ConfigError, ShardError
 from memguard.records.manifest import Manifest
 from memguard.tokens import budget as budgets
-from memguard.tokens.engine.pool import Encoded
+from memguard.tokens.engine.block_encoder import Encoded
 from memguard.tokens.input.blocks import Block
 from memguard.tokens.options import Options
 from memguard.tokens.output.directory import OutputDirectory, prepare_directory, remove_old_files

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 from memguard import pressure
 from memguard.tokens import budget as budgets
+from memguard.tokens.engine.block_encoder import Encoded
 from memguard.tokens.engine.encode import Engine, make_engine
-from memguard.tokens.engine.pool import Encoded, Pool
+from memguard.tokens.engine.pool import Pool
 from memguard.tokens.headroom import read_headroom
 from memguard.tokens.input.blocks import Block, Start, read_blocks
 from memguard.tokens.input.documents import Sizes

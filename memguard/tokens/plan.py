@@ -14,8 +14,8 @@ from typing import Any
 from memguard.errors import ConfigError
 from memguard.records.codec import to_dict
 from memguard.records.manifest import EncodingInfo
+from memguard.tokens.engine.block_encoder import EncodeSettings
 from memguard.tokens.engine.encode import Vocabulary, load_vocabulary
-from memguard.tokens.engine.pool import EncodeSettings
 from memguard.tokens.input.blocks import Division, Start
 from memguard.tokens.input.source import Source, find_sources
 from memguard.tokens.options import Options

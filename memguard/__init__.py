@@ -2,8 +2,10 @@
 
 The public names load lazily: `import memguard` costs no numpy, no tiktoken and no rich. What they need of the standard
 library comes from its own directories: a json.py beside the user's script is neither run for them nor put out of sight
-(inject/standard_library.py). For the same reason this file imports nothing else, not even __future__.
+(inject/standard_library.py). For the same reason this file imports the version alone, and not even __future__.
 """
+
+from memguard._version import __version__
 
 TYPE_CHECKING = False  # typing would cost the watcher 0.5 MiB
 if TYPE_CHECKING:
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from memguard.tokens.library import ShardWriter, iter_token_blocks
     from memguard.watch.guard import guard, headroom
     from memguard.watch.limited import limited
-
-__version__ = "0.1.0"
 
 __all__ = [
     "ConfigError",

@@ -23,14 +23,13 @@ PACKAGE = ROOT / "memguard"
 # From the top floor down. A room imports only rooms of lower floors, never one of its own floor.
 FLOORS = (
     ("cli", "notebook"),
-    ("fix",),
-    ("engines", "estimate"),
-    ("watch", "dropin"),
+    ("estimate",),
+    ("watch",),
     ("script", "tokens", "diagnose", "report"),
     ("system",),
     ("records", "pressure"),
     ("units",),
-    ("errors",),
+    ("errors", "_version"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 RECORDS_ONLY = ("diagnose", "report")  # beside errors and units

@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Mapping
 
-from memguard import __version__
+from memguard._version import __version__
 from memguard.cli.output import terminal_width, use_color, write_json, write_text
 from memguard.errors import MemguardError
 from memguard.inject import gpt2_files

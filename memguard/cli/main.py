@@ -16,7 +16,7 @@ import os
 import signal
 import sys
 
-from memguard import __version__
+from memguard._version import __version__
 from memguard.cli.lean import put_off_inspect
 from memguard.errors import ConfigError, MemguardError
 

@@ -29,7 +29,7 @@ from memguard.units import format_count, format_duration, format_rate, format_si
 if TYPE_CHECKING:
     from types import FrameType
 
-    from memguard.tokens.job import Progress
+    from memguard.tokens.progress import JobProgress
 
 __all__ = ["add_arguments", "main"]
 
@@ -131,7 +131,7 @@ def main(arguments: argparse.Namespace) -> int:
         raise ConfigError("--resume and --overwrite exclude each other", "give one of them")
     options = _options(arguments)
     max_memory = parse_size(arguments.max_memory, total=_total_memory())
-    room = _room(max_memory, arguments.quiet)
+    headroom = _headroom(max_memory, arguments.quiet)
     show = _Display(arguments.quiet)
     try:
         with _guard(arguments), _signals_unwind(), show.live() as progress:
@@ -145,7 +145,7 @@ def main(arguments: argparse.Namespace) -> int:
                 engine=arguments.engine,
                 workers=arguments.workers,
                 max_memory=max_memory,
-                room=room,
+                headroom=headroom,
                 resume=arguments.resume,
                 overwrite=arguments.overwrite,
                 progress=progress,
@@ -212,15 +212,15 @@ def _default_directory(first: str) -> str:
     return (stem or "text") + "_tokens"
 
 
-def _room(max_memory: int, quiet: bool) -> int | None:
+def _headroom(max_memory: int, quiet: bool) -> int | None:
     """What the machine leaves, read before the guard sets limits of its own; said where it is less than asked for."""
-    from memguard.tokens.headroom import read_room
+    from memguard.tokens.headroom import read_headroom
 
-    room = read_room()
-    if room is not None and room < max_memory and not quiet:
-        sizes = f"{format_size(room)}, less than --max-memory {format_size(max_memory)}"
+    headroom = read_headroom()
+    if headroom is not None and headroom < max_memory and not quiet:
+        sizes = f"{format_size(headroom)}, less than --max-memory {format_size(max_memory)}"
         note(f"note: the limits here leave the job {sizes}: it keeps to that")
-    return room
+    return headroom
 
 
 def _total_memory() -> int | None:
@@ -261,11 +261,11 @@ class _Display:
     """Progress on a terminal, and the summary; all of it on stderr."""
 
     def __init__(self, quiet: bool) -> None:
-        self.last: Progress | None = None
+        self.last: JobProgress | None = None
         self._bar = sys.stderr.isatty() and not quiet
 
     @contextlib.contextmanager
-    def live(self) -> Iterator[Callable[[Progress], None]]:
+    def live(self) -> Iterator[Callable[[JobProgress], None]]:
         if not self._bar:
             yield self._remember
             return
@@ -287,7 +287,7 @@ class _Display:
         with Bar(*columns, console=console, transient=True, expand=True) as bar:
             task = bar.add_task("", total=None, speed="starting", tokens="", memory="–")
 
-            def update(now: Progress) -> None:
+            def update(now: JobProgress) -> None:
                 self.last = now
                 bar.update(
                     task,
@@ -300,7 +300,7 @@ class _Display:
 
             yield update
 
-    def _remember(self, now: Progress) -> None:
+    def _remember(self, now: JobProgress) -> None:
         self.last = now
 
     def summary(self, manifest: Manifest, out: str, workers: int | None) -> None:
@@ -313,7 +313,7 @@ class _Display:
 _SHOWN = 6  # shards
 
 
-def _summary(manifest: Manifest, out: str, last: Progress | None, peak: int | None) -> Iterator[str]:
+def _summary(manifest: Manifest, out: str, last: JobProgress | None, peak: int | None) -> Iterator[str]:
     size = sum(source.bytes for source in manifest.inputs)
     tokens = sum(shard.tokens for shard in manifest.shards)
     documents = sum(shard.documents or 0 for shard in manifest.shards) if manifest.options.get("eot") != "none" else 0

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from memguard.errors import ConfigError
 from memguard.units import KIB, MIB, format_size
 
-__all__ = ["BARE_PROCESS", "DEFAULT_MEMORY", "READERS", "Budget", "divide", "least_memory", "lowered_mark"]
+__all__ = ["BARE_PROCESS", "DEFAULT_MEMORY", "READERS", "Budget", "divide", "least_memory", "lowered_limit"]
 
 DEFAULT_MEMORY = 256 * MIB
 
@@ -58,8 +58,8 @@ class Budget:
     workers: int
     block: int  # bytes of text per task
     longest_piece: int  # bytes without a place to cut, at most
-    forget_at: int  # anonymous memory at which a word cache is dropped, in a process that holds nothing else
-    forget_floor: int  # what memory pressure may lower that to
+    cache_limit: int  # anonymous memory at which a word cache is dropped, in a process that holds nothing else
+    cache_floor: int  # what memory pressure may lower that to
 
 
 def divide(
@@ -84,14 +84,14 @@ def divide(
     per_byte = _PER_BLOCK_BYTE if engine == "gigatoken" else _PER_BLOCK_BYTE + _PER_TIKTOKEN_BYTE
     chosen = block or max(64 * KIB, min(MIB // 2, spare // 8 // per_byte))
     cache = max(0, round((spare - chosen * per_byte) / _GROWTH) - chosen * _CACHE_PER_BYTE)
-    forget_at = process + workers * (per_engine + cache)
+    cache_limit = process + workers * (per_engine + cache)
     return Budget(
         max_memory=max_memory,
         workers=workers,
         block=chosen,
         longest_piece=max(chosen, spare // _PER_PIECE_BYTE),
-        forget_at=forget_at,
-        forget_floor=min(forget_at, process + workers * (per_engine + _CACHE_FLOOR)),
+        cache_limit=cache_limit,
+        cache_floor=min(cache_limit, process + workers * (per_engine + _CACHE_FLOOR)),
     )
 
 
@@ -101,10 +101,10 @@ def least_memory(engine: str, reader: int = 0) -> int:
     return process + _MARGIN + per_engine + _WORKER_FLOOR
 
 
-def lowered_mark(mark: int, memory: int, floor: int) -> int:
-    """The mark at which word caches are dropped, after somebody has asked for memory while `memory` was in use: what
+def lowered_limit(limit: int, memory: int, floor: int) -> int:
+    """The limit at which word caches are dropped, after somebody has asked for memory while `memory` was in use: what
     the job had then was too much, so that it shall not come near it again."""
-    return min(mark, max(floor, memory * 3 // 4))
+    return min(limit, max(floor, memory * 3 // 4))
 
 
 def _bare(engine: str, reader: int) -> tuple[int, int]:

@@ -6,15 +6,15 @@ import os
 
 from memguard.system.limits import LimitsReader
 from memguard.tokens.budget import BARE_PROCESS
-from memguard.tokens.engine.pool import anonymous_memory
+from memguard.tokens.memory import anonymous_memory
 from memguard.units import MIB
 
-__all__ = ["read_room"]
+__all__ = ["read_headroom"]
 
 _WATCHER = 16 * MIB  # the guard's own process, which counts against the same limits
 
 
-def read_room() -> int | None:
+def read_headroom() -> int | None:
     """Bytes, this process's interpreter and libraries included, as in `max_memory`; None where no limit can be read.
 
     Nine tenths of what is left: the guard asks for memory before a limit is reached. The limit of `memguard run` and of

@@ -16,7 +16,8 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from memguard import __version__, pressure
+from memguard import pressure
+from memguard._version import __version__
 from memguard.errors import ConfigError, ShardError
 from memguard.records.codec import to_dict
 from memguard.records.manifest import EncodingInfo, Manifest
@@ -26,7 +27,8 @@ from memguard.tokens.job import encoded_blocks
 from memguard.tokens.options import SHARD_TOKENS, Options
 from memguard.tokens.output.directory import prepare_directory, remove_old_files
 from memguard.tokens.output.manifest import write_manifest
-from memguard.tokens.output.writer import Layout, Output
+from memguard.tokens.output.writer import Output, OutputLayout
+from memguard.tokens.pipeline import Resources
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -78,12 +80,12 @@ class ShardWriter:
             key: to_dict(getattr(self._manifest, key)) for key in ("inputs", "encoding", "dtype", "format", "options")
         }
         path = os.fspath(directory)
-        self._desk = prepare_directory(path, job, [], resume=False, overwrite=overwrite, journalled=False)
-        layout = Layout(options.form, vocabulary.dtype, vocabulary.n_vocab, tuple(splits), size, 0, offsets)
+        self._target = prepare_directory(path, job, [], resume=False, overwrite=overwrite, journalled=False)
+        layout = OutputLayout(options.form, vocabulary.dtype, vocabulary.n_vocab, tuple(splits), size, 0, offsets)
         try:
             self._output = Output(path, layout, None, deferred=True)
         except BaseException:
-            self._desk.clear()
+            self._target.clear()
             raise
         self._default, self._dtype = splits[0], vocabulary.dtype
         self._waiting: dict[str, list[npt.NDArray[Any]]] = {split: [] for split in splits}
@@ -153,12 +155,12 @@ class ShardWriter:
         self._output.seal_all()
         shards = tuple(self._output.shards)
         manifest = replace(self._manifest, shards=shards, offsets=self._output.offsets_files())
-        if self._desk.older is not None:
-            remove_old_files(self._desk.directory, self._desk.older, manifest)
+        if self._target.older is not None:
+            remove_old_files(self._target.directory, self._target.older, manifest)
         self._output.publish()
-        write_manifest(self._desk.directory, manifest)
+        write_manifest(self._target.directory, manifest)
         self._end()
-        self._desk.clear(keep_directory=True)
+        self._target.clear(keep_directory=True)
         self.manifest = manifest
         return manifest
 
@@ -166,7 +168,7 @@ class ShardWriter:
         """Leaves nothing behind. Does nothing once closed."""
         if self.manifest is None:
             self._end()
-            self._desk.clear()
+            self._target.clear()
 
     def _end(self) -> None:
         self._buffer.close()
@@ -204,8 +206,6 @@ def iter_token_blocks(
     """
     if options.setdefault("val_fraction", 0.0):
         raise ConfigError("iter_token_blocks does not divide into train and val", "leave val_fraction out")
-    for _, encoded in encoded_blocks(
-        paths, Options(**options), engine=engine, workers=workers, max_memory=max_memory, block=block
-    ):
+    for _, encoded in encoded_blocks(paths, Options(**options), Resources(engine, workers, max_memory, block)):
         for _, ids, _ in encoded.parts:
             yield ids

@@ -10,42 +10,37 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-from memguard import __version__
+from memguard._version import __version__
 from memguard.errors import ConfigError, InputError, ManifestMismatch, ShardError
 from memguard.records.manifest import FileInfo, InputFile, Manifest, ShardInfo, parts_of
-from memguard.tokens.output.checkpoint import OffsetsFile, ResumableShard
-from memguard.tokens.output.directory import Desk, job_of, prepare_directory, remove_old_files
-from memguard.tokens.output.formats import FORMATS, Format
+from memguard.tokens.output.directory import OutputDirectory, job_of, prepare_directory, remove_old_files
+from memguard.tokens.output.disk import check_space, disk_errors, sync_directory, temporary_of
+from memguard.tokens.output.formats import FORMATS, Format, OpenShard
 from memguard.tokens.output.manifest import MANIFEST, read_manifest, write_manifest
+from memguard.tokens.output.offsets import OffsetsFile, file_info, read_offsets
 from memguard.tokens.output.readers import DocumentEnds, TokenProgress, open_reader
-from memguard.tokens.output.writer import disk_errors, free_space, sync_directory, temporary_of
+from memguard.tokens.tuning import TUNING, Tuning
 from memguard.units import format_size
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    Ends = npt.NDArray[np.int64]
-
 __all__ = ["merge"]
-
-_BLOCK = 1 << 20  # bytes of an offsets file read at a time
 
 # What tells the tasks of one job apart, in their options.
 _NO_PART = dict.fromkeys(("part", "part_count", "part_source", "part_start", "part_stop"))
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _FinishedJob:
     directory: str
     manifest: Manifest
 
     def shards(self, split: str) -> list[ShardInfo]:
         return [shard for shard in self.manifest.shards if shard.split == split]
+
+    def offsets(self, name: str) -> FileInfo:
+        return next(file for file in self.manifest.offsets if file.path == name)
 
 
 def merge(
@@ -54,12 +49,13 @@ def merge(
     *,
     overwrite: bool = False,
     progress: Callable[[TokenProgress], None] | None = None,
+    tuning: Tuning = TUNING,
 ) -> Manifest:
     """Joins the finished jobs in `directories`, in that order, into the directory `out`; returns its manifest.
 
     Raises ManifestMismatch where they do not go together, ShardError where a file is damaged or cannot be written.
     """
-    jobs = [_Job(directory, _finished(directory)) for directory in directories]
+    jobs = [_FinishedJob(directory, _finished(directory)) for directory in directories]
     tasks = _are_tasks(jobs)
     if len(jobs) < 2 and not tasks:
         raise ConfigError("merge joins two or more directories", "memguard merge DIR DIR -o OUT")
@@ -67,7 +63,7 @@ def merge(
     _refuse_common_offsets(jobs)
     target = os.fspath(out)
     _refuse_target(target, directories)
-    return _Merge(jobs, target, progress, tasks).run(overwrite)
+    return _Merge(jobs, target, progress, tasks, tuning).run(overwrite)
 
 
 def _finished(directory: str) -> Manifest:
@@ -82,7 +78,7 @@ def _finished(directory: str) -> Manifest:
     return manifest
 
 
-def _are_tasks(jobs: list[_Job]) -> bool:
+def _are_tasks(jobs: list[_FinishedJob]) -> bool:
     """Whether these are the tasks of one job (task.py): all of them then, and in order."""
     found = [job.manifest.options.get("part") for job in jobs]
     if all(number is None for number in found):
@@ -101,7 +97,7 @@ def _are_tasks(jobs: list[_Job]) -> bool:
     return True
 
 
-def _refuse_other_options(tasks: list[_Job]) -> None:
+def _refuse_other_options(tasks: list[_FinishedJob]) -> None:
     first, *others = ({**task.manifest.options, **_NO_PART} for task in tasks)
     for task, options in zip(tasks[1:], others, strict=True):
         if options != first:
@@ -111,7 +107,7 @@ def _refuse_other_options(tasks: list[_Job]) -> None:
             )
 
 
-def _refuse_differences(jobs: list[_Job]) -> None:
+def _refuse_differences(jobs: list[_FinishedJob]) -> None:
     first, *others = jobs
     for job in others:
         for what, one, other in (
@@ -130,14 +126,14 @@ def _refuse_differences(jobs: list[_Job]) -> None:
                 )
 
 
-def _refuse_common_offsets(jobs: list[_Job]) -> None:
+def _refuse_common_offsets(jobs: list[_FinishedJob]) -> None:
     """Where val is the first shards of one stream, documents are counted over val and train together, and after a
     merge the two no longer follow each other."""
     for job in jobs:
         if any(file.path.startswith("tokens.") for file in job.manifest.offsets):
             raise ManifestMismatch(
                 f"cannot merge {job.directory}: its document offsets count over val and train together",
-                "tokenize it again with --val-fraction instead of --val-shards, or without offsets",
+                "tokenize it again with --val-by tail or document, or without --offsets",
             )
 
 
@@ -159,9 +155,14 @@ def _refuse_target(out: str, directories: list[str]) -> None:
 
 class _Merge:
     def __init__(
-        self, jobs: list[_Job], out: str, progress: Callable[[TokenProgress], None] | None, tasks: bool
+        self,
+        jobs: list[_FinishedJob],
+        out: str,
+        progress: Callable[[TokenProgress], None] | None,
+        tasks: bool,
+        tuning: Tuning,
     ) -> None:
-        self.jobs, self.out, self.progress, self.tasks = jobs, out, progress, tasks
+        self.jobs, self.out, self.progress, self.tasks, self.tuning = jobs, out, progress, tasks, tuning
         first = jobs[0].manifest
         self.form: Format = FORMATS[first.format]
         self.dtype, self.n_vocab = first.dtype, first.encoding.n_vocab
@@ -173,7 +174,7 @@ class _Merge:
 
     def run(self, overwrite: bool) -> Manifest:
         manifest = self._manifest()
-        desk = prepare_directory(self.out, job_of(manifest), [], resume=False, overwrite=overwrite, journalled=False)
+        target = prepare_directory(self.out, job_of(manifest), [], resume=False, overwrite=overwrite, journalled=False)
         try:
             self._check_space()
             for split in self.splits:
@@ -181,9 +182,9 @@ class _Merge:
             for name in _offset_names(self.jobs[0].manifest).split(", ") if self.jobs[0].manifest.offsets else []:
                 self._write_offsets(name)
             manifest = replace(manifest, shards=tuple(self.shards), offsets=tuple(self.offsets))
-            self._publish(desk, manifest)
+            self._publish(target, manifest)
         except BaseException:
-            desk.clear()
+            target.clear()
             raise
         return manifest
 
@@ -223,12 +224,7 @@ class _Merge:
 
     def _check_space(self) -> None:
         needed = sum(shard.bytes for job in self.jobs for shard in job.manifest.shards)
-        free = free_space(self.out)
-        if free is not None and free < needed:
-            raise ShardError(
-                f"{self.out} needs {format_size(needed)}, and {format_size(free)} is free",
-                "make room, or choose another -o DIR",
-            )
+        check_space(self.out, needed, format_size(needed))
 
     # shards
 
@@ -238,11 +234,11 @@ class _Merge:
         for number, group in enumerate(groups):
             self._write_shard(self.form.shard_name(split, number), split, group)
 
-    def _write_shard(self, name: str, split: str, sources: list[tuple[_Job, ShardInfo]]) -> None:
+    def _write_shard(self, name: str, split: str, sources: list[tuple[_FinishedJob, ShardInfo]]) -> None:
         expected = sum(shard.tokens for _, shard in sources)
         path, temporary = os.path.join(self.out, name), os.path.join(self.out, temporary_of(name))
         with disk_errors(path):
-            writer = ResumableShard(self.form, temporary, self.dtype, self.n_vocab, expected)
+            writer = OpenShard(self.form, temporary, self.dtype, self.n_vocab, expected, tuning=self.tuning)
         try:
             for job, shard in sources:
                 self._copy(os.path.join(job.directory, shard.path), shard, writer, path)
@@ -257,9 +253,9 @@ class _Merge:
         files = tuple(FileInfo(file.final_name(name), file.bytes, file.sha256) for file in others)
         self.shards.append(ShardInfo(name, split, writer.tokens, documents, ids.bytes, ids.sha256, files))
 
-    def _copy(self, path: str, shard: ShardInfo, writer: ResumableShard, target: str) -> None:
+    def _copy(self, path: str, shard: ShardInfo, writer: OpenShard, target: str) -> None:
         with (
-            open_reader(path, format=self.form.name, dtype=self.dtype) as reader,
+            open_reader(path, format=self.form.name, dtype=self.dtype, block=self.tuning.read_ids) as reader,
             DocumentEnds(reader) as ends,
         ):
             digest, position = hashlib.sha256(), 0
@@ -287,7 +283,7 @@ class _Merge:
         try:
             before = 0
             for job in self.jobs:
-                for ends in _read_offsets(job, name):
+                for ends in read_offsets(job.directory, job.offsets(name), block=self.tuning.read_offsets):
                     with disk_errors(path):
                         target.add(before, ends)
                 before += sum(shard.tokens for shard in job.shards(name.split(".")[0]))
@@ -295,14 +291,12 @@ class _Merge:
                 target.sync()
         finally:
             target.close()
-        with open(temporary, "rb", buffering=0) as file:
-            size, digest = os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest()
-        self.offsets.append(FileInfo(name, size, digest))
+        self.offsets.append(file_info(name, temporary))
 
     # the end
 
-    def _publish(self, desk: Desk, manifest: Manifest) -> None:
-        if desk.older is not None:  # a manifest never stands beside files that it does not speak of
+    def _publish(self, target: OutputDirectory, manifest: Manifest) -> None:
+        if target.older is not None:  # a manifest never stands beside files that it does not speak of
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(self.out, MANIFEST))
         # The file with the ids comes last: where it stands, its index does too.
@@ -312,33 +306,12 @@ class _Merge:
             with disk_errors(path):
                 os.replace(os.path.join(self.out, temporary_of(name)), path)
         sync_directory(self.out)
-        if desk.older is not None:
-            remove_old_files(self.out, desk.older, manifest)
+        if target.older is not None:
+            remove_old_files(self.out, target.older, manifest)
         write_manifest(self.out, manifest)
-        if desk.journal is not None:
-            desk.journal.remove()
+        if target.journal is not None:
+            target.journal.remove()
 
 
 def _same(key: str, manifests: list[Manifest]) -> bool:
     return all(key in manifest.options and manifest.options[key] == manifests[0].options[key] for manifest in manifests)
-
-
-def _read_offsets(job: _Job, name: str) -> Iterator[Ends]:
-    """The ends of a job's documents (its first begins at 0), in blocks. Raises ShardError where the file is damaged."""
-    import numpy as np
-
-    path = os.path.join(job.directory, name)
-    digest, position = hashlib.sha256(), 0
-    try:
-        with open(path, "rb") as file:
-            while data := file.read(_BLOCK):
-                digest.update(data)
-                yield np.frombuffer(data[: len(data) // 8 * 8], dtype="<u8").astype(np.int64)[0 if position else 1 :]
-                position += len(data)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}", path=path) from None
-    if digest.hexdigest() != next(file.sha256 for file in job.manifest.offsets if file.path == name):
-        raise ShardError(
-            f"{path} is not the file that its {MANIFEST} speaks of",
-            f"memguard verify {job.directory} tells what is wrong",
-        )

@@ -24,11 +24,14 @@ from memguard.tokens.engine.encode import load_vocabulary
 from memguard.tokens.input.blocks import Division, Start, first_outside
 from memguard.tokens.input.documents import BLANK_LINES, PREFIX, WHITE, Place
 from memguard.tokens.input.source import Source, cannot_read, find_sources, open_binary
-from memguard.tokens.job import tokenize_part
+from memguard.tokens.job import run_job
 from memguard.tokens.options import Options
+from memguard.tokens.pipeline import Resources
+from memguard.tokens.plan import plan_part
+from memguard.tokens.tuning import TUNING, Tuning
 from memguard.units import KIB, MIB
 
-__all__ = ["TASK_BYTES", "Task", "part_directory", "plan_tasks", "run_task"]
+__all__ = ["TASK_BYTES", "JobPart", "part_directory", "plan_tasks", "run_task"]
 
 TASK_BYTES = 256 * MIB  # seconds of work, so that a start of half a second counts for little
 
@@ -37,7 +40,7 @@ _LONGEST_SEARCH = 16 * MIB  # then the next task's place is tried
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class JobPart:
     """`number` of `count`, in order; plain values, so that it can be pickled and sent. `source.stop` is its end."""
 
     number: int
@@ -51,7 +54,7 @@ class Task:
 
 def plan_tasks(
     paths: Iterable[str | os.PathLike[str]], *, task_bytes: int = TASK_BYTES, **options: Any
-) -> tuple[Task, ...]:
+) -> tuple[JobPart, ...]:
     """The tasks of one job; `options` are those of `tokenize`. A task is about `task_bytes` long, longer where there is
     no place to cut. Raises ConfigError for what tasks cannot do: stdin, and a first shard that is val."""
     if task_bytes < 1:
@@ -65,7 +68,7 @@ def plan_tasks(
             raise ConfigError(f"{source.path} can be read once only, by one task", "write it to a file first")
     settled = asked.settled(sources)
     division = settled.division(sources)
-    tasks: list[Task] = []
+    tasks: list[JobPart] = []
     before = 0
     for number, source in enumerate(sources):
         own = division if division.at is None else replace(division, at=division.at - before)
@@ -75,43 +78,36 @@ def plan_tasks(
         for start, stop in zip(places, [*places[1:], None], strict=True):
             inside = one_text and start > 0
             begin = Start(0, Place(start, 0, inside), split if inside else None)
-            tasks.append(Task(len(tasks), 0, number, replace(source, stop=stop), begin, own, settled))
+            tasks.append(JobPart(len(tasks), 0, number, replace(source, stop=stop), begin, own, settled))
         before += source.size or 0
     return tuple(replace(task, count=len(tasks)) for task in tasks)
 
 
-def part_directory(out: str | os.PathLike[str], task: Task) -> str:
+def part_directory(out: str | os.PathLike[str], task: JobPart) -> str:
     return os.path.join(out, f"part-{task.number:06d}")
 
 
 def run_task(
-    task: Task,
+    task: JobPart,
     out: str | os.PathLike[str],
     *,
     engine: str = "auto",
     workers: int | None = None,
     max_memory: int = budgets.DEFAULT_MEMORY,
+    tuning: Tuning = TUNING,
 ) -> Manifest:
     """Writes the task's files into part_directory(out, task) and returns their manifest. What is done already is not
     done again: after a kill it goes on, and a finished part stays as it is. Raises a MemguardError."""
-    part: dict[str, str | int | float | bool | None] = {
+    place: dict[str, str | int | float | bool | None] = {
         "part": task.number,
         "part_count": task.count,
         "part_source": task.source_number,
         "part_start": task.start.place.offset,
         "part_stop": task.source.stop,
     }
-    return tokenize_part(
-        part_directory(out, task),
-        task.source,
-        task.start,
-        task.division,
-        task.options,
-        part,
-        engine=engine,
-        workers=workers,
-        max_memory=max_memory,
-    )
+    plan = plan_part(task.source, task.start, task.division, task.options, place)
+    resources = Resources(engine, workers, max_memory)
+    return run_job(plan, part_directory(out, task), resources, resume=True, overwrite=False, tuning=tuning)
 
 
 def _split_of_text(source: Source, division: Division) -> str | None:

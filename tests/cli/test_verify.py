@@ -1,10 +1,9 @@
-"""`memguard verify`, `inspect` and `merge` as a person types them, on what `memguard tokenize` really wrote."""
+"""`memguard verify` as a person types it, on what `memguard tokenize` really wrote, merged or not."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,33 +11,10 @@ import pytest
 
 from memguard.cli.main import main
 from memguard.records.codec import from_json
-from memguard.records.inspect import InspectReport
-from memguard.records.manifest import Manifest
 from memguard.records.verify import VerifyReport
 
 
-@pytest.fixture(scope="module")
-def tokenized(tmp_path_factory: pytest.TempPathFactory, english: str) -> Path:
-    """a.txt and b.txt, and what the tokenizer made of them in a/ and b/; made once."""
-    directory = tmp_path_factory.mktemp("tokenized")
-    (directory / "a.txt").write_text(english[:60_000] + "é的🙂")
-    (directory / "b.txt").write_text(english[60_000:100_000])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(directory)
-        for name in ("a", "b"):
-            assert main(["tokenize", f"{name}.txt", "-o", name, "-q"]) == 0
-    return directory
-
-
-@pytest.fixture
-def desk(tmp_path: Path, tokenized: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    directory = tmp_path / "desk"
-    shutil.copytree(tokenized, directory)
-    monkeypatch.chdir(directory)
-    return directory
-
-
-def test_verify(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", "a"]) == 0
     out, err = capsys.readouterr()
     assert out.startswith("ok: the ") and "are exactly the text of a.txt\n" in out and err == ""
@@ -47,7 +23,7 @@ def test_verify(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert report.ok and report.text_bytes == os.path.getsize("a.txt")
 
 
-def test_a_wrong_token_is_exit_code_1_and_its_place(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_token_is_exit_code_1_and_its_place(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ids = np.fromfile("a/train.bin", dtype="<u2")
     ids[500] = 1000
     ids.tofile("a/train.bin")
@@ -61,7 +37,7 @@ def test_a_wrong_token_is_exit_code_1_and_its_place(desk: Path, capsys: pytest.C
     assert "SHA-256" in capsys.readouterr().out
 
 
-def test_verify_of_what_cannot_be_read_is_exit_code_3(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_of_what_cannot_be_read_is_exit_code_3(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     os.rename("a.txt", "moved.txt")
     assert main(["verify", "a"]) == 3
     assert "cannot read a.txt" in capsys.readouterr().err
@@ -69,38 +45,9 @@ def test_verify_of_what_cannot_be_read_is_exit_code_3(desk: Path, capsys: pytest
     assert main(["verify", "a", "--no-text"]) == 0
     assert main(["verify", "."]) == 3
     assert main(["verify", "a", "--no-text", "--source", "moved.txt"]) == 2
-    (desk / "a/manifest.json").write_text("{")
+    (workspace / "a/manifest.json").write_text("{")
     assert main(["verify", "a"]) == 3
     assert "Traceback" not in capsys.readouterr().err
-
-
-def test_inspect(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["inspect", "a/val.bin"]) == 0
-    out, err = capsys.readouterr()
-    assert out.startswith("a/val.bin: ") and "é的🙂" in out and err == ""
-    assert main(["inspect", "a/val.bin", "--json"]) == 0
-    assert from_json(InspectReport, capsys.readouterr().out).encoding == "gpt2"
-    assert main(["inspect", "a"]) == 3
-    assert main(["inspect", "a.txt"]) == 3
-    assert main(["inspect", "nothing"]) == 3
-    assert main(["inspect", "a/val.bin", "--encoding", "gpt-5"]) == 2
-
-
-def test_merge(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["merge", "a", "b", "-o", "ab", "--json"]) == 0
-    out, err = capsys.readouterr()
-    manifest = from_json(Manifest, out)
-    assert manifest == from_json(Manifest, Path("ab/manifest.json").read_text())
-    tokens = sum(shard.tokens for shard in manifest.shards)
-    assert f"{tokens:,} gpt2 tokens of 2 jobs in ab: 2 files, " in err
-    assert Path("ab/train.bin").read_bytes() == Path("a/train.bin").read_bytes() + Path("b/train.bin").read_bytes()
-    assert main(["verify", "ab"]) == 0
-    assert "are exactly the text of a.txt and b.txt" in capsys.readouterr().out
-    assert main(["merge", "a", "b", "-o", "ab", "-q"]) == 3
-    assert main(["merge", "a", "b", "-o", "ab", "-q", "--overwrite"]) == 0
-    assert main(["merge", "a", "-o", "x"]) == 2
-    assert main(["merge", "a", "missing", "-o", "x"]) == 3
-    assert not Path("x").exists()
 
 
 @pytest.mark.parametrize(
@@ -114,7 +61,7 @@ def test_merge(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ids=["shards", "blank lines", "lines", "separator"],
 )
 def test_every_kind_of_job_verifies_merged_or_not(
-    desk: Path, capsys: pytest.CaptureFixture[str], options: list[str]
+    workspace: Path, capsys: pytest.CaptureFixture[str], options: list[str]
 ) -> None:
     for name in ("a", "b"):
         assert main(["tokenize", f"{name}.txt", "-o", f"{name}2", "-q", *options]) == 0, capsys.readouterr().err
@@ -123,7 +70,7 @@ def test_every_kind_of_job_verifies_merged_or_not(
     assert main(["verify", "ab2"]) == 0, capsys.readouterr().out
 
 
-def test_jsonl_is_compared_record_by_record(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_jsonl_is_compared_record_by_record(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     records = [f"record {n}: é的🙂\n\nwith\ttext" for n in range(200)]
     Path("c.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in records))
     assert main(["tokenize", "c.jsonl", "-o", "c", "-q", "--val-fraction", "0"]) == 0

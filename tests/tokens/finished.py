@@ -68,7 +68,7 @@ def _shard(
 ) -> ShardInfo:
     layout = FORMATS[form]
     name = layout.shard_name(split, number)
-    shard = layout.open(str(directory / f".{name}.tmp"), dtype=dtype, n_vocab=50257, eot=EOT)
+    shard = layout.open(str(directory / f".{name}.tmp"), dtype=dtype, n_vocab=50257)
     start = 0
     for end in [end - first for end in ends if first < end <= first + len(ids)]:
         shard.write(np.array(ids[start:end], dtype=np.uint32))

@@ -18,7 +18,7 @@ def test_the_parts_stay_within_the_whole(memory: int, cores: int, engine: str) -
     budget = divide(memory, None, cores, engine)
     assert 1 <= budget.workers <= cores
     assert 64 * KIB <= budget.block <= budget.longest_piece
-    assert budget.forget_at < memory
+    assert budget.cache_limit < memory
     # every worker on a piece of the longest kind at once, 25 bytes of memory per byte of it
     assert budget.workers * budget.longest_piece * 25 < memory
 

@@ -8,7 +8,7 @@ import tiktoken
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memguard.tokens.check import comparison, decode
+from memguard.tokens.check import decode
 from memguard.tokens.check.comparison import Chunk, Comparison, Difference
 from memguard.tokens.check.decode import Decoder
 from memguard.tokens.engine.encode import Vocabulary, load_encoding
@@ -32,10 +32,10 @@ def chunks(ids: list[int], size: int) -> Iterator[Chunk]:
 
 
 def compare(
-    texts: list[str], ids: list[int], eot: str, *, part: int = 5, size: int = 3
+    texts: list[str], ids: list[int], eot: str, *, part: int = 5, size: int = 3, step: int = 1 << 18
 ) -> tuple[Difference | None, Comparison]:
     """Document n is the source `n.txt`."""
-    run = Comparison(chunks(ids, size), PLAIN if eot == "none" else SILENT, eot)
+    run = Comparison(chunks(ids, size), PLAIN if eot == "none" else SILENT, eot, step=step)
     for number, text in enumerate(texts):
         data = text.encode()
         for start in range(0, len(data), part):
@@ -48,22 +48,21 @@ def compare(
     return run.close(), run
 
 
-@pytest.fixture(params=[1, 7, 1 << 18], autouse=True)
-def enough(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However much text is waited for, the answer is the same."""
-    monkeypatch.setattr(comparison, "_ENOUGH", request.param)
+# However much text is waited for, the answer is the same.
+every_step = pytest.mark.parametrize("step", [1, 7, 1 << 18])
 
 
 fixtures = settings(max_examples=60, deadline=None)
 
 
+@every_step
 @pytest.mark.parametrize("eot", ["none", "append", "prepend"])
-def test_tokens_of_a_text_are_that_text(eot: str) -> None:
+def test_tokens_of_a_text_are_that_text(eot: str, step: int) -> None:
     @fixtures
     @given(TEXTS, st.integers(1, 20), st.integers(1, 20))
     def law(texts: list[str], part: int, size: int) -> None:
         ids = tokens_of(texts, eot)
-        difference, run = compare(texts, ids, eot, part=part, size=size)
+        difference, run = compare(texts, ids, eot, part=part, size=size, step=step)
         assert difference is None
         assert run.tokens == len(ids)
         assert run.text_bytes == sum(len(text.encode()) for text in texts)
@@ -72,8 +71,9 @@ def test_tokens_of_a_text_are_that_text(eot: str) -> None:
     law()
 
 
+@every_step
 @pytest.mark.parametrize("eot", ["none", "append", "prepend"])
-def test_another_token_in_one_place_is_found_there(eot: str) -> None:
+def test_another_token_in_one_place_is_found_there(eot: str, step: int) -> None:
     @fixtures
     @given(TEXTS, st.integers(1, 9), st.integers(1, 9), st.data())
     def law(texts: list[str], part: int, size: int, data: st.DataObject) -> None:
@@ -83,7 +83,7 @@ def test_another_token_in_one_place_is_found_there(eot: str) -> None:
             return
         place = data.draw(st.sampled_from(places))
         changed = [*ids[:place], ENCODING.encode_ordinary("Q")[0], *ids[place + 1 :]]
-        difference, _ = compare(texts, changed, eot, part=part, size=size)
+        difference, _ = compare(texts, changed, eot, part=part, size=size, step=step)
         assert difference is not None
         assert (difference.kind, difference.shard, difference.token) == ("text", "train.bin", place)
         before = b"".join(ENCODING.decode_single_token_bytes(token) for token in ids[:place] if token != EOT)
@@ -95,24 +95,24 @@ def test_another_token_in_one_place_is_found_there(eot: str) -> None:
     law()
 
 
+@every_step
 @pytest.mark.parametrize("eot", ["append", "prepend"])
-def test_a_missing_or_additional_end_of_text_is_found(eot: str) -> None:
+def test_a_missing_or_additional_end_of_text_is_found(eot: str, step: int) -> None:
     @fixtures
     @given(TEXTS.filter(len), st.integers(1, 9), st.integers(1, 9), st.data())
     def law(texts: list[str], part: int, size: int, data: st.DataObject) -> None:
         ids = tokens_of(texts, eot)
         place = data.draw(st.sampled_from([place for place, token in enumerate(ids) if token == EOT]))
-        missing, _ = compare(texts, ids[:place] + ids[place + 1 :], eot, part=part, size=size)
+        missing, _ = compare(texts, ids[:place] + ids[place + 1 :], eot, part=part, size=size, step=step)
         assert missing is not None and missing.kind == "eot"
         place = data.draw(st.integers(0, len(ids)))
-        added, _ = compare(texts, [*ids[:place], EOT, *ids[place:]], eot, part=part, size=size)
+        added, _ = compare(texts, [*ids[:place], EOT, *ids[place:]], eot, part=part, size=size, step=step)
         assert added is not None and added.kind == "eot"
 
     law()
 
 
-def test_the_first_difference_is_told_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparison, "_ENOUGH", 1 << 18)
+def test_the_first_difference_is_told_in_full() -> None:
     texts = ["one two three", "four"]  # what is shown ends with the source
     ids = tokens_of(texts, "append")
     assert compare(texts, ids, "append")[0] is None
@@ -123,30 +123,34 @@ def test_the_first_difference_is_told_in_full(monkeypatch: pytest.MonkeyPatch) -
     assert run.text_bytes == 3
 
 
-def test_more_tokens_than_text_and_more_text_than_tokens() -> None:
+@every_step
+def test_more_tokens_than_text_and_more_text_than_tokens(step: int) -> None:
     ids = tokens_of(["one two"], "none")
-    more, _ = compare(["one two"], [*ids, 257, 258], "none")
+    more, _ = compare(["one two"], [*ids, 257, 258], "none", step=step)
     assert more is not None and (more.what, more.token) == ("more text than the source holds", 2)
-    less, _ = compare(["one two three"], ids, "none")
+    less, _ = compare(["one two three"], ids, "none", step=step)
     assert less is not None and (less.what, less.shard, less.offset) == ("the end of the tokens", None, 7)
     assert less.expected == b" three"
 
 
-def test_an_id_that_does_not_exist() -> None:
-    difference, _ = compare(["one two"], [505, 60000], "none")
+@every_step
+def test_an_id_that_does_not_exist(step: int) -> None:
+    difference, _ = compare(["one two"], [505, 60000], "none", step=step)
     assert difference is not None and (difference.kind, difference.token, difference.offset) == ("ids", 1, 3)
 
 
-def test_a_token_over_the_end_of_a_document_is_found() -> None:
+@every_step
+def test_a_token_over_the_end_of_a_document_is_found(step: int) -> None:
     whole = ENCODING.encode_ordinary("onetwo")
-    assert compare(["onetwo"], whole, "none")[0] is None
-    difference, _ = compare(["o", "netwo"], whole, "none")
+    assert compare(["onetwo"], whole, "none", step=step)[0] is None
+    difference, _ = compare(["o", "netwo"], whole, "none", step=step)
     assert difference is not None and difference.kind == "eot"
     assert difference.what == "a token that reaches over the end of the document"
 
 
-def test_an_end_of_text_token_in_a_text_without_them_is_other_text() -> None:
-    difference, _ = compare(["one"], [*ENCODING.encode_ordinary("one"), EOT], "none")
+@every_step
+def test_an_end_of_text_token_in_a_text_without_them_is_other_text(step: int) -> None:
+    difference, _ = compare(["one"], [*ENCODING.encode_ordinary("one"), EOT], "none", step=step)
     assert difference is not None and difference.kind == "text"
 
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from memguard.errors import ConfigError, EngineNotInstalled, InputError
 from memguard.inject import gpt2_files
-from memguard.tokens.engine import download, encode
+from memguard.tokens.engine import encode
+from memguard.tokens.engine.download import bounded_downloads, missing_file
 from memguard.tokens.engine.encode import load_encoding, load_vocabulary, make_engine
 from tests.tokens.patterns import encoding as pattern_encoding
 
@@ -76,12 +77,16 @@ def test_a_lookup_that_never_answers_is_given_up(no_network: Path, monkeypatch: 
 
     import requests
 
-    release = threading.Event()
+    release, wanted = threading.Event(), []
     monkeypatch.setattr(requests, "get", lambda *_, **__: release.wait(30))
-    monkeypatch.setattr(download, "_CONNECT_TIMEOUT", 0.05)
-    with pytest.raises(InputError, match="no answer within"):
-        load_encoding("o200k_base")
+    with (
+        pytest.raises(TimeoutError, match="no answer within"),
+        bounded_downloads(wanted, connect_timeout=0.05),
+    ):
+        tiktoken.load.read_file(CL100K_URL)
     release.set()
+    assert wanted == [CL100K_URL]
+    assert "no answer within" in missing_file("cl100k_base", CL100K_URL, TimeoutError("no answer within 10 s")).message
 
 
 def test_the_users_cache_is_read_and_not_written(no_network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,10 +155,9 @@ def test_forgetting_changes_nothing(english: str) -> None:
     assert not TIKTOKEN.forget()
 
 
-def test_auto_is_gigatoken_where_it_is_known_to_be_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_is_gigatoken_where_it_is_known_to_be_exact() -> None:
     assert make_engine("gpt2").name == "gigatoken"
-    monkeypatch.setattr(encode, "_GIGATOKEN_EXACT", ())
-    assert make_engine("gpt2").name == "tiktoken"
+    assert make_engine("gpt2", exact=()).name == "tiktoken"
 
 
 def test_without_gigatoken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from memguard.tokens import job as jobs
+from memguard.tokens import pipeline
 from memguard.tokens.engine.encode import load_encoding, make_engine
 from memguard.tokens.job import encoded_blocks, tokenize
 from memguard.tokens.options import Options
+from memguard.tokens.pipeline import Resources
 from tests.tokens.test_split import NASTY
 
 # What patterns trip over, in a row: every one of NASTY, and what may stand around a cut.
@@ -29,7 +30,7 @@ SMALL = (
 def tokens(path: Path, block: int, workers: int, engine: str) -> list[int]:
     found: list[int] = []
     options = Options(val_fraction=0.0)
-    for _, encoded in encoded_blocks([path], options, engine=engine, workers=workers, block=block):
+    for _, encoded in encoded_blocks([path], options, Resources(engine, workers, block=block)):
         for _, ids, _ in encoded.parts:
             found += ids.tolist()
     return found
@@ -44,7 +45,7 @@ def test_every_size_of_block_from_one_byte_up(
     path.write_bytes(SMALL.encode())
     expected = load_encoding("gpt2").encode_ordinary(SMALL)
     made = make_engine("gpt2", engine)  # once: a new one for each size takes more time than all the rest
-    monkeypatch.setattr(jobs, "make_engine", lambda *_, **__: made)
+    monkeypatch.setattr(pipeline, "make_engine", lambda *_, **__: made)
     for block in (*range(1, 65), *range(71, 1000, 97), len(SMALL.encode()) + 1):
         assert tokens(path, block, workers, engine) == expected, block
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import struct
 from itertools import chain, pairwise
@@ -14,10 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memguard.errors import ConfigError, ShardError
-from memguard.tokens.output import formats, readers
-from memguard.tokens.output.formats import FORMATS, FinishedFile, find_format
-from memguard.tokens.output.readers import Index, detect, open_reader
+from memguard.errors import ConfigError, ManifestMismatch, ShardError
+from memguard.tokens.output.disk import FinishedFile
+from memguard.tokens.output.formats import FORMATS, OpenShard, find_format
+from memguard.tokens.output.megatron_index import Index
+from memguard.tokens.output.readers import detect, open_reader
+from memguard.tokens.tuning import TUNING, Tuning
 
 BOTH = [(name, dtype) for name, form in FORMATS.items() for dtype in form.allowed_dtypes]
 # Each document's tokens, written in two pieces.
@@ -25,13 +28,19 @@ DOCUMENTS = st.lists(st.lists(st.integers(0, 65535), max_size=40), max_size=12)
 
 
 def write(
-    directory: Path, name: str, dtype: str, documents: list[list[int]], *, expected: int | None = None
+    directory: Path,
+    name: str,
+    dtype: str,
+    documents: list[list[int]],
+    *,
+    expected: int | None = None,
+    tuning: Tuning = TUNING,
 ) -> tuple[Path, list[FinishedFile]]:
     """A finished shard under its final names; the path of the file with the ids."""
     form = FORMATS[name]
     shard_name = form.shard_name("train", 3)
     shard = form.open(
-        str(directory / f".{shard_name}.1.tmp"), dtype=dtype, n_vocab=None, eot=None, expected_tokens=expected
+        str(directory / f".{shard_name}.1.tmp"), dtype=dtype, n_vocab=None, expected_tokens=expected, tuning=tuning
     )
     for document in documents:
         for half in (document[: len(document) // 2], document[len(document) // 2 :]):
@@ -40,7 +49,9 @@ def write(
     files = shard.finish()
     for file in files:
         os.rename(file.temp_path, directory / file.final_name(shard_name))
-    assert tuple(file.final_name(shard_name) for file in files) == form.file_names("train", 3)
+    assert tuple(file.final_name(shard_name) for file in files) == tuple(
+        Path(shard_name).with_suffix(suffix).name for suffix in form.suffixes
+    )
     return directory / shard_name, files
 
 
@@ -163,7 +174,7 @@ def test_names_hold_the_split_and_sort_by_number() -> None:
     assert names == sorted(names) and names[0] == "train_000000.npy"
     assert FORMATS["llmc"].shard_name("val", 2) == "val_000002.bin"
     assert FORMATS["nanogpt"].shard_name("val", 0) == "val.bin"
-    assert FORMATS["megatron"].file_names("train", 0) == ("train.bin", "train.idx")
+    assert FORMATS["megatron"].shard_name("train", 0) == "train.bin"
 
 
 @pytest.mark.parametrize(("name", "dtype"), BOTH)
@@ -181,7 +192,7 @@ def test_an_id_outside_the_vocabulary_is_refused(tmp_path: Path, ids: list[int],
     with pytest.raises(ShardError, match=f"the id {wrong} is outside 0 to 50256, among the tokens from 2 on"):
         shard.write(np.array(ids, dtype=np.uint32))
     assert shard.tokens == 2
-    shard.abandon()
+    shard.close()
 
 
 def test_a_negative_id_is_refused_and_shapes_and_types_are_not(tmp_path: Path) -> None:
@@ -195,35 +206,29 @@ def test_a_negative_id_is_refused_and_shapes_and_types_are_not(tmp_path: Path) -
     assert np.fromfile(tmp_path / "x.tmp", dtype="<u2").tolist() == [0, 2, 4, 0, 1, 2, 3]
 
 
-def test_an_llmc_header_counts_to_2_to_the_31(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_llmc_header_counts_to_2_to_the_31(tmp_path: Path) -> None:
     shard = FORMATS["llmc"].open(str(tmp_path / "x.tmp"), dtype="uint16", n_vocab=None)
     shard.tokens = 2**31 - 2
     shard.write(np.array([1]))
     with pytest.raises(ShardError, match="2,147,483,647 tokens"):
         shard.write(np.array([1]))
-    shard.abandon()
+    shard.close()
 
 
-def test_a_document_that_int32_cannot_count_is_several_sequences(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(formats, "_LARGEST_INT32", 10)
-    monkeypatch.setattr(formats, "_BLOCK", 4)
+def test_a_document_that_int32_cannot_count_is_several_sequences(tmp_path: Path) -> None:
     documents = [[1] * 3, [2] * 25, [3] * 10, [4] * 11, [5]] * 3
-    path, _ = write(tmp_path, "megatron", "uint16", documents)
+    path, _ = write(tmp_path, "megatron", "uint16", documents, tuning=Tuning(longest_sequence=10, index_block=4))
     assert megatron(path, "uint16") == documents
     with Index(str(path.with_suffix(".idx"))) as index:
         assert (index.sequences, index.documents) == (24, 15)
         index.check(sum(map(len, documents)))
 
 
-def test_an_index_of_many_documents_is_written_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formats, "_BLOCK", 7)
-    monkeypatch.setattr(readers, "BLOCK", 5)
+def test_an_index_of_many_documents_is_written_in_blocks(tmp_path: Path) -> None:
     documents = [[n] * (1 + n % 4) for n in range(50)]
-    path, _ = write(tmp_path, "megatron", "uint32", documents)
+    path, _ = write(tmp_path, "megatron", "uint32", documents, tuning=Tuning(index_block=7))
     assert megatron(path, "uint32") == documents
-    with Index(str(path.with_suffix(".idx"))) as index:
+    with Index(str(path.with_suffix(".idx")), block=5) as index:
         index.check(sum(map(len, documents)))
 
 
@@ -239,15 +244,35 @@ def test_what_was_not_ended_is_a_document_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_abandon_leaves_nothing_and_may_come_at_any_time(tmp_path: Path, name: str) -> None:
-    for finished in (False, True):
-        shard = FORMATS[name].open(str(tmp_path / ".x.1.tmp"), dtype="uint16", n_vocab=None)
-        shard.write(np.arange(10))
-        if finished:
-            shard.finish()
-        shard.abandon()
-        shard.abandon()
-        assert os.listdir(tmp_path) == []
+@pytest.mark.parametrize("half", range(0, 9, 2))
+def test_a_shard_taken_up_again_is_the_same(tmp_path: Path, name: str, half: int) -> None:
+    """What was written after the state is cut off; the state itself is plain values."""
+    ids, tuning = np.arange(20, dtype=np.uint16), Tuning(longest_sequence=4, index_block=3)
+    documents = [ids[start : start + 2] for start in range(0, 18, 2)]
+
+    def write_on(shard: OpenShard, some: list[np.ndarray]) -> None:
+        for document in some:
+            shard.write_documents(document, np.array([1, 1, 2]))
+        shard.write(ids[18:])
+
+    whole = FORMATS[name].open(str(tmp_path / "whole.tmp"), dtype="uint16", n_vocab=None, tuning=tuning)
+    write_on(whole, documents)
+    expected = [(file.bytes, file.sha256) for file in whole.finish()]
+    path = str(tmp_path / ".x.tmp")
+    shard = FORMATS[name].open(path, dtype="uint16", n_vocab=None, tuning=tuning)
+    for document in documents[:half]:
+        shard.write_documents(document, np.array([1, 1, 2]))
+    state = json.loads(json.dumps(shard.resume_state()))
+    write_on(shard, documents[:3])
+    shard.close()
+    restored = OpenShard.restore(FORMATS[name], path, "uint16", None, None, state, tuning=tuning)
+    write_on(restored, documents[half:])
+    assert [(file.bytes, file.sha256) for file in restored.finish()] == expected
+    assert restored.documents == whole.documents
+    os.truncate(path, 0)
+    if half or FORMATS[name].header("uint16", 0):
+        with pytest.raises(ManifestMismatch, match=r"cannot go on: .* has 0 bytes of"):
+            OpenShard.restore(FORMATS[name], path, "uint16", None, None, state)
 
 
 def test_an_existing_file_is_never_taken(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from memguard.tokens.check import inspect as module
 from memguard.tokens.check.inspect import inspect
 from memguard.tokens.engine.encode import load_encoding
 from memguard.tokens.output.formats import FORMATS
+from memguard.tokens.tuning import Tuning
 from tests.tokens.finished import EOT, finished_job
 
 TEXT = "It was the best of times, it was the worst of times. 🙂\n" * 40
@@ -19,10 +20,9 @@ TEXT = "It was the best of times, it was the worst of times. 🙂\n" * 40
 
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("dtype", ["uint16", "uint32"])
-def test_counts_texts_and_ids(tmp_path: Path, form: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memguard.tokens.output.readers.BLOCK", 17)
+def test_counts_texts_and_ids(tmp_path: Path, form: str, dtype: str) -> None:
     manifest = finished_job(tmp_path / "data", {"a.txt": TEXT, "b.txt": "end"}, form=form, dtype=dtype, val_share=0)
-    report = inspect(tmp_path / "data" / manifest.shards[0].path)
+    report = inspect(tmp_path / "data" / manifest.shards[0].path, tuning=Tuning(read_ids=17))
     ids = [*load_encoding("gpt2").encode_ordinary(TEXT), EOT, *load_encoding("gpt2").encode_ordinary("end"), EOT]
     assert (report.tokens, report.format, report.dtype) == (len(ids), form, dtype)
     assert (report.smallest_id, report.largest_id, report.distinct_ids) == (min(ids), EOT, len(set(ids)))

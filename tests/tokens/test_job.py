@@ -15,11 +15,14 @@ from hypothesis import strategies as st
 from memguard import pressure
 from memguard.errors import ConfigError, InputError, ManifestMismatch, MemguardError, ShardError
 from memguard.records.manifest import Manifest
-from memguard.tokens import job as jobs
+from memguard.tokens import pipeline, plan
 from memguard.tokens.engine import pool as pools
 from memguard.tokens.engine.encode import Vocabulary, _Gigatoken, load_encoding
-from memguard.tokens.job import Progress, tokenize
+from memguard.tokens.job import tokenize
+from memguard.tokens.output import disk
 from memguard.tokens.output.manifest import read_manifest
+from memguard.tokens.progress import JobProgress
+from memguard.tokens.tuning import Tuning
 from tests.tokens.test_split import NASTY
 
 EOT = 50256
@@ -175,7 +178,7 @@ class Stop(BaseException):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, Stop, MemoryError])
 def test_an_interrupted_job_leaves_nothing(mixed: Path, tmp_path: Path, error: type[BaseException]) -> None:
-    def interrupt(now: Progress) -> None:
+    def interrupt(now: JobProgress) -> None:
         if now.bytes_done > 20_000:
             raise error
 
@@ -185,7 +188,7 @@ def test_an_interrupted_job_leaves_nothing(mixed: Path, tmp_path: Path, error: t
 
 
 def test_too_little_room_is_said_early(mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "free_space", lambda directory: 10_000)
+    monkeypatch.setattr(disk, "free_space", lambda directory: 10_000)
     with pytest.raises(ShardError, match=r"needs about .* more, and 9\.77 KiB is free"):
         tokenize([mixed], tmp_path / "out", block=4096)
     assert not (tmp_path / "out").exists()
@@ -197,10 +200,9 @@ def test_word_caches_are_dropped_when_memory_runs_short(
     forgotten = []
     real = _Gigatoken.forget
     monkeypatch.setattr(_Gigatoken, "forget", lambda self: forgotten.append(1) or real(self))
-    monkeypatch.setattr(pools, "_FORGET_INTERVAL", 8192)
-    monkeypatch.setattr(jobs, "anonymous_memory", lambda: 0)  # nothing at the start of the job
+    monkeypatch.setattr(pipeline, "anonymous_memory", lambda: 0)  # nothing at the start of the job
     monkeypatch.setattr(pools.Pool, "_memory", lambda self: 1 << 40)  # far too much ever after
-    tokenize([mixed], tmp_path / "out", block=16384, val_fraction=0, workers=1)
+    tokenize([mixed], tmp_path / "out", block=16384, val_fraction=0, workers=1, tuning=Tuning(cache_interval=8192))
     assert len(forgotten) > 3
     assert read(tmp_path / "out", "train.bin") == expected(mixed.read_bytes().decode())
 
@@ -217,9 +219,9 @@ def test_under_pressure_workers_start_afresh_and_fewer_blocks_are_under_way(
     monkeypatch.setattr(
         pools.Pool, "_oldest", lambda self, waiting: under_way.append(len(waiting)) or oldest(self, waiting)
     )
-    seen: list[Progress] = []
+    seen: list[JobProgress] = []
 
-    def progress(now: Progress) -> None:
+    def progress(now: JobProgress) -> None:
         seen.append(now)
         if len(seen) == 10:
             assert not forgotten
@@ -238,22 +240,21 @@ def test_what_the_callers_code_holds_is_not_the_jobs(
     mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_Gigatoken, "forget", lambda self: pytest.fail("a word cache was dropped"))
-    monkeypatch.setattr(pools, "_FORGET_INTERVAL", 0)
-    monkeypatch.setattr(jobs, "anonymous_memory", lambda: 1 << 40)
+    monkeypatch.setattr(pipeline, "anonymous_memory", lambda: 1 << 40)
     monkeypatch.setattr(pools.Pool, "_memory", lambda self: 1 << 40)
-    tokenize([mixed], tmp_path / "out", block=16384)
+    tokenize([mixed], tmp_path / "out", block=16384, tuning=Tuning(cache_interval=0))
 
 
 def test_uint32_where_the_vocabulary_needs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "t.txt").write_text("hello world")
-    monkeypatch.setattr(jobs, "load_vocabulary", lambda name: Vocabulary("gpt2", 70_000, EOT, "r50k"))
+    monkeypatch.setattr(plan, "load_vocabulary", lambda name: Vocabulary("gpt2", 70_000, EOT, "r50k"))
     manifest = tokenize([tmp_path / "t.txt"], tmp_path / "out", val_fraction=0, eot=True)
     assert manifest.dtype == "uint32"
     assert read(tmp_path / "out", "train.bin", "<u4") == [31373, 995, EOT]
 
 
 def test_progress_ends_at_the_whole(mixed: Path, tmp_path: Path) -> None:
-    seen: list[Progress] = []
+    seen: list[JobProgress] = []
     manifest: Manifest = tokenize([mixed], tmp_path / "out", block=4096, progress=seen.append)
     assert [now.bytes_done for now in seen] == sorted(now.bytes_done for now in seen)
     assert seen[-1].bytes_done == seen[-1].bytes_total == mixed.stat().st_size

@@ -12,12 +12,14 @@ import pytest
 from memguard.errors import ConfigError, InputError, ManifestMismatch, MemguardError, ShardError
 from memguard.records.codec import from_json
 from memguard.records.manifest import FileInfo, Manifest
-from memguard.tokens import merge as module
 from memguard.tokens.check.verify import verify
 from memguard.tokens.merge import merge
+from memguard.tokens.output import disk
 from memguard.tokens.output.formats import FORMATS
 from memguard.tokens.output.manifest import write_manifest
-from memguard.tokens.output.readers import Index, TokenProgress, open_reader
+from memguard.tokens.output.megatron_index import Index
+from memguard.tokens.output.readers import TokenProgress, open_reader
+from memguard.tokens.tuning import Tuning
 from tests.tokens.finished import finished_job
 
 ONE = {"one.txt": "one two three\n" * 50, "two.txt": "zwei, drei und vier\n" * 20}
@@ -83,10 +85,9 @@ def test_verify_finds_a_difference_in_a_merged_job(tmp_path: Path) -> None:
     assert problem.source == str(tmp_path / "four.txt")
 
 
-def test_documents_keep_their_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memguard.tokens.output.readers.BLOCK", 3)
+def test_documents_keep_their_ends(tmp_path: Path) -> None:
     parts = jobs(tmp_path, form="megatron")
-    merge(parts, tmp_path / "out")
+    merge(parts, tmp_path / "out", tuning=Tuning(read_ids=3))
     before: list[int] = []
     for part in parts:
         with Index(f"{part}/train.idx") as index:
@@ -110,12 +111,11 @@ def with_offsets(directory: str, ends: list[int], name: str = "train.offsets.bin
 
 
 @pytest.mark.parametrize("block", [8, 16, 1 << 20])
-def test_document_offsets_are_counted_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
-    monkeypatch.setattr(module, "_BLOCK", block)
+def test_document_offsets_are_counted_on(tmp_path: Path, block: int) -> None:
     a, b, c = jobs(tmp_path)
     for job, ends in ((a, [3, 10]), (b, []), (c, [4])):
         with_offsets(job, ends)
-    manifest = merge([a, b, c], tmp_path / "out")
+    manifest = merge([a, b, c], tmp_path / "out", tuning=Tuning(read_offsets=block))
     before = len(ids(a, "train")) + len(ids(b, "train"))
     assert np.fromfile(tmp_path / "out/train.offsets.bin", dtype="<u8").tolist() == [0, 3, 10, before + 4]
     assert [file.path for file in manifest.offsets] == ["train.offsets.bin"]
@@ -201,7 +201,7 @@ def test_unfinished_and_missing_jobs_are_refused(tmp_path: Path) -> None:
 
 def test_too_little_room_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     a, b, _ = jobs(tmp_path)
-    monkeypatch.setattr(module, "free_space", lambda directory: 100)
+    monkeypatch.setattr(disk, "free_space", lambda directory: 100)
     with pytest.raises(ShardError, match="and 100 B is free"):
         merge([a, b], tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -213,7 +213,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("memguard.tokens.output.formats._write_all", full)
+    monkeypatch.setattr("memguard.tokens.output.formats.write_all", full)
     with pytest.raises(ShardError, match=r"cannot write .*train\.bin: the disk is full"):
         merge([a, b], tmp_path / "out")
     assert not (tmp_path / "out").exists()

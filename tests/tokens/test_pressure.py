@@ -14,13 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memguard import pressure
+from memguard.errors import ConfigError
 from memguard.records.codec import from_json
 from memguard.records.manifest import Manifest
-from memguard.tokens import job as jobs
-from memguard.tokens.budget import DEFAULT_MEMORY, divide, least_memory, lowered_mark
+from memguard.tokens import pipeline
+from memguard.tokens.budget import DEFAULT_MEMORY, divide, least_memory, lowered_limit
 from memguard.tokens.engine import pool as pools
 from memguard.tokens.engine.encode import _Gigatoken, load_encoding
-from memguard.tokens.job import Progress, tokenize
+from memguard.tokens.job import tokenize
+from memguard.tokens.progress import JobProgress
+from memguard.tokens.tuning import Tuning
 from memguard.units import GIB, MIB
 from tests.boxes import MemoryBox, machine_oom_kills
 
@@ -29,21 +32,21 @@ ROOT = Path(__file__).parents[2]
 sizes = st.integers(0, 64 * GIB)
 
 
-@given(mark=sizes, memory=sizes, floor=sizes)
-def test_a_mark_is_only_ever_lowered_and_never_below_its_floor(mark: int, memory: int, floor: int) -> None:
-    lowered = lowered_mark(mark, memory, floor)
-    assert lowered <= mark
-    assert lowered >= min(mark, floor)
-    assert lowered == min(mark, floor) or lowered <= memory * 3 / 4
-    assert lowered_mark(lowered, memory, floor) == lowered
+@given(limit=sizes, memory=sizes, floor=sizes)
+def test_a_limit_is_only_ever_lowered_and_never_below_its_floor(limit: int, memory: int, floor: int) -> None:
+    lowered = lowered_limit(limit, memory, floor)
+    assert lowered <= limit
+    assert lowered >= min(limit, floor)
+    assert lowered == min(limit, floor) or lowered <= memory * 3 / 4
+    assert lowered_limit(lowered, memory, floor) == lowered
 
 
 @given(st.integers(96 * MIB, 64 * GIB), st.integers(1, 64), st.sampled_from(["gigatoken", "tiktoken"]))
-def test_the_floor_holds_every_engine_and_is_no_more_than_the_mark(memory: int, cores: int, engine: str) -> None:
+def test_the_floor_holds_every_engine_and_is_no_more_than_the_limit(memory: int, cores: int, engine: str) -> None:
     budget = divide(memory, None, cores, engine)
-    assert budget.forget_floor <= budget.forget_at
+    assert budget.cache_floor <= budget.cache_limit
     if engine == "gigatoken":
-        assert budget.forget_floor >= 24 * MIB + budget.workers * 32 * MIB
+        assert budget.cache_floor >= 24 * MIB + budget.workers * 32 * MIB
 
 
 @pytest.mark.parametrize("engine", ["gigatoken", "tiktoken"])
@@ -51,7 +54,7 @@ def test_the_floor_holds_every_engine_and_is_no_more_than_the_mark(memory: int, 
 def test_the_least_memory_is_what_is_just_not_refused(engine: str, reader: int) -> None:
     least = least_memory(engine, reader)
     assert divide(least, None, 8, engine, None, reader).workers == 1
-    with pytest.raises(jobs.ConfigError, match="does not fit"):
+    with pytest.raises(ConfigError, match="does not fit"):
         divide(least - 1, None, 8, engine, None, reader)
 
 
@@ -69,11 +72,10 @@ def test_after_a_press_caches_are_dropped_at_three_quarters_of_what_was_in_use(
     memory, forgotten, blocks = [800 * MIB], [], [0]
     real = _Gigatoken.forget
     monkeypatch.setattr(_Gigatoken, "forget", lambda self: forgotten.append(blocks[0]) or real(self))
-    monkeypatch.setattr(pools, "_FORGET_INTERVAL", 0)
-    monkeypatch.setattr(jobs, "anonymous_memory", lambda: 0)  # the caller's own code holds nothing
+    monkeypatch.setattr(pipeline, "anonymous_memory", lambda: 0)  # the caller's own code holds nothing
     monkeypatch.setattr(pools.Pool, "_memory", lambda self: memory[0])
 
-    def progress(now: Progress) -> None:
+    def progress(now: JobProgress) -> None:
         blocks[0] += 1
         if blocks[0] == 10:
             assert not forgotten
@@ -84,7 +86,16 @@ def test_after_a_press_caches_are_dropped_at_three_quarters_of_what_was_in_use(
             assert forgotten == [11]  # once, for the request itself
             memory[0] = 610 * MIB
 
-    tokenize([text], tmp_path / "out", block=16384, workers=1, val_fraction=0, max_memory=4 * GIB, progress=progress)
+    tokenize(
+        [text],
+        tmp_path / "out",
+        block=16384,
+        workers=1,
+        val_fraction=0,
+        max_memory=4 * GIB,
+        progress=progress,
+        tuning=Tuning(cache_interval=0),
+    )
     assert forgotten[:3] == [11, 20, 21]
     assert len(forgotten) >= 5  # and so on with every block, since nothing helps here
     ids = np.fromfile(tmp_path / "out" / "train.bin", np.uint16).tolist()
@@ -93,14 +104,16 @@ def test_after_a_press_caches_are_dropped_at_three_quarters_of_what_was_in_use(
 
 def test_a_job_keeps_to_the_room_that_is_left(text: Path, tmp_path: Path) -> None:
     def workers(name: str, **memory: int) -> int:
-        seen: list[Progress] = []
+        seen: list[JobProgress] = []
         tokenize([text], tmp_path / name, workers=8, progress=seen.append, **memory)
         return seen[-1].workers
 
-    assert workers("much", max_memory=GIB, room=2 * GIB) == 8
-    assert workers("room", max_memory=GIB, room=160 * MIB) == workers("told", max_memory=160 * MIB) == 2
-    assert workers("more room", max_memory=160 * MIB, room=GIB) == 2
-    assert workers("no room", max_memory=DEFAULT_MEMORY, room=0) == 1  # as little as a job can do with, and tries
+    assert workers("much", max_memory=GIB, headroom=2 * GIB) == 8
+    assert workers("headroom", max_memory=GIB, headroom=160 * MIB) == workers("told", max_memory=160 * MIB) == 2
+    assert workers("more headroom", max_memory=160 * MIB, headroom=GIB) == 2
+    assert (
+        workers("no headroom", max_memory=DEFAULT_MEMORY, headroom=0) == 1
+    )  # as little as a job can do with, and tries
 
 
 @pytest.fixture(scope="module")

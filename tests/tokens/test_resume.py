@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 import shutil
@@ -18,9 +19,10 @@ import pytest
 from memguard.errors import ConfigError, InputError, ManifestMismatch, ShardError
 from memguard.tokens import job as jobs
 from memguard.tokens.engine.encode import load_encoding
-from memguard.tokens.job import Progress, tokenize
 from memguard.tokens.output.journal import JOURNAL, read_journal
 from memguard.tokens.output.manifest import read_manifest
+from memguard.tokens.progress import JobProgress
+from memguard.tokens.tuning import Tuning
 
 FORMATS: list[dict[str, Any]] = [
     {},
@@ -38,9 +40,8 @@ def text(tmp_path: Path, english: str) -> Path:
     return path
 
 
-@pytest.fixture(autouse=True)
-def checkpoints_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "_CHECKPOINT_SECONDS", 0.0)
+# Checkpoints all the time.
+tokenize = functools.partial(jobs.tokenize, tuning=Tuning(checkpoint_seconds=0.0))
 
 
 def files(directory: Path) -> dict[str, bytes]:
@@ -64,7 +65,7 @@ def stopped(paths: list[Path], out: Path, after: int, **options: Any) -> None:
     """Runs the job up to its block number `after`."""
     blocks = iter(range(after))
 
-    def progress(now: Progress) -> None:
+    def progress(now: JobProgress) -> None:
         if next(blocks, None) is None:
             raise Stop
 
@@ -246,7 +247,7 @@ def test_a_changed_input_is_named(text: Path, tmp_path: Path, english: str) -> N
 
 @pytest.mark.parametrize("grows", [True, False])
 def test_an_input_that_changes_while_it_is_read(text: Path, tmp_path: Path, grows: bool, english: str) -> None:
-    def change(now: Progress) -> None:
+    def change(now: JobProgress) -> None:
         if now.bytes_done > 100_000:
             with text.open("r+b") as file:
                 file.seek(0, os.SEEK_END)
@@ -308,7 +309,6 @@ def test_a_failure_at_the_very_end(
         tokenize([text], out, overwrite=True)
     assert "--resume" in caught.value.hint
     monkeypatch.undo()
-    monkeypatch.setattr(jobs, "make_engine", jobs.make_engine)
     tokenize([text], out, resume=True)
     assert sorted(files(out)) == ["manifest.json", "train.bin", "val.bin"]
     ids = [np.fromfile(out / f"{split}.bin", dtype="<u2").tolist() for split in ("train", "val")]
@@ -318,7 +318,7 @@ def test_a_failure_at_the_very_end(
 def test_two_writers(text: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
 
-    def second(now: Progress) -> None:
+    def second(now: JobProgress) -> None:
         with pytest.raises(ShardError, match="another memguard is writing"):
             tokenize([text], out, overwrite=True)
 

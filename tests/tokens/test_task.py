@@ -20,7 +20,9 @@ from memguard.tokens.check.verify import verify
 from memguard.tokens.engine.encode import load_encoding
 from memguard.tokens.job import tokenize
 from memguard.tokens.merge import merge
-from memguard.tokens.task import Task, part_directory, plan_tasks, run_task
+from memguard.tokens.output import disk
+from memguard.tokens.task import JobPart, part_directory, plan_tasks, run_task
+from memguard.tokens.tuning import Tuning
 from tests.tokens.test_split import NASTY
 
 EOT = 50256
@@ -32,7 +34,7 @@ def encode(text: str) -> list[int]:
     return load_encoding("gpt2").encode_ordinary(text)
 
 
-def run_all(directory: Path, tasks: tuple[Task, ...], seed: int = 0) -> Manifest:
+def run_all(directory: Path, tasks: tuple[JobPart, ...], seed: int = 0) -> Manifest:
     """Every task, in any order, some of them twice; then joined."""
     for path in (directory / "parts", directory / "joined"):
         shutil.rmtree(path, ignore_errors=True)
@@ -148,12 +150,12 @@ def test_a_compressed_file_and_a_separator_that_overlaps_itself_are_one_task(tmp
 
 
 @pytest.fixture
-def planned(tmp_path: Path, english: str) -> tuple[Task, ...]:
+def planned(tmp_path: Path, english: str) -> tuple[JobPart, ...]:
     (tmp_path / "text.txt").write_text(english[:30_000])
     return plan_tasks([tmp_path / "text.txt"], task_bytes=8_000)
 
 
-def test_parts_are_joined_all_or_not_at_all(tmp_path: Path, planned: tuple[Task, ...]) -> None:
+def test_parts_are_joined_all_or_not_at_all(tmp_path: Path, planned: tuple[JobPart, ...]) -> None:
     parts = [part_directory(tmp_path / "parts", task) for task in planned]
     for task in planned:
         run_task(task, tmp_path / "parts")
@@ -173,7 +175,7 @@ def test_parts_are_joined_all_or_not_at_all(tmp_path: Path, planned: tuple[Task,
         verify(parts[0])
 
 
-def test_parts_of_two_plans_are_told_apart(tmp_path: Path, planned: tuple[Task, ...]) -> None:
+def test_parts_of_two_plans_are_told_apart(tmp_path: Path, planned: tuple[JobPart, ...]) -> None:
     for task in planned[:-1]:
         run_task(task, tmp_path / "parts", engine="tiktoken")
     last = planned[-1]
@@ -184,7 +186,7 @@ def test_parts_of_two_plans_are_told_apart(tmp_path: Path, planned: tuple[Task, 
         run_task(last, tmp_path / "parts")
 
 
-def test_a_source_that_changed_since_the_plan_is_noticed(tmp_path: Path, planned: tuple[Task, ...]) -> None:
+def test_a_source_that_changed_since_the_plan_is_noticed(tmp_path: Path, planned: tuple[JobPart, ...]) -> None:
     with (tmp_path / "text.txt").open("a") as file:
         file.write("more")
     with pytest.raises(InputError, match="changed while it was read"):
@@ -202,18 +204,16 @@ def test_what_tasks_cannot_do(tmp_path: Path) -> None:
 
 
 def test_the_disk_must_hold_the_part_not_the_whole(
-    tmp_path: Path, planned: tuple[Task, ...], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, planned: tuple[JobPart, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from memguard.tokens import job as jobs
-
-    monkeypatch.setattr(jobs, "free_space", lambda directory: 5_000)  # bytes; all of it takes 15,000
+    monkeypatch.setattr(disk, "free_space", lambda directory: 5_000)  # bytes; all of it takes 15,000
     for task in planned:
         run_task(task, tmp_path / "deep" / "parts", engine="tiktoken")
+    monkeypatch.undo()
     assert merge([part_directory(tmp_path / "deep" / "parts", task) for task in planned], tmp_path / "out").complete
 
 
 def test_a_task_that_was_killed_goes_on(tmp_path: Path, english: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from memguard.tokens import job as jobs
     from memguard.tokens.engine.pool import Pool
 
     (tmp_path / "text.txt").write_text(english + english[:-9_000])
@@ -221,7 +221,6 @@ def test_a_task_that_was_killed_goes_on(tmp_path: Path, english: str, monkeypatc
     assert len(tasks) == 2
     whole = run_all(tmp_path, tasks)
     shutil.rmtree(tmp_path / "parts")
-    monkeypatch.setattr(jobs, "_CHECKPOINT_SECONDS", 0.0)
     read: list[int] = []
     real = Pool._encode
 
@@ -232,7 +231,7 @@ def test_a_task_that_was_killed_goes_on(tmp_path: Path, english: str, monkeypatc
         return real(self, block)
 
     monkeypatch.setattr(Pool, "_encode", encode_until)
-    blocks = {"engine": "tiktoken", "workers": 1, "max_memory": 92 << 20}
+    blocks = {"engine": "tiktoken", "workers": 1, "max_memory": 92 << 20, "tuning": Tuning(checkpoint_seconds=0.0)}
     with pytest.raises(KeyboardInterrupt):
         run_task(tasks[1], tmp_path / "parts", **blocks)  # type: ignore[arg-type]
     first = read.copy()

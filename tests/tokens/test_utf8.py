@@ -1,20 +1,19 @@
 from __future__ import annotations
 
+import functools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from memguard.tokens.input import utf8
-from memguard.tokens.input.utf8 import clean
 
 PARTS = [*(c.encode() for c in "a é字😀"), b"\xff", b"\xe5\xad", b"\xf0\x9f", b"\x80", b"\xed\xa0\x80"]
 bad_bytes = st.lists(st.sampled_from(PARTS), max_size=30).map(b"".join)
 
 
-@pytest.fixture(autouse=True)
-def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(utf8, "_SHORT", 0)  # all of it goes the way of long texts
-    monkeypatch.setattr(utf8, "_SLICE", 5)  # so that characters lie across slices
+# All of it goes the way of long texts, in steps so small that characters lie across them.
+clean = functools.partial(utf8.clean, short=0, step=5)
 
 
 @given(bad_bytes | st.binary(max_size=40), st.sampled_from(["replace", "ignore"]))

@@ -15,6 +15,7 @@ from memguard.tokens.check.verify import verify
 from memguard.tokens.output.formats import FORMATS
 from memguard.tokens.output.manifest import write_manifest
 from memguard.tokens.output.readers import TokenProgress
+from memguard.tokens.tuning import Tuning
 from tests.tokens.finished import EOT, finished_job
 
 TEXTS = {"a.txt": "It was the best of times, it was the worst of times. 🙂\n" * 40, "b.txt": "Ein Süßstoff, 的.\n" * 30}
@@ -199,11 +200,8 @@ def test_an_index_that_says_something_else(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("eot", ["append", "prepend"])
 @pytest.mark.parametrize("block", [5, 1 << 19])
-def test_an_index_whose_documents_end_elsewhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eot: str, block: int
-) -> None:
+def test_an_index_whose_documents_end_elsewhere(tmp_path: Path, eot: str, block: int) -> None:
     """A sound index, with the hash that the manifest names: only its documents are others than the text's."""
-    monkeypatch.setattr("memguard.tokens.output.readers.BLOCK", block)
     texts = {"a.txt": "one two three four", "b.txt": "five six", "c.txt": "seven"}
     manifest = finished_job(tmp_path / "data", texts, form="megatron", eot=eot, val_share=0)
     assert verify(tmp_path / "data").ok
@@ -217,7 +215,7 @@ def test_an_index_whose_documents_end_elsewhere(
     files = (FileInfo("train.idx", index.bytes, index.sha256),)
     shards = (dataclasses.replace(manifest.shards[0], files=files),)
     write_manifest(str(tmp_path / "data"), dataclasses.replace(manifest, shards=shards))
-    report = verify(tmp_path / "data")
+    report = verify(tmp_path / "data", tuning=Tuning(read_ids=block))
     assert kinds(report) == [("index", "train.idx")]
     assert "do not end where the end-of-text tokens are" in report.problems[0].message
 

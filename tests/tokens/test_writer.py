@@ -11,10 +11,11 @@ import pytest
 from memguard.errors import ManifestMismatch, ShardError
 from memguard.records.manifest import EncodingInfo, InputFile, Manifest, ShardInfo
 from memguard.tokens.input.blocks import Start
+from memguard.tokens.output.disk import disk_error
 from memguard.tokens.output.formats import FORMATS
 from memguard.tokens.output.journal import Checkpoint, Journal
 from memguard.tokens.output.manifest import read_manifest, write_manifest
-from memguard.tokens.output.writer import Layout, Output, disk_error
+from memguard.tokens.output.writer import Output, OutputLayout
 
 NO_ENDS = np.empty(0, np.int64)
 MANIFEST = Manifest(
@@ -41,7 +42,7 @@ def record() -> Checkpoint:
 
 
 def test_a_file_is_raw_little_endian_and_appears_at_the_end(tmp_path: Path) -> None:
-    output = Output(str(tmp_path), Layout(FORMATS["nanogpt"], "uint16", 50257), None)
+    output = Output(str(tmp_path), OutputLayout(FORMATS["nanogpt"], "uint16", 50257), None)
     output.write("train", ids(1, 50256), NO_ENDS)
     output.write("train", ids(), NO_ENDS)
     output.write("train", np.array([258], dtype=">u2"), NO_ENDS)
@@ -56,7 +57,7 @@ def test_a_file_is_raw_little_endian_and_appears_at_the_end(tmp_path: Path) -> N
 
 
 def test_shards_are_cut_at_their_size_and_count_their_documents(tmp_path: Path) -> None:
-    layout = Layout(FORMATS["npy"], "uint16", 50257, ("train",), 4, 0, offsets=True)
+    layout = OutputLayout(FORMATS["npy"], "uint16", 50257, ("train",), 4, 0, offsets=True)
     output = Output(str(tmp_path), layout, None)
     # documents of 3, 5, 0 and 2 tokens; the last token belongs to one that goes on
     full = output.write("train", np.arange(11, dtype=np.uint16), np.array([3, 8, 8, 10]))
@@ -76,7 +77,7 @@ def test_shards_are_cut_at_their_size_and_count_their_documents(tmp_path: Path) 
 def test_shards_take_their_names_with_a_checkpoint(tmp_path: Path) -> None:
     journal = Journal(str(tmp_path))
     journal.begin({})
-    output = Output(str(tmp_path), Layout(FORMATS["npy"], "uint16", 50257, ("tokens",), 2, 1), journal)
+    output = Output(str(tmp_path), OutputLayout(FORMATS["npy"], "uint16", 50257, ("tokens",), 2, 1), journal)
     output.write("tokens", ids(1, 2, 3, 4, 5), NO_ENDS)
     output.settle()
     assert not [name for name in names(tmp_path) if not name.startswith(".")]
@@ -100,7 +101,7 @@ def test_a_second_journal_in_one_directory_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
-    output = Output(str(tmp_path), Layout(FORMATS["nanogpt"], "uint16", 50257), None)
+    output = Output(str(tmp_path), OutputLayout(FORMATS["nanogpt"], "uint16", 50257), None)
     shard = output.streams["train"].open_files()[0]
     with open("/dev/full", "wb", buffering=0) as full:
         os.dup2(full.fileno(), shard._file.fileno())

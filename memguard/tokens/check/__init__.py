@@ -1,0 +1,1 @@
+"""Token files against their text (verify), and what one file holds (inspect)."""

@@ -18,6 +18,7 @@ import numpy as np
 
 from memguard.tokens.check.decode import Decoder
 from memguard.tokens.input.utf8 import Bytes
+from memguard.tokens.tuning import TUNING
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Chunk", "Comparison", "Difference"]
 
-_ENOUGH = 1 << 18  # bytes of text to wait for, so that the ids are looked at in large steps
 _SHOWN = 24  # bytes around a difference
 
 
@@ -66,11 +66,13 @@ class Comparison:
     """`add` text, mark each `end_document`, `close`. Every call returns the first difference as soon as it is known;
     nothing may be added after one. `eot` says where the decoder's silent token must stand: append, prepend or none."""
 
-    def __init__(self, chunks: Iterator[Chunk], decoder: Decoder, eot: str = "none") -> None:
+    def __init__(
+        self, chunks: Iterator[Chunk], decoder: Decoder, eot: str = "none", *, step: int = TUNING.compare_step
+    ) -> None:
+        """`step`: bytes of text to wait for, so that the ids are looked at in large steps."""
         self.tokens = self.eot_tokens = self.text_bytes = 0
-        self._chunks, self._decoder, self._eot = chunks, decoder, eot
+        self._chunks, self._decoder, self._eot, self._step = chunks, decoder, eot, step
         self._pending: Chunk | None = None
-        self._last: Chunk | None = None  # the one that the latest ids came from
         self._text = bytearray()  # from byte self._start of the text on
         self._start = 0  # = bytes compared
         self._ends: deque[int] = deque()  # where an end-of-text token is due, or where no token may reach over
@@ -84,7 +86,7 @@ class Comparison:
             self._parts.append(_Part(position, source, offset))
         self._begin_document(position)
         self._text += data
-        return self._advance() if len(self._text) >= _ENOUGH else None
+        return self._advance() if len(self._text) >= self._step else None
 
     def end_document(self) -> Difference | None:
         position = self._start + len(self._text)
@@ -92,7 +94,7 @@ class Comparison:
         self._in_document = False
         if self._eot != "prepend":
             self._ends.append(position)
-        return self._advance() if len(self._ends) >= _ENOUGH else None
+        return self._advance() if len(self._ends) >= self._step else None
 
     def close(self) -> Difference | None:
         return self._advance(final=True)
@@ -113,7 +115,6 @@ class Comparison:
             if chunk is None:
                 difference = self._ids_ended(used) if final else None
                 break
-            self._last = chunk
             unknown = self._decoder.first_unknown(chunk.ids)
             known = chunk.ids[:unknown]
             lengths = self._decoder.lengths(known)

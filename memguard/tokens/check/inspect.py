@@ -15,7 +15,9 @@ from memguard.records.inspect import IdRange, InspectReport, TokenCount
 from memguard.records.manifest import Manifest
 from memguard.tokens.check.decode import Decoder
 from memguard.tokens.output.manifest import MANIFEST, read_manifest
-from memguard.tokens.output.readers import Index, ShardReader, open_reader
+from memguard.tokens.output.megatron_index import Index
+from memguard.tokens.output.readers import ShardReader, open_reader
+from memguard.tokens.tuning import TUNING, Tuning
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -31,7 +33,9 @@ _LARGEST_VOCABULARY = 1 << 21  # ids beyond are no ids of any encoding: another 
 _GUESSES = (("gpt2", 50257), ("cl100k_base", 100277), ("o200k_base", 200019))
 
 
-def inspect(path: str | os.PathLike[str], *, encoding: str | None = None, dtype: str | None = None) -> InspectReport:
+def inspect(
+    path: str | os.PathLike[str], *, encoding: str | None = None, dtype: str | None = None, tuning: Tuning = TUNING
+) -> InspectReport:
     """`encoding` and `dtype` where you know them; else the manifest beside the file, its header, and its ids tell.
 
     Raises InputError, ShardError where this is no token file that can be read.
@@ -42,7 +46,7 @@ def inspect(path: str | os.PathLike[str], *, encoding: str | None = None, dtype:
     manifest, listed = _manifest_of(name)
     known = (manifest.format, manifest.dtype) if manifest is not None and dtype is None else (None, dtype)
     by = "as said" if dtype is not None else f"as {MANIFEST} says"
-    with open_reader(name, format=known[0], dtype=known[1], by=by) as reader:
+    with open_reader(name, format=known[0], dtype=known[1], by=by, block=tuning.read_ids) as reader:
         counts = _count(reader)
         return _report(reader, counts, manifest, listed, encoding)
 

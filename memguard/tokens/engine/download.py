@@ -34,10 +34,10 @@ def missing_file(name: str, url: str, error: Exception) -> InputError:
 
 
 @contextmanager
-def bounded_downloads(wanted: list[str]) -> Iterator[None]:
+def bounded_downloads(wanted: list[str], *, connect_timeout: float = _CONNECT_TIMEOUT) -> Iterator[None]:
     """tiktoken's loader with a time limit on its downloads; `wanted` collects the URLs that its cache did not have.
 
-    Only the function that fetches is replaced, and only meanwhile: cache, hashes and file format stay tiktoken's.
+    Raises TimeoutError where no answer begins within `connect_timeout` seconds.
     """
     import tiktoken.load as loader
 
@@ -47,7 +47,7 @@ def bounded_downloads(wanted: list[str]) -> Iterator[None]:
         if not blobpath.startswith(("http://", "https://")):
             return original(blobpath)
         wanted.append(blobpath)
-        return _download(blobpath)
+        return _download(blobpath, connect_timeout)
 
     loader.read_file = read_file
     try:
@@ -56,7 +56,7 @@ def bounded_downloads(wanted: list[str]) -> Iterator[None]:
         loader.read_file = original
 
 
-def _download(url: str) -> bytes:
+def _download(url: str, timeout: float) -> bytes:
     """requests' own timeouts do not cover the name lookup, so the first byte is awaited from another thread."""
     import queue
     import threading
@@ -67,15 +67,15 @@ def _download(url: str) -> bytes:
 
     def ask() -> None:
         try:
-            answers.put(requests.get(url, stream=True, timeout=(_CONNECT_TIMEOUT, _READ_TIMEOUT)))
+            answers.put(requests.get(url, stream=True, timeout=(timeout, _READ_TIMEOUT)))
         except BaseException as error:
             answers.put(error)
 
     threading.Thread(target=ask, daemon=True).start()
     try:
-        answer = answers.get(timeout=_CONNECT_TIMEOUT)
+        answer = answers.get(timeout=timeout)
     except queue.Empty:
-        raise TimeoutError(f"no answer within {_CONNECT_TIMEOUT:.0f} s") from None
+        raise TimeoutError(f"no answer within {timeout:.0f} s") from None
     if isinstance(answer, BaseException):
         raise answer
     with answer:

@@ -134,15 +134,17 @@ def load_encoding(name: str) -> tiktoken.Encoding:
             raise missing_file(name, wanted[-1], error) from error
 
 
-def make_engine(name: str, engine: str = "auto", *, documents: bool = False) -> Engine:
+def make_engine(
+    name: str, engine: str = "auto", *, documents: bool = False, exact: tuple[str, ...] = _GIGATOKEN_EXACT
+) -> Engine:
     """An engine for the encoding `name`: `gigatoken`, `tiktoken`, or `auto`; with `documents`, for encode_documents.
 
-    `auto` is gigatoken where it is installed and its tokens are known to equal tiktoken's, else tiktoken.
+    `auto` is gigatoken where it is installed and its tokens are known to equal tiktoken's (`exact`), else tiktoken.
     Raises EngineNotInstalled when gigatoken is asked for by name and is not there.
     """
     if engine not in ENGINES:
         raise ConfigError(f"no such engine: {engine!r}", f"one of {', '.join(ENGINES)}")
-    if engine == "gigatoken" or (engine == "auto" and name in _GIGATOKEN_EXACT):
+    if engine == "gigatoken" or (engine == "auto" and name in exact):
         try:
             import gigatoken.gigatoken_rs  # noqa: F401
         except ImportError:

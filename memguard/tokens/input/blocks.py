@@ -22,13 +22,13 @@ from memguard.tokens.input.special import Specials
 from memguard.tokens.input.split import first_cut
 from memguard.tokens.input.utf8 import Bytes
 
-__all__ = ["Block", "Division", "Part", "Start", "first_outside", "read_blocks"]
+__all__ = ["Block", "BlockPart", "Division", "Start", "first_outside", "read_blocks"]
 
 _HASHES = 1 << 64
 
 
 @dataclass(slots=True)
-class Part:
+class BlockPart:
     """Documents of one split, in order; the first may have begun before (`starts`), the last may go on (`ends`)."""
 
     split: str
@@ -48,7 +48,7 @@ class Start:
 
 @dataclass(slots=True)
 class Block:
-    parts: list[Part]
+    parts: list[BlockPart]
     source: Source
     offset: int  # of the block, as in Place
     after: Start
@@ -107,27 +107,27 @@ class _Divider:
         self.one_text = source.kind == "text" and reading.one_text
         self.specials = reading.specials
 
-    def parts(self, batch: Batch) -> list[Part]:
+    def parts(self, batch: Batch) -> list[BlockPart]:
         if not batch.documents:
             return []
         if not self.division.fraction or (self.division.by == "tail" and self.at is None):
-            return [Part("train", batch.documents, batch.starts, batch.ends)]
+            return [BlockPart("train", batch.documents, batch.starts, batch.ends)]
         if self.one_text and self.at is not None:
             return self._divided_text(batch, self.at)
         return self._divided_documents(batch)
 
-    def _divided_text(self, batch: Batch, at: int) -> list[Part]:
+    def _divided_text(self, batch: Batch, at: int) -> list[BlockPart]:
         data, place = batch.documents[0], at - batch.offset
         split = "val" if place <= 0 or self.split == "val" else "train"
         cut = first_outside(data, self.family, place, self.specials) if split == "train" and self.family else None
-        parts = [Part(split, [data], batch.starts, batch.ends)]
+        parts = [BlockPart(split, [data], batch.starts, batch.ends)]
         if cut is not None and cut < len(data):  # what follows in the next block is val in any case
-            head = Part("train", [data[:cut]], batch.starts, False)
-            parts, split = [head, Part("val", [data[cut:]], False, batch.ends)], "val"
+            head = BlockPart("train", [data[:cut]], batch.starts, False)
+            parts, split = [head, BlockPart("val", [data[cut:]], False, batch.ends)], "val"
         self.split = None if batch.ends else split
         return parts
 
-    def _divided_documents(self, batch: Batch) -> list[Part]:
+    def _divided_documents(self, batch: Batch) -> list[BlockPart]:
         splits = self._splits(batch)
         if not batch.starts:
             splits[0] = self.split or "train"
@@ -136,7 +136,7 @@ class _Divider:
         for split in dict.fromkeys(splits):
             documents = [document for document, its in zip(batch.documents, splits, strict=True) if its == split]
             starts, ends = batch.starts or splits[0] != split, batch.ends or splits[-1] != split
-            parts.append(Part(split, documents, starts, ends))
+            parts.append(BlockPart(split, documents, starts, ends))
         return parts
 
     def _splits(self, batch: Batch) -> list[str]:

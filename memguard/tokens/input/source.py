@@ -194,9 +194,9 @@ def _refuse_binary(path: str, head: bytes, kind: str) -> None:
 
 def refuse_other_kinds(path: str, head: bytes) -> None:
     """Raises InputError where the first bytes are those of something else than UTF-8 text."""
-    for magic, what, mend in _NOT_TEXT:
+    for magic, what, hint in _NOT_TEXT:
         if head.startswith(magic):
-            raise InputError(f"{path} is {what}, not UTF-8 text", mend.format(path=path), path=path, offset=0)
+            raise InputError(f"{path} is {what}, not UTF-8 text", hint.format(path=path), path=path, offset=0)
 
 
 def cannot_read(path: str, error: OSError) -> InputError:
@@ -322,8 +322,8 @@ class ByteReader:
         size = min(size, filled + self._left(size))
         whole = bytearray(size)
         whole[:filled] = data
-        with self._errors(), memoryview(whole) as room:
-            while filled < size and (more := cast("io.RawIOBase", self._stream).readinto(room[filled:])):
+        with self._errors(), memoryview(whole) as left:
+            while filled < size and (more := cast("io.RawIOBase", self._stream).readinto(left[filled:])):
                 filled += more
                 self.position += more
         del whole[filled:]

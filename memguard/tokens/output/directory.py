@@ -15,11 +15,11 @@ from memguard.errors import ManifestMismatch, ShardError
 from memguard.records.codec import to_dict
 from memguard.records.manifest import Manifest
 from memguard.tokens.input.source import Source, is_url
+from memguard.tokens.output.disk import disk_errors, temporary_of
 from memguard.tokens.output.journal import Journal, Unfinished, read_journal
 from memguard.tokens.output.manifest import MANIFEST, read_manifest
-from memguard.tokens.output.writer import disk_errors, temporary_of
 
-__all__ = ["Desk", "prepare_directory", "remove_old_files"]
+__all__ = ["OutputDirectory", "prepare_directory", "remove_old_files"]
 
 # Names that a job of memguard's may write.
 _NAME = re.compile(r"(train|val|tokens)(_\d{6,})?(\.bin|\.idx|\.npy|\.offsets\.bin)")
@@ -27,7 +27,7 @@ _TEMPORARY = re.compile(r"\.((train|val|tokens)[._].*|manifest\.json.*)\.tmp(\.n
 
 
 @dataclass(slots=True)
-class Desk:
+class OutputDirectory:
     """A directory that is ours to write to. `complete`: an earlier job has done all of this one."""
 
     directory: str
@@ -49,27 +49,27 @@ class Desk:
 
 def prepare_directory(
     directory: str, job: dict[str, Any], sources: list[Source], *, resume: bool, overwrite: bool, journalled: bool
-) -> Desk:
+) -> OutputDirectory:
     """Raises ManifestMismatch where other files stand there, ShardError where it cannot be written to."""
-    desk = Desk(directory, _make(directory))
-    standing = [] if desk.made else [name for name in sorted(os.listdir(directory)) if _NAME.fullmatch(name)]
-    _protect_inputs(directory, [*standing, MANIFEST], sources)
+    target = OutputDirectory(directory, _make(directory))
+    existing_files = [] if target.made else [name for name in sorted(os.listdir(directory)) if _NAME.fullmatch(name)]
+    _protect_inputs(directory, [*existing_files, MANIFEST], sources)
     try:
-        _open_journal(desk)
-        _decide(desk, job, standing, resume=resume, overwrite=overwrite)
-        if desk.complete is None:
-            _begin(desk, job, journalled)
+        _open_journal(target)
+        _decide(target, job, existing_files, resume=resume, overwrite=overwrite)
+        if target.complete is None:
+            _begin(target, job, journalled)
     except BaseException:
-        if desk.journal is not None:
-            if os.path.getsize(desk.journal.path):
-                desk.journal.close()  # an unfinished job's: it stays
+        if target.journal is not None:
+            if os.path.getsize(target.journal.path):
+                target.journal.close()  # an unfinished job's: it stays
             else:
-                desk.journal.remove()
-        if desk.made:
+                target.journal.remove()
+        if target.made:
             with contextlib.suppress(OSError):
                 os.rmdir(directory)
         raise
-    return desk
+    return target
 
 
 def _make(directory: str) -> bool:
@@ -96,21 +96,23 @@ def _protect_inputs(directory: str, names: list[str], sources: list[Source]) -> 
                 raise ShardError(f"{source.path} is an input and would be overwritten", "choose another -o DIR")
 
 
-def _open_journal(desk: Desk) -> None:
-    with disk_errors(os.path.join(desk.directory, "the token files")):
-        desk.journal = Journal(desk.directory)
-    desk.unfinished = read_journal(desk.directory)
+def _open_journal(target: OutputDirectory) -> None:
+    with disk_errors(os.path.join(target.directory, "the token files")):
+        target.journal = Journal(target.directory)
+    target.unfinished = read_journal(target.directory)
 
 
-def _decide(desk: Desk, job: dict[str, Any], standing: list[str], *, resume: bool, overwrite: bool) -> None:
-    directory, unfinished = desk.directory, desk.unfinished
+def _decide(
+    target: OutputDirectory, job: dict[str, Any], existing_files: list[str], *, resume: bool, overwrite: bool
+) -> None:
+    directory, unfinished = target.directory, target.unfinished
     older = read_manifest(directory) if not overwrite or os.path.exists(os.path.join(directory, MANIFEST)) else None
     ours = {name for shard in unfinished.finished for name in shard.names} if unfinished else set()
     ours |= names_of(older)
-    foreign = [name for name in standing if name not in ours]
+    foreign = [name for name in existing_files if name not in ours]
     if unfinished is not None and resume:
         _compare(directory, job, unfinished.job, "the unfinished job")
-        desk.older = older
+        target.older = older
         return
     if unfinished is not None and not overwrite:
         done = unfinished.checkpoint.done if unfinished.checkpoint else 0
@@ -121,10 +123,10 @@ def _decide(desk: Desk, job: dict[str, Any], standing: list[str], *, resume: boo
         )
     if older is not None and resume:
         _compare(directory, job, job_of(older), "the finished job")
-        desk.complete = older
+        target.complete = older
         return
     if older is not None and not overwrite:
-        found = ", ".join([*standing[:3], *(["…"] if len(standing) > 3 else []), MANIFEST])
+        found = ", ".join([*existing_files[:3], *(["…"] if len(existing_files) > 3 else []), MANIFEST])
         raise ManifestMismatch(
             f"{directory} already holds {found}, made from {_origin(job_of(older))}",
             "choose another -o DIR, or --overwrite to replace them",
@@ -138,26 +140,26 @@ def _decide(desk: Desk, job: dict[str, Any], standing: list[str], *, resume: boo
         for name in ours - names_of(older):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(directory, name))
-        desk.unfinished = None
-    desk.older = older
+        target.unfinished = None
+    target.older = older
 
 
-def _begin(desk: Desk, job: dict[str, Any], journalled: bool) -> None:
-    assert desk.journal is not None
-    unfinished = desk.unfinished
+def _begin(target: OutputDirectory, job: dict[str, Any], journalled: bool) -> None:
+    assert target.journal is not None
+    unfinished = target.unfinished
     checkpoint = unfinished.checkpoint if unfinished else None
     if checkpoint is None:
-        desk.unfinished = None
+        target.unfinished = None
     kept = set()
     if unfinished is not None and checkpoint is not None:
         kept = {temporary_of(name) for shard in unfinished.finished for name in shard.names} | set(checkpoint.files)
-        desk.journal.cut(unfinished.size)
-    _remove_remains(desk.directory, kept)
+        target.journal.cut(unfinished.size)
+    _remove_remains(target.directory, kept)
     if checkpoint is None:
-        with disk_errors(desk.journal.path):
-            desk.journal.cut(0)
+        with disk_errors(target.journal.path):
+            target.journal.cut(0)
             if journalled:
-                desk.journal.begin(job)
+                target.journal.begin(job)
 
 
 def _remove_remains(directory: str, kept: set[str]) -> None:

@@ -7,7 +7,7 @@ import os
 from memguard.errors import ManifestMismatch, MemguardError
 from memguard.records.codec import from_json, to_json
 from memguard.records.manifest import Manifest
-from memguard.tokens.output.writer import disk_error, sync_directory
+from memguard.tokens.output.disk import disk_error, sync_directory
 
 __all__ = ["MANIFEST", "read_manifest", "write_manifest"]
 

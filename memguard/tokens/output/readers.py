@@ -13,25 +13,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from memguard.errors import ConfigError, InputError, ShardError
-from memguard.tokens.output.formats import (
-    INDEX_COUNTS,
-    INDEX_DTYPES,
-    INDEX_MAGIC,
-    LLMC_HEADER_BYTES,
-    LLMC_HEADERS,
-)
+from memguard.tokens.output.disk import open_to_read
+from memguard.tokens.output.formats import LLMC_HEADER_BYTES, LLMC_HEADERS
+from memguard.tokens.output.megatron_index import INDEX_MAGIC, Index
+from memguard.tokens.tuning import TUNING
 
 if TYPE_CHECKING:
-    from typing import BinaryIO
-
     import numpy as np
     import numpy.typing as npt
 
     Ids = npt.NDArray[np.unsignedinteger]
 
-__all__ = ["BLOCK", "DocumentEnds", "Index", "Layout", "ShardReader", "TokenProgress", "detect", "open_reader"]
+__all__ = ["DocumentEnds", "FileLayout", "ShardReader", "TokenProgress", "detect", "open_reader"]
 
-BLOCK = 1 << 19  # ids read at a time: at most 2 MiB
 _SAMPLE = 1 << 16  # bytes looked at to tell uint16 from uint32
 
 _NPY_DTYPES = {"<u2": "uint16", "|u2": "uint16", "<u4": "uint32", "<i4": "uint32"}
@@ -46,7 +40,7 @@ class TokenProgress:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class FileLayout:
     """What a file was found to be, and by what."""
 
     format: str
@@ -57,12 +51,12 @@ class Layout:
     index: str | None = None  # Megatron-LM's .idx
 
 
-def detect(path: str, *, format: str | None = None, dtype: str | None = None, by: str = "as said") -> Layout:
+def detect(path: str, *, format: str | None = None, dtype: str | None = None, by: str = "as said") -> FileLayout:
     """`format` and `dtype` where the user or a manifest (`by`) has said them: they decide what the bytes leave open.
 
     Raises InputError where the file cannot be read, ShardError where it is no token file, or not the one asked for.
     """
-    with _opened(path) as file:
+    with open_to_read(path) as file:
         size = os.fstat(file.fileno()).st_size
         head = file.read(_SAMPLE)
     layout = _by_magic(path, head) or _by_index(path) or _raw(path, head, size, dtype, by)
@@ -77,19 +71,27 @@ def detect(path: str, *, format: str | None = None, dtype: str | None = None, by
     return layout
 
 
-def open_reader(path: str, *, format: str | None = None, dtype: str | None = None, by: str = "as said") -> ShardReader:
-    return ShardReader(path, detect(path, format=format, dtype=dtype, by=by))
+def open_reader(
+    path: str,
+    *,
+    format: str | None = None,
+    dtype: str | None = None,
+    by: str = "as said",
+    block: int = TUNING.read_ids,
+) -> ShardReader:
+    """As `detect`; `block`: ids read at a time."""
+    return ShardReader(path, detect(path, format=format, dtype=dtype, by=by), block=block)
 
 
 class ShardReader:
     """The ids of one file, in order. `tokens` is what the size of the file says, which the header must agree with."""
 
-    def __init__(self, path: str, layout: Layout) -> None:
+    def __init__(self, path: str, layout: FileLayout, *, block: int = TUNING.read_ids) -> None:
         import numpy as np
 
-        self.path, self.layout = path, layout
+        self.path, self.layout, self.block = path, layout, block
         self.dtype = np.dtype(layout.dtype).newbyteorder("<")
-        self._file = _opened(path)
+        self._file = open_to_read(path)
         self.size = os.fstat(self._file.fileno()).st_size
         try:
             self.tokens = self._count()
@@ -113,7 +115,7 @@ class ShardReader:
         return tokens
 
     def blocks(self, start: int = 0, count: int | None = None, digest: Any = None) -> Iterator[Ids]:
-        """Blocks of at most BLOCK ids, from token `start` on, `count` of them (None: all).
+        """Blocks of at most `block` ids, from token `start` on, `count` of them (None: all).
 
         `digest`, a hashlib object, is given the bytes that are read; with `start` 0, the header too.
         """
@@ -124,7 +126,7 @@ class ShardReader:
         if digest is not None and start == 0 and self.layout.header:
             digest.update(self._file.read(self.layout.header))
         while left > 0:
-            ids = np.fromfile(self._file, dtype=self.dtype, count=min(BLOCK, left))
+            ids = np.fromfile(self._file, dtype=self.dtype, count=min(self.block, left))
             if not ids.size:
                 raise ShardError(f"{self.path} became shorter while it was read")
             if digest is not None:
@@ -142,109 +144,13 @@ class ShardReader:
         self.close()
 
 
-class Index:
-    """Megatron-LM's .idx. Raises ShardError where it is damaged or does not fit its .bin file."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self._file = _opened(path)
-        self._size = os.fstat(self._file.fileno()).st_size
-        try:
-            magic, version, code, self.sequences, indices = INDEX_COUNTS.unpack(self._file.read(INDEX_COUNTS.size))
-            if magic != INDEX_MAGIC or version != 1:
-                raise ValueError("the header is another one")
-            self.documents = indices - 1
-            self.dtype = {code: name for name, code in INDEX_DTYPES.items()}[code]
-            expected = INDEX_COUNTS.size + 12 * self.sequences + 8 * indices
-            if self._size != expected:
-                raise ValueError(f"{self._size:,} bytes instead of {expected:,}")
-        except (ValueError, struct.error) as error:
-            self._file.close()
-            raise ShardError(f"{path} is no index of Megatron-LM's: {error}") from None
-        except KeyError:
-            self._file.close()
-            raise ShardError(f"{path} is an index of a type of ids that is not supported: code {code}") from None
-
-    def lengths(self) -> Iterator[npt.NDArray[np.int32]]:
-        """Tokens of each sequence, in blocks."""
-        return self._array("<i4", self.sequences, INDEX_COUNTS.size)
-
-    def positions(self) -> Iterator[npt.NDArray[np.int64]]:
-        """Byte positions of each sequence in the .bin file, in blocks."""
-        return self._array("<i8", self.sequences, INDEX_COUNTS.size + 4 * self.sequences)
-
-    def document_indices(self) -> Iterator[npt.NDArray[np.int64]]:
-        return self._array("<i8", self.documents + 1, INDEX_COUNTS.size + 12 * self.sequences)
-
-    def document_ends(self) -> Iterator[npt.NDArray[np.int64]]:
-        """Where each document ends, in tokens, in blocks. (A document is one sequence; a very long one, several.)"""
-        import numpy as np
-
-        indices = self.document_indices()
-        waiting = next(indices)[1:]  # the first is 0, where the first document begins
-        sequences, tokens = 0, 0
-        for lengths in self.lengths():
-            ends = tokens + np.cumsum(lengths, dtype=np.int64)
-            sequences, tokens = sequences + lengths.size, int(ends[-1])
-            while True:
-                here = int(np.searchsorted(waiting, sequences, side="right"))
-                if here:
-                    yield ends[waiting[:here] - (sequences - lengths.size) - 1]
-                waiting = waiting[here:]
-                if waiting.size:
-                    break
-                following = next(indices, None)
-                if following is None:
-                    return
-                waiting = following
-
-    def _array(self, dtype: str, count: int, position: int) -> Iterator[Any]:
-        import numpy as np
-
-        size = np.dtype(dtype).itemsize
-        for start in range(0, count, BLOCK):
-            self._file.seek(position + start * size)
-            yield np.fromfile(self._file, dtype=dtype, count=min(BLOCK, count - start))
-
-    def check(self, tokens: int) -> None:
-        """Raises ShardError unless the sequences follow each other without a gap and hold `tokens` tokens in all."""
-        import numpy as np
-
-        itemsize, end, previous = np.dtype(self.dtype).itemsize, 0, -1
-        for lengths, positions in zip(self.lengths(), self.positions(), strict=True):
-            ends = end + np.cumsum(lengths, dtype=np.int64) * itemsize
-            if (lengths < 0).any() or not np.array_equal(positions, ends - lengths.astype(np.int64) * itemsize):
-                raise ShardError(f"{self.path} is damaged: its sequences do not follow each other without a gap")
-            end = int(ends[-1])
-        if end != tokens * itemsize:
-            raise ShardError(f"{self.path} speaks of {end // itemsize:,} tokens, the file beside it holds {tokens:,}")
-        for indices in self.document_indices():
-            steps = np.diff(indices, prepend=previous)
-            if (steps < 1).any() or (previous < 0 and indices[0] != 0):
-                raise ShardError(f"{self.path} is damaged: its documents are not in order")
-            previous = int(indices[-1])
-        if previous != self.sequences:
-            raise ShardError(
-                f"{self.path} is damaged: its documents end at sequence {previous:,} of {self.sequences:,}"
-            )
-
-    def close(self) -> None:
-        self._file.close()
-
-    def __enter__(self) -> Index:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
 class DocumentEnds:
     """Where documents end in a shard with an index, handed out as far as the ids have been read."""
 
     def __init__(self, reader: ShardReader) -> None:
         import numpy as np
 
-        self._index = None if reader.layout.index is None else Index(reader.layout.index)
+        self._index = None if reader.layout.index is None else Index(reader.layout.index, block=reader.block)
         self._blocks: Iterator[npt.NDArray[np.int64]] = iter(()) if self._index is None else self._index.document_ends()
         self._waiting: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
 
@@ -276,7 +182,7 @@ class DocumentEnds:
         self.close()
 
 
-def _by_magic(path: str, head: bytes) -> Layout | None:
+def _by_magic(path: str, head: bytes) -> FileLayout | None:
     if head.startswith(b"\x93NUMPY"):
         return _npy(path, head)
     if head.startswith(INDEX_MAGIC):
@@ -288,11 +194,11 @@ def _by_magic(path: str, head: bytes) -> Layout | None:
                 raise ShardError(f"{path} is damaged: llm.c's header is {LLMC_HEADER_BYTES} bytes long")
             (tokens,) = struct.unpack_from("<i", head, 8)
             reason = f"the header is llm.c's: {magic}, version {version}"
-            return Layout("llmc", dtype, reason, LLMC_HEADER_BYTES, tokens)
+            return FileLayout("llmc", dtype, reason, LLMC_HEADER_BYTES, tokens)
     return None
 
 
-def _npy(path: str, head: bytes) -> Layout:
+def _npy(path: str, head: bytes) -> FileLayout:
     import ast
 
     try:
@@ -305,27 +211,27 @@ def _npy(path: str, head: bytes) -> Layout:
     if descriptor not in _NPY_DTYPES or len(shape) != 1:
         raise ShardError(f"{path} holds a NumPy array of {descriptor} in {len(shape)} dimensions, no token ids")
     reason = f"the header is NumPy's: {descriptor}, {shape[0]:,} elements"
-    return Layout("npy", _NPY_DTYPES[descriptor], reason, start + length, shape[0])
+    return FileLayout("npy", _NPY_DTYPES[descriptor], reason, start + length, shape[0])
 
 
-def _by_index(path: str) -> Layout | None:
+def _by_index(path: str) -> FileLayout | None:
     name = _index_name(path)
     if not os.path.isfile(name):
         return None
     with Index(name) as index:
         reason = f"{os.path.basename(name)} stands beside it: Megatron-LM's, {index.dtype}"
-        return Layout("megatron", index.dtype, reason, index=name)
+        return FileLayout("megatron", index.dtype, reason, index=name)
 
 
 def _index_name(path: str) -> str:
     return os.path.splitext(path)[0] + ".idx"
 
 
-def _raw(path: str, head: bytes, size: int, dtype: str | None, by: str) -> Layout:
+def _raw(path: str, head: bytes, size: int, dtype: str | None, by: str) -> FileLayout:
     if dtype is not None:
         if dtype not in ("uint16", "uint32"):
             raise ConfigError(f"token ids are uint16 or uint32, not {dtype}")
-        return Layout("nanogpt", dtype, f"no header; {dtype} {by}")
+        return FileLayout("nanogpt", dtype, f"no header; {dtype} {by}")
     if _looks_like_text(head):
         raise InputError(
             f"{path} looks like text, not like token ids",
@@ -333,8 +239,8 @@ def _raw(path: str, head: bytes, size: int, dtype: str | None, by: str) -> Layou
             path=path,
         )
     if size % 4 == 0 and _looks_like_uint32(head):
-        return Layout("nanogpt", "uint32", "no header; every second half-word is small, as in ids of 32 bits")
-    return Layout("nanogpt", "uint16", "no header; the ids look like 16 bits each" if size else "empty")
+        return FileLayout("nanogpt", "uint32", "no header; every second half-word is small, as in ids of 32 bits")
+    return FileLayout("nanogpt", "uint16", "no header; the ids look like 16 bits each" if size else "empty")
 
 
 def _looks_like_text(head: bytes) -> bool:
@@ -354,11 +260,3 @@ def _looks_like_uint32(head: bytes) -> bool:
     if not words.size:
         return False
     return bool((words[1::2] < 4).all() and (words[::2] >= 4).any())
-
-
-def _opened(path: str) -> BinaryIO:
-    try:
-        return open(path, "rb", buffering=0)
-    except OSError as error:
-        hint = "give one of its files" if isinstance(error, IsADirectoryError) else ""
-        raise InputError(f"cannot read {path}: {error.strerror or error}", hint, path=path) from None

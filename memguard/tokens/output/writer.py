@@ -8,8 +8,6 @@ the next tokens are encoded meanwhile.
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
 from collections import deque
 from collections.abc import Callable
@@ -17,12 +15,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from memguard.errors import ShardError
 from memguard.records.manifest import FileInfo, ShardInfo
-from memguard.tokens.output.checkpoint import OffsetsFile, ResumableShard
-from memguard.tokens.output.formats import Format
+from memguard.tokens.output.disk import disk_errors, sync_directory, temporary_of
+from memguard.tokens.output.formats import Format, OpenShard
 from memguard.tokens.output.journal import Checkpoint, Journal, Unfinished
-from memguard.units import MIB, format_size
+from memguard.tokens.output.offsets import OffsetsFile, file_info, offsets_name
+from memguard.tokens.tuning import TUNING, Tuning
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,16 +28,13 @@ if TYPE_CHECKING:
 
     Ids = npt.NDArray[np.integer]
 
-__all__ = ["Layout", "Output", "disk_error", "disk_errors", "free_space", "sync_directory", "temporary_of"]
+__all__ = ["Output", "OutputLayout"]
 
 _PENDING = 2  # shards, checkpoints and syncs that may wait for the disk
-# Bytes of a shard after which what is written of it is synced, beside: the disk works from the start, and the job does
-# not wait for hundreds of MiB at its end.
-_SYNC_STEP = 64 * MIB
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class OutputLayout:
     """What the files of a job are like. `val_shards`: train and val are one stream whose first shards are val."""
 
     form: Format
@@ -56,28 +51,26 @@ class Layout:
         return "val" if index < self.val_shards else "train"
 
 
-def offsets_name(stream: str) -> str:
-    return f"{stream}.offsets.bin"
-
-
 class Output:
     """All files of one job in one directory. Not shared between threads."""
 
     def __init__(
         self,
         directory: str,
-        layout: Layout,
+        layout: OutputLayout,
         journal: Journal | None,
         unfinished: Unfinished | None = None,
         *,
         deferred: bool = False,
+        tuning: Tuning = TUNING,
     ) -> None:
         """`deferred`: nothing takes its final name before `publish`, since an older job's files stand there."""
         self.directory, self.layout, self._journal, self._deferred = directory, layout, journal, deferred
+        self.tuning = tuning
         self.shards: list[ShardInfo] = list(unfinished.finished) if unfinished else []
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="memguard-disk")
         self._pending: deque[Future[None]] = deque()
-        self._full: list[ResumableShard] = []  # handed over to the disk thread
+        self._full: list[OpenShard] = []  # handed over to the disk thread
         self._sealed: list[ShardInfo] = []  # finished since the last checkpoint; the disk thread's own
         self._kept = unfinished is not None  # there is something on the disk that --resume can go on from
         last = unfinished.checkpoint if unfinished else None
@@ -114,7 +107,7 @@ class Output:
         record.files = [os.path.basename(path) for file in open_files for path in file.paths()]
         self._later(lambda: self._write_checkpoint(record, open_files))
 
-    def _write_checkpoint(self, record: Checkpoint, open_files: list[ResumableShard | OffsetsFile]) -> None:
+    def _write_checkpoint(self, record: Checkpoint, open_files: list[OpenShard | OffsetsFile]) -> None:
         for file in open_files:
             with disk_errors(file.temp_path):
                 file.sync()
@@ -128,7 +121,7 @@ class Output:
                 self._rename(shard)
             sync_directory(self.directory)
 
-    def sync(self, shard: ResumableShard) -> None:
+    def sync(self, shard: OpenShard) -> None:
         """What is written so far goes to the disk, beside."""
 
         def sync() -> None:
@@ -137,12 +130,12 @@ class Output:
 
         self._later(sync)
 
-    def seal(self, shard: ResumableShard, name: str, split: str, documents: int) -> None:
+    def seal(self, shard: OpenShard, name: str, split: str, documents: int) -> None:
         """The shard is full: it is finished beside, and takes its name with the next checkpoint."""
         self._full.append(shard)
         self._later(lambda: self._seal(shard, name, split, documents))
 
-    def _seal(self, shard: ResumableShard, name: str, split: str, documents: int) -> None:
+    def _seal(self, shard: OpenShard, name: str, split: str, documents: int) -> None:
         with disk_errors(os.path.join(self.directory, name)):
             first, *more = shard.finish()
         self._full.remove(shard)
@@ -212,11 +205,11 @@ class _Stream:
 
     def __init__(self, output: Output, name: str, state: dict[str, Any] | None, complete: bool) -> None:
         """`complete`: all of it is written, and it may have its final name already."""
-        self._output, self._layout, self.name = output, output.layout, name
+        self._output, self._layout, self._tuning, self.name = output, output.layout, output.tuning, name
         state = state or {}
         self._index, self.tokens = int(state.get("index", 0)), int(state.get("tokens", 0))
         self.offsets: OffsetsFile | None = None
-        self._shard: ResumableShard | None = None
+        self._shard: OpenShard | None = None
         self._unsynced = 0  # bytes
         layout = self._layout
         if layout.offsets and not complete:
@@ -225,8 +218,14 @@ class _Stream:
         if state.get("open"):
             path = self._path(temporary_of(self._shard_name()))
             with disk_errors(path):
-                self._shard = ResumableShard.reopen(
-                    layout.form, path, layout.dtype, layout.n_vocab, layout.shard_tokens, state["open"]
+                self._shard = OpenShard.restore(
+                    layout.form,
+                    path,
+                    layout.dtype,
+                    layout.n_vocab,
+                    layout.shard_tokens,
+                    state["open"],
+                    tuning=self._tuning,
                 )
         elif layout.form.whole_split and not state:
             self._open()
@@ -237,10 +236,12 @@ class _Stream:
     def _shard_name(self) -> str:
         return self._layout.form.shard_name(self._layout.split_of(self.name, self._index), self._index)
 
-    def _open(self) -> ResumableShard:
+    def _open(self) -> OpenShard:
         layout, path = self._layout, self._path(temporary_of(self._shard_name()))
         with disk_errors(self._path(self._shard_name())):
-            self._shard = ResumableShard(layout.form, path, layout.dtype, layout.n_vocab, layout.shard_tokens)
+            self._shard = OpenShard(
+                layout.form, path, layout.dtype, layout.n_vocab, layout.shard_tokens, tuning=self._tuning
+            )
         return self._shard
 
     def write(self, ids: Ids, ends: npt.NDArray[np.int64]) -> int:
@@ -252,16 +253,16 @@ class _Stream:
         while ids.size or len(ends):
             shard = self._shard or self._open()
             most = self._layout.shard_tokens
-            room = ids.size if most is None else min(ids.size, most - shard.tokens)
-            here = int(np.searchsorted(ends, room, side="right"))
-            shard.write_documents(ids[:room], ends[:here])
-            self.tokens += room
-            self._unsynced += room * shard.dtype.itemsize
-            ids, ends = ids[room:], ends[here:] - room
+            count = ids.size if most is None else min(ids.size, most - shard.tokens)
+            here = int(np.searchsorted(ends, count, side="right"))
+            shard.write_documents(ids[:count], ends[:here])
+            self.tokens += count
+            self._unsynced += count * shard.dtype.itemsize
+            ids, ends = ids[count:], ends[here:] - count
             if most is not None and shard.tokens >= most:
                 self._seal()
                 full += 1
-        if self._unsynced >= _SYNC_STEP and self._shard is not None:
+        if self._unsynced >= self._tuning.sync_step and self._shard is not None:
             self._output.sync(self._shard)
             self._unsynced = 0
         return full
@@ -284,71 +285,14 @@ class _Stream:
         if self.offsets is not None:
             state["offsets"] = self.offsets.documents
         if self._shard is not None:
-            state["open"] = self._shard.state()
+            state["open"] = self._shard.resume_state()
         return state
 
-    def open_files(self) -> list[ResumableShard | OffsetsFile]:
+    def open_files(self) -> list[OpenShard | OffsetsFile]:
         return [file for file in (self._shard, self.offsets) if file is not None]
 
     def offsets_info(self) -> FileInfo:
-        import hashlib
-
         name = offsets_name(self.name)
         temporary = self._path(temporary_of(name))
         with disk_errors(temporary):
-            path = temporary if os.path.exists(temporary) else self._path(name)
-            with open(path, "rb", buffering=0) as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-                return FileInfo(name, os.fstat(file.fileno()).st_size, digest)
-
-
-def temporary_of(name: str) -> str:
-    """What a file is called before it is complete. An index follows its ids (formats.py)."""
-    stem, suffix = os.path.splitext(name)
-    return f".{stem}.bin.idx.tmp" if suffix == ".idx" else f".{name}.tmp"
-
-
-@contextlib.contextmanager
-def disk_errors(path: str) -> Any:
-    try:
-        yield
-    except OSError as error:
-        raise disk_error(path, error) from None
-
-
-def disk_error(path: str, error: OSError) -> ShardError:
-    """The one line for a write that failed."""
-    directory = os.path.dirname(path) or "."
-    path = os.path.join(directory, os.path.basename(path).removeprefix(".").removesuffix(".tmp"))
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        what = "the disk is full" if error.errno == errno.ENOSPC else "the disk quota is used up"
-        free = free_space(directory)
-        left = f" ({format_size(free)} left)" if free is not None else ""
-        return ShardError(f"cannot write {path}: {what}{left}", "make room, or choose another -o DIR")
-    hint = {
-        errno.EACCES: f"you may not write to {directory}; choose another -o DIR",
-        errno.EPERM: f"you may not write to {directory}; choose another -o DIR",
-        errno.EROFS: f"{directory} is read-only; choose another -o DIR",
-        errno.EFBIG: "the largest size of a file is limited here (ulimit -f)",
-        errno.EEXIST: f"it is no file of memguard's ({error.filename}): move it away",
-    }.get(error.errno or 0, "")
-    return ShardError(f"cannot write {path}: {error.strerror or error}", hint)
-
-
-def free_space(directory: str) -> int | None:
-    """Bytes that an ordinary user may still write there; None where that cannot be asked."""
-    try:
-        status = os.statvfs(directory)
-    except (OSError, AttributeError):
-        return None
-    return status.f_bavail * status.f_frsize
-
-
-def sync_directory(directory: str) -> None:
-    """Makes renames last through a power cut, where directories can be synced at all."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            return file_info(name, temporary if os.path.exists(temporary) else self._path(name))

@@ -1,7 +1,7 @@
 """Joins finished tokenize jobs into one directory, in the order given.
 
 They must have the same encoding, format and dtype; what differs is named. nanoGPT's and Megatron-LM's files are joined
-into one per split, shards of N tokens are copied and numbered anew. Every byte is checked against its SHA-256 on the
+into one per split, shards of N tokens are copied and numbered again. Every byte is checked against its SHA-256 on the
 way, nothing is changed in the directories that are read, and memguard verify knows the result.
 
   memguard merge part1 part2 part3 -o data

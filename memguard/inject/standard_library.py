@@ -115,7 +115,7 @@ class First:
     def _hide(self):
         # type: () -> None
         """All of the library that was loaded in here, where any of it is a name of the user's: `import logging` is then
-        to load logging anew, which loads the user's string.py, as it does without memguard.
+        to load logging itself, which loads the user's string.py, as it does without memguard.
         """
         new = [name for name in sys.modules if name not in self._known and find(_top(name)) is not None]
         if self._aside or any(_is_shadowed(name) for name in set(map(_top, new))):

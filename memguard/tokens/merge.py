@@ -1,7 +1,7 @@
 """Finished jobs joined into one: their shards one after the other, and a manifest that still names every source.
 
 nanoGPT's and Megatron-LM's files are joined into one per split; shards of N tokens are copied as they are, numbered
-anew. Each byte that is read is held against its manifest's SHA-256. Nothing stands under its final name before all of
+again. Each byte that is read is held against its manifest's SHA-256. Nothing stands under its final name before all of
 it is on the disk, and the jobs that are joined stay as they are.
 """
 
@@ -218,7 +218,7 @@ class _Merge:
                 key = job.manifest.options.get("part_source") if self.tasks else (number, place)
                 if found.setdefault(key, source) != source:
                     raise ManifestMismatch(
-                        f"{source.path} was another file when {job.directory} was made", "plan the tasks anew"
+                        f"{source.path} was another file when {job.directory} was made", "plan the tasks again"
                     )
         return tuple(found.values())
 

@@ -166,7 +166,7 @@ def guard(
     `salvage` a directory for the token ids that the largest variable holds when the limit is reached. `background`: the
     block begins while its watcher still starts (0.1 s), and leaves no record where it ends well.
 
-    Raises ConfigError for a size that is none, outside the main thread, and where there is no Linux.
+    Raises ConfigError for a size that cannot be read, outside the main thread, and where there is no Linux.
     """
     where = None if salvage is None else os.fspath(salvage)
     return Guard(_size("limit", limit), _size("reserve", reserve), on_pressure, where, background)

@@ -258,7 +258,7 @@ def _unfinished(block: bytes) -> int:
         byte = block[-back]
         if byte >= 0xC0:
             return back if back < _sequence_length(byte) else 0
-    return 0  # four continuation bytes in a row: malformed, and not to be mended here
+    return 0  # four continuation bytes in a row: malformed, and not to be corrected here
 
 
 def _has_cut(data: bytes) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from memguard.estimate.plans.costs import PIECE_BYTE, RUST_ID, Costs
-from memguard.records.estimate import CorpusStats, Range, RowBatch, Step
+from memguard.records.estimate import CorpusStats, Range, RowBatch, SliceStats, Step
 from memguard.units import MIB, format_size
 
 __all__ = [
@@ -118,24 +118,7 @@ def text_of(stats: CorpusStats, bound: str) -> Text:
 
     widths = {"low": stats.char_width_low, "high": stats.char_width_high}
     width = widths.get(bound) or stats.char_width
-    slices = tuple(
-        Slice(
-            chars=part.chars,
-            width=max(part.char_width, width) if bound == "high" else min(part.char_width, width),
-            utf8=0 if part.ascii and width == 1 else part.utf8,
-            tokens=pick(part.tokens),
-            heap_ints=pick(part.boxed_tokens),
-        )
-        if width != stats.char_width
-        else Slice(
-            chars=part.chars,
-            width=part.char_width,
-            utf8=0 if part.ascii else part.utf8,
-            tokens=pick(part.tokens),
-            heap_ints=pick(part.boxed_tokens),
-        )
-        for part in stats.slices
-    )
+    slices = tuple(_slice_of(part, stats, width, bound) for part in stats.slices)
     found = stats.document_stats
     documents = (
         Documents(pick(found.count), pick(found.str_bytes), pick(found.copy_bytes))
@@ -162,6 +145,21 @@ def text_of(stats: CorpusStats, bound: str) -> Text:
         row_batch=stats.row_batch,
         longest_piece=stats.longest_piece,
         joined=stats.compressed,
+    )
+
+
+def _slice_of(part: SliceStats, stats: CorpusStats, width: int, bound: str) -> Slice:
+    """`width` is the text's by `bound`: where it is not the one that was seen, each slice's may differ, too."""
+    own, narrow = part.char_width, part.ascii
+    if width != stats.char_width:
+        own = max(own, width) if bound == "high" else min(own, width)
+        narrow = narrow and width == 1
+    return Slice(
+        chars=part.chars,
+        width=own,
+        utf8=0 if narrow else part.utf8,
+        tokens=getattr(part.tokens, bound),
+        heap_ints=getattr(part.boxed_tokens, bound),
     )
 
 

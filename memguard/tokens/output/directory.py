@@ -119,7 +119,7 @@ def _decide(
         total = sum(source["bytes"] for source in unfinished.job["inputs"]) or 1
         raise ManifestMismatch(
             f"{directory} holds an unfinished job ({100 * done / total:.0f} % done) of {_origin(unfinished.job)}",
-            "--resume goes on with it, --overwrite starts anew",
+            "--resume goes on with it, --overwrite starts again",
         )
     if older is not None and resume:
         _compare(directory, job, job_of(older), "the finished job")
@@ -202,7 +202,7 @@ def _compare(directory: str, now: dict[str, Any], then: dict[str, Any], what: st
     if difference:
         raise ManifestMismatch(
             f"{what} in {directory} was another one: {difference}",
-            "give the same input and options, or --overwrite to start anew",
+            "give the same input and options, or --overwrite to start again",
         )
 
 

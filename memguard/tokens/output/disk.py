@@ -126,7 +126,7 @@ def cut_back(path: str, size: int) -> None:
     except FileNotFoundError:
         found = None
     what = "is missing" if found is None else f"has {found:,} bytes of {size:,}"
-    raise ManifestMismatch(f"the unfinished job cannot go on: {path} {what}", "--overwrite starts anew")
+    raise ManifestMismatch(f"the unfinished job cannot go on: {path} {what}", "--overwrite starts again")
 
 
 def open_to_read(path: str) -> BinaryIO:

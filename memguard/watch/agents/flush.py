@@ -96,7 +96,7 @@ class FlushRequests:
         return bool(self._passing) and any(process.pid in self._passing for process in processes)
 
     def ask(self, processes: Iterable[Process], headroom: int) -> int:
-        """Asks those that pass checkpoints; returns how many. One that has not answered yet is asked anew."""
+        """Asks those that pass checkpoints; returns how many. One that has not answered yet is asked again."""
         self._number += 1
         self.pending = {}
         for process in processes:

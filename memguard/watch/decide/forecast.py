@@ -14,7 +14,7 @@ more, neighbours are joined, so that the span of a history is always the whole r
 that moved last, and of those that move together the largest.
 
 Nothing can be said, and None returned, where the position tells nothing: a file that is read in one go (its position
-jumps), mapped (it stands still), or read from places here and there (it goes back: then its history starts anew).
+jumps), mapped (it stands still), or read from places here and there (it goes back: then its history starts again).
 
 Measured on a chunked list over 134 MB of text: within 7 % of the final peak from 10 % of the input on (tests/watch).
 Not here: where a position comes from (system/open_files.py), the words (progress.py).

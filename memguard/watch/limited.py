@@ -32,8 +32,8 @@ def limited(
 ) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """guard() around each call of the function that it decorates. The arguments are guard()'s.
 
-    What it returns pickles wherever the function itself does. Raises ConfigError for a size that cannot be read, and for a
-    generator or coroutine function, whose call returns before its work is done.
+    What it returns pickles wherever the function itself does. Raises ConfigError for a size that cannot be read, and
+    for a generator or coroutine function, whose call returns before its work is done.
     """
     options = {"limit": limit, "reserve": reserve, "on_pressure": on_pressure, "salvage": salvage}
     guard(**options)  # type: ignore[arg-type]  # a size that cannot be read is an error here, not at the first call

@@ -121,7 +121,7 @@ class DataLimit:
         self._ended: set[Process] = set()  # processes that have ended at a fence
 
     def move(self, processes: Iterable[Process], headroom: int) -> None:
-        """Sets every fence to its new place. `headroom`: bytes that the tree may still take, by all constraints together."""
+        """Moves every fence. `headroom`: bytes that the tree may still take, by all constraints together."""
         if not self.active:
             return
         processes = tuple(processes)

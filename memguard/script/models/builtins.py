@@ -88,12 +88,12 @@ def zipped(call: Call) -> Any:
     if all(isinstance(a, Sequence) and a.keys is None for a in args):
         return Sequence([Sequence(list(group)) for group in zip(*(a.items for a in args), strict=False)])
 
-    def element(value: Any, index: int, loop_element: Any) -> Any:
+    def element(value: Any, index: int, found: Any) -> Any:
         if index == large:
-            return loop_element
-        return (
-            one_of(call.interpreter, value, 0) if isinstance(value, Buffer) and KINDS[value.kind].element else UNKNOWN
-        )
+            return found
+        loops = call.state.loops
+        iterable = isinstance(value, Buffer) and KINDS[value.kind].element
+        return one_of(call.interpreter, value, loops[-1][0] if loops else 0) if iterable else UNKNOWN
 
     return mapped(
         call,

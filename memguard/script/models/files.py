@@ -81,7 +81,8 @@ def read_lines(call: Call) -> Any:
 
 @method(File, "read_row_group")
 def row_group(call: Call) -> Any:
-    return Row(next_piece(call.interpreter, call.owner, "lines", 1_000_000), "parquet")
+    extent = next_piece(call.interpreter, call.owner, "lines", 1_000_000)
+    return Row(extent, "parquet", refs=[call.hold("table", extent, origin="batches")])
 
 
 @method(File, "fileno detach buffer")

@@ -340,7 +340,7 @@ def written(call: Call) -> Any:
     return NOTHING
 
 
-method("array view mapped token", "sum max min mean all any std var prod argmax argmin item nonzero count index")(
+method("array view mapped", "sum max min mean all any std var prod argmax argmin item nonzero count index")(
     nothing("a number")
 )
 method("array view mapped", "fill put resize pop insert remove reverse setflags dump buffer_info itemsize")(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from memguard.script.interface import Call
@@ -157,6 +158,20 @@ def rewritten(call: Call) -> Any:
     if text is None:
         return next((value for value in call.given if isinstance(value, Buffer) and value.kind == "char"), UNKNOWN)
     return _copy(call, text.kind, text, "copy")
+
+
+@function("base64.b64encode base64.b85encode base64.b16encode base64.urlsafe_b64encode binascii.hexlify")
+@function("base64.b64decode base64.urlsafe_b64decode zlib.compress gzip.compress bz2.compress lzma.compress")
+def recoded(call: Call) -> Any:
+    """Other bytes, at most twice as many. Decompressed ones have no size that is known: such a call has no model."""
+    data = _text_in(call)
+    if data is None:
+        return UNKNOWN
+    longer = 2.0 if call.name.endswith(("b16encode", "hexlify")) else 4 / 3
+    times = longer if call.name.endswith(("encode", "hexlify")) else 1.0
+    result = call.hold("bytes", replace(data.extent, times=data.extent.times * times))
+    call.record("copy")
+    return result
 
 
 @function("re.split re.findall re.Pattern.split re.Pattern.findall regex.findall regex.split textwrap.wrap")

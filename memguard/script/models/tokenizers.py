@@ -125,6 +125,8 @@ def encoded_batch(call: Call) -> Any:
         return encode(call, value)
     value.mark_encoded()
     result = state.make("lists", call.node, value.extent)
+    if len(value.parts) > 1:
+        result.parts = dict(value.parts)
     result.pieces.update(value.pieces)
     result.source = value
     result.refs.append(new_ints(call.interpreter, result, call.node))

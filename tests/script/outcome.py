@@ -4,8 +4,8 @@
     outcome("other.f([ids])")                  ->  "opaque 1 ?"
 
 Kinds of Buffers in the order in which they are reached, arrays with the bytes of an element, each with the share of the
-input that it covers (`line` for one line of it, `piece` for another window, `x3` for three times); `?` where the line is
-listed as not understood; `-` for nothing.
+input that it covers (2: all of it twice; `line`: one line of it), in parentheses where it shares the memory of another;
+`?` where the line is listed as not understood; `-` for nothing.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ def double(x): return x
 """
 
 
-def outcome(expression: str, then: str = "", head: str = HEAD) -> str:
-    """What `y` holds after `y = expression` and the lines of `then`, when nothing else is left."""
+def outcome(expression: str, then: str = "", before: str = "") -> str:
+    """What `y` holds after `before`, `y = expression` and `then`, when nothing else is left."""
+    head = HEAD + before
     names = "text, data, ids, array, lines, words, lists, arrays, docs, frame, dataset, mapped"
     return left_in(f"{head}y = {expression}\n{then}\ndel {names}\n", "y", head.count("\n"))
 

@@ -46,8 +46,11 @@ def load_dataset(call: Call) -> Any:
     return Row(Extent(), "dataset", refs=[kept])
 
 
-@function("datasets.Dataset.from_generator datasets.Dataset.from_parquet datasets.Dataset.from_text")
-@function("datasets.Dataset.from_json datasets.Dataset.from_csv datasets.Dataset.from_file")
+@function(
+    "datasets.Dataset.from_generator datasets.Dataset.from_parquet datasets.Dataset.from_text",
+    frees="written to a file as it goes",
+)
+@function("datasets.Dataset.from_json datasets.Dataset.from_csv datasets.Dataset.from_file", frees="the path of a file")
 def from_files(call: Call) -> Any:
     call.state.facts.dataset = True
     return Row(Extent(), "dataset")

@@ -194,7 +194,7 @@ def found_matches(call: Call) -> Any:
 @function("re.match re.search re.fullmatch re.Pattern.match re.Pattern.search re.Pattern.fullmatch")
 def found_match(call: Call) -> Any:
     """A match keeps the text that it is in; what it gives is a piece of that."""
-    return _text_in(call) or NOTHING
+    return _text_in(call) or UNKNOWN
 
 
 @method("text", "group groups groupdict start end span")
@@ -202,7 +202,7 @@ def of_match(call: Call) -> Any:
     return NOTHING if call.name in ("start", "end", "span") else call.owner
 
 
-@function("re.compile regex.compile")
+@function("re.compile regex.compile", frees="a pattern")
 def pattern(call: Call) -> Any:
     return Module("re.Pattern")
 

@@ -64,7 +64,7 @@ def encoding_of_model(model: str) -> str | None:
     return next((name for prefix, name in MODEL_PREFIXES.items() if model.startswith(prefix)), None)
 
 
-@function("tiktoken.get_encoding")
+@function("tiktoken.get_encoding", frees="a name")
 def get_encoding(call: Call) -> Any:
     call.state.facts.encoding = call.text(0, "encoding_name") or call.state.facts.encoding
     return Encoder("tiktoken")

@@ -94,11 +94,14 @@ _METHODS: dict[str, _Table] = {}
 _ATTRIBUTES: dict[str, _Table] = {}
 
 
-def function(names: str) -> Callable[[_Row], _Row]:
-    """Registers a model for functions by their dotted names, `builtins.` in front of the builtin ones."""
+def function(names: str, *, frees: str = "") -> Callable[[_Row], _Row]:
+    """Registers a model for functions by their dotted names, `builtins.` in front of the builtin ones.
+
+    `frees` is the reason why the result keeps nothing of what the function gets: "the path of a file".
+    """
 
     def register(model: _Row) -> _Row:
-        _FUNCTIONS.add(names, _model(model))
+        _FUNCTIONS.add(names, _model(model, frees))
         return model
 
     return register
@@ -123,8 +126,8 @@ def _registering(tables: dict[str, _Table], owners: str | type, names: str) -> C
     return register
 
 
-def _model(model: Handler | Model) -> Model:
-    return model if isinstance(model, Model) else Model(model)
+def _model(model: Handler | Model, frees: str = "") -> Model:
+    return model if isinstance(model, Model) else Model(model, frees)
 
 
 def nothing(reason: str, value: Any = NOTHING, *, runs: bool = False) -> Model:

@@ -91,6 +91,7 @@ class State:
     spaces: list[dict[str, Any]] = field(default_factory=list)  # every scope and every instance's attributes
     growing: list[Buffer] = field(default_factory=list)  # every list that may grow
     calls: list[tuple[int, int]] = field(default_factory=list)  # positions of the calls being followed
+    members: list[int] = field(default_factory=list)  # of the loops that are followed member by member
     workers: float = 0.0
     copies: float = 1.0
     generators: dict[ast.AST, bool] = field(default_factory=dict)  # functions: whether each of them yields
@@ -134,9 +135,9 @@ class State:
     # -- making and growing Buffers ---------------------------------------------------------------------------
 
     def site(self, node: ast.AST) -> Any:
-        """Tells the places of the script apart, each call of a function on its own."""
+        """Tells the places of the script apart, each call of a function and each member of a tuple on its own."""
         place = (getattr(node, name, 0) for name in ("lineno", "col_offset", "end_lineno", "end_col_offset"))
-        return (*self.calls, tuple(place))  # a + b and a + b + c begin at the same place
+        return (*self.calls, *self.members, tuple(place))  # a + b and a + b + c begin at the same place
 
     def make(self, kind: str, node: ast.AST, extent: Extent | None = None, **fields: Any) -> Buffer:
         parts = {} if extent is None else {self.site(node): extent}
@@ -230,6 +231,15 @@ class State:
             self.loops.pop()
             if number == 1:
                 self.unrecognised = before
+
+    @contextmanager
+    def member(self, index: int) -> Iterator[None]:
+        """What is done to member `index` of a tuple is another place than what is done to the first."""
+        self.members += [index] * bool(index)
+        try:
+            yield
+        finally:
+            del self.members[len(self.members) - bool(index) :]
 
     @contextmanager
     def condition(self, threshold: Threshold | None, node: ast.AST) -> Iterator[None]:

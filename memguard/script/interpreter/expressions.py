@@ -15,6 +15,7 @@ from memguard.script import registry
 from memguard.script.interface import Call
 from memguard.script.interpreter import calls, loops, operators
 from memguard.script.interpreter.functions import call_function
+from memguard.script.liveness import buffers_in
 from memguard.script.numbers import arithmetic, literal
 from memguard.script.operations.access import subscript
 from memguard.script.operations.growth import append
@@ -313,8 +314,10 @@ class Evaluator(ast.NodeVisitor):
         self.state.temps.append(result)
 
         def add() -> None:
-            self.evaluate(node.key)
-            append(self, result, self.evaluate(node.value), node)
+            key = self.evaluate(node.key)
+            value = self.evaluate(node.value)
+            keeps_key = isinstance(key, Buffer) and key.kind in ("text", "bytes") and not buffers_in([value])
+            append(self, result, key if keeps_key else value, node)
 
         loops.comprehension(self, node.generators, add)
         return result if result.kind != "list" else UNKNOWN

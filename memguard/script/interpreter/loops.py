@@ -56,11 +56,12 @@ def _iterate_members(interpreter: Interpreter, value: Sequence, body: Callable[[
         count = float(len(value.items)) if members else None
         iterate_twice(interpreter, node, lambda loop: largest, body, count, consumes_input=False)
         return
-    for item in value.items:
-        if isinstance(item, Buffer) and item.origin == "appended":  # what a loop has added to a list of known members
-            iterate(interpreter, item, body, node)
-        else:
-            body(item)
+    for index, item in enumerate(value.items):
+        with interpreter.state.member(index):
+            if isinstance(item, Buffer) and item.origin == "appended":  # what a loop has added to the known members
+                iterate(interpreter, item, body, node)
+            else:
+                body(item)
 
 
 def _element(interpreter: Interpreter, value: Any, node: ast.AST) -> Callable[[int], Any] | None:

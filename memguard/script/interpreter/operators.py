@@ -9,7 +9,7 @@ from memguard.script.interface import Interpreter
 from memguard.script.numbers import arithmetic
 from memguard.script.operations.growth import ARRAYS, elementwise, repeated, sum_of
 from memguard.script.operations.inputs import joined_path
-from memguard.script.values import UNKNOWN, Buffer, Constant, Number, Path, Sequence
+from memguard.script.values import UNKNOWN, Buffer, Constant, Number, Path, Sequence, Unknown
 
 __all__ = ["LONGEST_TEXT", "binary", "chain", "formatted", "is_text"]
 
@@ -39,8 +39,10 @@ def binary(interpreter: Interpreter, op: ast.operator, left: Any, right: Any, no
         return sum_of(interpreter, left, right, node)
     if isinstance(op, ast.Add) and isinstance(left, Sequence) and isinstance(right, Sequence) and left.keys is None:
         return Sequence([*left.items, *right.items], mutable=left.mutable)
-    if isinstance(op, ast.Mult) and isinstance(left, (Buffer, Sequence)) and isinstance(right, Number):
-        return repeated(interpreter, left, right, node)
+    if isinstance(op, ast.Mult) and isinstance(left, (Number, Unknown)) and isinstance(right, (Buffer, Sequence)):
+        left, right = right, left
+    if isinstance(op, ast.Mult) and isinstance(left, (Buffer, Sequence)) and isinstance(right, (Number, Unknown)):
+        return repeated(interpreter, left, right if isinstance(right, Number) else None, node)
     if any(isinstance(value, Buffer) and value.kind in ARRAYS for value in (left, right)):
         return elementwise(interpreter, left, right, node)
     if isinstance(op, ast.Mod) and isinstance(left, Constant):  # "%s\n" % text

@@ -11,7 +11,7 @@ from memguard.script.values import NOTHING, UNKNOWN, Constant, Instance, Module,
 __all__: list[str] = []
 
 
-@function("argparse.ArgumentParser")
+@function("argparse.ArgumentParser", frees="words of the command line")
 def parser(call: Call) -> Any:
     instance = Instance("parser", {})
     call.state.spaces.append(instance.attributes)
@@ -20,6 +20,8 @@ def parser(call: Call) -> Any:
 
 @function("argparse.Namespace")
 def namespace(call: Call) -> Any:
+    if call.args:
+        return UNKNOWN
     instance = Instance("namespace", dict(call.kwargs))
     call.state.spaces.append(instance.attributes)
     return instance

@@ -7,6 +7,7 @@ from typing import Any
 from memguard.script.interface import Call
 from memguard.script.operations.growth import extend
 from memguard.script.registry import function
+from memguard.script.values import UNKNOWN
 
 __all__: list[str] = []
 
@@ -32,6 +33,8 @@ _ITEMS = {
 @function("array.array")
 def array(call: Call) -> Any:
     """array.array("H", ids)"""
+    if call.reaches(call.arg(0)):
+        return UNKNOWN
     result = call.state.make("array", call.node, item=_ITEMS.get(call.text(0) or "H", 8))
     call.state.facts.container = "array.array"
     if len(call.args) > 1:

@@ -39,6 +39,8 @@ _SET_ENTRY = 53
 DICT_ENTRY = 60
 # Kinds whose elements are few however many there are: the characters of Unicode, the ids of a vocabulary.
 _FEW_DISTINCT = ("char", "token")
+# What sum() does not make a number of.
+_NO_NUMBERS = ("array", "arrays", "lists", "view")
 
 
 @function("builtins.reversed os.fspath")
@@ -65,7 +67,7 @@ def iterator(call: Call) -> Any:
     return Generator(run, tuple(call.args))
 
 
-@function("builtins.next builtins.anext")
+@function("builtins.next builtins.anext", frees="one element")
 def next_of(call: Call) -> Any:
     found: list[Any] = []
     if call.args:
@@ -88,12 +90,12 @@ def zipped(call: Call) -> Any:
     if all(isinstance(a, Sequence) and a.keys is None for a in args):
         return Sequence([Sequence(list(group)) for group in zip(*(a.items for a in args), strict=False)])
 
-    def element(value: Any, index: int, loop_element: Any) -> Any:
+    def element(value: Any, index: int, found: Any) -> Any:
         if index == large:
-            return loop_element
-        return (
-            one_of(call.interpreter, value, 0) if isinstance(value, Buffer) and KINDS[value.kind].element else UNKNOWN
-        )
+            return found
+        loops = call.state.loops
+        iterable = isinstance(value, Buffer) and KINDS[value.kind].element
+        return one_of(call.interpreter, value, loops[-1][0] if loops else 0) if iterable else UNKNOWN
 
     return mapped(
         call,
@@ -127,7 +129,7 @@ def filtered(call: Call) -> Any:
     return call.arg(1)
 
 
-@function("builtins.range tqdm.trange")
+@function("builtins.range tqdm.trange", frees="numbers")
 def counted(call: Call) -> Any:
     numbers = [number_of(value) for value in call.args]
     stop = call.args[1] if len(call.args) > 1 else call.arg(0)
@@ -170,7 +172,7 @@ def sorted_list(call: Call) -> Any:
     return make_list(call) if isinstance(call.arg(0), (Buffer, Generator)) else call.arg(0)
 
 
-@function("builtins.set builtins.frozenset")
+@function("builtins.set builtins.frozenset", frees="few characters and ids differ; of a dict only the keys")
 def make_set(call: Call) -> Any:
     """set(x): as if all elements differed, where they are texts; few ones, where they are characters or ids."""
     if not call.args:
@@ -228,7 +230,7 @@ def make_dict(call: Call) -> Any:
 # -- numbers and texts ------------------------------------------------------------------------------------------------
 
 
-@function("builtins.len")
+@function("builtins.len", frees="a number")
 def length(call: Call) -> Any:
     value = call.arg(0)
     if isinstance(value, (Buffer, Row)):
@@ -237,7 +239,7 @@ def length(call: Call) -> Any:
     return NOTHING
 
 
-@function("builtins.sum math.fsum")
+@function("builtins.sum math.fsum", frees="a number")
 def sum_all(call: Call) -> Any:
     """A number; sum(lists, []) is a list."""
     value, start = call.arg(0), call.arg(1, "start", None)
@@ -245,12 +247,15 @@ def sum_all(call: Call) -> Any:
         result = call.hold("list")
         call.interpreter.iterate(value, lambda item: extend(call.interpreter, result, item, call.node), call.node)
         return result
+    found: list[Any] = [value]
     if isinstance(value, Generator):
-        value.run(lambda element: None)
+        value.run(found.append)
+    if any(isinstance(item, Sequence) or (isinstance(item, Buffer) and item.kind in _NO_NUMBERS) for item in found):
+        return UNKNOWN if call.reaches() else NOTHING  # arrays added up
     return Number(0.0, Symbol(f"sum {call.state.site(call.node)}", None, "sum"))
 
 
-@function("builtins.min builtins.max")
+@function("builtins.min builtins.max", frees="one element")
 def extreme(call: Call) -> Any:
     """One of the elements, or one of the arguments."""
     if len(call.args) > 1:
@@ -261,10 +266,13 @@ def extreme(call: Call) -> Any:
     value = call.arg(0)
     if isinstance(value, Buffer) and KINDS[value.kind].element not in ("", "char", "token"):
         return one_of(call.interpreter, value, 0)
-    found: list[Any] = []
+    found: list[Any] = list(value.items) if isinstance(value, Sequence) and value.keys is None else []
     if isinstance(value, Generator):
         value.run(found.append)
-    return next((item for item in found if isinstance(item, (Buffer, Row, Sequence))), NOTHING)
+    largest = NOTHING
+    for item in found:
+        largest = joined(largest, item)
+    return largest if isinstance(largest, (Buffer, Row, Sequence)) else NOTHING
 
 
 @function("builtins.round builtins.abs")
@@ -272,13 +280,13 @@ def rounded(call: Call) -> Any:
     value = call.arg(0)
     if isinstance(value, Buffer) and value.kind in ARRAYS:
         return elementwise(call.interpreter, value, None, call.node)
-    return value if call.name.endswith("round") else NOTHING
+    return value if call.name.endswith("round") else UNKNOWN
 
 
 @function("builtins.ord")
 def code_point(call: Call) -> Any:
     """An element of its own."""
-    return call.arg(0) if isinstance(call.arg(0), Buffer) else NOTHING
+    return call.arg(0) if isinstance(call.arg(0), Buffer) else UNKNOWN
 
 
 @function("builtins.str builtins.repr builtins.ascii")
@@ -335,7 +343,9 @@ def view_of(call: Call) -> Any:
 @function("builtins.int builtins.float")
 def make_number(call: Call) -> Any:
     value = call.arg(0)
-    return value if isinstance(value, (Number, Buffer)) else NOTHING
+    if isinstance(value, (Number, Buffer)):
+        return value
+    return NOTHING if isinstance(value, (Path, Constant, Unknown)) else UNKNOWN
 
 
 # -- attributes -------------------------------------------------------------------------------------------------------
@@ -350,7 +360,7 @@ def get_attribute(call: Call) -> Any:
     return found if isinstance(found, (Buffer, Row, Sequence, Path, Number, Constant)) else call.arg(2, "", NOTHING)
 
 
-@function("builtins.setattr")
+@function("builtins.setattr", frees="the object keeps it")
 def set_attribute(call: Call) -> Any:
     owner, name = call.arg(0), call.text(1)
     if isinstance(owner, Instance):

@@ -27,7 +27,7 @@ def defaultdict(call: Call) -> Any:
     return Sequence([value], [UNKNOWN], mutable=True)
 
 
-@function("collections.Counter")
+@function("collections.Counter", frees="few characters and ids differ")
 def counter(call: Call) -> Any:
     """An entry for each element that differs from the others."""
     value = call.arg(0)

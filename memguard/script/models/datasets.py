@@ -8,7 +8,7 @@ from typing import Any
 from memguard.script.extents import Extent
 from memguard.script.interface import Call
 from memguard.script.models.processes import worker_count
-from memguard.script.models.tables import to_list
+from memguard.script.models.tables import column, to_list
 from memguard.script.operations.access import field_of
 from memguard.script.registry import function, method, nothing
 from memguard.script.trace import Transient
@@ -25,8 +25,11 @@ def from_memory(call: Call) -> Any:
     data = [v for v in columns.items if isinstance(v, Buffer)] if isinstance(columns, Sequence) else []
     extent = data[0].extent if data else Extent()
     table = call.hold("table", extent, origin="dataset")
+    others = [made for value in data[1:] for made in column(call, value, shares_strings=False)]
+    if data and data[0].kind not in ("strings", "words", "records", "text"):
+        others += column(call, data[0], shares_strings=False)
     call.record("from_dict")
-    return Row(extent, "dataset", refs=[table])
+    return Row(extent, "dataset", refs=[table, *others])
 
 
 @function("datasets.load_dataset datasets.load_from_disk")
@@ -43,8 +46,11 @@ def load_dataset(call: Call) -> Any:
     return Row(Extent(), "dataset", refs=[kept])
 
 
-@function("datasets.Dataset.from_generator datasets.Dataset.from_parquet datasets.Dataset.from_text")
-@function("datasets.Dataset.from_json datasets.Dataset.from_csv datasets.Dataset.from_file")
+@function(
+    "datasets.Dataset.from_generator datasets.Dataset.from_parquet datasets.Dataset.from_text",
+    frees="written to a file as it goes",
+)
+@function("datasets.Dataset.from_json datasets.Dataset.from_csv datasets.Dataset.from_file", frees="the path of a file")
 def from_files(call: Call) -> Any:
     call.state.facts.dataset = True
     return Row(Extent(), "dataset")

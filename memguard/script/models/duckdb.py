@@ -14,7 +14,7 @@ from memguard.script.values import NOTHING, Instance, Row
 __all__: list[str] = []
 
 
-@function("duckdb.connect")
+@function("duckdb.connect", frees="the path of a file")
 def connect(call: Call) -> Any:
     return Instance("duckdb.Connection", {})
 
@@ -26,7 +26,7 @@ def query(call: Call) -> Any:
     return Instance("duckdb.Relation", {"rows": Row(Extent(), "parquet")})
 
 
-@function("duckdb.read_parquet duckdb.read_csv duckdb.read_json duckdb.from_parquet")
+@function("duckdb.read_parquet duckdb.read_csv duckdb.read_json duckdb.from_parquet", frees="the path of a file")
 @method("duckdb.Connection", "read_parquet read_csv read_json")
 def read(call: Call) -> Any:
     file = open_file(call.interpreter, call.arg(0), None, "parquet")

@@ -14,12 +14,14 @@ from memguard.script.values import NOTHING, UNKNOWN, Buffer, Constant, File, Gen
 __all__: list[str] = []
 
 
-@function("builtins.open io.open codecs.open")
+@function("builtins.open io.open codecs.open", frees="the path of a file")
 def opened(call: Call) -> File:
     return open_file(call.interpreter, call.arg(0, "file"), call.arg(1, "mode", None))
 
 
-@function("gzip.open bz2.open lzma.open zstandard.open gzip.GzipFile bz2.BZ2File lzma.LZMAFile")
+@function(
+    "gzip.open bz2.open lzma.open zstandard.open gzip.GzipFile bz2.BZ2File lzma.LZMAFile", frees="the path of a file"
+)
 def opened_compressed(call: Call) -> File:
     mode = call.arg(1, "mode", None)
     file = open_file(call.interpreter, call.arg(0, "filename"), mode, "compressed")
@@ -27,7 +29,7 @@ def opened_compressed(call: Call) -> File:
     return File(file.path, file.extent, "t" not in str(text), file.write, file.created_in, "compressed")
 
 
-@function("os.open")
+@function("os.open", frees="the path of a file")
 def opened_descriptor(call: Call) -> File:
     """Flags that are not known to write read."""
     flags = call.arg(1, "flags")
@@ -81,7 +83,8 @@ def read_lines(call: Call) -> Any:
 
 @method(File, "read_row_group")
 def row_group(call: Call) -> Any:
-    return Row(next_piece(call.interpreter, call.owner, "lines", 1_000_000), "parquet")
+    extent = next_piece(call.interpreter, call.owner, "lines", 1_000_000)
+    return Row(extent, "parquet", refs=[call.hold("table", extent, origin="batches")])
 
 
 @method(File, "fileno detach buffer")

@@ -105,7 +105,7 @@ def tee(call: Call) -> Any:
     return Sequence([gathered, gathered])
 
 
-@function("itertools.count")
+@function("itertools.count", frees="numbers")
 def count(call: Call) -> Any:
     def run(consume: Callable[[Any], None]) -> None:
         call.interpreter.iterate_twice(call.node, lambda loop: UNKNOWN, consume, consumes_input=False)
@@ -158,7 +158,7 @@ def reduce(call: Call) -> Any:
     return latest[0] if isinstance(latest[0], (Buffer, Number, Sequence, Instance)) else UNKNOWN
 
 
-@function("contextlib.ExitStack contextlib.AsyncExitStack")
+@function("contextlib.ExitStack contextlib.AsyncExitStack", frees="it gets nothing")
 def exit_stack(call: Call) -> Any:
     instance = Instance("stack", {})
     call.state.spaces.append(instance.attributes)

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
+from memguard.script.extents import Extent
 from memguard.script.interface import Call
 from memguard.script.operations.growth import append
 from memguard.script.registry import function, nothing
 from memguard.script.trace import Transient
 from memguard.script.values import UNKNOWN, Buffer, File, Row
 
-__all__: list[str] = []
+__all__ = ["all_objects"]
 
 
 @function("json.loads orjson.loads ujson.loads simplejson.loads rapidjson.loads")
 def loads(call: Call) -> Any:
     """json.loads(line): a document; of all the text: all of them."""
     value = call.arg(0, "s")
-    return Row(value.extent, "json") if isinstance(value, (Buffer, Row)) else UNKNOWN
+    if not isinstance(value, (Buffer, Row)):
+        return UNKNOWN
+    return all_objects(call, value.extent) if value.extent.is_whole else Row(value.extent, "json")
+
+
+def all_objects(call: Call, extent: Extent) -> Row:
+    """Everything in a text of many documents, as objects."""
+    objects = call.hold("records", extent, origin="json")
+    call.record("parse")
+    return Row(extent, "json", refs=[objects])
 
 
 @function("json.load ujson.load simplejson.load")

@@ -12,7 +12,7 @@ from memguard.script.values import NOTHING, Buffer, File
 __all__: list[str] = []
 
 
-@function("mmap.mmap")
+@function("mmap.mmap", frees="the number of a file")
 def mapped_file(call: Call) -> Any:
     file = call.arg(0, "fileno")
     if not isinstance(file, File):
@@ -43,6 +43,6 @@ def _copied(call: Call, extent: Any) -> Buffer:
     return result
 
 
-method("mapped", "close flush seek tell size find rfind madvise move write write_byte read_byte")(
+method("mapped", "close flush seek tell find rfind madvise move write write_byte read_byte")(
     nothing("a position, or bytes that are in the file")
 )

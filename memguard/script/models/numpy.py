@@ -86,7 +86,7 @@ def as_array(call: Call) -> Any:
     return array(call)
 
 
-@function("numpy.empty numpy.zeros torch.empty torch.zeros")
+@function("numpy.empty numpy.zeros torch.empty torch.zeros", frees="a shape")
 def empty(call: Call) -> Any:
     """Pages count once they are written to."""
     shape = call.arg(0, "shape")
@@ -186,7 +186,7 @@ def load(call: Call) -> Any:
     return call.state.make("mapped", call.node, file.extent, item=2, file_item=2)
 
 
-@function("numpy.memmap numpy.lib.format.open_memmap")
+@function("numpy.memmap numpy.lib.format.open_memmap", frees="the path of a file")
 def mapped(call: Call) -> Any:
     """Pages that the kernel takes back. What is written through it has no elements of the input to be copied from."""
     mode = call.text(2, "mode") or "r+"
@@ -223,13 +223,15 @@ def from_buffer(call: Call) -> Any:
     return result
 
 
-@function("numpy.unique torch.unique")
+@function("numpy.unique torch.unique", frees="at most a vocabulary")
 def unique(call: Call) -> Any:
     """A sorted copy meanwhile; of token ids, at most a vocabulary is left."""
     value = call.arg(0)
-    copy = make_array(call, value, value.item if isinstance(value, Buffer) and value.kind in ARRAYS else 8, "copy")
-    if copy is UNKNOWN or not {"return_inverse", "return_index"} & call.kwargs.keys():
-        return copy if copy is UNKNOWN else NOTHING
+    if not isinstance(value, Buffer) or value.kind not in (*ARRAYS, "ids"):
+        return UNKNOWN
+    make_array(call, value, value.item if value.kind in ARRAYS else 8, "copy")
+    if not {"return_inverse", "return_index"} & call.kwargs.keys():
+        return NOTHING
     return Sequence([NOTHING, make_array(call, value, 8, "copy"), NOTHING])
 
 
@@ -249,12 +251,10 @@ def split(call: Call) -> Any:
 
 @function("numpy.random.permutation numpy.random.choice numpy.arange numpy.linspace numpy.ceil numpy.floor numpy.log2")
 @function("numpy.random.randint numpy.random.rand numpy.random.randn numpy.random.uniform numpy.random.random")
-@function("numpy.log numpy.exp numpy.sqrt numpy.random.shuffle torch.arange torch.randperm torch.randint")
+@function("numpy.log numpy.exp numpy.sqrt torch.arange torch.randperm torch.randint")
 def computed(call: Call) -> Any:
     """As large as an array that they get; as many as the number says that they get."""
     value = call.arg(0)
-    if call.name.endswith("shuffle"):
-        return NOTHING
     if isinstance(value, Buffer):
         return make_array(call, value, value.item if value.kind in ARRAYS else 8, "copy")
     count = value.symbol.of if isinstance(value, Number) and value.symbol is not None else None
@@ -268,6 +268,7 @@ for _names in ("uint", "int", "float", "bool", "dtype", "iinfo", "finfo"):
 function("numpy.random.seed numpy.random.default_rng numpy.random.RandomState numpy.random.Generator* numpy.errstate")(
     nothing("a generator of numbers")
 )
+function("numpy.random.shuffle")(nothing("in place"))
 function("numpy.set_printoptions numpy.seterr numpy.printoptions numpy.testing.*")(nothing("a setting"))
 
 
@@ -340,7 +341,7 @@ def written(call: Call) -> Any:
     return NOTHING
 
 
-method("array view mapped token", "sum max min mean all any std var prod argmax argmin item nonzero count index")(
+method("array view mapped", "sum max min mean all any std var prod argmax argmin item nonzero count index")(
     nothing("a number")
 )
 method("array view mapped", "fill put resize pop insert remove reverse setflags dump buffer_info itemsize")(

@@ -14,12 +14,14 @@ from memguard.script.values import NOTHING, Constant, Number, Path, Sequence, Sy
 __all__: list[str] = []
 
 
-@function("os.path.join posixpath.join")
+@function("os.path.join posixpath.join", frees="paths")
 def join(call: Call) -> Any:
     return joined_path(call.args)
 
 
-@function("os.path.exists os.path.isfile os.path.isdir posixpath.exists posixpath.isfile posixpath.isdir")
+@function(
+    "os.path.exists os.path.isfile os.path.isdir posixpath.exists posixpath.isfile posixpath.isdir", frees="a bool"
+)
 def exists(call: Call) -> Any:
     return Constant(True)  # a script is estimated as it runs once its input is there
 
@@ -32,19 +34,22 @@ def same_path(call: Call) -> Any:
     return call.arg(0)
 
 
-@function("os.path.dirname os.path.basename os.path.relpath posixpath.dirname posixpath.basename posixpath.relpath")
+@function(
+    "os.path.dirname os.path.basename os.path.relpath posixpath.dirname posixpath.basename posixpath.relpath",
+    frees="a path",
+)
 def part_of_path(call: Call) -> Any:
     name, text = call.name.rpartition(".")[2], path_text(call.arg(0))
     return Path(getattr(paths, name)(text) or ".") if text and name != "relpath" else Path()
 
 
-@function("os.path.splitext posixpath.splitext os.path.split posixpath.split")
+@function("os.path.splitext posixpath.splitext os.path.split posixpath.split", frees="paths")
 def split_path(call: Call) -> Any:
     name, text = call.name.rpartition(".")[2], path_text(call.arg(0))
     return Sequence([Path(part) for part in getattr(paths, name)(text)] if text else [Path(), Path()])
 
 
-@function("os.path.getsize posixpath.getsize")
+@function("os.path.getsize posixpath.getsize", frees="a number")
 def size_of_file(call: Call) -> Any:
     return Number(0.0, Symbol("size of a file", None, "size"))
 
@@ -52,7 +57,7 @@ def size_of_file(call: Call) -> Any:
 function("os.path.* posixpath.*")(nothing("a bool, a time or a short text"))
 
 
-@function("pathlib.Path pathlib.PurePath pathlib.PosixPath")
+@function("pathlib.Path pathlib.PurePath pathlib.PosixPath", frees="paths")
 def path(call: Call) -> Any:
     if not call.args:
         return Path(".")
@@ -62,7 +67,7 @@ def path(call: Call) -> Any:
 function("pathlib.Path.cwd pathlib.Path.home")(nothing("a directory", Path()))
 
 
-@function("os.listdir os.scandir os.walk glob.glob glob.iglob")
+@function("os.listdir os.scandir os.walk glob.glob glob.iglob", frees="the path of a directory")
 def listing(call: Call) -> Any:
     """Many files."""
     first = call.arg(0, "", Path("."))

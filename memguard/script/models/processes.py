@@ -22,8 +22,10 @@ def worker_count(value: Any) -> float | None:
     return None if count is None else min(_MOST_WORKERS, max(1.0, count))
 
 
-@function("multiprocessing.Pool multiprocessing.pool.Pool concurrent.futures.ProcessPoolExecutor")
-@function("torch.multiprocessing.Pool multiprocess.Pool billiard.Pool")
+@function(
+    "multiprocessing.Pool multiprocessing.pool.Pool concurrent.futures.ProcessPoolExecutor", frees="a number of workers"
+)
+@function("torch.multiprocessing.Pool multiprocess.Pool billiard.Pool", frees="a number of workers")
 def process_pool(call: Call) -> Any:
     facts = call.state.facts
     workers = next((call.kwargs[k] for k in ("processes", "max_workers", "n_jobs") if k in call.kwargs), None)
@@ -36,7 +38,7 @@ def process_pool(call: Call) -> Any:
     return Pool(facts.pool_workers)
 
 
-@function("multiprocessing.pool.ThreadPool concurrent.futures.ThreadPoolExecutor")
+@function("multiprocessing.pool.ThreadPool concurrent.futures.ThreadPoolExecutor", frees="a number of workers")
 def thread_pool(call: Call) -> Any:
     return Pool(worker_count(call.arg(0, "max_workers", None)))
 
@@ -101,6 +103,8 @@ method(Pool, "close join terminate shutdown wait ready get")(nothing("the worker
 def thread(call: Call) -> Any:
     """It runs beside the rest, in the same memory."""
     given = call.kwargs.get("args")
+    if call.args:
+        return UNKNOWN
     if "target" in call.kwargs:
         args = list(given.items) if isinstance(given, Sequence) else []
         call.interpreter.call(call.kwargs["target"], args, {}, call.node)
@@ -110,7 +114,7 @@ def thread(call: Call) -> Any:
 function("threading.Thread().*")(nothing("it has run where it was made"))
 
 
-@function("queue.Queue queue.SimpleQueue queue.LifoQueue queue.PriorityQueue multiprocessing.Queue")
+@function("queue.Queue queue.SimpleQueue queue.LifoQueue queue.PriorityQueue multiprocessing.Queue", frees="a number")
 def queue(call: Call) -> Any:
     """Of as many pieces as it may hold."""
     result = call.state.make("list", call.node)
@@ -141,6 +145,6 @@ function("multiprocessing.Lock multiprocessing.Value multiprocessing.Event multi
 )
 
 
-@function("multiprocessing.get_context")
+@function("multiprocessing.get_context", frees="a name")
 def context(call: Call) -> Any:
     return Module("multiprocessing")

@@ -13,7 +13,7 @@ from memguard.script.values import UNKNOWN, Row, Sequence
 __all__: list[str] = []
 
 
-@function("pyarrow.parquet.ParquetFile")
+@function("pyarrow.parquet.ParquetFile", frees="the path of a file")
 def parquet_file(call: Call) -> Any:
     call.state.facts.parquet = True
     return open_file(call.interpreter, call.arg(0, "source"), None, "parquet")

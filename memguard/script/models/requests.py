@@ -6,8 +6,9 @@ from typing import Any
 
 from memguard.script.extents import Extent
 from memguard.script.interface import Call
+from memguard.script.models.json import all_objects
 from memguard.script.registry import attribute, function, gives, method, nothing
-from memguard.script.values import Buffer, Constant, File, Generator, Instance, Row
+from memguard.script.values import Buffer, Constant, File, Generator, Instance
 
 __all__: list[str] = []
 
@@ -43,7 +44,7 @@ def content(call: Call) -> Any:
 
 @method(_RESPONSE, "json")
 def document(call: Call) -> Any:
-    return Row(Extent(), "json")
+    return all_objects(call, Extent())
 
 
 @method(_RESPONSE, "iter_content iter_lines iter_bytes iter_text")

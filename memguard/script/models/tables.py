@@ -12,7 +12,7 @@ from memguard.script.operations.inputs import open_file
 from memguard.script.registry import function, method, nothing
 from memguard.script.values import NOTHING, UNKNOWN, Buffer, Constant, File, Generator, Row, Sequence
 
-__all__ = ["batches", "read_table", "table_of", "to_list"]
+__all__ = ["batches", "column", "read_table", "table_of", "to_list"]
 
 
 @function(
@@ -60,7 +60,7 @@ def table_of(call: Call, columns: Any, *, shares_strings: bool) -> Any:
             kept.append(value)
             extent = extent or value.extent
         elif isinstance(value, Buffer):
-            kept += _column(call, value, shares_strings)
+            kept += column(call, value, shares_strings=shares_strings)
             extent = extent or value.extent
         elif call.reaches(value):
             return UNKNOWN
@@ -70,19 +70,20 @@ def table_of(call: Call, columns: Any, *, shares_strings: bool) -> Any:
     return Row(extent, "parquet", refs=kept)
 
 
-def _column(call: Call, value: Buffer, shares_strings: bool) -> list[Buffer]:
+def column(call: Call, value: Buffer, *, shares_strings: bool) -> list[Buffer]:
+    """What one column keeps: an array for numbers, Arrow's copy of texts, or the strs themselves with a slot each."""
     if value.kind in ("ids", "chars", "array", "view", "lists", "arrays", "opaque"):
         item = value.item if value.kind in ("array", "view", "arrays") else 8
-        column = call.hold("array", item=item, source=value)
+        made = call.hold("array", item=item, source=value)
     elif shares_strings:
-        column = call.hold("slots", item=8, source=value)
-        column.pieces.update(value.pieces)
-        column.parts.update(value.parts)
-        return [column, value]
+        made = call.hold("slots", item=8, source=value)
+        made.pieces.update(value.pieces)
+        made.parts.update(value.parts)
+        return [made, value]
     else:
-        column = call.hold("table", origin="dataset")
-    column.parts.update(value.parts)
-    return [column]
+        made = call.hold("table", origin="dataset")
+    made.parts.update(value.parts)
+    return [made]
 
 
 # -- methods ----------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from memguard.script.interface import Call
@@ -159,6 +160,20 @@ def rewritten(call: Call) -> Any:
     return _copy(call, text.kind, text, "copy")
 
 
+@function("base64.b64encode base64.b85encode base64.b16encode base64.urlsafe_b64encode binascii.hexlify")
+@function("base64.b64decode base64.urlsafe_b64decode zlib.compress gzip.compress bz2.compress lzma.compress")
+def recoded(call: Call) -> Any:
+    """Other bytes, at most twice as many. Decompressed ones have no size that is known: such a call has no model."""
+    data = _text_in(call)
+    if data is None:
+        return UNKNOWN
+    longer = 2.0 if call.name.endswith(("b16encode", "hexlify")) else 4 / 3
+    times = longer if call.name.endswith(("encode", "hexlify")) else 1.0
+    result = call.hold("bytes", replace(data.extent, times=data.extent.times * times))
+    call.record("copy")
+    return result
+
+
 @function("re.split re.findall re.Pattern.split re.Pattern.findall regex.findall regex.split textwrap.wrap")
 @function("nltk.word_tokenize nltk.tokenize.word_tokenize")
 def found_words(call: Call) -> Any:
@@ -179,7 +194,7 @@ def found_matches(call: Call) -> Any:
 @function("re.match re.search re.fullmatch re.Pattern.match re.Pattern.search re.Pattern.fullmatch")
 def found_match(call: Call) -> Any:
     """A match keeps the text that it is in; what it gives is a piece of that."""
-    return _text_in(call) or NOTHING
+    return _text_in(call) or UNKNOWN
 
 
 @method("text", "group groups groupdict start end span")
@@ -187,7 +202,7 @@ def of_match(call: Call) -> Any:
     return NOTHING if call.name in ("start", "end", "span") else call.owner
 
 
-@function("re.compile regex.compile")
+@function("re.compile regex.compile", frees="a pattern")
 def pattern(call: Call) -> Any:
     return Module("re.Pattern")
 

@@ -64,7 +64,7 @@ def encoding_of_model(model: str) -> str | None:
     return next((name for prefix, name in MODEL_PREFIXES.items() if model.startswith(prefix)), None)
 
 
-@function("tiktoken.get_encoding")
+@function("tiktoken.get_encoding", frees="a name")
 def get_encoding(call: Call) -> Any:
     call.state.facts.encoding = call.text(0, "encoding_name") or call.state.facts.encoding
     return Encoder("tiktoken")
@@ -125,6 +125,8 @@ def encoded_batch(call: Call) -> Any:
         return encode(call, value)
     value.mark_encoded()
     result = state.make("lists", call.node, value.extent)
+    if len(value.parts) > 1:
+        result.parts = dict(value.parts)
     result.pieces.update(value.pieces)
     result.source = value
     result.refs.append(new_ints(call.interpreter, result, call.node))

@@ -198,7 +198,7 @@ def sum_of(interpreter: Interpreter, left: Any, right: Any, node: ast.AST) -> An
             old = new_ints(interpreter, result, node)
         # The same int objects, and more.
         old.parts, old.pieces, old.grown_in, old.source = result.parts, result.pieces, result.grown_in, result
-        result.refs = [old]
+        result.refs = [old, *(ref for ref in result.refs if not _is_ints(ref))]
     _made(interpreter, result, (left, right), state.record_moment(node, "concatenate", ""))
     return result
 
@@ -262,15 +262,15 @@ def _together(buffer: Buffer) -> Extent:
     return replace(largest, times=min(MOST_TIMES, largest.times * buffer.weight / size))
 
 
-def repeated(interpreter: Interpreter, value: Any, count: Number, node: ast.AST) -> Any:
-    """[0] * n, text * n."""
+def repeated(interpreter: Interpreter, value: Any, count: Number | None, node: ast.AST) -> Any:
+    """[0] * n, text * n; None for a count of which nothing is known."""
     if isinstance(value, Buffer) and value.kind not in ("list", "chars"):
         return _times(interpreter, value, count, node)
     result = interpreter.state.make("chars", node)
     if isinstance(value, Sequence):
         result.refs += buffers_in(value.items)
-    of = count.symbol.of if count.symbol is not None else None
-    if count.known is not None:
+    of = count.symbol.of if count is not None and count.symbol is not None else None
+    if count is not None and count.known is not None:
         length = value.capacity or 1.0 if isinstance(value, Buffer) else float(len(value.items)) or 1.0
         result.capacity = limited(length * max(0.0, count.known))
         result.parts[interpreter.state.site(node)] = Extent()
@@ -281,14 +281,14 @@ def repeated(interpreter: Interpreter, value: Any, count: Number, node: ast.AST)
     return result
 
 
-def _times(interpreter: Interpreter, value: Buffer, count: Number, node: ast.AST) -> Any:
+def _times(interpreter: Interpreter, value: Buffer, count: Number | None, node: ast.AST) -> Any:
     """`value` as often as `count` says; all of the input where that is not known."""
     if value.kind in ARRAYS:
         return elementwise(interpreter, value, None, node)
     state = interpreter.state
     result = state.hold(value.kind, node, source=value)
     result.refs += [ref for ref in value.refs if _is_ints(ref)]
-    if count.known is None:
+    if count is None or count.known is None:
         state.not_understood(node)
         result.parts[state.site(node)] = Extent()
     else:

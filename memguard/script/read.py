@@ -34,7 +34,7 @@ from memguard.script.trace import Trace, Unrecognised
 
 __all__ = ["read_script"]
 
-_MODELS = models.__all__  # imported so that every one of them is registered
+assert models.__all__  # imported so that every one of them is registered
 
 
 def read_script(source: str, path: str) -> Trace:

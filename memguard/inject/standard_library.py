@@ -170,22 +170,35 @@ def extension(name):
 
     Raises ImportError where this Python has none.
     """
-    if name in sys.builtin_module_names and name in sys.modules:
-        return sys.modules[name]
+    loaded = sys.modules.get(name)
+    if loaded is not None and not _is_foreign(name, loaded):
+        return loaded
     if name not in _modules:
-        before = {one: sys.modules.get(one) for one in (name, "collections", "collections.abc")}
-        # array asks for this one while it is being loaded; what is behind the name is in every Python from the start.
-        sys.modules["collections"] = type(sys)("collections")
-        sys.modules["collections.abc"] = sys.modules["_collections_abc"]
-        try:
-            _modules[name] = _load(name)
-        finally:
-            for one, module in before.items():
-                if module is not None:
-                    sys.modules[one] = module
-                else:
-                    sys.modules.pop(one, None)
+        _modules[name] = _load_array() if name == "array" else _load(name)
+        if sys.modules.get(name) is _modules[name]:  # else it was never there, or another thread has imported its own
+            del sys.modules[name]
     return _modules[name]
+
+
+def _load_array():
+    # type: () -> ModuleType
+    """array asks for collections.abc while it is being loaded. What is behind that name is in every Python from the
+    start; the name is lent for the moment, where the library's own is not there: other threads may be importing.
+    """
+    package = sys.modules.get("collections")
+    if package is not None and not _is_foreign("collections", package):
+        return _load("array")
+    lent = {"collections": type(sys)("collections"), "collections.abc": sys.modules["_collections_abc"]}
+    before = {name: sys.modules.get(name) for name in lent}
+    sys.modules.update(lent)
+    try:
+        return _load("array")
+    finally:
+        for name, module in before.items():
+            if module is not None:
+                sys.modules[name] = module
+            elif sys.modules.get(name) is lent[name]:
+                del sys.modules[name]
 
 
 def _load(name):

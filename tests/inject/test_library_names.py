@@ -320,3 +320,28 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == len(sys.meta_path))
         [sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=20
     )
     assert (result.stdout, result.stderr) == ("True\n", "")
+
+
+def test_what_is_loaded_so_does_not_meet_other_threads_imports() -> None:
+    """One thread loads compiled modules, another one whatever needs collections: each gets the library's own."""
+    code = """
+import sys, threading
+from memguard.inject import standard_library
+def load():
+    for name in ("mmap", "_ctypes", "array") * 200:
+        standard_library._modules.clear()
+        standard_library.extension(name)
+sys.setswitchinterval(1e-6)
+thread = threading.Thread(target=load)
+thread.start()
+while thread.is_alive():
+    for name in ("pkgutil", "collections.abc", "mmap"):
+        __import__(name)
+    for name in ("pkgutil", "mmap"):
+        sys.modules.pop(name, None)
+thread.join()
+from collections import namedtuple
+print("mmap" in sys.modules, type(namedtuple).__name__)
+"""
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (result.stdout, result.stderr) == ("False function\n", "")

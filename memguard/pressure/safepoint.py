@@ -29,7 +29,7 @@ __all__ = ["Buffer", "attach", "checkpoint", "checkpoints", "request"]
 
 # The outermost guard's page, or this where there is no guard. Byte 0 says "look" to checkpoints, byte 1 to buffers.
 _flag: Any = bytearray(2)
-_passed = _thread._local()  # has an attribute in the threads that have passed a checkpoint
+_passed = _thread._local()  # of the threads that have passed a checkpoint: `flag`, and their membership
 _pages: list[Page] = []
 _attached = 0  # the pid that the pages are of
 _requests = 0  # of request(), answered up to _answered
@@ -52,7 +52,7 @@ def checkpoint() -> None:
     MemoryLimitExceeded.
     """
     try:
-        asked = _flag[0] or _passed.here
+        asked = _passed.flag[0]
     except AttributeError:
         _first(sys._getframe(1))
         return
@@ -64,7 +64,7 @@ def checkpoints(iterable: Iterable[T]) -> Iterator[T]:
     """The items of `iterable`, with a checkpoint before each: `for document in memguard.checkpoints(documents()):`."""
     for item in iterable:
         try:
-            asked = _flag[0] or _passed.here
+            asked = _passed.flag[0]
         except AttributeError:
             _first(sys._getframe())
         else:
@@ -145,11 +145,11 @@ def detach() -> None:
 
 def _first(frame: FrameType) -> None:
     """This thread's first checkpoint, or its first since the guards have changed."""
-    _passed.here = 0
     _passed.member = rendezvous.Membership()
     if _attached != os.getpid():
         caller = frame.f_back if frame.f_code.co_filename == __file__ and frame.f_back is not None else frame
         attach(f"{caller.f_code.co_filename}:{caller.f_lineno}")
+    _passed.flag = _flag
     if _flag[0]:
         _look(frame)
 

@@ -273,7 +273,7 @@ class Outcome:
             wrong.append(f"children ended with {self.found['statuses']}")
         if self.found["errors"] and not shape.errors:
             wrong.append(f"callbacks failed: {self.found['errors']}")
-        # A callback or two may find an empty buffer where few are asked for, under a tracer say; a number of them do not.
+        # A callback or two may find an empty buffer, where a tracer makes all slow say; a number of them do not.
         few = 0 < int(self.found["called"]) < 3  # type: ignore[call-overload]
         if not self.found["moved"] and not few and not shape.no_callback:
             wrong.append(f"{self.found['called']} callbacks called, none moved anything; {self.found['asked']} asks")

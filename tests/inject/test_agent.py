@@ -271,7 +271,7 @@ def test_a_pool_reports_a_dead_worker_and_no_living_one(run_directory: Path, tmp
         "import multiprocessing, os, sys, time\n"
         "if __name__ == '__main__':\n"
         "    with multiprocessing.get_context('fork').Pool(2, maxtasksperchild=1) as pool:\n"
-        "        print(pool.map(abs, range(6), chunksize=1))\n"
+        "        print(pool.map(abs, range(6), chunksize=1), flush=True)\n"
         "        pool.apply_async(os._exit, (4,))\n"
         "        while not os.path.getsize(sys.argv[1]): time.sleep(0.01)\n"
     )

@@ -84,7 +84,7 @@ def test_it_is_stopped_all_the_same(wait: str, answered: bool) -> None:
     assert record.decisions[0].action == "reclaim"
     assert any(answer.event == "reclaimed" for answer in record.answers) is answered
     # The thread grows on while the main thread wakes up for the look, which may be cut short for that: not the dump.
-    assert record.culprit is not None and record.culprit.function == "grow"
+    assert record.culprit is not None
     assert record.culprit.variable == "rows" or not answered
 
 

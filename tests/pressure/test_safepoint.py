@@ -275,4 +275,6 @@ def test_a_quiet_checkpoint_costs_less_than_100_ns() -> None:
     """On an idle machine; the best of several rounds, since a busy one only adds."""
     memguard.checkpoint()
     rounds = timeit.repeat("memguard.checkpoint()", globals={"memguard": memguard}, number=200_000, repeat=20)
-    assert min(rounds) / 200_000 < 100e-9, f"{min(rounds) / 200_000 * 1e9:.0f} ns on {sys.version}"
+    loop = min(timeit.repeat("pass", number=200_000, repeat=20))  # of the measuring itself
+    cost = (min(rounds) - loop) / 200_000
+    assert cost < 100e-9, f"{cost * 1e9:.0f} ns on {sys.version}"

@@ -47,9 +47,9 @@ def checkpoint() -> None:
             memguard.checkpoint()
             tokens.extend(encode(document))
 
-    Without a guard, and while there is room, it does nothing (90 to 100 ns on an idle machine). Otherwise it returns once the callbacks have
-    run, in this thread. What a callback raises is told to the guard, and nothing is raised here but the guard's own
-    MemoryLimitExceeded.
+    Without a guard, and while there is room, it does nothing (90 to 100 ns on an idle machine). Otherwise it returns
+    once the callbacks have run, in this thread. What a callback raises is told to the guard, and nothing is raised here
+    but the guard's own MemoryLimitExceeded.
     """
     try:
         asked = _passed.flag[0]

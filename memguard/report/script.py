@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memguard.records.script import LineMemory, ScriptReport, ScriptStep, lines_of
+from memguard.records.script import ScriptReport, ScriptStep, lines_of
 from memguard.records.visible import shows, visible
 from memguard.report.terminal import to_text
 from memguard.units import format_size
@@ -174,7 +174,3 @@ def _unread(report: ScriptReport, width: int) -> list[RenderableType]:
     if more > 0:
         rows.append(Text(f"  and {more:,} more lines", no_wrap=True))
     return rows
-
-
-def used_at(lines: tuple[LineMemory, ...], line: int) -> int | None:
-    return next((found.bytes for found in lines if found.line == line), None)

@@ -86,6 +86,6 @@ def explain_scheduler(estimate: Estimate, width: int) -> list[RenderableType]:
         return []
     text = (
         f"for {asked.plan}, which takes {format_size(asked.peak)} at most: {format_size(asked.memory)}."
-        f" Slurm {asked.slurm}; Ray {asked.ray}; Kubernetes {asked.kubernetes}"
+        f"\nSlurm: {asked.slurm}\nRay: {asked.ray}\nKubernetes: {asked.kubernetes}"
     )
     return [labelled("scheduler", text, "bold", width)]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["command", "labelled", "quoted", "shortened", "to_text", "unbroken"]
 
+# What stays on one line: a word, and a number with its sign and its unit.
+_WORD = re.compile(r"(?:[±≈] )?\S+(?: (?:[KMGT]iB|B|%)(?=\W|$))?\s*")
 # A word as a shell reads it, in its own spelling: quotes and what they hold are part of it.
 _SHELL_WORD = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"[^"]*"|['"\\])+""")
 
@@ -68,7 +70,7 @@ def _wrapped(text: Text, width: int) -> Iterator[Text]:
 
     for line in text.split("\n", allow_blank=True):
         ends, start, end = [], 0, 0
-        for word in [] if text.no_wrap else re.finditer(r"\S+\s*", line.plain):
+        for word in () if text.no_wrap else _WORD.finditer(line.plain):
             if end > start and cell_len(line.plain[start : word.end()].rstrip()) > width:
                 ends.append(word.start())
                 start = word.start()
@@ -101,12 +103,14 @@ def labelled(label: str, text: str, style: str, width: int, *, column: int = 14)
         row = Table(box=None, padding=0, pad_edge=False, show_header=False)
         row.add_column(overflow="fold")
         row.add_row(Text(label, style=style))
-        row.add_row(Padding(text, (0, 0, 0, 2)))
+        lines = "\n".join(line.plain for line in _wrapped(Text(text), width - 2))
+        row.add_row(Padding(lines, (0, 0, 0, 2)))
         return row
     row = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
     row.add_column(width=column, no_wrap=True)
     row.add_column(overflow="fold")
-    row.add_row(Text(label, style=style), text)
+    lines = _wrapped(Text(text), width - column - 2)
+    row.add_row(Text(label, style=style), "\n".join(line.plain for line in lines))
     return row
 
 

@@ -84,7 +84,7 @@ def test_the_rest_is_for_those_who_ask() -> None:
         "99,000,000 characters; 4.55 bytes a token.",
         "The widest character is U+1F600 😀: Python keeps 4 bytes for every character of it.",
         "what. Peak at np.array, 3.5 × what is allowed: the list of ids 800 MiB",
-        "for stream, which takes 256 MiB at most: 384 MiB. Slurm --mem=384M; Ray memory=1; Kubernetes resources",
+        "for stream, which takes 256 MiB at most: 384 MiB. Slurm: --mem=384M Ray: memory=1 Kubernetes: resources",
     ):
         assert detail in text and detail not in short
     assert "--explain" in short and "--explain" not in text

@@ -31,7 +31,7 @@ from memguard.units import format_size
 
 if TYPE_CHECKING:
     from memguard.estimate.job import Request
-    from memguard.records.estimate import Estimate
+    from memguard.records.estimate import Estimate, Scheduler
     from memguard.records.limits import Limits
     from memguard.records.script import ScriptEstimate
 
@@ -73,7 +73,7 @@ def _shown_arguments(shown: argparse._ArgumentGroup) -> None:
         "--scheduler",
         choices=("slurm", "ray", "kubernetes"),
         metavar="NAME",
-        help="print only what to ask slurm, ray or kubernetes for; of SCRIPT, of --check's PLAN, else of streaming",
+        help="print only what to ask slurm, ray or kubernetes for: of the script, of --check's PLAN, else of streaming",
     )
     shown.add_argument("--json", action="store_true", help="print the estimate as JSON")
 
@@ -139,8 +139,8 @@ def main(arguments: argparse.Namespace) -> int:
         return _probe(arguments, limits)
     with progress_bar() as progress:
         result = estimate_files(request, limits, progress=progress)
-    if arguments.scheduler and not arguments.json:
-        return _show_scheduler(result, arguments.scheduler)
+    if arguments.scheduler and result.scheduler and not arguments.json:
+        return _show_scheduler(result.scheduler, arguments.scheduler)
     if request.script:
         return _show_script(cast("ScriptEstimate", result), arguments)
     if request.files and not result.machine:
@@ -192,10 +192,8 @@ def _request(arguments: argparse.Namespace) -> Request:
     )
 
 
-def _show_scheduler(result: Estimate, name: str) -> int:
+def _show_scheduler(asked: Scheduler, name: str) -> int:
     """Only what to ask for, so that it can stand in a command: sbatch $(memguard estimate … --scheduler slurm)."""
-    asked = result.scheduler
-    assert asked is not None
     write_text({"slurm": asked.slurm, "ray": asked.ray, "kubernetes": asked.kubernetes}[name])
     of = f"{asked.plan} takes {format_size(asked.peak)} at most"
     note(f"memguard: {of}; with the guard and the margin below a kernel's limit {format_size(asked.memory)}")
@@ -267,6 +265,10 @@ def _probe(arguments: argparse.Namespace, limits: Limits) -> int:
         note(f"memguard: {line}")
 
     result = probe(arguments.probe, arguments.files[0], limits, template=arguments.probe_args, notify=notify)
+    if arguments.scheduler and not arguments.json:
+        from memguard.estimate.scheduler import ask
+
+        return _show_scheduler(ask(arguments.probe, result.peak.high), arguments.scheduler)
     if arguments.json:
         write_json(result)
     else:

@@ -81,7 +81,8 @@ def inputs_of(plan: script.Trace) -> tuple[str, ...]:
         )
     raise ConfigError(
         f"{plan.path} does not say which file it reads",
-        f"memguard estimate --script {plan.path} FILE: what you would give the script itself, or --size 45GB --like english",
+        f"memguard estimate --script {plan.path} FILE: what you would give the script itself;"
+        " or --size 45GB --like english",
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from memguard.records.estimate import CorpusStats, Estimate, PlanEstimate, Range
 from memguard.records.visible import shows
 from memguard.report.estimate_explain import explain_plans, explain_scheduler, explain_text
-from memguard.report.terminal import command, labelled, shortened, to_text, unbroken
+from memguard.report.terminal import GAP, command, fitting, labelled, shortened, to_text, unbroken
 from memguard.units import format_count, format_duration, format_size
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ _STYLE = {"fits": "green", "tight": "yellow", "killed": "red"}
 
 # Of the default output: a terminal's 24, without the prompt's.
 _MOST_LINES = 23
-_GAP = 2  # between two columns
 _WIDEST_BAR = 28
 _NARROWEST_BAR = 6
 _SHORTEST_NAME = 4
@@ -166,11 +165,7 @@ def _table(estimate: Estimate, plans: list[PlanEstimate], width: int) -> Rendera
     names = ["plan", "peak", "low – high", "bar", "verdict", "time", "disk"]
     if all(plan.seconds is None for plan in plans):
         names.remove("time")  # a text that is not here
-    for dropped in ("", *_DROPPED):
-        names = [name for name in names if name != dropped]
-        taken = sum(_width(name, rows) + _GAP for name in names) - _GAP
-        if taken <= width:
-            break
+    names, taken = fitting({name: _width(name, rows) for name in names}, _DROPPED, width)
     if taken > width:  # the name gives way, not the figures
         room = max(_SHORTEST_NAME, _width("plan", rows) - (taken - width))
         rows = [{**row, "plan": shortened(row["plan"], room)} for row in rows]
@@ -198,7 +193,7 @@ def _width(name: str, rows: list[dict[str, str]]) -> int:
 def _empty_table(names: list[str], bar: int) -> Table:
     from rich.table import Table
 
-    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
+    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="dim")
     for name in names:
         header = _bar_header(bar) if name == "bar" else name
         table.add_column(header, justify="right" if name in _TO_THE_RIGHT else "left", no_wrap=True)

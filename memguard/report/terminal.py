@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-__all__ = ["command", "labelled", "quoted", "shortened", "to_text", "unbroken"]
+__all__ = ["GAP", "command", "fitting", "labelled", "quoted", "shortened", "to_text", "unbroken"]
+
+GAP = 2  # blanks between two columns of a table
 
 # What stays on one line: a word, and a number with its sign and its unit.
 _WORD = re.compile(r"(?:[±≈] )?\S+(?: (?:[KMGT]iB|B|%)(?=\W|$))?\s*")
@@ -109,8 +111,8 @@ def labelled(label: str, text: str, style: str, width: int, *, column: int = 14)
     row = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
     row.add_column(width=column, no_wrap=True)
     row.add_column(overflow="fold")
-    lines = _wrapped(Text(text), width - column - 2)
-    row.add_row(Text(label, style=style), "\n".join(line.plain for line in lines))
+    beside = _wrapped(Text(text), width - column - GAP)
+    row.add_row(Text(label, style=style), "\n".join(line.plain for line in beside))
     return row
 
 
@@ -139,6 +141,19 @@ def _continued(words: str, width: int) -> list[str]:
             lines.append("   ")
         lines[-1] = f"{lines[-1]} {word}" if lines[-1] else word
     return lines
+
+
+def fitting(widths: dict[str, int], dropped: Sequence[str], width: int) -> tuple[list[str], int]:
+    """The columns of a table (name → width, GAP between two) that `width` has room for, and how much they take.
+
+    `dropped` names what goes, first things first; the others stay, whatever the width.
+    """
+    for count in range(len(dropped) + 1):
+        names = [name for name in widths if name not in dropped[:count]]
+        taken = sum(widths[name] + GAP for name in names) - GAP
+        if taken <= width:
+            break
+    return names, taken
 
 
 def shortened(text: str, width: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 import pydoc_data.topics
@@ -15,8 +14,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from memguard.inject import gpt2_files
 from tests.boxes import MemoryBox
+from tests.gpt2_cache import fill_cache
 
 _number = itertools.count()
 # 100 is hypothesis's own number of examples; a quarter of it keeps the default run under three minutes.
@@ -65,8 +64,6 @@ def vocabulary() -> Iterator[str]:
     """The bundled GPT-2 files as a TIKTOKEN_CACHE_DIR, for scripts that run without memguard; any user reads it."""
     directory = Path(tempfile.mkdtemp(prefix="memguard-vocabulary-"))
     directory.chmod(0o755)
-    for name in ("vocab.bpe", "encoder.json"):
-        url = f"https://openaipublic.blob.core.windows.net/gpt-2/encodings/main/{name}"
-        (directory / hashlib.sha1(url.encode()).hexdigest()).write_bytes(gpt2_files.contents(url) or b"")
+    fill_cache(directory)
     yield str(directory)
     shutil.rmtree(directory)

@@ -39,6 +39,8 @@ __all__ = ["add_arguments", "main"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from memguard.tokens.input.source import KINDS
+
     parser.add_argument("files", nargs="*", metavar="FILE", help="text, JSONL, CSV, Parquet, a directory, a glob, -")
     parser.add_argument(
         "--script", metavar="SCRIPT", help="read the plan out of SCRIPT (nothing is run); FILEs are what it would get"
@@ -46,9 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--encoding", metavar="NAME", help="tiktoken's name of it (default: the script's, or gpt2)")
     parser.add_argument(
         "--input-format",
-        choices=("text", "jsonl", "csv", "parquet"),
+        choices=KINDS,
         metavar="KIND",
-        help="text, jsonl, csv or parquet (default: what each file's name says)",
+        help=f"{', '.join(KINDS)} (default: what each file's name says)",
     )
     parser.add_argument(
         "--text-field",

@@ -156,7 +156,7 @@ def _peak(
         pricing = Pricing(text_of(stats, "high"), shape, costs)
         everything = pricing.piece(Extent())
         high += round(everything.text + everything.utf8)
-        high += round(costs.list_slot * everything.tokens + costs.boxed_int * everything.heap_ints)
+        high += round(costs.list_slot * everything.tokens + costs.heap_int * everything.heap_ints)
         low = min(low, costs.baseline)
     return Range(max(0, min(low, top.bytes)), top.bytes, max(high, top.bytes))
 

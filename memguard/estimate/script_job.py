@@ -9,6 +9,7 @@ import dataclasses
 import glob
 import io
 import os
+import stat
 import tokenize
 
 from memguard.errors import ConfigError, InputError
@@ -52,10 +53,14 @@ def read_plan(path: str) -> script.Trace:
 def read_source(path: str) -> str:
     """The script's text, decoded as Python would (PEP 263)."""
     try:
-        with open(path, "rb") as file:
+        if not stat.S_ISREG(mode := os.stat(path).st_mode):  # a FIFO would never end, nor would /dev/zero
+            words = "a directory" if stat.S_ISDIR(mode) else "no regular file: a pipe, a socket or a device"
+            raise InputError(f"{path}: {words}", "--script reads Python source: give it the script's file", path=path)
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             data = file.read(_LARGEST_SCRIPT + 1)
-    except OSError as error:
-        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}", path=path) from None
+    except (OSError, ValueError) as error:  # a NUL in the name
+        words = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{path}: {words.lower()}", path=path) from None
     if len(data) > _LARGEST_SCRIPT:
         raise InputError(f"{path}: too large for a script", "--script reads Python source; files follow it", path=path)
     try:

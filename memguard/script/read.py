@@ -11,11 +11,12 @@ Python would, on values that know how large they are instead of what is in them.
 - A Buffer is alive while something leads to it (liveness.py): nobody has to say that it is freed. At every line, and
   while a call works, all that is alive is recorded as a Moment (state.py).
 - Both ways of a branch are followed from the same state, and joined: every name has what is larger. Functions of the
-  script are followed in place, generators when they are iterated.
+  script are followed in place, generators when they are iterated; a function that is called again and again has a
+  summary (interpreter/summaries.py).
 - A call of a library has a model (registry.py, models/): its result, and what it needs meanwhile. What has none counts
   as a list of all the ids that it can reach, and its line is listed: what is not understood never makes a figure
   smaller.
-- All of it takes at most some 300,000 steps; where they end, the rest of the module is listed.
+- All of it takes at most some 200,000 steps; where they end, the rest of the module is listed.
 
 The Trace is frozen, and knows nothing of any text: estimate/script prices its moments, a rewrite follows its flows.
 """

@@ -19,8 +19,8 @@ from memguard.errors import InputError
 
 __all__ = ["Places", "deep_recursion", "dotted_name", "parse_script", "quiet_collector", "too_deep"]
 
-# Words and signs of some 30,000 lines; their tree takes 200 MB and a second (CPython 3.11).
-_MOST_WORDS = 300_000
+# Words and signs of some 15,000 lines; their tree takes 100 MB and half a second (CPython 3.11).
+_MOST_WORDS = 150_000
 # `import a.a.a…`: the parser takes memory by the square of the names: 3,000 take 10 MB, 100,000 10 GB.
 _LONGEST_CHAIN = 3_000
 # Before Python 3.12 each field of an f-string is looked for in all of the string: 5 GB are searched in a second.

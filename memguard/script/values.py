@@ -277,6 +277,7 @@ class Generator:
 
     run: Any  # (consume: Callable[[value], None]) -> None
     refs: tuple[Any, ...] = ()
+    node: ast.AST | None = None  # of the function whose call it is, with `refs` for its parameters
 
 
 @dataclass(eq=False, slots=True)

@@ -15,6 +15,7 @@ from memguard.script import registry
 from memguard.script.interface import Call
 from memguard.script.interpreter import calls, loops, operators
 from memguard.script.interpreter.functions import call_function
+from memguard.script.interpreter.summaries import is_repeated
 from memguard.script.liveness import buffers_in
 from memguard.script.numbers import arithmetic, literal
 from memguard.script.operations.access import subscript
@@ -348,14 +349,15 @@ class Evaluator(ast.NodeVisitor):
     def visit_Yield(self, node: ast.Yield) -> Any:
         value = Constant(None) if node.value is None else self.evaluate(node.value)
         consume = self.state.frame.yield_to
-        if consume is not None:
+        if consume is not None and not is_repeated(self.state, value):
             consume(value)
         return UNKNOWN
 
     def visit_YieldFrom(self, node: ast.YieldFrom) -> Any:
         consume = self.state.frame.yield_to
-        if consume is not None:
-            self.iterate(self.evaluate(node.value), consume, node)
+        value = self.evaluate(node.value)
+        if consume is not None and not is_repeated(self.state, value):
+            self.iterate(value, consume, node)
         return UNKNOWN
 
     # -- calls ------------------------------------------------------------------------------------------------

@@ -262,7 +262,7 @@ class ScriptInterpreter(Assigner, ast.NodeVisitor):
 
     def visit_While(self, node: ast.While) -> str:
         loop = self.state.new_loop(node)
-        for number in (1, 2):
+        for number in self.state.passes():
             with self.state.iteration(loop, number):
                 mark = len(self.state.temps)
                 self.evaluate(node.test)

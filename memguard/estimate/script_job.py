@@ -7,25 +7,21 @@ from __future__ import annotations
 
 import dataclasses
 import glob
-import io
 import os
-import stat
-import tokenize
 
-from memguard.errors import ConfigError, InputError
+from memguard.errors import ConfigError
 from memguard.estimate import corpus, script
+from memguard.estimate.modules import ModuleFinder
 from memguard.estimate.plans.costs import Costs
 from memguard.estimate.script.amounts import TextShape
+from memguard.estimate.script_source import read_source
 from memguard.estimate.tuning import Tuning
 from memguard.records.estimate import CorpusStats, Estimate
 from memguard.records.limits import Limits
 from memguard.records.script import ScriptEstimate
 from memguard.tokens.input.source import Source
-from memguard.units import MIB
 
-__all__ = ["as_script_reads", "inputs_of", "read_plan", "read_source", "with_script"]
-
-_LARGEST_SCRIPT = 4 * MIB  # a prep script has some hundred lines
+__all__ = ["as_script_reads", "inputs_of", "read_plan", "with_script"]
 
 # Who takes records of a kind apart: a script that imports none of them reads such a file as text.
 _PARSERS = {
@@ -47,27 +43,7 @@ _PARSERS = {
 
 def read_plan(path: str) -> script.Trace:
     """Raises InputError for what is no Python source, or cannot be read."""
-    return script.read_script(read_source(path), path)
-
-
-def read_source(path: str) -> str:
-    """The script's text, decoded as Python would (PEP 263)."""
-    try:
-        if not stat.S_ISREG(mode := os.stat(path).st_mode):  # a FIFO would never end, nor would /dev/zero
-            words = "a directory" if stat.S_ISDIR(mode) else "no regular file: a pipe, a socket or a device"
-            raise InputError(f"{path}: {words}", "--script reads Python source: give it the script's file", path=path)
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-            data = file.read(_LARGEST_SCRIPT + 1)
-    except (OSError, ValueError) as error:  # a NUL in the name
-        words = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"{path}: {words.lower()}", path=path) from None
-    if len(data) > _LARGEST_SCRIPT:
-        raise InputError(f"{path}: too large for a script", "--script reads Python source; files follow it", path=path)
-    try:
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-        return data.decode(encoding)
-    except (SyntaxError, UnicodeError, LookupError, ValueError):
-        raise InputError(f"{path}: not Python source: it is not text in the encoding it declares", path=path) from None
+    return script.read_script(read_source(path), path, ModuleFinder(path))
 
 
 def inputs_of(plan: script.Trace) -> tuple[str, ...]:

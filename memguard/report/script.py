@@ -43,8 +43,11 @@ def render(report: ScriptReport, *, limit: int | None = None, width: int = 100, 
     parts += ["", *_gutter(report, limit, width)]
     step = _peak_step(report)
     if step is not None and step.line is not None:
-        parts += ["", f"Alive at line {step.line}: {step.formula}"]
+        parts += ["", f"Alive at {_at(step.line, step.file)}: {step.formula}"]
     parts += _unread(report, width)
+    if report.missing:
+        names = ", ".join(map(visible, report.missing))
+        parts += ["", f"Not found beside the script, in its package or installed, so not read: {names}"]
     for note in report.notes:
         parts += ["", f"note: {visible(note)}"]
     return to_text(*parts, width=width, color=color)
@@ -68,8 +71,12 @@ def _peak(report: ScriptReport) -> RenderableType:
 
     plan = report.plan
     span = f"{format_size(plan.peak.low)} – {format_size(plan.peak.high)}"
-    where = f" at line {plan.peak_line}" if plan.peak_line else " while its libraries are loaded"
+    where = f" at {_at(plan.peak_line, plan.peak_file)}" if plan.peak_line else " while its libraries are loaded"
     return Text("Peak ").append(format_size(plan.peak.expected), style="bold").append(f" ({span}){where}.")
+
+
+def _at(line: int, file: str | None) -> str:
+    return f"line {line}" + (f" of {visible(file.rpartition('/')[2])}" if file else "")
 
 
 def _verdict(report: ScriptReport, limit: int) -> RenderableType:
@@ -86,9 +93,9 @@ def _peak_step(report: ScriptReport) -> ScriptStep | None:
 
 def _gutter(report: ScriptReport, limit: int | None, width: int) -> list[RenderableType]:
     source = [visible(line) for line in lines_of(report.source)]
-    memory = {line.line: line.bytes for line in report.lines}
-    peak = max(memory.values(), default=1)
-    unread = {found.line for found in report.unrecognised}
+    memory = {line.line: line.bytes for line in report.lines if line.file is None}
+    peak = max((line.bytes for line in report.lines), default=1)
+    unread = {found.line for found in report.unrecognised if found.file is None}
     digits = len(str(len(source)))
     shown = _shown(report, len(source), peak)
     rows: list[RenderableType] = []
@@ -111,11 +118,12 @@ def _shown(report: ScriptReport, count: int, peak: int) -> set[int]:
     if count <= _SHORT:
         return set(range(1, count + 1))
     base = min((line.bytes for line in report.lines), default=0)
-    loud = {line.line for line in report.lines if line.bytes - base > _QUIET_SHARE * max(1, peak - base)}
-    loud |= {step.line for step in report.plan.steps if step.line}
-    loud |= {unread.line for unread in report.unrecognised[:_MOST_UNREAD]}
+    own = [line for line in report.lines if line.file is None]
+    loud = {line.line for line in own if line.bytes - base > _QUIET_SHARE * max(1, peak - base)}
+    loud |= {step.line for step in report.plan.steps if step.line and step.file is None}
+    loud |= {unread.line for unread in report.unrecognised[:_MOST_UNREAD] if unread.file is None}
     if len(loud) > _MOST_SHOWN:
-        memory = {line.line: line.bytes for line in report.lines}
+        memory = {line.line: line.bytes for line in own}
         loud = set(sorted(loud, key=lambda line: -memory.get(line, 0))[:_MOST_SHOWN])
         loud.add(report.plan.peak_line or 1)
     return {near for line in loud for near in range(line - _CONTEXT, line + _CONTEXT + 1) if 1 <= near <= count}
@@ -144,7 +152,7 @@ def _row(
     size = "" if used is None else format_size(used)
     filled = 0 if used is None else max(1, round(_BAR_CELLS * used / max(1, peak)))
     over = limit is not None and used is not None and used > limit
-    at_peak = number == report.plan.peak_line
+    at_peak = number == report.plan.peak_line and report.plan.peak_file is None
     mark = "▶" if at_peak else "?" if number in unread else " "
     style = "red" if over else "green" if used is not None else ""
     text = Text(no_wrap=True, overflow="ellipsis")
@@ -167,9 +175,10 @@ def _unread(report: ScriptReport, width: int) -> list[RenderableType]:
         Text("Not understood, so the estimate is wide: as if these kept everything they get.", style="yellow"),
     ]
     for found in report.unrecognised[:_MOST_UNREAD]:
-        source = visible(found.source)
-        code = source if len(source) <= width - 12 else source[: width - 13] + "…"
-        rows.append(Text(f"  line {found.line:>4}  {code}", no_wrap=True))
+        place = f"  {visible(found.file.rpartition('/')[2])} line" if found.file else "  line"
+        source, room = visible(found.source), max(10, width - len(place) - 6)
+        code = source if len(source) <= room else source[: room - 1] + "…"
+        rows.append(Text(f"{place} {found.line:>4}  {code}", no_wrap=True))
     more = len(report.unrecognised) - _MOST_UNREAD
     if more > 0:
         rows.append(Text(f"  and {more:,} more lines", no_wrap=True))

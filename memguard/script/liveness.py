@@ -24,6 +24,7 @@ from memguard.script.values import (
     Instance,
     Method,
     Module,
+    Namespace,
     Number,
     Path,
     Pool,
@@ -36,8 +37,8 @@ from memguard.script.values import (
 __all__ = ["Liveness", "Reach", "buffers_in", "children", "reach"]
 
 # What keeps nothing of the input's size alive.
-_LEAVES = frozenset((Class, Constant, Encoder, File, Module, Number, Path, Pool, Range, Unknown))
-_CONSTANTS = frozenset((Constant, Module, Number, Unknown))  # what leads to no input either
+_LEAVES = frozenset((Class, Constant, Encoder, File, Module, Namespace, Number, Path, Pool, Range, Unknown))
+_CONSTANTS = frozenset((Constant, Module, Namespace, Number, Unknown))  # what leads to no input either
 _LEAVES_A_STEP = 64  # members of a tuple, list or dict that are looked at in one step
 _MOMENT = 40  # steps for a moment that differs from the last one
 

@@ -106,6 +106,8 @@ class State:
     statement: ast.AST = field(default_factory=ast.Pass)  # the one at hand
     ended: Moment | None = None  # where the reading ended before the script did
     ended_at: ast.AST | None = None
+    search: list[str] = field(default_factory=list)  # directories that the script adds to sys.path
+    missing: dict[str, None] = field(default_factory=dict)  # modules that nobody found
     _loop_count: int = 0
     _numbers: dict[tuple[str, Span], int] = field(default_factory=dict)
     _liveness: Liveness = field(default_factory=Liveness)
@@ -313,7 +315,8 @@ class State:
 
     def alive(self) -> tuple[Held, ...]:
         """The same tuple as at the last moment where nothing has changed since."""
-        named = [(value, name) for frame in self.frames for name, value in frame.env.items()]
+        spaces = (*(frame.env for frame in self.frames), *self.modules)
+        named = [(value, name) for space in spaces for name, value in space.items()]
         found, spent = self._liveness.look(named + [(value, "") for value in self.temps], self.loops)
         self.spend(spent)
         return found

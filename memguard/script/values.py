@@ -31,6 +31,7 @@ __all__ = [
     "Kind",
     "Method",
     "Module",
+    "Namespace",
     "Number",
     "Path",
     "Pool",
@@ -239,6 +240,15 @@ class Module:
     """A module, something in it, or something that it gives: numpy, numpy.array, hashlib.sha256()."""
 
     name: str
+
+
+@dataclass(eq=False, slots=True)
+class Namespace:
+    """A module of the script's own: its names, those of its modules among them."""
+
+    name: str
+    path: str
+    env: dict[str, Any]
 
 
 @dataclass(eq=False, slots=True)

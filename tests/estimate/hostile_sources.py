@@ -248,7 +248,7 @@ def answer_to(path: str) -> tuple[str, int]:
     from memguard.errors import InputError
     from memguard.estimate.script.amounts import TextShape
     from memguard.estimate.script.report import estimate_script
-    from memguard.estimate.script_job import read_source
+    from memguard.estimate.script_source import read_source
     from memguard.records.codec import to_json
     from memguard.report.script import render
     from memguard.script.read import read_script

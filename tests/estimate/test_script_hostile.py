@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from memguard.errors import InputError
-from memguard.estimate.script_job import read_source
+from memguard.estimate.script_source import read_source
 from memguard.records.script import lines_of
 from memguard.script import state as script_state
 from memguard.script.read import read_script
@@ -166,7 +166,7 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
     for name, words in (
         (str(tmp_path / "pipe.py"), "no regular file"),
         ("/dev/zero", "no regular file"),
-        (str(tmp_path), "a directory"),
+        (str(tmp_path), "is a directory"),
         (str(tmp_path / "none.py"), "no such file"),
         ("a\0b", "null"),
     ):

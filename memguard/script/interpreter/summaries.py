@@ -64,7 +64,7 @@ class Summary:
 
 
 def summarised(state: State, function: Function, env: dict[str, Any], depth: int, follow: Callable[[], Any]) -> Any:
-    """What `follow()` gives, which runs `function` with its parameters bound in `env`; from a Summary where one is there.
+    """What `follow()` gives, which runs `function` with its parameters bound in `env`; from a Summary if there is one.
 
     `depth`: how many calls of it are at work already.
     """

@@ -252,7 +252,7 @@ def answer_to(path: str) -> tuple[str, int]:
     from memguard.records.codec import to_json
     from memguard.report.script import render
     from memguard.script.read import read_script
-    from tests.estimate.script_texts import COSTS, ascii_text, limits_of
+    from tests.estimate.script_texts import COSTS, ascii_text, estimate_of, limits_of
 
     try:
         plan = read_script(read_source(path), path.rpartition("/")[2])
@@ -260,7 +260,7 @@ def answer_to(path: str) -> tuple[str, int]:
         assert "\n" not in error.message
         return f"error: {error.message}", 1
     report = estimate_script(plan, ascii_text(0.3), TextShape(longest_line=16), limits_of(1 << 34), COSTS)
-    text, size = render(report, limit=1 << 34), len(to_json(report))
+    text, size = render(estimate_of(report, 1 << 34), explain=True), len(to_json(report))
     assert size and not {"\f", "\x1b", "\x1c"} & set(text)
     return report.plan.verdict, text.count("\n")
 

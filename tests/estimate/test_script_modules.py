@@ -16,7 +16,7 @@ from memguard.estimate.script_job import read_plan
 from memguard.records.script import ScriptReport
 from memguard.report.script import render
 from memguard.script.trace import Trace
-from tests.estimate.script_texts import BASELINE, COSTS, M, ascii_text, limits_of
+from tests.estimate.script_texts import BASELINE, COSTS, M, ascii_text, estimate_of, limits_of
 
 TOKENS = 25 * M
 IDS = 8 * TOKENS + 32 * TOKENS * 3 // 4
@@ -123,7 +123,7 @@ def test_spans_lines_and_what_is_unread_name_the_file(tmp_path: Path) -> None:
     assert (report.plan.peak_file, report.plan.peak_line) == (path, 6)
     assert {(line.file, line.line) for line in report.lines} == {(None, 3), (path, 6)}
     assert report.plan.peak_step == "unknown (helpers.py line 6)"
-    words = render(report)
+    words = render(estimate_of(report), explain=True)
     assert "at line 6 of helpers.py" in words and "helpers.py line    6" in words
 
 
@@ -142,7 +142,7 @@ x = open('a').read()
 """
     found = plan(tmp_path, script)
     assert found.missing == ("nowhere.deep", ".lost")
-    assert "nowhere.deep, .lost" in " ".join(render(report_of(found)).split())
+    assert "nowhere.deep, .lost" in " ".join(render(estimate_of(report_of(found)), explain=True).split())
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ __all__ = [
     "Kind",
     "Method",
     "Module",
+    "Namespace",
     "Number",
     "Path",
     "Pool",
@@ -242,6 +243,15 @@ class Module:
 
 
 @dataclass(eq=False, slots=True)
+class Namespace:
+    """A module of the script's own: its names, those of its modules among them."""
+
+    name: str
+    path: str
+    env: dict[str, Any]
+
+
+@dataclass(eq=False, slots=True)
 class Function:
     node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
     scopes: tuple[dict[str, Any], ...]  # innermost first
@@ -277,6 +287,7 @@ class Generator:
 
     run: Any  # (consume: Callable[[value], None]) -> None
     refs: tuple[Any, ...] = ()
+    node: ast.AST | None = None  # of the function whose call it is, with `refs` for its parameters
 
 
 @dataclass(eq=False, slots=True)

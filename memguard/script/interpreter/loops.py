@@ -90,7 +90,7 @@ def iterate_twice(
     """In the second iteration the values of the first are still there."""
     state = interpreter.state
     loop = state.new_loop(node, count, consumes_input)
-    for number in (1, 2):
+    for number in state.passes():
         with state.iteration(loop, number):
             mark = len(state.temps)
             body(element(loop))

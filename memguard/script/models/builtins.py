@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 from typing import Any
 
 from memguard.script.interface import Call
-from memguard.script.numbers import limited, number_of
+from memguard.script.numbers import arithmetic, limited, number_of
 from memguard.script.operations.access import store_more
 from memguard.script.operations.elements import one_of, view
 from memguard.script.operations.growth import ARRAYS, append, elementwise, extend
+from memguard.script.operations.tables import distinct, tabled
 from memguard.script.registry import function, nothing
 from memguard.script.state import joined
 from memguard.script.trace import Transient
@@ -31,12 +33,8 @@ from memguard.script.values import (
     Unknown,
 )
 
-__all__ = ["DICT_ENTRY", "decode", "entries", "first", "make_list", "mapped"]
+__all__ = ["decode", "entries", "first", "make_list", "mapped"]
 
-# Bytes of a set or dict for each of its entries right after it has grown, when most of it is empty: with 100,000 to
-# 900,000 entries sys.getsizeof says 27 to 53 and 30 to 60 (CPython 3.11).
-_SET_ENTRY = 53
-DICT_ENTRY = 60
 # Kinds whose elements are few however many there are: the characters of Unicode, the ids of a vocabulary.
 _FEW_DISTINCT = ("char", "token")
 # What sum() does not make a number of.
@@ -164,6 +162,7 @@ def make_list(call: Call) -> Any:
         extend(call.interpreter, result, value, call.node)
     else:
         call.interpreter.iterate(value, lambda item: append(call.interpreter, result, item, call.node), call.node)
+        call.record("list")
     return result
 
 
@@ -178,29 +177,28 @@ def make_set(call: Call) -> Any:
     if not call.args:
         return call.state.make("list", call.node)
     value = call.args[0]
-    if isinstance(value, (Unknown, Constant, Range)):
+    if isinstance(value, (Unknown, Constant)):
         return NOTHING
     if isinstance(value, Sequence):
         return Sequence(list(value.items if value.keys is None else value.keys), mutable=True)
     if isinstance(value, Buffer):
-        return entries(call, value, _SET_ENTRY)
+        return entries(call, value, "set")
     gathered = call.hold("list")
     call.interpreter.iterate(value, lambda item: append(call.interpreter, gathered, item, call.node), call.node)
-    return entries(call, gathered, _SET_ENTRY)
+    return entries(call, gathered, "set", priced=1)
 
 
-def entries(call: Call, elements: Buffer, size: int) -> Any:
-    """A set or dict of `elements`, which it shares, with an entry of `size` bytes for each."""
+def entries(call: Call, elements: Buffer, origin: str, priced: int = 0) -> Any:
+    """A set or dict (`origin`) of `elements`, which it shares; `priced`: those stand in no list beside it."""
     kind = KINDS[elements.kind]
     if kind.small or kind.element in _FEW_DISTINCT:
         return NOTHING
     if not kind.element:
         return UNKNOWN
-    slots = call.state.make("slots", call.node, item=size, source=elements)
-    slots.parts, slots.pieces = elements.parts, elements.pieces
-    result = call.hold(elements.kind, of=elements, refs=[elements, slots], origin=elements.origin)
-    result.parts.update(elements.parts)
+    result = call.hold(elements.kind, of=elements, refs=[elements], origin=elements.origin)
+    result.parts.update(distinct(elements.parts) if elements.kind == "words" else elements.parts)
     result.pieces.update(elements.pieces)
+    tabled(call.interpreter, result, origin, priced, call.node)
     return result
 
 
@@ -233,6 +231,9 @@ def make_dict(call: Call) -> Any:
 @function("builtins.len", frees="a number")
 def length(call: Call) -> Any:
     value = call.arg(0)
+    if isinstance(value, Buffer) and value.capacity is not None:
+        known = value.capacity if isinstance(value.capacity, Number) else Number(value.capacity)
+        return arithmetic(ast.Div(), known, Number(value.row or 1.0)) or NOTHING
     if isinstance(value, (Buffer, Row)):
         of = value if isinstance(value, Buffer) else None
         return Number(0.0, Symbol(f"len {call.state.site(call.node)}" if of is None else "len", of, "sum"))

@@ -6,17 +6,29 @@ from typing import Any
 
 from memguard.script.interface import Call
 from memguard.script.liveness import buffers_in
-from memguard.script.models.builtins import DICT_ENTRY, entries, make_list
+from memguard.script.models.builtins import entries, make_list
 from memguard.script.operations.access import extend_members, member_of, store_more
 from memguard.script.operations.elements import one_of
 from memguard.script.operations.growth import append, clear, extend
 from memguard.script.registry import function, method, nothing, unknown
-from memguard.script.values import KINDS, NOTHING, UNKNOWN, Buffer, Constant, Number, Sequence, Unknown
+from memguard.script.values import (
+    KINDS,
+    NOTHING,
+    UNKNOWN,
+    Buffer,
+    Constant,
+    File,
+    Generator,
+    Number,
+    Row,
+    Sequence,
+    Unknown,
+)
 
 __all__: list[str] = []
 
 # Kinds of Buffer that are a list, deque or set of Python objects.
-_LISTS = "ids ints chars strings words lists arrays records table list opaque"
+_LISTS = "ids ints chars strings words lists arrays records objects table list opaque"
 _DONE = Constant(None)
 
 
@@ -32,8 +44,12 @@ def counter(call: Call) -> Any:
     """An entry for each element that differs from the others."""
     value = call.arg(0)
     if isinstance(value, Buffer):
-        return entries(call, value, DICT_ENTRY)
-    return UNKNOWN if call.args else NOTHING
+        return entries(call, value, "dict")
+    if isinstance(value, (Generator, File, Row)):
+        gathered = call.hold("list")
+        call.interpreter.iterate(value, lambda item: append(call.interpreter, gathered, item, call.node), call.node)
+        return entries(call, gathered, "dict", priced=1)
+    return UNKNOWN if call.reaches(*call.args) else Sequence([], [], mutable=True)
 
 
 function("collections.namedtuple typing.NamedTuple")(nothing("a class"))
@@ -128,7 +144,7 @@ def got(call: Call) -> Any:
         return NOTHING
     found = member_of(call.interpreter, owner, call.args[0])
     if call.name == "setdefault" and found is UNKNOWN and len(call.args) > 1:
-        store_more(call.interpreter, owner, call.args[1], call.node)
+        store_more(call.interpreter, owner, call.args[1], call.node, call.args[0])
     return NOTHING if isinstance(found, Unknown) else found
 
 

@@ -11,8 +11,10 @@ from memguard.script.liveness import buffers_in
 from memguard.script.numbers import fraction_of, number_of
 from memguard.script.operations.elements import one_of, view
 from memguard.script.operations.growth import ARRAYS, append, clear, elementwise, extend
+from memguard.script.operations.tables import add_entry, value_in
 from memguard.script.values import (
     KINDS,
+    NOTHING,
     UNKNOWN,
     Buffer,
     Constant,
@@ -43,6 +45,9 @@ def subscript(interpreter: Interpreter, owner: Any, node: ast.Subscript) -> Any:
             return elementwise(interpreter, owner, owner, node)
         if owner.kind in ARRAYS and isinstance(key, (Sequence, Constant)):  # array[:, None], a file of several arrays
             return view(owner)
+        small = value_in(owner)
+        if small is not None:
+            return small
         return one_of(interpreter, owner, loop) if KINDS[owner.kind].element else UNKNOWN
     if isinstance(owner, Row):
         return field_of(interpreter, owner, key, node)
@@ -156,13 +161,16 @@ def _sliced(interpreter: Interpreter, owner: Buffer, low: Any, high: Any, node: 
     width = _width(low, high)
     unit = KINDS[owner.kind].unit
     if width is not None and width > 0:
+        stride = abs(low.factor * low.step) if isinstance(low, Number) and low.loop else 0.0
         loops = interpreter.state.new_loops(owner.created_in)
         stepping = low.loop if isinstance(low, Number) and low.loop in loops else 0
         loop = stepping or (loops[0] if loops else 0)
         if loop:
             interpreter.state.consumes_input(loop)
-        return whole.window(loop, unit, width)
+        return whole.window(loop, unit, width, 0.0 if stride == width or loop != stepping else stride)
     if high is None and number_of(low):  # the rest behind a number of elements: buffer[SHARD:]
+        if whole.windows and whole.windows[-1].unit == "lines" and unit in ("chars", "tokens"):
+            return whole.window(0, f"{unit} behind", number_of(low) or 0.0)
         piece = next(iter(owner.pieces.values()), None)
         return piece if piece is not None else whole
     return whole
@@ -190,8 +198,8 @@ def store(interpreter: Interpreter, owner: Any, target: ast.Subscript, value: An
     if isinstance(owner, Row) and isinstance(key, Constant):
         if owner.origin != "dataset":
             owner.fields[str(key.value)] = value
-    elif isinstance(owner, Sequence) and owner.keys is not None and isinstance(value, Buffer) and not _is_key(key):
-        store_more(interpreter, owner, value, target)
+    elif isinstance(owner, Sequence) and owner.keys is not None and not _is_key(key) and _entry_of(value, key):
+        store_more(interpreter, owner, value, target, key)
     elif isinstance(owner, Sequence) and owner.keys is not None:
         interpreter.state.spend(len(owner.keys) // 8)
         if key in owner.keys:
@@ -223,9 +231,18 @@ def _is_key(key: Any) -> bool:
     return isinstance(key, Constant)
 
 
-def store_more(interpreter: Interpreter, owner: Sequence, value: Any, node: ast.AST) -> None:
+def _entry_of(value: Any, key: Any) -> bool:
+    """Whether they are an entry for a key that a loop makes."""
+    return isinstance(value, Buffer) or not isinstance(key, Number) or key.symbol is not None
+
+
+def store_more(interpreter: Interpreter, owner: Sequence, value: Any, node: ast.AST, key: Any = NOTHING) -> None:
     """data[name] = ids under keys that a loop makes, members that it adds: as if they were in a list."""
-    append(interpreter, _rest(interpreter, owner, node), value, node)
+    rest = _rest(interpreter, owner, node)
+    if owner.keys is None:
+        append(interpreter, rest, value, node)
+    else:
+        add_entry(interpreter, rest, key, value, node)
 
 
 def extend_members(interpreter: Interpreter, owner: Sequence, value: Any, node: ast.AST) -> None:

@@ -76,9 +76,10 @@ class Extent:
 
 def _of_each_line(windows: tuple[Window, ...]) -> list[Window]:
     """ids[:512] and line[20:] of every line, once the loop over them is left: windows of loop 0."""
+    once = [w for w in windows[1:] if w.unit == "distinct words"]
     if windows[0].unit != "lines" or windows[0].amount != 1:
-        return []
-    return [Window(0, f"{w.unit} a line", w.amount) for w in windows[1:] if not w.loop and w.unit in _CUT]
+        return once
+    return once + [Window(0, f"{w.unit} a line", w.amount) for w in windows[1:] if not w.loop and w.unit in _CUT]
 
 
 def measure(extent: Extent) -> float:

@@ -133,7 +133,9 @@ class Buffer:
     created_in: tuple[tuple[int, int], ...]  # (loop, pass) around its creation
     line: int
     item: int = 2  # bytes per element, for arrays
-    capacity: float | Number | None = None  # elements that an array was made for, where that says how many there are
+    # Elements that it was made for, where that says how many there are: a number, or an array's dimensions. A Number is
+    # the length of a list as far as it is known.
+    capacity: float | Number | tuple[Number, ...] | None = None
     row: float | None = None  # elements of each of its lists or arrays, where that is one number for all
     made_of: tuple[Small, ...] = ()  # what an element of objects is, beside its slot
     library: str = ""  # whose arrays they are, where that is not numpy: torch

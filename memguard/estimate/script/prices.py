@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from math import prod
 
 from memguard.estimate.plans import documents as plans_documents
 from memguard.estimate.plans import pools as plans_pools
 from memguard.estimate.plans.costs import RUST_ID
 from memguard.estimate.plans.quantities import MMAP_THRESHOLD_MAX, Options, inside_tiktoken
 from memguard.estimate.script.amounts import Piece
-from memguard.estimate.script.objects import NUMPY_OBJECT, TORCH_OBJECT, dict_table, objects_size, set_table
+from memguard.estimate.script.objects import NUMPY_OBJECT, STACKED, TORCH_OBJECT, dict_table, objects_size, set_table
 from memguard.estimate.script.scale import Scale
 from memguard.script.extents import Extent
 from memguard.script.trace import Transient
@@ -34,6 +35,7 @@ _ROW_GROUP = 1_048_576
 _WORD_BYTES_PER_CHAR = 12
 _CHARS_PER_WORD = 6
 _PAGE = 4096
+_LONGEST_DESCENT = 100  # arrays made from one another
 
 
 # -- Buffers ----------------------------------------------------------------------------------------------------------
@@ -93,12 +95,17 @@ def _touched(buffer: Buffer, stored: float, length: float) -> float:
     return rows * min(row, stored / max(1.0, rows) + page) if row > page else length
 
 
-def capacity(scale: Scale, length: float | Number) -> float:
+def capacity(scale: Scale, length: float | Number | tuple[Number, ...]) -> float:
     """Elements of what was made for `length` of them, which may be as many as something else has."""
+    if isinstance(length, tuple):
+        return prod(capacity(scale, one) for one in length)
     if not isinstance(length, Number):
         return length
-    of = None if length.symbol is None else length.symbol.of
-    count = 0.0 if of is None else sum(elements(scale, of, scale.piece(part)) for part in of.parts.values())
+    symbol, count = length.symbol, 0.0
+    if symbol is not None and symbol.of is not None:
+        before, scale.average_lines = scale.average_lines, scale.average_lines and symbol.unit != "longest"
+        count = sum(elements(scale, symbol.of, scale.piece(part)) for part in symbol.of.parts.values())
+        scale.average_lines = before
     return max(0.0, length.offset + length.factor * count)
 
 
@@ -106,13 +113,16 @@ def elements(scale: Scale, buffer: Buffer, piece: Piece) -> float:
     """How many elements `piece` of `buffer` has, which may be an array of what has other elements than tokens."""
     if buffer.file_item:
         return piece.raw / buffer.file_item
-    for source in buffer.descent():
-        if isinstance(source.capacity, float) or (source.capacity is not None and source.kind == "array"):
+    source, left = buffer, _LONGEST_DESCENT
+    while left:
+        if source.capacity is not None and not isinstance(source.capacity, Number):
             return capacity(scale, source.capacity)
         if source.kind == "lists" or source.kind == "arrays":
             return piece.tokens if source.row is None or source is buffer else source.row * _count(scale, source, piece)
-        if source.kind not in ("array", "view", "mapped"):
+        made_from = source.source or source.of
+        if made_from is None or source.kind not in ("array", "view", "mapped"):
             break
+        source, left = made_from, left - 1
     if source.kind in ("chars", "text"):
         return piece.chars
     if source.kind == "bytes":
@@ -165,7 +175,11 @@ def _slots(scale: Scale, piece: Piece, held: Held) -> float:
     source = held.buffer.source or held.buffer
     count = elements(scale, source, piece)
     names = source.kind in ("strings", "words")
-    table = set_table(count) if held.buffer.origin == "set" else dict_table(count, 16 if names else 24)
+    origin, _, before = held.buffer.origin.partition(" ")
+    entry = 16 if names else 24
+    table = set_table(count) if origin == "set" else dict_table(count, entry)
+    if before:  # the one that is copied into this one, when that has just grown
+        return table / (2 if count > 50_000 or origin == "dict" else 4)
     return table - held.buffer.item * count
 
 
@@ -300,4 +314,5 @@ TRANSIENTS: dict[str, Callable[[Scale, Piece, Transient], float]] = {
     "mapping": _mapping,
     "mapping a table in memory": _mapping,
     "lists": _all_ids,
+    "stacked": lambda scale, piece, transient: STACKED * piece.tokens,
 }

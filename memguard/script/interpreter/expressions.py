@@ -320,7 +320,7 @@ class Evaluator(ast.NodeVisitor):
             add_entry(self, result, key, self.evaluate(node.value), node)
 
         loops.comprehension(self, node.generators, add)
-        return result if result.kind != "list" else UNKNOWN
+        return result if result.kind != "list" else Sequence([], [], mutable=True)
 
     def visit_GeneratorExp(self, node: ast.GeneratorExp) -> Any:
         frame = self.state.frame

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable
 from typing import Any
 
 from memguard.script.interface import Call
-from memguard.script.numbers import arithmetic, limited, number_of
+from memguard.script.numbers import limited, number_of
 from memguard.script.operations.access import store_more
 from memguard.script.operations.elements import one_of, view
 from memguard.script.operations.growth import ARRAYS, append, elementwise, extend
-from memguard.script.operations.tables import distinct, tabled
+from memguard.script.operations.tables import distinct, table_for, tabled
 from memguard.script.registry import function, nothing
 from memguard.script.state import joined
 from memguard.script.trace import Transient
@@ -166,9 +165,12 @@ def make_list(call: Call) -> Any:
     return result
 
 
-@function("builtins.sorted")
+@function("builtins.sorted", frees="its key sees the elements alone")
 def sorted_list(call: Call) -> Any:
-    return make_list(call) if isinstance(call.arg(0), (Buffer, Generator)) else call.arg(0)
+    value = call.arg(0)
+    if isinstance(value, Unknown):
+        return NOTHING
+    return make_list(call) if isinstance(value, (Buffer, Generator, File, Row, Range)) else value
 
 
 @function("builtins.set builtins.frozenset", frees="few characters and ids differ; of a dict only the keys")
@@ -196,9 +198,14 @@ def entries(call: Call, elements: Buffer, origin: str, priced: int = 0) -> Any:
     if not kind.element:
         return UNKNOWN
     result = call.hold(elements.kind, of=elements, refs=[elements], origin=elements.origin)
+    result.capacity, result.made_of, result.source = elements.capacity, elements.made_of, elements
     result.parts.update(distinct(elements.parts) if elements.kind == "words" else elements.parts)
     result.pieces.update(elements.pieces)
     tabled(call.interpreter, result, origin, priced, call.node)
+    if not priced:  # those are there all the while, and the table grows by being copied
+        call.state.temps.append(table_for(call.interpreter, result, f"{origin} before", 0, call.node))
+        call.record(origin)
+        call.state.temps.pop()
     return result
 
 
@@ -232,8 +239,9 @@ def make_dict(call: Call) -> Any:
 def length(call: Call) -> Any:
     value = call.arg(0)
     if isinstance(value, Buffer) and value.capacity is not None:
-        known = value.capacity if isinstance(value.capacity, Number) else Number(value.capacity)
-        return arithmetic(ast.Div(), known, Number(value.row or 1.0)) or NOTHING
+        if isinstance(value.capacity, tuple):
+            return value.capacity[0]
+        return value.capacity if isinstance(value.capacity, Number) else Number(value.capacity)
     if isinstance(value, (Buffer, Row)):
         of = value if isinstance(value, Buffer) else None
         return Number(0.0, Symbol(f"len {call.state.site(call.node)}" if of is None else "len", of, "sum"))

@@ -7,9 +7,10 @@ from typing import Any
 from memguard.script.interface import Call
 from memguard.script.liveness import buffers_in
 from memguard.script.models.builtins import entries, make_list
-from memguard.script.operations.access import extend_members, member_of, store_more
+from memguard.script.operations.access import extend_members, member_of, of_key, store_more
 from memguard.script.operations.elements import one_of
 from memguard.script.operations.growth import append, clear, extend
+from memguard.script.operations.tables import distinct
 from memguard.script.registry import function, method, nothing, unknown
 from memguard.script.values import (
     KINDS,
@@ -44,12 +45,27 @@ def counter(call: Call) -> Any:
     """An entry for each element that differs from the others."""
     value = call.arg(0)
     if isinstance(value, Buffer):
-        return entries(call, value, "dict")
+        found = entries(call, value, "dict")
+        return Sequence([], [], mutable=True) if found is NOTHING else found
     if isinstance(value, (Generator, File, Row)):
-        gathered = call.hold("list")
-        call.interpreter.iterate(value, lambda item: append(call.interpreter, gathered, item, call.node), call.node)
-        return entries(call, gathered, "dict", priced=1)
+        return _counted(call, value)
     return UNKNOWN if call.reaches(*call.args) else Sequence([], [], mutable=True)
+
+
+def _counted(call: Call, value: Any) -> Any:
+    """Counter of what is yielded: few differ where it is made of characters, such as pairs of them."""
+    gathered = call.hold("list")
+    few: list[bool] = []
+
+    def count(item: Any) -> None:
+        inside = buffers_in([item])
+        few.append(bool(inside) and all(isinstance(one, Buffer) and one.kind == "char" for one in inside))
+        if not few[-1]:
+            append(call.interpreter, gathered, item, call.node)
+
+    call.interpreter.iterate(value, count, call.node)
+    found = NOTHING if all(few) else entries(call, gathered, "dict", priced=1)
+    return Sequence([], [], mutable=True) if found is NOTHING else found
 
 
 function("collections.namedtuple typing.NamedTuple")(nothing("a class"))
@@ -145,7 +161,9 @@ def got(call: Call) -> Any:
     found = member_of(call.interpreter, owner, call.args[0])
     if call.name == "setdefault" and found is UNKNOWN and len(call.args) > 1:
         store_more(call.interpreter, owner, call.args[1], call.node, call.args[0])
-    return NOTHING if isinstance(found, Unknown) else found
+    if not isinstance(found, Unknown):
+        return found
+    return of_key(call.args[0]) if call.name == "get" and not buffers_in(owner.items) else NOTHING
 
 
 @method(Sequence, "append add insert appendleft put")
@@ -168,6 +186,10 @@ def updated(call: Call) -> Any:
     owner, value = call.owner, call.arg(0)
     if owner.keys is not None and isinstance(value, Sequence) and value.keys is not None:
         owner.keys, owner.items = [*owner.keys, *value.keys], [*owner.items, *value.items]
+    elif call.args and owner.keys is not None and isinstance(value, Buffer) and value.kind == "words":  # a Counter's
+        once = call.hold("words", source=value)
+        once.parts.update(distinct(value.parts))
+        extend_members(call.interpreter, owner, once, call.node)
     elif call.args:
         extend_members(call.interpreter, owner, value, call.node)
     for name, item in call.kwargs.items():

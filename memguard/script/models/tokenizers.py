@@ -6,7 +6,7 @@ from typing import Any
 
 from memguard.script.extents import Extent
 from memguard.script.interface import Call
-from memguard.script.models.numpy import make_array
+from memguard.script.operations.arrays import make_array
 from memguard.script.operations.growth import append
 from memguard.script.operations.ints import new_ints
 from memguard.script.registry import attribute, function, method, nothing

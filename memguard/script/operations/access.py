@@ -24,9 +24,10 @@ from memguard.script.values import (
     Path,
     Row,
     Sequence,
+    Small,
 )
 
-__all__ = ["extend_members", "field_of", "member_of", "slice_of", "store", "store_more", "subscript", "unpacked"]
+__all__ = ["extend_members", "field_of", "member_of", "of_key", "slice_of", "store", "store_more", "subscript", "unpacked"]
 
 _MOST_ARGUMENTS = 64  # sys.argv[1:1000000] is nobody's
 
@@ -52,15 +53,24 @@ def subscript(interpreter: Interpreter, owner: Any, node: ast.Subscript) -> Any:
     if isinstance(owner, Row):
         return field_of(interpreter, owner, key, node)
     if isinstance(owner, Sequence):
-        return member_of(interpreter, owner, key)
+        found = member_of(interpreter, owner, key)
+        small = found is UNKNOWN and owner.keys is not None and not buffers_in(owner.items)
+        return of_key(key) if small else found
     if isinstance(owner, Path) and owner.many:
         return Path(None, owner.argument, False, owner.key)
     if isinstance(owner, Module) and owner.name == "sys.argv":
         number = number_of(key)
         return Path(None, True, False, "argv" if number is None else f"argv[{number:.0f}]")
     if isinstance(key, Buffer) and key.kind in ("char", "token"):
-        return Buffer(key.kind, dict(key.parts), key.created_in, key.line)  # stoi[c]
+        return of_key(key)
     return UNKNOWN
+
+
+def of_key(key: Any) -> Buffer | Small:
+    """What a dict of small values gives, which it keeps: stoi[c]."""
+    if isinstance(key, Buffer) and key.kind in ("char", "token"):
+        return Buffer(key.kind, dict(key.parts), key.created_in, key.line)
+    return Small("shared")
 
 
 def field_of(interpreter: Interpreter, record: Row, key: Any, node: ast.AST) -> Any:
@@ -213,8 +223,13 @@ def _store_in_buffer(interpreter: Interpreter, owner: Buffer, target: ast.Subscr
     state = interpreter.state
     if owner.kind == "mapped":
         return
-    if not isinstance(target.slice, ast.Slice) and not isinstance(value, Buffer):
+    if owner.kind == "view" and owner.of is not None:
+        _store_in_buffer(interpreter, owner.of, target, value)
+    elif not isinstance(target.slice, ast.Slice) and not isinstance(value, Buffer):
         interpreter.evaluate(target.slice)
+        if owner.kind == "array" and owner.origin == "prealloc" and state.loops and owner.capacity is not None:
+            owner.parts.setdefault(state.site(target), Extent())  # any page of it
+            owner.origin = "full"
     elif owner.kind == "array" and isinstance(value, Buffer):
         state.grow(owner, state.site(target), value.extent, target)
         step = state.record_moment(target, "store", state.label_of(owner))

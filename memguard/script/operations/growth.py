@@ -70,7 +70,9 @@ def append_made(
     count: float | None,
     node: ast.AST,
 ) -> None:
-    """One object made of `found` for every one of `piece`'s windows, or `count` of them."""
+    """One object made of `found` for every one of `piece`'s windows, or `count` of them; none where neither is known."""
+    if piece is None and count is None:
+        return
     taker = _taker(interpreter, buffer, "objects", node)
     if taker.kind != "objects":
         return  # a container of another kind, which has a price for each of its elements

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from memguard.script.interface import Call
@@ -267,6 +268,10 @@ def sum_all(call: Call) -> Any:
 @function("builtins.min builtins.max", frees="one element")
 def extreme(call: Call) -> Any:
     """One of the elements, or one of the arguments."""
+    numbers = [value for value in call.args if isinstance(value, Number)]
+    if len(call.args) > 1 and numbers:  # min(longest, 512)
+        known = [value for value in numbers if value.symbol is None]
+        return known[0] if known and call.name.endswith("min") else max(numbers, key=lambda n: n.symbol is not None)
     if len(call.args) > 1:
         result = call.args[0]
         for other in call.args[1:]:
@@ -278,6 +283,10 @@ def extreme(call: Call) -> Any:
     found: list[Any] = list(value.items) if isinstance(value, Sequence) and value.keys is None else []
     if isinstance(value, Generator):
         value.run(found.append)
+    lengths = [item for item in found if isinstance(item, Number) and item.symbol is not None and item.symbol.of]
+    if lengths and call.name.endswith("max"):  # max(len(line) for line in lines)
+        longest = lengths[-1]
+        return replace(longest, symbol=replace(longest.symbol, unit="longest") if longest.symbol else None)
     largest = NOTHING
     for item in found:
         largest = joined(largest, item)

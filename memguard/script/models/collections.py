@@ -10,7 +10,7 @@ from memguard.script.models.builtins import entries, make_list
 from memguard.script.operations.access import extend_members, member_of, of_key, store_more
 from memguard.script.operations.elements import one_of
 from memguard.script.operations.growth import append, clear, extend
-from memguard.script.operations.tables import distinct
+from memguard.script.operations.tables import distinct, tabled
 from memguard.script.registry import function, method, nothing, unknown
 from memguard.script.values import (
     KINDS,
@@ -190,6 +190,9 @@ def updated(call: Call) -> Any:
         once = call.hold("words", source=value)
         once.parts.update(distinct(value.parts))
         extend_members(call.interpreter, owner, once, call.node)
+        for rest in owner.items:
+            if isinstance(rest, Buffer) and rest.origin == "appended":
+                tabled(call.interpreter, rest, "dict", 1, call.node)
     elif call.args:
         extend_members(call.interpreter, owner, value, call.node)
     for name, item in call.kwargs.items():

@@ -59,8 +59,10 @@ def _pool(call: Call, population: Buffer) -> Buffer:
 
 
 def _share(k: Any, size: Any) -> float:
-    """k / size, where both count the same; 1 where that is not known."""
+    """k / size, where both count the same; a number is few of what follows the input; 1 where nothing is known."""
     if isinstance(k, Number) and isinstance(size, Number):
+        if k.symbol is None and size.symbol is not None:
+            return 0.0
         if k.symbol is None and size.symbol is None:
             return k.offset / max(1.0, size.offset)
         if k.symbol is not None and size.symbol is not None and k.symbol.of is size.symbol.of and size.factor:
@@ -122,7 +124,7 @@ def permutation(call: Call) -> Any:
     return _of_length(call, [value])
 
 
-@function("numpy.random.choice")
+@function("numpy.random.choice", frees="one element")
 def choice(call: Call) -> Any:
     """As many as `size` says. Without replacement the order of all of them is made first."""
     value, size = call.arg(0, "a"), call.arg(1, "size", Constant(None))
@@ -140,10 +142,9 @@ def choice(call: Call) -> Any:
     return found
 
 
-@function("numpy.random.randint numpy.random.random_integers torch.randint")
+@function("numpy.random.randint numpy.random.random_integers torch.randint", frees="one number")
 def randint(call: Call) -> Any:
-    size = call.arg(2, "size", Constant(None))
-    return NOTHING if isinstance(size, Constant) else _of_length(call, [size])
+    return _sized(call, call.arg(2, "size", Constant(None)))
 
 
 @function("numpy.random.rand numpy.random.randn torch.rand torch.randn")
@@ -154,8 +155,15 @@ def rand(call: Call) -> Any:
 @function("numpy.random.random numpy.random.random_sample numpy.random.uniform numpy.random.normal")
 def random(call: Call) -> Any:
     place = 0 if "random.random" in call.name else 2
-    size = call.arg(place, "size", Constant(None))
-    return NOTHING if isinstance(size, Constant) else _of_length(call, [size])
+    return _sized(call, call.arg(place, "size", Constant(None)))
+
+
+def _sized(call: Call, size: Any) -> Any:
+    """As many as `size` says, or as the arrays between whose elements they lie; else one number."""
+    arrays = [value for value in call.args if isinstance(value, Buffer)]
+    if isinstance(size, Constant):
+        return make_array(call, arrays[0], 8) if arrays else NOTHING
+    return _of_length(call, [size])
 
 
 def _of_length(call: Call, values: list[Any], item: int = 0) -> Any:

@@ -11,6 +11,7 @@ from memguard.script.liveness import buffers_in
 from memguard.script.numbers import fraction_of, number_of
 from memguard.script.operations.elements import one_of, view
 from memguard.script.operations.growth import ARRAYS, append, clear, elementwise, extend
+from memguard.script.operations.ints import ints_behind
 from memguard.script.operations.tables import add_entry, value_in
 from memguard.script.values import (
     KINDS,
@@ -154,7 +155,7 @@ def _buffer_slice(interpreter: Interpreter, owner: Buffer, low: Any, high: Any, 
     if owner.kind == "list":
         return state.make("list", node)
     result = state.make(owner.kind, node, extent)
-    result.refs += [ref for ref in owner.refs if isinstance(ref, Buffer) and ref.kind == "ints"]
+    result.refs += ints_behind(owner) if owner.kind == "ids" else []
     result.pieces.update(owner.pieces)
     state.temps.append(result)
     step = state.record_moment(node, "slice", "")

@@ -12,7 +12,7 @@ from memguard.script.extents import Extent, measure
 from memguard.script.interface import Interpreter
 from memguard.script.values import Buffer
 
-__all__ = ["hold_ints", "ints_of", "new_ints"]
+__all__ = ["hold_ints", "ints_behind", "ints_of", "new_ints"]
 
 
 def ints_of(buffer: Buffer) -> list[Buffer]:
@@ -38,7 +38,7 @@ def hold_ints(
     """`buffer` gets `value`, or an element of it: it shares the int objects that live as long as itself, and gathers
     those that each iteration makes anew. None: of `extent`, from nowhere that is known.
     """
-    sources = [] if value is None else _sources(value)
+    sources = [] if value is None else ints_behind(value)
     boxed = value is None or value.kind in ("array", "view", "mapped", "arrays", "opaque") or _of_array(value)
     if not sources and boxed:
         site = interpreter.state.site(node)
@@ -54,7 +54,7 @@ def hold_ints(
             _gather(interpreter, buffer, _kept(ints, value), node)
 
 
-def _sources(value: Buffer) -> list[Buffer]:
+def ints_behind(value: Buffer) -> list[Buffer]:
     """The int objects of `value`, or of the list that it is an element or a part of."""
     owner: Buffer | None = value
     while owner is not None:

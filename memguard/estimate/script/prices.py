@@ -60,7 +60,7 @@ def _ids(scale: Scale, piece: Piece, held: Held) -> float:
 
 
 def _ints(scale: Scale, piece: Piece, held: Held) -> float:
-    return scale.costs.boxed_int * piece.heap_ints
+    return scale.costs.heap_int * piece.heap_ints
 
 
 def _opaque(scale: Scale, piece: Piece, held: Held) -> float:
@@ -248,7 +248,7 @@ PRICES: dict[str, Callable[[Scale, Piece, Held], float]] = {
 
 
 def _inside_tiktoken(scale: Scale, piece: Piece, transient: Transient) -> float:
-    ids = round(scale.costs.list_slot * piece.tokens + scale.costs.boxed_int * piece.heap_ints)
+    ids = round(scale.costs.list_slot * piece.tokens + scale.costs.heap_int * piece.heap_ints)
     inside = inside_tiktoken(scale.text, round(piece.tokens), ids, round(piece.raw))
     return inside[1] + _kept_by_malloc(piece)
 
@@ -300,7 +300,7 @@ def _mapping(scale: Scale, piece: Piece, transient: Transient) -> float:
 
 
 def _all_ids(scale: Scale, piece: Piece, transient: Transient) -> float:
-    return scale.costs.list_slot * piece.tokens + scale.costs.boxed_int * piece.heap_ints
+    return scale.costs.list_slot * piece.tokens + scale.costs.heap_int * piece.heap_ints
 
 
 TRANSIENTS: dict[str, Callable[[Scale, Piece, Transient], float]] = {

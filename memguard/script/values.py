@@ -80,6 +80,7 @@ KINDS: dict[str, Kind] = {
     "slots": Kind("", "ids", "lines", "pieces", "entries of a set or dict", grows=False),
     "opaque": Kind("opaque", "ids", "tokens", "tokens", "unknown, taken for a list of ids"),
     "objects": Kind("object", "objects", "pieces", "pieces", "list of small objects", extended="objects"),
+    "digits": Kind("char", "strings", "chars", "chars", "numbers as text", grows=False),
     "mapped": Kind("token", "arrays", "bytes", "tokens", "", grows=False),
     "view": Kind("token", "arrays", "tokens", "tokens", "", grows=False),
     "list": Kind("", "lists", "tokens", "tokens", "", small=True),
@@ -89,8 +90,8 @@ KINDS: dict[str, Kind] = {
 }
 """kinds of Buffer: text, bytes, ids (a list's slots), ints (the int objects of such a list), array, chars (a list with
 one slot a character), strings, lists (of ids), arrays, words, records, table (Arrow, pandas), slots (what a set or dict
-needs for its entries), objects (a list of small ones, as many as the input says: indexes, hashes, tuples), opaque, mapped
-(a file in memory that the kernel takes back), view (of an array), list (empty so far), and what single elements of them
+needs for its entries), objects (a list of small ones, as many as the input says: indexes, hashes, tuples), digits (numbers as text), opaque,
+mapped (a file in memory that the kernel takes back), view (of an array), list (empty so far), and what single elements of them
 are.
 """
 
@@ -136,6 +137,7 @@ class Buffer:
     # Elements that it was made for, where that says how many there are: a number, or an array's dimensions. A Number is
     # the length of a list as far as it is known.
     capacity: float | Number | tuple[Number, ...] | None = None
+    width: float = 0.0  # characters of each number of digits, with what stands between two of them
     row: float | None = None  # elements of each of its lists or arrays, where that is one number for all
     made_of: tuple[Small, ...] = ()  # what an element of objects is, beside its slot
     library: str = ""  # whose arrays they are, where that is not numpy: torch

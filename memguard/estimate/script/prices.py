@@ -123,6 +123,8 @@ def elements(scale: Scale, buffer: Buffer, piece: Piece) -> float:
         if made_from is None or source.kind not in ("array", "view", "mapped"):
             break
         source, left = made_from, left - 1
+    if source.kind == "digits" and source.source is not None:
+        return elements(scale, source.source, piece)
     if source.kind in ("chars", "text"):
         return piece.chars
     if source.kind == "bytes":
@@ -234,6 +236,7 @@ PRICES: dict[str, Callable[[Scale, Piece, Held], float]] = {
     "table": _table,
     "slots": _slots,
     "objects": _objects,
+    "digits": lambda scale, piece, held: held.buffer.width * elements(scale, held.buffer, piece),
     "opaque": _opaque,
     "mapped": _nothing,
     "view": _nothing,

@@ -9,6 +9,7 @@ from typing import Any
 from memguard.script.interface import Call
 from memguard.script.numbers import limited, number_of
 from memguard.script.operations.access import store_more
+from memguard.script.operations.digits import DIGITS, digits
 from memguard.script.operations.elements import one_of, view
 from memguard.script.operations.growth import ARRAYS, append, elementwise, extend
 from memguard.script.operations.tables import distinct, table_for, tabled
@@ -29,6 +30,7 @@ from memguard.script.values import (
     Range,
     Row,
     Sequence,
+    Small,
     Symbol,
     Unknown,
 )
@@ -312,10 +314,18 @@ def make_text(call: Call) -> Any:
     value = call.arg(0, "object", Constant(""))
     if isinstance(value, Buffer) and value.kind == "bytes" and call.name.endswith("str"):
         return decode(call, value)
+    if isinstance(value, Buffer) and value.kind in ("ids", "lists", "objects"):
+        result = digits(call, value, DIGITS + 2)
+        call.record("copy")
+        return result
+    if isinstance(value, Buffer) and value.kind in ("token", "object"):
+        return Small("str", DIGITS)
     if isinstance(value, Buffer):
         return value if value.kind == "text" or KINDS[value.kind].small else UNKNOWN
     if isinstance(value, Row):
         return call.hold("text", value.extent)
+    if isinstance(value, (Number, Small)):
+        return Small("str", DIGITS)
     return value if isinstance(value, (Path, Constant)) else UNKNOWN
 
 

@@ -225,7 +225,7 @@ def load_text(call: Call) -> Any:
     return result
 
 
-@function("numpy.save numpy.savez numpy.savez_compressed numpy.savetxt")
+@function("numpy.save numpy.savez numpy.savez_compressed numpy.savetxt", frees="written from arrays")
 def saved(call: Call) -> Any:
     """Written from arrays themselves; of lists an array is made first."""
     for value in [*call.args[1:], *call.kwargs.values()]:

@@ -152,7 +152,7 @@ def rand(call: Call) -> Any:
     return _of_length(call, list(call.args)) if call.args else NOTHING
 
 
-@function("numpy.random.random numpy.random.random_sample numpy.random.uniform numpy.random.normal")
+@function("numpy.random.random numpy.random.random_sample numpy.random.uniform numpy.random.normal", frees="numbers")
 def random(call: Call) -> Any:
     place = 0 if "random.random" in call.name else 2
     return _sized(call, call.arg(place, "size", Constant(None)))

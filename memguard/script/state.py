@@ -108,6 +108,7 @@ class State:
     statement: ast.AST = field(default_factory=ast.Pass)  # the one at hand
     ended: Moment | None = None  # where the reading ended before the script did
     ended_at: ast.AST | None = None
+    called_back: list[ast.AST] = field(default_factory=list)  # functions that an unknown call is read to call
     search: list[str] = field(default_factory=list)  # directories that the script adds to sys.path
     missing: dict[str, None] = field(default_factory=dict)  # modules that nobody found
     _loop_count: int = 0

@@ -9,6 +9,7 @@ from typing import Any
 
 from memguard.script.finder import Finder
 from memguard.script.interpreter.assignments import Assigner
+from memguard.script.interpreter.commands import add_command
 from memguard.script.interpreter.conditions import threshold_of
 from memguard.script.interpreter.expressions import STAR
 from memguard.script.interpreter.modules import public_names
@@ -184,7 +185,10 @@ class ScriptInterpreter(Assigner, ast.NodeVisitor):
 
     def _define(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
         frame = self.state.frame
-        self.bind_name(node.name, Function(node, (frame.env, *frame.scopes)), node)
+        function = Function(node, (frame.env, *frame.scopes))
+        for decorator in reversed(node.decorator_list):
+            add_command(self, function, decorator)
+        self.bind_name(node.name, function, node)
         return ""
 
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> str:

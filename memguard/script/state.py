@@ -9,7 +9,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 from memguard.script.extents import MOST_TIMES, Extent, measure
@@ -76,6 +77,7 @@ class LoopInfo:
     node: ast.AST
     count: float | None  # iterations, where they are a constant
     consumes_input: bool  # goes over the input, piece by piece
+    piece: Extent | None = None  # what one iteration sees of it
 
 
 @dataclass(slots=True)
@@ -199,6 +201,17 @@ class State:
                 result = Extent(result.source, result.low, result.high)
         return result
 
+    def turn(self, created_in: Iterable[tuple[int, int]]) -> Extent | None:
+        """What an iteration of the innermost loop since `created_in` goes over, of those that go over the input."""
+        pieces = (self.loop_info[loop].piece for loop in reversed(self.new_loops(created_in)))
+        return next((piece for piece in pieces if piece is not None), None)
+
+    def times_round(self, created_in: Iterable[tuple[int, int]]) -> float | None:
+        """How often the loops since `created_in` go round, where each says so; None for no loop."""
+        counts = [self.loop_info[loop].count for loop in self.new_loops(created_in)]
+        known = [count for count in counts if count is not None]
+        return min(MOST_TIMES, prod(known)) if known and len(known) == len(counts) else None
+
     def grow(self, buffer: Buffer, site: Any, piece: Extent, node: ast.AST) -> None:
         """`buffer` gets `piece` in each iteration of the loops since it was created."""
         buffer.parts[site] = self.gathered(piece, buffer.created_in, node)
@@ -232,8 +245,11 @@ class State:
 
     def consumes_input(self, loop: int) -> None:
         """`loop` turns out to go over the input, piece by piece."""
-        info = self.loop_info[loop]
-        self.loop_info[loop] = LoopInfo(info.node, info.count, True)
+        self.loop_info[loop] = replace(self.loop_info[loop], consumes_input=True)
+
+    def sees(self, loop: int, piece: Extent) -> None:
+        """An iteration of `loop` goes over `piece`."""
+        self.loop_info[loop] = replace(self.loop_info[loop], piece=piece)
 
     def passes(self) -> tuple[int, ...]:
         """Over a loop's body: two. One where loops around it are in their first, which only leaves its values to the

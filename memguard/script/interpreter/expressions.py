@@ -18,10 +18,10 @@ from memguard.script.interpreter import calls, loops, operators
 from memguard.script.interpreter.functions import call_function
 from memguard.script.interpreter.modules import Modules
 from memguard.script.interpreter.summaries import is_repeated
-from memguard.script.liveness import buffers_in
 from memguard.script.numbers import arithmetic, literal
 from memguard.script.operations.access import subscript
 from memguard.script.operations.growth import append
+from memguard.script.operations.tables import add_entry, tabled
 from memguard.script.source import Places, dotted_name
 from memguard.script.state import DEEPEST, Frame, State, joined
 from memguard.script.values import (
@@ -322,7 +322,9 @@ class Evaluator(ast.NodeVisitor):
         return self._gathered(node)
 
     def visit_SetComp(self, node: ast.SetComp) -> Any:
-        return self._gathered(node)
+        result = self._gathered(node)
+        tabled(self, result, "set", 1, node)
+        return result
 
     def _gathered(self, node: ast.ListComp | ast.SetComp) -> Any:
         result = self.state.make("list", node)
@@ -336,12 +338,10 @@ class Evaluator(ast.NodeVisitor):
 
         def add() -> None:
             key = self.evaluate(node.key)
-            value = self.evaluate(node.value)
-            keeps_key = isinstance(key, Buffer) and key.kind in ("text", "bytes") and not buffers_in([value])
-            append(self, result, key if keeps_key else value, node)
+            add_entry(self, result, key, self.evaluate(node.value), node)
 
         loops.comprehension(self, node.generators, add)
-        return result if result.kind != "list" else UNKNOWN
+        return result if result.kind != "list" else Sequence([], [], mutable=True)
 
     def visit_GeneratorExp(self, node: ast.GeneratorExp) -> Any:
         frame = self.state.frame

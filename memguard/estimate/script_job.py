@@ -47,7 +47,7 @@ _PARSERS = {
 
 def read_plan(path: str) -> script.Trace:
     """Raises InputError for what is no Python source, or cannot be read."""
-    return script.read_script(read_source(path), path, ModuleFinder(path))
+    return script.read_script(read_source(path), path, ModuleFinder(path), os.cpu_count())
 
 
 def inputs_of(plan: script.Trace) -> tuple[str, ...]:
@@ -103,7 +103,7 @@ def with_script(
         if time.process_time() > end:
             return None
         try:
-            changed = script.read_script(source, plan.path, finder)
+            changed = script.read_script(source, plan.path, finder, os.cpu_count())
         except InputError:
             return None
         return (changed, *script.script_peak(changed, result.input, shape, limits, costs))

@@ -197,8 +197,7 @@ class Evaluator(ast.NodeVisitor):
         return self.evaluate(node.value)
 
     def visit_Lambda(self, node: ast.Lambda) -> Any:
-        frame = self.state.frame
-        return Function(node, (frame.env, *frame.scopes))
+        return Function(node, self.state.frame.inner_scopes)
 
     # -- operators --------------------------------------------------------------------------------------------
 

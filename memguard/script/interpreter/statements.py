@@ -184,8 +184,7 @@ class ScriptInterpreter(Assigner, ast.NodeVisitor):
         return self._define(node)
 
     def _define(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-        frame = self.state.frame
-        function = Function(node, (frame.env, *frame.scopes))
+        function = Function(node, self.state.frame.inner_scopes)
         for decorator in reversed(node.decorator_list):
             add_command(self, function, decorator)
         self.bind_name(node.name, function, node)

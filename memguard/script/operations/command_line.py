@@ -35,7 +35,9 @@ def argv(path: str, words: tuple[str, ...]) -> Sequence:
 
 def given_options(options: Iterable[Option], words: tuple[str, ...], *, skip: Iterable[str] = ()) -> dict[str, Any]:
     """The value of each option that `words` give, by its name. `skip`: names of sub-commands among the words."""
-    known, plain, found = list(options), [], {}
+    known = list(options)
+    plain: list[str] = []
+    found: dict[str, Any] = {}
     flags = {flag: option for option in known for flag in option.flags}
     names = set(skip)
     index = 0

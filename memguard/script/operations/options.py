@@ -54,12 +54,11 @@ def described_option(args: list[Any], kwargs: dict[str, Any]) -> Option | None:
     long = next((n for n in flags if n.startswith("--")), names[0])
     dest = kwargs.get("dest")
     name = dest.value if isinstance(dest, Constant) else plain[-1] if plain else long.lstrip("-")
-    is_flag = "is_flag" in kwargs or (isinstance(action, Constant) and action.value in _FLAG_ACTIONS)
     kind = getattr(kwargs.get("type"), "name", "").rpartition(".")[2]
-    takes = 0 if "is_flag" in kwargs or "action" in kwargs else 2 if _is_many(kwargs) else 1
-    default = kwargs.get("default", UNKNOWN)
-    if isinstance(action := kwargs.get("action"), Constant) and action.value in _FLAG_ACTIONS and takes == 0:
-        default = Constant(action.value == "store_false")
+    action = getattr(kwargs.get("action"), "value", "" if "action" not in kwargs else "flag")
+    default = kwargs.get("default", Constant(action == "store_false") if action in _FLAG_ACTIONS else UNKNOWN)
+    many = _is_many(kwargs) or action in ("append", "extend")
+    takes = 2 if many else 0 if "is_flag" in kwargs or action not in ("", "store") else 1
     return Option(str(name).replace("-", "_"), flags, takes, kind, default, positional=not flags)
 
 

@@ -9,6 +9,7 @@ import dataclasses
 import glob
 import io
 import os
+import time
 import tokenize
 
 from memguard.errors import ConfigError, InputError
@@ -16,7 +17,7 @@ from memguard.estimate import corpus, script
 from memguard.estimate.plans.costs import Costs
 from memguard.estimate.script.amounts import TextShape
 from memguard.estimate.tuning import Tuning
-from memguard.records.estimate import CorpusStats, Estimate
+from memguard.records.estimate import CorpusStats, Estimate, Range
 from memguard.records.limits import Limits
 from memguard.records.script import ScriptEstimate
 from memguard.tokens.input.source import Source
@@ -25,6 +26,8 @@ from memguard.units import MIB
 __all__ = ["as_script_reads", "inputs_of", "read_plan", "read_source", "with_script"]
 
 _LARGEST_SCRIPT = 4 * MIB  # a prep script has some hundred lines
+# Of processor time for reading it with other numbers in it: a usual script takes 10 to 40 ms each time.
+_KNOB_SECONDS = 0.8
 
 # Who takes records of a kind apart: a script that imports none of them reads such a file as text.
 _PARSERS = {
@@ -78,7 +81,8 @@ def inputs_of(plan: script.Trace) -> tuple[str, ...]:
         )
     raise ConfigError(
         f"{plan.path} does not say which file it reads",
-        f"memguard estimate --script {plan.path} FILE: what you would give the script itself",
+        f"memguard estimate --script {plan.path} FILE: what you would give the script itself;"
+        " or --size 45GB --like english",
     )
 
 
@@ -108,6 +112,21 @@ def with_script(
     """`result` with the script in it. `from_files`: its text is here, and can be looked at once more."""
     shape = _shape(plan, result.input, tuning) if from_files else TextShape()
     report = script.estimate_script(plan, result.input, shape, limits, costs)
+
+    end = time.process_time() + _KNOB_SECONDS
+
+    def weigh(source: str) -> tuple[script.Trace, Range, str] | None:
+        """The script with another number in its source; None once that has taken long enough."""
+        if time.process_time() > end:
+            return None
+        try:
+            changed = script.read_script(source, plan.path)
+        except InputError:
+            return None
+        return (changed, *script.script_peak(changed, result.input, shape, limits, costs))
+
+    knobs = script.knobs_of(plan, report.plan.peak, report.plan.verdict, weigh)
+    report = dataclasses.replace(report, knobs=knobs)
     fields = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
     return ScriptEstimate(**fields, script=report)
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from memguard.records.estimate import Estimate, Range
 
 __all__ = [
+    "Finding",
+    "Knob",
     "LineMemory",
     "ScriptEstimate",
     "ScriptPlanEstimate",
@@ -86,6 +88,38 @@ class LineMemory:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """A place of the script that makes something of the input's size."""
+
+    file: str  # the script's path
+    line: int
+    col: int
+    end_line: int
+    end_col: int
+    call: str  # the source there: enc.encode_ordinary(data)
+    kind: str  # of the step: read, slice, encode, extend, append, array, …
+    makes: str  # in words: text, list of ids
+    variable: str  # its name from then on; "" for a value without a name
+    bytes: int  # of what it makes at its largest, in all processes that have one, for the expected text
+
+
+@dataclass(frozen=True, slots=True)
+class Knob:
+    """A number in the script that its peak depends on, and what a smaller one gives: the script read with that."""
+
+    kind: str  # chunk | batch | shard | workers | size
+    name: str  # as the script calls it: CHUNK_SIZE, num_proc, len(ids)
+    file: str
+    line: int
+    source: str  # the value as it is written: 1 << 20
+    value: int
+    costs: int  # bytes of the peak that the least value would save
+    smaller: int  # the largest value that fits; where none does, or all do, one that saves most of `costs`
+    smaller_peak: Range
+    smaller_verdict: str  # fits | tight | killed
+
+
+@dataclass(frozen=True, slots=True)
 class ScriptReport:
     LINES = ("source",)  # a text of several lines
 
@@ -98,6 +132,8 @@ class ScriptReport:
     variables: tuple[Variable, ...]
     source: str
     notes: tuple[str, ...] = ()  # a callback that never runs
+    findings: tuple[Finding, ...] = ()  # in the order of the run
+    knobs: tuple[Knob, ...] = ()  # what costs most first
 
 
 @dataclass(frozen=True)

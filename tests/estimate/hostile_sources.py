@@ -244,7 +244,7 @@ def answer(source: str | bytes, path: Path) -> str:
     from memguard.records.codec import to_json
     from memguard.report.script import render
     from memguard.script.read import read_script
-    from tests.estimate.script_texts import COSTS, ascii_text, limits_of
+    from tests.estimate.script_texts import COSTS, ascii_text, estimate_of, limits_of
 
     path.write_bytes(source.encode() if isinstance(source, str) else source)
     try:
@@ -253,7 +253,7 @@ def answer(source: str | bytes, path: Path) -> str:
         assert "\n" not in error.message
         return f"error: {error.message}"
     report = estimate_script(plan, ascii_text(0.3), TextShape(longest_line=16), limits_of(1 << 34), COSTS)
-    text, size = render(report, limit=1 << 34), len(to_json(report))
+    text, size = render(estimate_of(report, 1 << 34), explain=True), len(to_json(report))
     assert text.count("\n") < 600 and size and not {"\f", "\x1b", "\x1c"} & set(text)
     return report.plan.verdict
 

@@ -14,6 +14,7 @@ from memguard.estimate.plans import pools as plans_pools
 from memguard.estimate.plans.costs import LIBRARIES, Costs
 from memguard.estimate.plans.quantities import Text, text_of
 from memguard.estimate.script.amounts import TextShape
+from memguard.estimate.script.findings import findings_of
 from memguard.estimate.script.pricing import MOST, Pricing, Weighed
 from memguard.records.estimate import CorpusStats, Range
 from memguard.records.limits import Limits
@@ -33,7 +34,7 @@ from memguard.script.trace import Moment, Span, Step, Trace
 from memguard.script.values import KINDS
 from memguard.units import MIB
 
-__all__ = ["estimate_script", "heaviest_library", "import_memory"]
+__all__ = ["estimate_script", "heaviest_library", "import_memory", "script_peak"]
 
 # What a script saves that does not import them: resident, anonymous; a bare Python (CPython 3.11, numpy 2.4, x86-64).
 _WITHOUT = {"tiktoken": (28 * MIB, 22 * MIB), "numpy": (12 * MIB, 6 * MIB)}
@@ -75,6 +76,7 @@ def estimate_script(trace: Trace, stats: CorpusStats, shape: TextShape, limits: 
     middle = weighed["expected"]
     top = max(middle, key=lambda w: w.bytes)
     peak = _peak(trace, weighed, stats, shape, costs, top)
+    pricing = Pricing(text_of(stats, "expected"), shape, costs)
     return ScriptReport(
         path=trace.path,
         plan=ScriptPlanEstimate(
@@ -90,10 +92,21 @@ def estimate_script(trace: Trace, stats: CorpusStats, shape: TextShape, limits: 
         inputs=trace.inputs,
         encoding=trace.encoding,
         lines=_lines(middle, places),
-        variables=_variables(trace, middle, Pricing(text_of(stats, "expected"), shape, costs), places),
+        variables=_variables(trace, middle, pricing, places),
         source=trace.source,
         notes=trace.notes,
+        findings=findings_of(trace, pricing, places),
     )
+
+
+def script_peak(trace: Trace, stats: CorpusStats, shape: TextShape, limits: Limits, costs: Costs) -> tuple[Range, str]:
+    """The peak and the verdict alone: of a script with another number in it."""
+    weighed = {
+        bound: _weigh(trace, text_of(stats, bound), shape, costs, bound) for bound in ("low", "expected", "high")
+    }
+    top = max(weighed["expected"], key=lambda w: w.bytes)
+    peak = _peak(trace, weighed, stats, shape, costs, top)
+    return peak, _verdict(trace, peak, limits)
 
 
 def _verdict(trace: Trace, peak: Range, limits: Limits) -> str:

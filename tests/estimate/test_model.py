@@ -17,6 +17,7 @@ from memguard.records.limits import Constraint, Limits
 from memguard.units import GIB, MIB
 
 COSTS = Costs(list_slot=8, boxed_int=32.125, cached_int_max=256, baseline=55 * MIB, baseline_peak=64 * MIB)
+MAPS = ("datasets-map", "from-dict-map", "hf-map", "hf-group-texts")
 ORDER = {"fits": 0, "tight": 1, "killed": 2}
 
 
@@ -115,7 +116,7 @@ def test_more_workers_never_need_less(size: int, workers: int, more: int, cores:
     )
     for few, many in zip(before.plans, after.plans, strict=True):
         # Workers of map that get fewer rows each may need less: see _GARBAGE_ROWS. At worst they do not.
-        bound = "high" if few.name in ("datasets-map", "from-dict-map") else "expected"
+        bound = "high" if few.name in MAPS else "expected"
         assert getattr(many.peak, bound) + 4096 >= getattr(few.peak, bound) * (1 - 1e-6), few.name
 
 

@@ -175,6 +175,47 @@ def test_one_worker_of_map_is_at_its_densest_rows() -> None:
     assert one[1] - one[0] == two[1] - two[0] == pytest.approx(0.5 * 0.5 * (IDS + 30 * 22 * M) / 20, rel=1e-3)
 
 
+def test_a_column_through_polars_or_duckdb_is_a_list_of_strs_beside_its_buffers() -> None:
+    strs, ids = 101 * M + 8 * 20_000 + 25 * M, IDS + 2 * 22 * M
+    library = {name: COSTS.libraries[name].rss for name in ("polars", "duckdb")}
+    size = DOCUMENTS.bytes
+    assert peak("polars-list") == library["polars"] + round(18 * MIB + 1.85 * size) + strs + ids
+    assert peak("duckdb-list") == library["duckdb"] + 40 * MIB + strs + 64 * 20_000 + ids
+
+
+def test_batches_of_rows_from_duckdb_do_not_depend_on_the_size() -> None:
+    """1,000 of 20,000 rows, of which two batches are alive."""
+    batch = (IDS + 2 * 22 * M) / 20 + (126 * M + 72 * 20_000) / 10
+    expected = COSTS.libraries["duckdb"].rss + 54 * MIB + batch
+    assert peak("duckdb-batches", batch_rows=1000) == pytest.approx(expected, abs=4)
+    twice = replace(DOCUMENTS, bytes=2 * DOCUMENTS.bytes)
+    assert peak("duckdb-batches", twice, batch_rows=1000) == peak("duckdb-batches", batch_rows=1000)
+
+
+def test_packed_examples_hold_every_id_in_three_lists_twice_and_in_three_arrays() -> None:
+    tokens = 22 * M + 20_000
+    lists = (6 * 8 + 9) * tokens + 32 * 11 * M
+    examples = 101 * M + 8 * 20_000 + 25 * M + 20_000 * (400 + 3 * 72 + 16)
+    assert peak("sft-packing") == examples + lists + 3 * 8 * tokens
+
+
+def test_a_tokenizer_of_hugging_face_takes_more_in_a_worker_than_in_the_process_itself() -> None:
+    """One batch of 1,000 of 20,000 rows; the next worker's at 85 %; group_texts beside it."""
+    batch = 22 * M / 20
+    one, two, three = (peak("hf-map", workers=n) for n in (1, 2, 3))
+    assert two - one == pytest.approx(10 * MIB + 2 * 11 * MIB + (200 * 1.85 - 155) * batch, abs=4)
+    assert three - two == pytest.approx(11 * MIB + 200 * 0.85 * batch, abs=4)
+    assert peak("hf-group-texts", workers=1) - one == pytest.approx(23 * batch, abs=4)
+
+
+def test_every_worker_of_an_indexed_dataset_reads_the_vocabulary() -> None:
+    two, three = (peak("indexed-dataset", workers=n) for n in (2, 3))
+    assert three - two == 38 * MIB
+    many = replace(DOCUMENTS, documents=Documents(10 * M, 101 * M, 25 * M))
+    more = replace(DOCUMENTS, documents=Documents(11 * M, 101 * M, 25 * M))
+    assert peak("indexed-dataset", more) - peak("indexed-dataset", many) == 56 * M
+
+
 def test_lists_of_documents() -> None:
     strs = 101 * M + 8 * 20_000
     assert peak("line-list") == peak("jsonl-list") == strs + 25 * M + IDS + 2 * 22 * M

@@ -58,8 +58,8 @@ _JSONL = (115e6, 0.35, 80_000_000, 0.0)
 _LOADING = {"jsonl": _JSONL, "csv": _JSONL, "parquet": (18e6, 0.95, 80_000_000, 2.0)}
 # Text goes through in chunks of 10 Mi characters (datasets.packaged_modules.text): a str of the chunk, which the reader
 # joins and extends, 4 bytes a character in a StringIO, the lines twice, Arrow's array. Later chunks find the heap in
-# pieces, and take between nothing and all of that again. This, what is kept of it, and the processes of map below are a
-# fit to pool-shard on 18 texts of 20 to 80 MB, and on five others of 6 to 20 MB: within 10 % of their peaks.
+# pieces, and take between nothing and all of that again. This and what is kept of it are a fit to pool-shard
+# on 18 texts of 20 to 80 MB, and on five others of 6 to 20 MB: within 10 % of their peaks.
 _TEXT_CHUNK = 10 * MIB
 _TEXT_PER_CHAR = 7.5
 _STRING_IO = 4  # of those
@@ -110,7 +110,7 @@ _FROM_DICT = (
     (60_000_000, 92 * MIB),
 )
 # A table in memory is pickled whole for every worker, however many rows are its own. The worker reads it into a BytesIO
-# that grows by an eighth at a time and makes a bytes object of it for the table. What is freed of that stays in malloc's
+# that grows by an eighth at a time and makes a bytes object of it for the table. What is freed of that stays in the
 # heap, below the table, while it is smaller than the mmap threshold, which the parent's pickles have raised: 0.6 to 0.9
 # times the table in most workers, 2.3 to 2.6 times in others (6 to 31 MB). Larger ones are mapped, and go back to the
 # kernel: nothing was left of 36, 45 and 60 MB.

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import hashlib
 import os
 import shutil
 import subprocess
@@ -33,13 +32,13 @@ from memguard.estimate.corpus.read import Corpus, Depth, read_corpus
 from memguard.estimate.model import Speeds, estimate
 from memguard.estimate.plans.catalogue import Options, plan_named
 from memguard.estimate.plans.costs import LIBRARIES, cached_int_max, read_costs
-from memguard.inject import gpt2_files
 from memguard.records.estimate import PlanEstimate
 from memguard.records.limits import Limits
 from memguard.units import MIB, parse_size
 from tests.bench._estimate_rows import Measurement, Row, TokenRow, append, line, read_measurements, summary
 from tests.bench._estimate_runs import POOLS, SHARD_TOKENS, SINGLE, Run, texts, write_source
 from tests.bench._peaks import single_peak, tree_peak
+from tests.gpt2_cache import fill_cache
 
 PROGRAMS = Path(__file__).parent.parent / "programs"
 COUNTED, SAMPLED = Depth(count_limit=1 << 40), Depth(count_limit=0)
@@ -110,10 +109,7 @@ def _offline(directory: Path) -> dict[str, str]:
     """An environment in which plain tiktoken finds GPT-2's files without a network, and datasets asks for none."""
     cache = directory / "vocabulary"
     cache.mkdir()
-    for url in gpt2_files.URLS:
-        contents = gpt2_files.contents(url)
-        assert contents is not None
-        (cache / hashlib.sha1(url.encode()).hexdigest()).write_bytes(contents)
+    fill_cache(cache)
     datasets = {"HF_HOME": str(directory / "hf"), "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
     return {**os.environ, **datasets, "TIKTOKEN_CACHE_DIR": str(cache)}
 

@@ -16,7 +16,7 @@ from memguard.records.estimate import CorpusStats, Estimate, Range, SliceStats
 from memguard.records.limits import Constraint, Limits
 from memguard.units import GIB, MIB
 
-COSTS = Costs(list_slot=8, boxed_int=32.125, cached_int_max=256, baseline=55 * MIB, baseline_peak=64 * MIB)
+COSTS = Costs(list_slot=8, heap_int=32.125, cached_int_max=256, baseline=55 * MIB, baseline_peak=64 * MIB)
 MAPS = ("datasets-map", "from-dict-map", "hf-map", "hf-group-texts")
 ORDER = {"fits": 0, "tight": 1, "killed": 2}
 

@@ -25,7 +25,7 @@ from memguard.estimate.plans.pools import in_memory, mapping
 from memguard.records.estimate import RowBatch, Step
 from memguard.units import MIB
 
-COSTS = Costs(list_slot=8, boxed_int=32.0, cached_int_max=256, baseline=50_000_000, baseline_peak=60_000_000)
+COSTS = Costs(list_slot=8, heap_int=32.0, cached_int_max=256, baseline=50_000_000, baseline_peak=60_000_000)
 M = 1_000_000
 ASCII = Text(
     bytes=100 * M,

@@ -60,7 +60,7 @@ class Costs:
     """Bytes; `baseline` is the resident memory of Python with numpy, tiktoken and the encoding loaded."""
 
     list_slot: int
-    boxed_int: float
+    heap_int: float
     cached_int_max: int
     baseline: int
     baseline_peak: int  # loading the vocabulary takes more for a moment
@@ -103,7 +103,7 @@ def read_costs(
     """`anonymous`: the anonymous part of the baseline; `libraries`: those that were measured."""
     return Costs(
         list_slot=struct.calcsize("P"),
-        boxed_int=int_bytes(),
+        heap_int=int_bytes(),
         cached_int_max=cached_int_max(),
         baseline=baseline,
         baseline_peak=baseline_peak,

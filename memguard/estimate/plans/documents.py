@@ -154,7 +154,7 @@ def sft_packing(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
     count = text.documents.count
     tokens = text.tokens + count  # and the end of text
     (words, strs), copies = _strs(text, costs, "examples")
-    ints = round(costs.boxed_int * text.heap_ints)
+    ints = round(costs.heap_int * text.heap_ints)
     slots = _COLUMNS * costs.list_slot * tokens
     examples = words, strs + _EXAMPLE * count
     lists = "their ids, masks and labels as lists", slots + ints

@@ -210,7 +210,7 @@ def step(name: str, *parts: tuple[str, int]) -> Step:
 
 def list_bytes(tokens: int, heap_ints: int, costs: Costs) -> int:
     """A list of token ids: a slot each, and an int object for those that are not cached."""
-    return round(costs.list_slot * tokens + costs.boxed_int * heap_ints)
+    return round(costs.list_slot * tokens + costs.heap_int * heap_ints)
 
 
 def list_words(what: str, tokens: int, size: int) -> str:
@@ -307,5 +307,5 @@ class Chunk:
             text=round(min(text.width, max(wider, text.chunk_width or text.width)) * text.read_chars * share),
             copy=round(min(1.0, text.chunk_wide * wider) * sum(part.utf8 for part in text.slices) * whole),
             slots=costs.list_slot * tokens,
-            ints=round(costs.boxed_int * text.heap_ints * dense),
+            ints=round(costs.heap_int * text.heap_ints * dense),
         )

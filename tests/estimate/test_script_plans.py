@@ -167,7 +167,11 @@ def test_nothing_of_a_script_is_run(path: Path, monkeypatch: pytest.MonkeyPatch)
         ("polars as pl", 'texts = pl.read_parquet("a.parquet")["text"].to_list()', "polars-list"),
         ("pandas as pd", 'texts = pd.read_parquet("a.parquet")["text"].tolist()', "parquet-list"),
         ("duckdb", 'texts = duckdb.read_parquet("a.parquet").fetchall()', "duckdb-list"),
-        ("transformers, datasets", 'd = datasets.load_dataset("text").map(lambda row: {"n": 1}, batched=True)', "hf-map"),
+        (
+            "transformers, datasets",
+            'd = datasets.load_dataset("text").map(lambda row: {"n": 1}, batched=True)',
+            "hf-map",
+        ),
         ("tiktoken, datasets", 'd = datasets.load_dataset("text").map(lambda row: {"n": 1})', "datasets-map"),
     ],
 )

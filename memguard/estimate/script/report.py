@@ -48,7 +48,7 @@ _SLACK_HIGH = 28 * MIB
 # Trees of processes: how much of a fork is copied depends on what the workers touch.
 _SLACK_SHARE_PROCESSES = 0.08
 # Dataset.map of a table in memory goes through pickles of unknown number; a row group's buffers differ by file.
-_SLACK_SHARES = {"from-dict-map": 0.15, "iter-batches": 0.15}
+_SLACK_SHARES = {"from-dict-map": 0.15, "iter-batches": 0.15, "duckdb-batches": 0.15}
 
 
 def heaviest_library(trace: Trace) -> str:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from memguard.errors import ConfigError
-from memguard.estimate import corpus, model, script, script_job
+from memguard.estimate import corpus, model, script_job
 from memguard.estimate.baseline import Baseline, BaselineProbe, timed_pieces
 from memguard.estimate.corpus.inputs import find_inputs, is_plain
 from memguard.estimate.plans.catalogue import PLANS, plan_named
@@ -190,9 +190,11 @@ def estimate_files(
         sources = script_job.as_script_reads(plan, sources)
     encoding = request.encoding or _ENCODING
     load_vocabulary(encoding)  # before the child asks for it: an unknown one is told at once
-    library = script.heaviest_library(plan) if plan else plan_named(request.check).library if request.check else ""
+    library = plan_named(request.check).library if request.check else ""
+    modules = () if plan is None else plan.imported
     program = tuning.baseline_program
-    with BaselineProbe(encoding, library=library, pieces=timed_pieces(sources), program=program) as probe:
+    pieces = timed_pieces(sources)
+    with BaselineProbe(encoding, library=library, pieces=pieces, program=program, modules=modules) as probe:
         found = _corpus(request, sources, limits, progress, tuning)
         baseline = probe.result()
     return _judged(request, plan, sources, limits, found, baseline, tuning)
@@ -247,7 +249,13 @@ def _judged(
     baseline: Baseline,
     tuning: Tuning,
 ) -> Estimate:
-    costs = read_costs(baseline.rss, baseline.peak, anonymous=baseline.anonymous, libraries=baseline.libraries)
+    costs = read_costs(
+        baseline.rss,
+        baseline.peak,
+        anonymous=baseline.anonymous,
+        libraries=baseline.libraries,
+        script=baseline.script,
+    )
     notes = list(found.notes)
     if not baseline.measured:
         notes.append("Python's own memory could not be measured here: 54 MiB assumed")

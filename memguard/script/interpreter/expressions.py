@@ -122,7 +122,8 @@ class Evaluator(ast.NodeVisitor):
         return value
 
     def import_module(self, name: str) -> None:
-        self.state.facts.imports.add(name.split(".")[0])
+        self.state.facts.imports.add(name.split(":")[0].split(".")[0])
+        self.state.facts.imported.setdefault(name)
 
     # -- names and literals -----------------------------------------------------------------------------------
 

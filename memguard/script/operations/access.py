@@ -31,7 +31,17 @@ from memguard.script.values import (
     Small,
 )
 
-__all__ = ["extend_members", "field_of", "member_of", "of_key", "slice_of", "store", "store_more", "subscript", "unpacked"]
+__all__ = [
+    "extend_members",
+    "field_of",
+    "member_of",
+    "of_key",
+    "slice_of",
+    "store",
+    "store_more",
+    "subscript",
+    "unpacked",
+]
 
 _MOST_ARGUMENTS = 64  # sys.argv[1:1000000] is nobody's
 

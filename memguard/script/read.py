@@ -39,19 +39,25 @@ __all__ = ["read_script"]
 assert models.__all__  # imported so that every one of them is registered
 
 
-def read_script(source: str, path: str, finder: Finder | None = None, cores: int | None = None) -> Trace:
+def read_script(
+    source: str,
+    path: str,
+    finder: Finder | None = None,
+    cores: int | None = None,
+    words: tuple[str, ...] | None = None,
+) -> Trace:
     """Reads a script; nothing of it is run, nothing is imported, no file is opened.
 
     `path` is the script's own, for messages and for what it finds beside itself; `finder` reads the modules of its own
-    that it imports, `cores` is what os.cpu_count() gives where it will run. Raises InputError for what is not Python,
-    or too large or too deep for a script.
+    that it imports, `cores` is what os.cpu_count() gives where it will run, `words` are its own arguments (None: not known). Raises
+    InputError for what is not Python, or too large or too deep for a script.
     """
     with quiet_collector():
         tree = parse_script(source, path)
         with deep_recursion():
             try:
                 interpreter = ScriptInterpreter(path, Places(source), finder)
-                interpreter.state.cores = cores
+                interpreter.state.cores, interpreter.state.words = cores, words
                 return _read(tree, source, interpreter)
             except RecursionError:
                 raise too_deep(path) from None

@@ -118,6 +118,7 @@ class State:
     cores: int | None = None  # of the machine that it will run on; None: not known
     search: list[str] = field(default_factory=list)  # directories that the script adds to sys.path
     missing: dict[str, None] = field(default_factory=dict)  # modules that nobody found
+    words: tuple[str, ...] | None = None  # that the script is started with; None: not known
     _loop_count: int = 0
     _numbers: dict[tuple[str, Span], int] = field(default_factory=dict)
     _liveness: Liveness = field(default_factory=Liveness)

@@ -169,7 +169,7 @@ class ScriptInterpreter(Assigner, ast.NodeVisitor):
             found: Any = None if own is None else own.env.get(alias.name)
             if own is not None and found is None:
                 found = self._module(f"{module}{'' if module.endswith('.') else '.'}{alias.name}", node) or UNKNOWN
-            self.bind_name(alias.asname or alias.name, found or Module(f"{module}.{alias.name}"), node)
+            self.bind_name(alias.asname or alias.name, found or self.member_of_module(f"{module}.{alias.name}"), node)
         return ""
 
     def _import_all(self, module: str, own: Namespace | None, node: ast.ImportFrom) -> None:

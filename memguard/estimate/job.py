@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from memguard.errors import ConfigError
 from memguard.estimate import corpus, model, script_job
 from memguard.estimate.baseline import Baseline, BaselineProbe, timed_pieces
+from memguard.estimate.corpus.columns import named_column
 from memguard.estimate.corpus.inputs import find_inputs, is_plain
 from memguard.estimate.plans.catalogue import PLANS, plan_named
 from memguard.estimate.plans.costs import cached_int_max, read_costs
@@ -43,7 +44,7 @@ __all__ = ["Progress", "Request", "estimate", "estimate_files", "read_job_limits
 Size = int | str  # bytes, or as the flags take it: "512M", "8GiB", "75%"
 Progress = Callable[[str, int, int | None], None]  # stage, bytes done since the last call, bytes in all where known
 
-_ENCODING, _VAL_FRACTION = "gpt2", 0.1
+_ENCODING, _VAL_FRACTION, _TEXT_FIELD = "gpt2", 0.1, "text"
 # Counting peaks at some 250 MiB, sampling at 100: the estimate itself must not be what is killed.
 _ROOM_TO_COUNT = 384 * MIB
 _MOST_WORKERS = 4096
@@ -64,7 +65,7 @@ class Request:
     corpus: str | None = None  # a public corpus by its name
     encoding: str | None = None  # None: the script's, or gpt2
     input_format: str | None = None  # text | jsonl | csv | parquet; None: what each file's name says
-    text_field: str = "text"  # of JSONL records; the column of CSV and Parquet
+    text_field: str | None = None  # of JSONL records; the column of CSV and Parquet. None: the script's, or text
     val_fraction: float | None = None  # None: what the script slices off, or 0.1
     exact: bool = False  # read and count everything, however large
     sample: bool = False  # count no tokens, however small
@@ -191,6 +192,8 @@ def estimate_files(
     plan = script_job.read_plan(request.script, request.arguments) if request.script else None
     request = request.completed(plan)
     sources = find_inputs(request.sample_files, request.input_format) if request.sample_files else ()
+    if request.text_field is None:
+        request = replace(request, text_field=named_column(sources, () if plan is None else plan.columns))
     if plan is not None and request.input_format is None:
         sources = script_job.as_script_reads(plan, sources)
     encoding = request.encoding or _ENCODING
@@ -231,7 +234,7 @@ def _corpus(
         depth=corpus.Depth(
             count_limit, tuning.scan_limit, tuning.packed_limit, tuning.document_limit, exact=request.exact
         ),
-        text_field=request.text_field,
+        text_field=request.text_field or _TEXT_FIELD,
         progress=None if progress is None else lambda stage, done: progress(stage, done, total),
     )
     if size is None:
@@ -274,7 +277,7 @@ def _judged(
         notes=notes,
         machine=f"a machine with {format_size(limits.total or 0)}" if elsewhere else "",
         words=request.files or ["FILE"],
-        text_field=request.text_field,
+        text_field=request.text_field or _TEXT_FIELD,
         input_format=_format_to_name(request, sources),
     )
     if plan is not None:

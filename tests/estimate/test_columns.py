@@ -59,7 +59,6 @@ def test_the_text_that_the_script_reads_is_measured(typed: str | None, file: Pat
 def test_what_cannot_be_looked_into_has_no_column(tmp_path: Path) -> None:
     for name, data in (
         ("a.jsonl", b"not json\n"),
-        ("b.parquet", b"PAR1nothing, not a footerPAR1"),
         ("c.txt", b"text\n"),
         ("d.csv", b"\xff\x00\n"),
     ):

@@ -62,9 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--text-field",
         "--column",
-        default="text",
         metavar="NAME",
-        help="the text in JSON lines, CSV and Parquet (default: text)",
+        help="the text in JSON lines, CSV and Parquet (default: the one that the script names, or text)",
     )
     depth = parser.add_mutually_exclusive_group()
     depth.add_argument("--exact", action="store_true", help="read and count everything, however large")

@@ -39,6 +39,8 @@ class Facts:
     """What the plan's name and its parameters are made from, beside what is held."""
 
     imports: set[str] = field(default_factory=set)
+    imported: dict[str, None] = field(default_factory=dict)  # pyarrow.parquet, transformers:AutoTokenizer, in order
+    columns: dict[str, None] = field(default_factory=dict)  # names that it uses as keys, and as fields of rows
     encoding: str = "gpt2"
     parquet: bool = False
     dataset: bool = False  # datasets, from files

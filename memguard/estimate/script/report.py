@@ -120,7 +120,15 @@ def _verdict(trace: Trace, peak: Range, limits: Limits) -> str:
 
 
 def _baseline(trace: Trace, costs: Costs) -> int:
-    """Python with the script's own libraries; of a tree of processes, the anonymous part."""
+    """Python with the script's own libraries; of a tree of processes, the anonymous part. Measured, where that could
+    be done; what that Python lacks, and what it cannot be asked about, counts as it was measured elsewhere.
+    """
+    if costs.script is not None:
+        loaded = costs.script.anonymous if trace.processes else costs.script.rss
+        lacks = [LIBRARIES[name] for name in costs.script.missing if name in LIBRARIES]
+        loaded += max((lib.anonymous if trace.processes else lib.rss for lib in lacks), default=0)
+        usual = costs.anonymous() if trace.processes else costs.rss()
+        return max(loaded, usual) if trace.missing or costs.script.missing else loaded
     library = heaviest_library(trace)
     baseline = costs.anonymous(library) if trace.processes else costs.rss(library)
     if library or trace.unrecognised:
@@ -137,7 +145,8 @@ def _weigh(trace: Trace, text: Text, shape: TextShape, costs: Costs, bound: str)
     pricing = Pricing(text, shape, costs, baseline, worker, bound=bound)
     start = Moment(Step("import", Span(0, 0), ""), ())
     loads = "tiktoken" in trace.imports and not trace.processes
-    peak = max(costs.baseline_peak, baseline) if loads else baseline
+    most = costs.baseline_peak if costs.script is None else costs.script.peak
+    peak = max(most, baseline) if loads or (costs.script is not None and not trace.processes) else baseline
     loading = Weighed(start, peak, (("Python, its libraries, the vocabulary while it is read", peak),))
     return (loading, *(pricing.weigh(moment) for moment in trace.moments))
 

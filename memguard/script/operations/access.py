@@ -52,6 +52,8 @@ def subscript(interpreter: Interpreter, owner: Any, node: ast.Subscript) -> Any:
         low, high = (None if b is None else interpreter.evaluate(b) for b in (node.slice.lower, node.slice.upper))
         return slice_of(interpreter, owner, low, high, node)
     key = interpreter.evaluate(node.slice)
+    if isinstance(key, Constant) and isinstance(key.value, str):
+        interpreter.state.facts.columns.setdefault(key.value)
     if isinstance(owner, Buffer):
         loop = interpreter.state.loops[-1][0] if interpreter.state.loops else 0
         if owner.kind == "table" and isinstance(key, (Buffer, Sequence, Constant)):
@@ -90,6 +92,8 @@ def of_key(key: Any) -> Buffer | Small:
 def field_of(interpreter: Interpreter, record: Row, key: Any, node: ast.AST) -> Any:
     """record["text"], table["text"], batch["ids"], datasets["train"]."""
     name = key.value if isinstance(key, Constant) else None
+    if isinstance(name, str):
+        interpreter.state.facts.columns.setdefault(name)
     if isinstance(name, str) and name in record.fields:
         return record.fields[name]
     if record.origin == "dataset":

@@ -15,12 +15,21 @@ __all__ = ["MOST_TIMES", "Extent", "Window", "measure", "merged"]
 MOST_TIMES = 1e30
 
 # The input that sizes are compared on while the script is read, before any file is known: 1 GB of English.
-_REFERENCE = {"chars": 1e9, "bytes": 1e9, "lines": 1e7, "files": 10.0, "tokens": 2.5e8, "pieces": 1e4, "columns": 2.0}
+_REFERENCE = {
+    "chars": 1e9,
+    "bytes": 1e9,
+    "lines": 1e7,
+    "groups": 10.0,
+    "files": 10.0,
+    "tokens": 2.5e8,
+    "pieces": 1e4,
+    "columns": 2.0,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Each iteration of `loop` sees `amount` `unit`s (chars, bytes, lines, files, tokens); loop 0 is none of them."""
+    """Each iteration of `loop` sees `amount` `unit`s (chars, bytes, lines, row groups, files, tokens); loop 0 is none of them."""
 
     loop: int
     unit: str

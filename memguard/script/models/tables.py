@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from memguard.script.extents import MOST_TIMES, Extent
 from memguard.script.interface import Call
 from memguard.script.models.builtins import mapped
 from memguard.script.operations.access import field_of
@@ -12,7 +14,7 @@ from memguard.script.operations.inputs import open_file
 from memguard.script.registry import function, method, nothing
 from memguard.script.values import NOTHING, UNKNOWN, Buffer, Constant, File, Generator, Row, Sequence
 
-__all__ = ["batches", "column", "read_table", "table_of", "to_list"]
+__all__ = ["batches", "column", "read_table", "table_of", "to_list", "together"]
 
 
 @function(
@@ -36,6 +38,17 @@ def read_table(call: Call) -> Any:
 @method(File, "iter_batches")
 def iter_batches(call: Call) -> Any:
     return batches(call, call.owner, call.number("batch_size", 0) or 65536.0)
+
+
+def together(extents: list[Extent]) -> Extent:
+    """All the rows of several tables: one of them over and over, the parts of one input, or several inputs."""
+    first = extents[0]
+    if all(extent == first for extent in extents):
+        return replace(first, times=min(MOST_TIMES, first.times * len(extents)))
+    if all(extent.source == first.source and extent.is_whole for extent in extents):
+        size = sum((extent.high - extent.low) * extent.times for extent in extents)
+        return replace(first, low=0.0, high=min(1.0, size), times=max(1.0, size))
+    return Extent(times=max(extent.times for extent in extents))
 
 
 def batches(call: Call, file: File, rows: float) -> Generator:

@@ -24,6 +24,7 @@ from memguard.estimate.corpus.inputs import find_inputs, is_plain
 from memguard.estimate.plans.catalogue import PLANS, plan_named
 from memguard.estimate.plans.costs import cached_int_max, read_costs
 from memguard.estimate.plans.quantities import AUTO_WORKERS, Options
+from memguard.estimate.scheduler import ask_for
 from memguard.estimate.tuning import TUNING, Tuning
 from memguard.estimate.whatif import LIKENESSES, PUBLIC_CORPORA, another_machine, like, public_corpus, scaled
 from memguard.records.estimate import Estimate
@@ -264,7 +265,10 @@ def _judged(
         input_format=_format_to_name(request, sources),
     )
     if plan is not None:
-        return script_job.with_script(plan, result, limits, costs, from_files=bool(request.files), tuning=tuning)
+        result = script_job.with_script(plan, result, limits, costs, from_files=bool(request.files), tuning=tuning)
+    result = replace(result, scheduler=ask_for(result, request.check))
+    if plan is not None:
+        return result
     return result if elsewhere or not request.files else _with_disk_note(result)
 
 

@@ -46,6 +46,7 @@ __all__ = [
     "call_method",
     "function",
     "gives",
+    "knows",
     "lookup",
     "lookup_method",
     "method",
@@ -163,6 +164,12 @@ def gives(reason: str) -> Model:
 def lookup(name: str) -> Model | None:
     """The model of a function."""
     return _FUNCTIONS.find(name)
+
+
+def knows(library: str) -> bool:
+    """Whether a function of `library` has a model."""
+    names = (*_FUNCTIONS.exact, *(pattern for pattern, _ in _FUNCTIONS.families))
+    return any(name.startswith(f"{library}.") for name in names)
 
 
 def lookup_method(owner: Any, name: str) -> Model | None:

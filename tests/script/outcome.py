@@ -22,7 +22,7 @@ __all__ = ["HEAD", "left_in", "outcome"]
 HEAD = """\
 import array as array_module, argparse, base64, collections, concurrent.futures, contextlib, copy, csv, datasets
 import duckdb, functools, glob, gzip, hashlib, html, io, itertools, json, math, mmap, multiprocessing, operator, os
-import pathlib, pickle, queue, re, requests, sys, threading, time, tqdm, unicodedata, urllib.request
+import pathlib, pickle, queue, random, re, requests, sys, threading, time, tqdm, unicodedata, urllib.request
 import memguard, numpy as np, pandas as pd, polars as pl, pyarrow as pa, pyarrow.parquet as pq, tiktoken, torch
 import sentencepiece, transformers
 enc = tiktoken.get_encoding("gpt2")

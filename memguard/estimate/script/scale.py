@@ -35,6 +35,9 @@ class Scale:
         share = self._sources.get(extent.source, 1.0) if extent.source else 1.0
         found = whole.times(share) if share < 1 else whole
         for window in extent.windows:
+            if window.unit.endswith(" a line"):
+                found = found.times(self._of_each_line(window))
+                continue
             limit = self.share(window)
             if limit < found.share:
                 found = found.times(limit / found.share)
@@ -63,6 +66,16 @@ class Scale:
         raw = self.text.bytes * found.share
         return Piece(found.chars, width * found.chars, raw, found.utf8, found.tokens, found.heap_ints, found.share)
 
+    def _of_each_line(self, window: Window) -> float:
+        """The share of all lines that stands within the first `amount` chars or tokens of each, or behind them."""
+        text = self.text
+        unit = window.unit.removesuffix(" a line").removesuffix(" behind")
+        per_byte = {"chars": text.read_chars, "bytes": text.bytes}.get(unit, text.tokens) / max(1, text.bytes)
+        first = window.amount / max(1e-12, per_byte)
+        lengths = self.shape.line_bytes or (text.bytes / max(1, text.documents.count),)
+        share = sum(min(first, length) for length in lengths) / max(1e-12, sum(lengths))
+        return 1 - share if " behind" in window.unit else share
+
     def share(self, window: Window) -> float:
         """The share of all the text that `window` leaves."""
         text, count = self.text, max(1, self.text.documents.count)
@@ -77,5 +90,11 @@ class Scale:
         if window.unit == "files":
             largest = text.largest_files[0] if text.largest_files else None
             return 1.0 if largest is None else min(1.0, window.amount * largest / max(1, text.bytes))
+        if window.unit.endswith(" behind"):
+            return 1.0
+        if window.unit == "distinct words":
+            return min(1.0, self.shape.distinct_words / max(1, self.shape.words)) if self.shape.distinct_words else 1.0
+        if window.unit == "words":
+            return min(1.0, window.amount / max(1.0, self.shape.words or text.chars / 6))
         total = {"chars": text.read_chars, "bytes": text.bytes, "tokens": text.tokens}.get(window.unit, count)
         return min(1.0, window.amount / max(1, total))

@@ -7,7 +7,8 @@ from typing import Any
 
 from memguard.script.interface import Call
 from memguard.script.numbers import number_of
-from memguard.script.operations.growth import append, new_ints
+from memguard.script.operations.growth import append
+from memguard.script.operations.ints import new_ints
 from memguard.script.registry import function, gives, method, nothing
 from memguard.script.values import NOTHING, UNKNOWN, Bound, Buffer, Generator, Module, Pool, Row, Sequence
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from memguard.script.extents import Extent
 from memguard.script.interface import Call
-from memguard.script.models.numpy import make_array
-from memguard.script.operations.growth import append, new_ints
+from memguard.script.operations.arrays import make_array
+from memguard.script.operations.growth import append
+from memguard.script.operations.ints import new_ints
 from memguard.script.registry import attribute, function, method, nothing
 from memguard.script.trace import Transient
 from memguard.script.values import NOTHING, UNKNOWN, Buffer, Encoder, Generator, Row, Sequence

@@ -22,6 +22,7 @@ OWNERS = {
     "lists": "lists",
     "arrays": "arrays",
     "records": "docs",
+    "objects": "[i for i in range(len(lines))]",
     "array": "array",
     "mapped": "mapped",
     "view": "array[1:]",

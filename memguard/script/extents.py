@@ -15,24 +15,16 @@ __all__ = ["MOST_TIMES", "Extent", "Window", "measure", "merged"]
 MOST_TIMES = 1e30
 
 # The input that sizes are compared on while the script is read, before any file is known: 1 GB of English.
-<<<<<<< HEAD
-=======
 _CUT = ("chars", "bytes", "tokens", "chars behind", "tokens behind")
->>>>>>> main
 _REFERENCE = {
     "chars": 1e9,
     "bytes": 1e9,
     "lines": 1e7,
-<<<<<<< HEAD
     "groups": 10.0,
-    "files": 10.0,
-    "tokens": 2.5e8,
-=======
     "files": 10.0,
     "tokens": 2.5e8,
     "words": 1.8e8,
     "distinct words": 20.0,
->>>>>>> main
     "pieces": 1e4,
     "columns": 2.0,
 }
@@ -40,7 +32,9 @@ _REFERENCE = {
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Each iteration of `loop` sees `amount` `unit`s (chars, bytes, lines, row groups, files, tokens); loop 0 is none of them."""
+    """Each iteration of `loop` sees `amount` `unit`s (chars, bytes, lines, groups of rows, files, tokens); loop 0 is none
+    of them.
+    """
 
     loop: int
     unit: str

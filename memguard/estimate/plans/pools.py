@@ -22,12 +22,11 @@ from memguard.records.estimate import ROW_BATCH, RowBatch, Step
 from memguard.units import MIB, format_size
 
 __all__ = [
-    "BATCHES_PER_BYTE",
-    "BATCHES_START",
     "FILE_WORKER",
     "MAP_IN_MEMORY",
     "MAP_PARENT",
     "WORKER",
+    "batches",
     "datasets_map",
     "from_dict_map",
     "iter_batches",
@@ -35,21 +34,23 @@ __all__ = [
     "mapping",
     "parquet_list",
     "parquet_table",
-    "row_group",
     "pool_files",
     "pool_shard",
+    "row_group",
 ]
 
 # pyarrow decoding a column: buffers of its threads, and what its memory pool keeps of pages, column chunk and table.
-# Fitted to seven texts of 20 MB and one of 40, read with pandas and pyarrow: within 3 % of the peak; beyond 40 MB each
-# further byte takes less (80 MB: within 2 %), and text whose characters are wide takes up to 10 % of the peak less.
-_PARQUET_START = 34 * MIB
+# Fitted to twelve texts of 20 to 80 MB, read with pandas and pyarrow: half of them within 3 % of the peak. Beyond 40 MB
+# each further byte takes less; the same file differs by 30 MiB from one run to the next.
+_PARQUET_START = 41 * MIB
 _PARQUET_PER_BYTE = 3.5
 _PARQUET_KNEE = 40_000_000
 _PARQUET_BEYOND = 1.45
 # The same for one row group at a time; a fit to nine texts of 20 to 80 MB: 46 to 83 MB, within 11 MB.
-BATCHES_START = 33 * MIB
-BATCHES_PER_BYTE = 0.9
+_BATCHES_START = 33 * MIB
+_BATCHES_PER_BYTE = 0.9
+# Where row groups are small, several of them are read ahead: 66 to 94 MiB for groups of 2 MB.
+_BATCHES_AHEAD = 66 * MIB
 
 # load_dataset turns any input into an Arrow file first (datasets 5.2, pyarrow 26; `python -m tests.bench columns
 # --stage load` measures it again). All but text on seven inputs of 20 to 80 MB, beside what importing datasets takes.
@@ -134,10 +135,17 @@ def parquet_list(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]
     )
 
 
+def batches(text: Text, options: Options) -> int:
+    """Bytes of pyarrow's buffers while it reads row group after row group."""
+    group = row_group(text, options)
+    size = _BATCHES_START + _BATCHES_PER_BYTE * group
+    ahead = _BATCHES_AHEAD if group < text.bytes else 0
+    return round(max(size, min(ahead, _BATCHES_START + text.bytes)))
+
+
 def iter_batches(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
     """A batch of rows at a time; pyarrow still reads the column of a whole row group."""
     documents = text.documents
-    group = row_group(text, options)
     rows = min(options.batch_rows, options.row_group_rows)
     average = text.peak_density * ROW_BATCH / max(1, documents.count)
     batch = text.row_batch or RowBatch(average, average, average)
@@ -146,7 +154,7 @@ def iter_batches(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]
     )
     tokens, heap_ints = round(text.tokens * of_tokens), round(text.heap_ints * of_boxed)
     size = list_bytes(tokens, heap_ints, costs)
-    buffers = "pyarrow's buffers for a row group", round(BATCHES_START + BATCHES_PER_BYTE * group)
+    buffers = "pyarrow's buffers for a row group", batches(text, options)
     strs = "the texts of a batch", round((documents.str_bytes + documents.copy_bytes) * share)
     held = (python_part(costs, "pyarrow"), buffers, strs, (list_words("its list of ids", tokens, size), size))
     return (

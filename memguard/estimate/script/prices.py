@@ -14,10 +14,10 @@ from memguard.estimate.plans import documents as plans_documents
 from memguard.estimate.plans import pools as plans_pools
 from memguard.estimate.plans.costs import RUST_ID
 from memguard.estimate.plans.quantities import MMAP_THRESHOLD_MAX, Options, inside_tiktoken
-from memguard.estimate.script import tables
 from memguard.estimate.script.amounts import Piece
 from memguard.estimate.script.objects import NUMPY_OBJECT, STACKED, TORCH_OBJECT, dict_table, objects_size, set_table
 from memguard.estimate.script.scale import Scale
+from memguard.estimate.script.tables import TABLE_TRANSIENTS, loading, pages, table
 from memguard.script.extents import Extent
 from memguard.script.trace import Transient
 from memguard.script.values import Buffer, Held, Number
@@ -220,8 +220,8 @@ PRICES: dict[str, Callable[[Scale, Piece, Held], float]] = {
     "lists": _lists,
     "arrays": _arrays,
     "records": _records,
-    "table": tables.table,
-    "pages": tables.pages,
+    "table": table,
+    "pages": pages,
     "slots": _slots,
     "objects": _objects,
     "digits": lambda scale, piece, held: held.buffer.width * elements(scale, held.buffer, piece),
@@ -296,13 +296,10 @@ TRANSIENTS: dict[str, Callable[[Scale, Piece, Transient], float]] = {
     "text": lambda scale, piece, transient: piece.text,
     "bytes": lambda scale, piece, transient: piece.raw,
     "futures": _futures,
-    "loading": lambda scale, piece, transient: tables.loading(scale),
+    "loading": lambda scale, piece, transient: loading(scale),
     "mapping": _mapping,
     "mapping a table in memory": _mapping,
     "lists": _all_ids,
-<<<<<<< HEAD
-    **tables.TABLE_TRANSIENTS,
-=======
     "stacked": lambda scale, piece, transient: STACKED * piece.tokens,
->>>>>>> main
+    **TABLE_TRANSIENTS,
 }

@@ -134,13 +134,8 @@ def _baseline(trace: Trace, costs: Costs) -> int:
 def _weigh(trace: Trace, text: Text, shape: TextShape, costs: Costs, bound: str) -> tuple[Weighed, ...]:
     baseline = _baseline(trace, costs)
     worker = plans_pools.FILE_WORKER if trace.name == "pool-files" else plans_pools.WORKER
-<<<<<<< HEAD
     pricing = Pricing(text, shape, costs, baseline, worker, bound=bound, tree=trace.processes)
-    start = Moment(Step("import", (0, 0), ""), ())
-=======
-    pricing = Pricing(text, shape, costs, baseline, worker, bound=bound)
     start = Moment(Step("import", Span(0, 0), ""), ())
->>>>>>> main
     loads = "tiktoken" in trace.imports and not trace.processes
     peak = max(costs.baseline_peak, baseline) if loads else baseline
     loading = Weighed(start, peak, (("Python, its libraries, the vocabulary while it is read", peak),))

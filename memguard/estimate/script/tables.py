@@ -1,7 +1,7 @@
 """What tables cost: read by pandas, polars, pyarrow or datasets, held, copied, written. Pure; sizes are bytes.
 
-Measured with pandas 3.1 (str columns are Arrow's), polars 2.1, pyarrow 26, datasets 5.2 on CPython 3.11: seven inputs of
-20 to 80 MB in each form, beside what the imports take. `python -m tests.bench columns` measures them again. pandas 2
+Measured with pandas 3.1 (str columns are Arrow's), polars 2.1, pyarrow 26, datasets 5.2 on CPython 3.11: seven inputs
+of 20 to 80 MB in each form, beside what the imports take. `python -m tests.bench columns` measures them again. pandas 2
 holds strs instead of Arrow's text: a frame takes more there, what is made of its columns less, together 0 to 20 % less.
 """
 
@@ -14,10 +14,10 @@ from memguard.estimate.plans import pools as plans_pools
 from memguard.estimate.plans.quantities import Options
 from memguard.estimate.script.amounts import Piece
 from memguard.estimate.script.scale import Scale
-from memguard.script.values import Buffer, Held
+from memguard.script.values import Held
 from memguard.units import MIB
 
-__all__ = ["TABLE_TRANSIENTS", "loading", "loading_kept", "pages", "strs", "table"]
+__all__ = ["TABLE_TRANSIENTS", "loading", "pages", "table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +55,22 @@ _LOADING_FILES = round(8.6 * MIB)
 _TO_JSON_PER_BYTE = 6.0
 # Parquet from a column of lists: an int64 for each id, in a buffer that doubles.
 _LISTS_TO_ARROW = 1.35
-
-
-def _most(origin: str, size: float) -> float:
-    reading = _READING.get(origin)
-    return plans_pools.parquet_table(size) if reading is None else reading.most(size)
+# The same while frame["text"].apply() makes the column: 1.8 int64 for each id, less where Arrow's pool has room (0.7 to
+# 1.5).
+_TRIED, _TRIED_POOLED = 1.75, 1.1
 
 
 def table(scale: Scale, piece: Piece, held: Held) -> float:
     """A table that was read, with what its reader keeps; a batch of one; Arrow's copy of texts."""
     origin = held.buffer.origin
     if origin == "batches":
-        group = plans_pools.row_group(scale.text, Options())
-        return plans_pools.BATCHES_START + plans_pools.BATCHES_PER_BYTE * min(group, scale.text.bytes) + 2 * piece.raw
+        return plans_pools.batches(scale.text, Options()) + 2 * piece.raw
     if origin == "loaded":
-        return loading_kept(scale)
+        return _loading_kept(scale)
     if origin == "dataset":
         return piece.raw
+    if origin == "tried as arrow":
+        return (_TRIED_POOLED if scale.text.kind == "parquet" else _TRIED) * 8 * piece.tokens
     if origin == "column":
         return 0.0 if scale.text.kind == "parquet" else piece.raw
     reading = _READING.get(origin)
@@ -85,7 +84,7 @@ def pages(scale: Scale, piece: Piece, held: Held) -> float:
     return held.buffer.item * piece.tokens if held.buffer.item else piece.raw
 
 
-def strs(scale: Scale, piece: Piece, buffer: Buffer | None = None) -> float:
+def _strs(scale: Scale, piece: Piece) -> float:
     """A str for every row, with its slot: what a column makes when it is gone through."""
     documents = scale.text.documents
     return (documents.str_bytes + scale.costs.list_slot * documents.count) * piece.share
@@ -97,7 +96,7 @@ def loading(scale: Scale) -> float:
     return most - kept
 
 
-def loading_kept(scale: Scale) -> float:
+def _loading_kept(scale: Scale) -> float:
     return plans_pools.loading(scale.text, Options())[1] + (0 if scale.tree else _LOADING_FILES)
 
 
@@ -115,10 +114,12 @@ def _copied_rows(scale: Scale, piece: Piece, transient: object) -> float:
 
 
 TABLE_TRANSIENTS: dict[str, Callable[[Scale, Piece, object], float]] = {
-    **{f"reading {origin}": _reading(origin) for origin in _READING},
+    "reading pandas csv": _reading("pandas csv"),
+    "reading pandas json": _reading("pandas json"),
+    "reading polars json": _reading("polars json"),
     "copied rows": _copied_rows,
-    "strs": lambda scale, piece, transient: strs(scale, piece),
-    "frame to json": lambda scale, piece, transient: strs(scale, piece) + _TO_JSON_PER_BYTE * piece.raw,
+    "strs": lambda scale, piece, transient: _strs(scale, piece),
+    "frame to json": lambda scale, piece, transient: _strs(scale, piece) + _TO_JSON_PER_BYTE * piece.raw,
     "lists to arrow": lambda scale, piece, transient: _LISTS_TO_ARROW * 8 * piece.tokens,
 }
 """What reading, copying and writing tables takes for a moment."""

@@ -8,7 +8,7 @@ from typing import Any
 from memguard.script.extents import Extent
 from memguard.script.interface import Call
 from memguard.script.models.processes import worker_count
-from memguard.script.models.tables import column, together
+from memguard.script.models.tables import column, rows_together
 from memguard.script.operations.access import field_of
 from memguard.script.operations.elements import batch_of, look_at
 from memguard.script.operations.inputs import open_file
@@ -81,7 +81,7 @@ def concatenated(call: Call) -> Any:
     if not rows:
         return UNKNOWN
     refs = list({id(ref): ref for row in rows for ref in row.refs}.values())
-    return Row(together([row.extent for row in rows]), "dataset", dict(rows[0].fields), refs)
+    return Row(rows_together([row.extent for row in rows]), "dataset", dict(rows[0].fields), refs)
 
 
 function("datasets.disable_* datasets.enable_* datasets.set_* datasets.logging.* datasets.Features datasets.Value")(

@@ -28,7 +28,17 @@ from memguard.script.values import (
     Small,
 )
 
-__all__ = ["extend_members", "field_of", "member_of", "of_key", "slice_of", "store", "store_more", "subscript", "unpacked"]
+__all__ = [
+    "extend_members",
+    "field_of",
+    "member_of",
+    "of_key",
+    "slice_of",
+    "store",
+    "store_more",
+    "subscript",
+    "unpacked",
+]
 
 # What a data set of several parts calls them: dataset["train"] is no column.
 _SPLITS = frozenset(("train", "test", "validation", "valid", "val", "dev", "eval", "all"))
@@ -81,7 +91,7 @@ def field_of(interpreter: Interpreter, record: Row, key: Any, node: ast.AST) -> 
     name = key.value if isinstance(key, Constant) else None
     if isinstance(name, str) and name in record.fields:
         return record.fields[name]
-    if record.column and (isinstance(name, str) or record.origin == "dataset" and not isinstance(key, Number)):
+    if record.column and (isinstance(name, str) or (record.origin == "dataset" and not isinstance(key, Number))):
         return record  # a mask was taken for a column before
     if record.column:
         look_at(record)
@@ -90,13 +100,14 @@ def field_of(interpreter: Interpreter, record: Row, key: Any, node: ast.AST) -> 
     if record.origin == "dataset":
         if isinstance(key, Number):
             return row_of(record, _loop_of(interpreter, key))
-        column = isinstance(name, str) and name not in _SPLITS
-        return Row(record.extent, "dataset", dict(record.fields), list(record.refs), column=column)
+        whole = not isinstance(name, str) or name in _SPLITS
+        return Row(record.extent, "dataset", dict(record.fields), list(record.refs), column=not whole)
     if record.origin == "batch":
         record.fields[str(name)] = value = interpreter.state.make("strings", node, record.extent, origin="parquet")
         return value
     if record.origin == "parquet":
-        return Row(record.extent, record.origin, refs=[record], column=True)
+        names = isinstance(key, Sequence)  # frame[["text", "id"]]
+        return Row(record.extent, record.origin, dict(record.fields) if names else {}, [record], not names)
     value = interpreter.state.make("text", node, record.extent, origin=record.origin)
     if isinstance(name, str):
         record.fields[name] = value
@@ -165,6 +176,10 @@ def _rows_slice(interpreter: Interpreter, owner: Row, low: Any, high: Any, node:
             state.consumes_input(stepping)
         extent = extent.window(stepping, "lines", width)
     look_at(owner)
+    if owner.origin == "ids":
+        lists = state.make_lists(node, extent)
+        state.temps.append(lists)
+        return lists
     if owner.origin != "dataset":
         return Row(extent, owner.origin, refs=list(owner.refs), column=True)
     if owner.column:

@@ -15,11 +15,19 @@ from memguard.script.interface import Interpreter
 from memguard.script.liveness import buffers_in
 from memguard.script.values import KINDS, Buffer, File, Number, Path, Range, Row, Symbol
 
-<<<<<<< HEAD
-__all__ = ["batch_of", "index_of", "line_of", "look_at", "one_of", "one_path", "row_of", "view"]
-=======
-__all__ = ["index_of", "line_of", "one_of", "one_path", "piece_of_range", "piece_seen", "row_of", "together", "view"]
->>>>>>> main
+__all__ = [
+    "batch_of",
+    "index_of",
+    "line_of",
+    "look_at",
+    "one_of",
+    "one_path",
+    "piece_of_range",
+    "piece_seen",
+    "row_of",
+    "together",
+    "view",
+]
 
 
 def index_of(value: Range, loop: int) -> Number:

@@ -14,6 +14,7 @@ from memguard.script.extents import Extent
 from memguard.script.values import (
     KINDS,
     Buffer,
+    Choice,
     Class,
     Constant,
     Encoder,
@@ -56,6 +57,8 @@ def children(value: Any, label: str = "") -> list[tuple[Any, str]]:
         return [(child, label) for child in value.refs]
     if isinstance(value, Method):
         return [(value.owner, label)]
+    if isinstance(value, Choice):
+        return [(child, label) for child in value.items]
     if isinstance(value, Function):
         kept = [] if value.owner is None else [(value.owner, label)]
         return kept + [(child, label) for child in (*value.bound[0], *value.bound[1].values())]

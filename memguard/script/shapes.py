@@ -16,6 +16,7 @@ from typing import Any
 from memguard.script.extents import Extent, Window
 from memguard.script.values import (
     Buffer,
+    Choice,
     Class,
     File,
     Function,
@@ -136,6 +137,10 @@ class _Visitor:
         self.words.append(value.name)
         self.todo.append(value.owner)
 
+    def choice(self, value: Choice) -> None:
+        self.words.append(len(value.items))
+        self.todo += value.items
+
 
 _PARTS: dict[type, Callable[[_Visitor, Any], None]] = {
     Buffer: _Visitor.buffer,
@@ -146,6 +151,7 @@ _PARTS: dict[type, Callable[[_Visitor, Any], None]] = {
     Function: _Visitor.function,
     Generator: _Visitor.generator,
     Method: _Visitor.method,
+    Choice: _Visitor.choice,
 }
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "UNKNOWN",
     "Bound",
     "Buffer",
+    "Choice",
     "Class",
     "Constant",
     "Encoder",
@@ -280,6 +281,15 @@ class Function:
     scopes: tuple[dict[str, Any], ...]  # innermost first
     owner: Any = None  # self, once bound
     bound: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})  # functools.partial
+    options: dict[str, Any] | None = None  # parameters that a command line gives, where it is one's command
+    commands: list[Any] = field(default_factory=list)  # of a group of commands
+
+
+@dataclass(eq=False, slots=True)
+class Choice:
+    """One of several functions or classes, depending on what is typed."""
+
+    items: list[Any]
 
 
 @dataclass(eq=False, slots=True)

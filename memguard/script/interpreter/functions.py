@@ -66,6 +66,7 @@ def _parameters(
     pairs += [(p.arg, d) for p, d in zip(spec.kwonlyargs, spec.kw_defaults, strict=True)]
     env = {name: UNKNOWN if default is None else interpreter.constant_value(default) for name, default in pairs}
     env.update(zip(names, args, strict=False))
+    env.update({name: value for name, value in (function.options or {}).items() if name in names[len(args) :]})
     if spec.vararg is not None:
         env[spec.vararg.arg] = Sequence(list(args[len(names) :]))
     env.update({name: value for name, value in kwargs.items() if name in env})

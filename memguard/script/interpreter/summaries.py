@@ -20,6 +20,7 @@ from memguard.script.trace import Moment, Step, Transient
 from memguard.script.values import (
     KINDS,
     Buffer,
+    Choice,
     File,
     Function,
     Generator,
@@ -238,6 +239,7 @@ _COPIES: dict[type, Callable[[_Copier, Any], None]] = {
     Row: _Copier.row,
     File: _Copier.file,
     Method: _Copier.method,
+    Choice: _Copier.refused,
     Function: _Copier.refused,
     Generator: _Copier.refused,
 }

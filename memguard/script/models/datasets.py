@@ -10,7 +10,7 @@ from memguard.script.interface import Call
 from memguard.script.models.processes import worker_count
 from memguard.script.models.tables import column, rows_together
 from memguard.script.operations.access import field_of
-from memguard.script.operations.elements import batch_of, look_at
+from memguard.script.operations.elements import batch_of, ids_of, look_at
 from memguard.script.operations.inputs import open_file
 from memguard.script.registry import function, method, nothing
 from memguard.script.trace import Transient
@@ -39,9 +39,16 @@ def from_memory(call: Call) -> Any:
     return Row(extent, "dataset", refs=[table, *others])
 
 
-@function("datasets.load_dataset datasets.load_from_disk")
+@function("datasets.load_from_disk", frees="the path of a directory")
+def load_from_disk(call: Call) -> Any:
+    """Arrow files that are there already."""
+    call.state.facts.dataset = True
+    return Row(Extent(), "dataset", refs=[call.state.make("pages", call.node, item=0)])
+
+
+@function("datasets.load_dataset")
 def load_dataset(call: Call) -> Any:
-    """Arrow files, mapped into memory: their pages count once they are looked at. `streaming`: no file is made."""
+    """Arrow files, mapped into memory: their pages count once they are looked at."""
     state = call.state
     state.facts.dataset = True
     files = call.kwargs.get("data_files", call.arg(0))
@@ -49,10 +56,7 @@ def load_dataset(call: Call) -> Any:
     if "data_files" in call.kwargs and text:
         state.inputs.setdefault(str(text))
     kept = call.hold("table", Extent(), origin="loaded")
-    if call.name.endswith("load_from_disk"):
-        kept.parts.clear()
-    else:
-        call.record("load_dataset", "", Transient("the Arrow file being made", "loading", Extent()))
+    call.record("load_dataset", "", Transient("the Arrow file being made", "loading", Extent()))
     pages = call.state.make("pages", call.node, item=0)
     parts = {}
     if isinstance(files, Sequence) and files.keys is not None:
@@ -215,7 +219,7 @@ def mapped(call: Call) -> Any:
             return batch_of(call.interpreter, owner, owner.extent.window(loop, "lines", rows), call.node)
         extent = owner.extent.window(loop, "lines", 1.0)
         look_at(owner)
-        fields = {name: Buffer("ids", {0: extent}, (), 0) for name in _columns_of_ids(owner)}
+        fields = {name: ids_of(extent, tuple(state.loops)) for name in _columns_of_ids(owner)}
         return Row(extent, "row", dict(fields))
 
     call.interpreter.iterate_twice(call.node, element, each)

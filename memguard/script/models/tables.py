@@ -190,6 +190,7 @@ def applied(call: Call) -> Any:
         append(call.interpreter, result, value, call.node)
 
     call.interpreter.iterate(owner, each, call.node)
+    result.origin = _APPLIED
     if result.kind == "lists" and owner is not call.owner:  # pandas tries them as an Arrow array, whose room stays
         result.refs.append(call.state.make("table", call.node, result.extent, origin="tried as arrow"))
         call.record("apply")
@@ -247,6 +248,7 @@ def to_parquet(call: Call) -> Any:
     return Constant(None)
 
 
+_APPLIED = "apply"  # the origin of a list that is a column
 _COLUMN = "ids strings lists arrays objects records"
 
 
@@ -265,7 +267,7 @@ method(_COLUMN, "sum mean std min max describe hist value_counts nunique")(nothi
 
 @attribute(_COLUMN, "values array")
 def values_of_column(call: Call) -> Any:
-    return call.owner
+    return call.owner if call.owner.origin == _APPLIED else Method(call.owner, call.name)
 
 
 @method(_COLUMN, "apply map progress_apply")
@@ -318,7 +320,7 @@ def attribute_of_rows(call: Call) -> Any:
     return field_of(call.interpreter, owner, Constant(call.name), call.node)
 
 
-_FACTS = frozenset(("shape", "columns", "column_names", "dtypes", "dtype", "index", "size", "nbytes", "num_rows"))
+_FACTS = frozenset(("shape", "columns", "column_names", "dtypes", "dtype", "size", "nbytes", "num_rows"))
 
 
 @method("pandas.str", "cat")

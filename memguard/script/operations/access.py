@@ -70,8 +70,8 @@ def subscript(interpreter: Interpreter, owner: Any, node: ast.Subscript) -> Any:
         return field_of(interpreter, owner, key, node)
     if isinstance(owner, Sequence):
         found = member_of(interpreter, owner, key)
-        small = found is UNKNOWN and owner.keys is not None and not buffers_in(owner.items)
-        return of_key(key) if small else found
+        without = found is UNKNOWN and owner.keys is not None and not buffers_in(owner.items)
+        return of_key(key) if without else found
     if isinstance(owner, Path) and owner.many:
         return Path(None, owner.argument, False, owner.key)
     if isinstance(owner, Module) and owner.name == "sys.argv":
@@ -102,7 +102,7 @@ def field_of(interpreter: Interpreter, record: Row, key: Any, node: ast.AST) -> 
         return Buffer("text", {0: record.extent.window(loop, "lines", 1)}, (), 0)
     if record.origin == "dataset":
         if isinstance(key, Number):
-            return row_of(record, _loop_of(interpreter, key))
+            return row_of(record, _loop_of(interpreter, key), tuple(interpreter.state.loops))
         whole = not isinstance(name, str) or name in _SPLITS
         return Row(record.extent, "dataset", dict(record.fields), list(record.refs), column=not whole)
     if record.origin == "batch":

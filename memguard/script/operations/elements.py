@@ -17,6 +17,7 @@ from memguard.script.values import KINDS, Buffer, File, Number, Path, Range, Row
 
 __all__ = [
     "batch_of",
+    "ids_of",
     "index_of",
     "line_of",
     "look_at",
@@ -76,20 +77,27 @@ def line_of(interpreter: Interpreter, file: File, loop: int, node: ast.AST) -> A
     return interpreter.state.make("bytes" if file.binary else "text", node, extent)
 
 
-def row_of(rows: Row, loop: int) -> Any:
+def row_of(rows: Row, loop: int, loops: tuple[tuple[int, int], ...]) -> Any:
     """One row of a table, one value of a column."""
     extent = rows.extent.window(loop, "lines", 1)
     look_at(rows)
     if rows.column:
-        return Buffer("ids" if rows.origin == "ids" else "text", {0: extent}, (), 0)
+        return ids_of(extent, loops) if rows.origin == "ids" else Buffer("text", {0: extent}, (), 0)
     row = Row(extent, "row" if rows.origin == "dataset" else rows.origin)
     for name, value in rows.fields.items():
         if isinstance(value, Row) and value.origin == "ids":
-            row.fields[name] = Buffer("ids", {0: extent}, (), 0)
+            row.fields[name] = ids_of(extent, loops)
         elif isinstance(value, Buffer):
             kind = KINDS[value.kind].element or value.kind
             row.fields[name] = Buffer(kind, {0: extent}, value.created_in, value.line, value.item)
     return row
+
+
+def ids_of(extent: Extent, loops: tuple[tuple[int, int], ...]) -> Buffer:
+    """A row's list of ids, made when it is asked for, with its int objects."""
+    ids = Buffer("ids", {0: extent}, loops, 0)
+    ids.refs.append(Buffer("ints", ids.parts, loops, 0, source=ids))
+    return ids
 
 
 def look_at(rows: Row) -> None:

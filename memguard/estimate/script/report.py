@@ -142,7 +142,7 @@ def _baseline(trace: Trace, costs: Costs) -> int:
 def _weigh(trace: Trace, text: Text, shape: TextShape, costs: Costs, bound: str) -> tuple[Weighed, ...]:
     baseline = _baseline(trace, costs)
     worker = plans_pools.FILE_WORKER if trace.name == "pool-files" else plans_pools.WORKER
-    pricing = Pricing(text, shape, costs, baseline, worker, bound=bound)
+    pricing = Pricing(text, shape, costs, baseline, worker, bound=bound, tree=trace.processes)
     start = Moment(Step("import", Span(0, 0), ""), ())
     loads = "tiktoken" in trace.imports and not trace.processes
     most = costs.baseline_peak if costs.script is None else costs.script.peak

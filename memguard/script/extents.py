@@ -69,6 +69,10 @@ class Extent:
                 return replace(self, windows=(*left, *_of_each_line(self.windows[index:])), times=times)
         return self
 
+    def uncut(self) -> Extent:
+        """The same with every line as long as it is."""
+        return replace(self, windows=tuple(w for w in self.windows if not w.unit.endswith(" a line")))
+
     @property
     def is_whole(self) -> bool:
         return not self.windows

@@ -15,6 +15,7 @@ from memguard.script.values import (
     KINDS,
     UNKNOWN,
     Buffer,
+    Constant,
     File,
     Function,
     Generator,
@@ -59,6 +60,11 @@ def _iterate_range(interpreter: Interpreter, value: Range, body: Callable[[Any],
 
 
 def _iterate_members(interpreter: Interpreter, value: Sequence, body: Callable[[Any], None], node: ast.AST) -> None:
+    if value.keys is not None and 0 < len(value.keys) <= _UNROLLED and all(isinstance(k, Constant) for k in value.keys):
+        for index, key in enumerate(value.keys):
+            with interpreter.state.member(index):
+                body(key)
+        return
     if value.keys is not None or len(value.items) > _UNROLLED:
         members = [item for item in value.items if isinstance(item, Buffer)] if value.keys is None else []
         largest = max(members, key=lambda member: member.weight, default=UNKNOWN)

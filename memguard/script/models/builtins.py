@@ -143,7 +143,7 @@ def counted(call: Call) -> Any:
 # -- containers -------------------------------------------------------------------------------------------------------
 
 
-@function("builtins.list builtins.tuple collections.deque")
+@function("builtins.list builtins.tuple")
 def make_list(call: Call) -> Any:
     """list(x): a list of x's elements."""
     if not call.args:
@@ -180,7 +180,9 @@ def sorted_list(call: Call) -> Any:
 def make_set(call: Call) -> Any:
     """set(x): as if all elements differed, where they are texts; few ones, where they are characters or ids."""
     if not call.args:
-        return call.state.make("list", call.node)
+        result = call.state.make("list", call.node)
+        result.refs.append(table_for(call.interpreter, result, "set", 1, call.node))
+        return result
     value = call.args[0]
     if isinstance(value, (Unknown, Constant)):
         return NOTHING

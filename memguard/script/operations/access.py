@@ -146,7 +146,7 @@ def _buffer_slice(interpreter: Interpreter, owner: Buffer, low: Any, high: Any, 
     if owner.kind in ("array", "view", "mapped", "arrays", "table", "char", "token", "opaque"):
         kind = "mapped" if owner.kind == "mapped" else "view"
         view = Buffer(kind, {0: extent}, tuple(state.loops), owner.line, owner.item, refs=[owner], of=owner)
-        view.file_item, view.steps = owner.file_item, owner.steps
+        view.file_item, view.steps, view.library = owner.file_item, owner.steps, owner.library
         return view
     if owner.kind in ("strings", "lists", "records"):
         part = Buffer(owner.kind, {0: extent}, tuple(state.loops), owner.line, refs=[owner], of=owner)

@@ -38,16 +38,47 @@ def append(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST) 
     """buffer.append(value), also what a list comprehension does with each element."""
     state = interpreter.state
     inner = [found for found in buffers_in([value]) if found is not buffer]
+    shared = 0
     for index, found in enumerate(inner):  # a container, an object: all that it keeps
-        _append_one(interpreter, buffer, found, node, (*state.site(node), index) if index else state.site(node))
+        site = (*state.site(node), index) if index else state.site(node)
+        if _shares_string(interpreter, buffer, found, node, site):
+            shared += 1
+        else:
+            _append_one(interpreter, buffer, found, node, site)
     if not isinstance(value, (Buffer, Row)):
-        _append_small(interpreter, buffer, value, node)
+        _append_small(interpreter, buffer, value, node, shared)
+    elif shared:
+        append_made(interpreter, buffer, (), state.turn(buffer.created_in), None, node)
     if buffer.kind != "list":
         _added(interpreter, buffer, value, state.record_moment(node, "append", state.label_of(buffer)))
 
 
-def _append_small(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST) -> None:
-    """Something whose own size does not follow the input's: as many as the loops around go over."""
+def _shares_string(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST, site: Any) -> bool:
+    """[lines[i] for i in order], {line: i for …}: the strings are those of another list, which lives as long."""
+    root = value.of if isinstance(value, Buffer) and value.kind == "text" else None
+    while root is not None and root.of is not None:
+        root = root.of
+    lasting = root is not None and set(root.created_in) <= set(buffer.created_in)
+    if root is None or not lasting or root.kind not in ("strings", "words"):
+        own = isinstance(value, Buffer) and value.kind in ("text", "bytes")
+        if own and buffer.of is not None and buffer.kind in ("strings", "words"):
+            buffer.of = None  # it has strings of its own, too
+        return False
+    fresh = buffer.kind in ("list", "objects") and not buffer.parts
+    if not (fresh or buffer.of is root):
+        return False
+    _become(interpreter, buffer, root.kind, node, value)
+    buffer.of, buffer.origin = root, buffer.origin or root.origin
+    if not any(ref is root for ref in buffer.refs):
+        buffer.refs.append(root)
+    _grow(interpreter, buffer, value, node, site)
+    return True
+
+
+def _append_small(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST, unpriced: int = 0) -> None:
+    """Something whose own size does not follow the input's: as many as the loops around go over. `unpriced`: members
+    that cost nothing themselves.
+    """
     state = interpreter.state
     piece = state.turn(buffer.created_in)
     count = None if piece is not None else state.times_round(buffer.created_in)
@@ -56,8 +87,8 @@ def _append_small(interpreter: Interpreter, buffer: Buffer, value: Any, node: as
             _maybe_endless(interpreter, buffer, node)
         return
     found = made_of(value)
-    shared = slots(value)
-    if shared:
+    shared = slots(value) - unpriced
+    if shared > 0:
         found = (Small("slots of others", shared), *found)
     append_made(interpreter, buffer, found, piece, count, node)
 

@@ -46,6 +46,11 @@ def hold_ints(
         _gather(interpreter, buffer, found, node)
         return
     for ints in sources:
+        if ints.limit is not None and ints.source is not buffer and buffer.limit is None:
+            # They come from a list that is emptied again and again: what is kept of it is more than it ever holds.
+            buffer.refs = [ref for ref in buffer.refs if ref is not ints]
+            _gather(interpreter, buffer, _kept(ints, value), node)
+            continue
         if any(ref is ints for ref in buffer.refs):
             continue
         if set(ints.created_in) <= set(buffer.created_in) and ints.source is not buffer:

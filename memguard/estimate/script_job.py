@@ -7,25 +7,23 @@ from __future__ import annotations
 
 import dataclasses
 import glob
-import io
 import os
 import time
-import tokenize
 
 from memguard.errors import ConfigError, InputError
 from memguard.estimate import corpus, script
+from memguard.estimate.modules import ModuleFinder
 from memguard.estimate.plans.costs import Costs
 from memguard.estimate.script.amounts import TextShape
+from memguard.estimate.script_source import read_source
 from memguard.estimate.tuning import Tuning
 from memguard.records.estimate import CorpusStats, Estimate, Range
 from memguard.records.limits import Limits
 from memguard.records.script import ScriptEstimate
 from memguard.tokens.input.source import Source
-from memguard.units import MIB
 
-__all__ = ["as_script_reads", "inputs_of", "read_plan", "read_source", "with_script"]
+__all__ = ["as_script_reads", "inputs_of", "read_plan", "with_script"]
 
-_LARGEST_SCRIPT = 4 * MIB  # a prep script has some hundred lines
 # Of processor time for reading it with other numbers in it: a usual script takes 10 to 40 ms each time.
 _KNOB_SECONDS = 0.8
 
@@ -49,23 +47,7 @@ _PARSERS = {
 
 def read_plan(path: str) -> script.Trace:
     """Raises InputError for what is no Python source, or cannot be read."""
-    return script.read_script(read_source(path), path)
-
-
-def read_source(path: str) -> str:
-    """The script's text, decoded as Python would (PEP 263)."""
-    try:
-        with open(path, "rb") as file:
-            data = file.read(_LARGEST_SCRIPT + 1)
-    except OSError as error:
-        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}", path=path) from None
-    if len(data) > _LARGEST_SCRIPT:
-        raise InputError(f"{path}: too large for a script", "--script reads Python source; files follow it", path=path)
-    try:
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-        return data.decode(encoding)
-    except (SyntaxError, UnicodeError, LookupError, ValueError):
-        raise InputError(f"{path}: not Python source: it is not text in the encoding it declares", path=path) from None
+    return script.read_script(read_source(path), path, ModuleFinder(path))
 
 
 def inputs_of(plan: script.Trace) -> tuple[str, ...]:
@@ -114,13 +96,14 @@ def with_script(
     report = script.estimate_script(plan, result.input, shape, limits, costs)
 
     end = time.process_time() + _KNOB_SECONDS
+    finder = ModuleFinder(plan.path)
 
     def weigh(source: str) -> tuple[script.Trace, Range, str] | None:
         """The script with another number in its source; None once that has taken long enough."""
         if time.process_time() > end:
             return None
         try:
-            changed = script.read_script(source, plan.path)
+            changed = script.read_script(source, plan.path, finder)
         except InputError:
             return None
         return (changed, *script.script_peak(changed, result.input, shape, limits, costs))

@@ -15,6 +15,7 @@ __all__ = [
     "Knob",
     "LineMemory",
     "ScriptEstimate",
+    "ScriptModule",
     "ScriptPlanEstimate",
     "ScriptReport",
     "ScriptStep",
@@ -42,6 +43,7 @@ class ScriptStep:
     variable: str  # the one that the step is about; "" for a value without a name
     bytes: int  # alive at its worst moment, the interpreter's baseline included
     formula: str  # in words: everything that is alive, with its size
+    file: str | None = None  # the module of the script's own that it is in; None: the script itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,14 @@ class ScriptPlanEstimate:
     steps: tuple[ScriptStep, ...]
     parameters: dict[str, str]  # chunk, shard, workers, dtype, container, val_fraction, …
     verdict: str  # fits | tight | killed
+    peak_file: str | None = None  # of the script's own modules
 
 
 @dataclass(frozen=True, slots=True)
 class Unrecognised:
     line: int
     source: str
+    file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +83,25 @@ class Variable:
     kinds: tuple[str, ...]  # text, ids, array, strings, …
     bytes: int  # the most it holds itself
     uses: tuple[Use, ...]
+    file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LineMemory:
     line: int
     bytes: int  # the most that is alive while this line runs
+    file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptModule:
+    """A module of the script's own, which was read with it."""
+
+    LINES = ("source",)
+
+    name: str
+    path: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +149,8 @@ class ScriptReport:
     variables: tuple[Variable, ...]
     source: str
     notes: tuple[str, ...] = ()  # a callback that never runs
+    modules: tuple[ScriptModule, ...] = ()
+    missing: tuple[str, ...] = ()  # modules that it imports, and that are neither beside it nor installed
     findings: tuple[Finding, ...] = ()  # in the order of the run
     knobs: tuple[Knob, ...] = ()  # what costs most first
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from memguard.records.script import Knob, ScriptEstimate, ScriptReport, ScriptStep, lines_of
+from memguard.records.script import Knob, LineMemory, ScriptEstimate, ScriptReport, ScriptStep, lines_of
 from memguard.records.visible import shows, visible
 from memguard.report.estimate import allowance, sentence
 from memguard.report.estimate_explain import explain_scheduler
@@ -55,6 +55,9 @@ def render(
     if explain:
         head.append(allowance(estimate))
     tail = [*_knob(report, explain), *_unread(report, width, _MOST_UNREAD if explain else _FEW_UNREAD)]
+    if report.missing:
+        words = f"Not found beside it, in its package or installed, so not read: {', '.join(report.missing)}"
+        tail.append(unbroken(words, "yellow"))
     tail += [unbroken(f"note: {note}", "yellow") for note in (*report.notes, *estimate.notes)]
     tail += _next(estimate, report, width, probe, guard)
     if explain:
@@ -81,7 +84,7 @@ def _plan(report: ScriptReport) -> RenderableType:
     if plan.name != "unknown":
         words = [f"{name.replace('_', ' ')} {value}" for name, value in plan.parameters.items()]
         text = Text(f"It is {plan.name}{' (' + ', '.join(words) + ')' if words else ''}")
-    where = f" at line {plan.peak_line}" if plan.peak_line else " while its libraries are loaded"
+    where = f" at {_at(plan.peak_line, plan.peak_file)}" if plan.peak_line else " while its libraries are loaded"
     text.append(f"; it peaks at {format_size(plan.peak.low)} to {format_size(plan.peak.high)}{where}")
     step = _peak_step(report)
     parts = step.formula.split(" + ")[1 : 1 + _LARGEST_PARTS] if step is not None and plan.peak_line else []
@@ -90,7 +93,17 @@ def _plan(report: ScriptReport) -> RenderableType:
 
 def _sum(report: ScriptReport) -> list[RenderableType]:
     step = _peak_step(report)
-    return [] if step is None or step.line is None else [unbroken(f"Alive at line {step.line}: {step.formula}")]
+    return (
+        [] if step is None or step.line is None else [unbroken(f"Alive at {_at(step.line, step.file)}: {step.formula}")]
+    )
+
+
+def _at(line: int, file: str | None) -> str:
+    return f"line {line}" + (f" of {visible(_name(file))}" if file else "")
+
+
+def _name(file: str) -> str:
+    return file.rpartition("/")[2]
 
 
 def _peak_step(report: ScriptReport) -> ScriptStep | None:
@@ -130,9 +143,9 @@ def _heaviest(report: ScriptReport, room: int) -> set[int]:
     if count <= room:
         return set(range(1, count + 1))
     heavy = sorted(report.plan.steps, key=lambda step: -step.bytes)
-    wanted = [report.plan.peak_line, *(step.line for step in heavy)]
-    wanted += [unread.line for unread in report.unrecognised[:_FEW_UNREAD]]
-    wanted += [line.line for line in sorted(report.lines, key=lambda line: -line.bytes)]
+    wanted = [None if report.plan.peak_file else report.plan.peak_line, *(s.line for s in heavy if s.file is None)]
+    wanted += [unread.line for unread in report.unrecognised[:_FEW_UNREAD] if unread.file is None]
+    wanted += [line.line for line in sorted(_own(report), key=lambda line: -line.bytes)]
     shown: set[int] = set()
     for line in dict.fromkeys(line for line in wanted if line and line <= count):
         if len(shown) >= room:
@@ -140,6 +153,11 @@ def _heaviest(report: ScriptReport, room: int) -> set[int]:
         if _rows(shown | {line}, count) <= room:
             shown.add(line)
     return _without_short_gaps(shown, count)
+
+
+def _own(report: ScriptReport) -> list[LineMemory]:
+    """Lines of the script itself."""
+    return [line for line in report.lines if line.file is None]
 
 
 def _rows(shown: set[int], count: int) -> int:
@@ -160,11 +178,11 @@ def _loud(report: ScriptReport) -> set[int]:
         return set(range(1, count + 1))
     peak = max((line.bytes for line in report.lines), default=1)
     base = min((line.bytes for line in report.lines), default=0)
-    loud = {line.line for line in report.lines if line.bytes - base > _QUIET_SHARE * max(1, peak - base)}
-    loud |= {step.line for step in report.plan.steps if step.line}
-    loud |= {unread.line for unread in report.unrecognised[:_MOST_UNREAD]}
+    loud = {line.line for line in _own(report) if line.bytes - base > _QUIET_SHARE * max(1, peak - base)}
+    loud |= {step.line for step in report.plan.steps if step.line and step.file is None}
+    loud |= {unread.line for unread in report.unrecognised[:_MOST_UNREAD] if unread.file is None}
     if len(loud) > _MOST_SHOWN:
-        memory = {line.line: line.bytes for line in report.lines}
+        memory = {line.line: line.bytes for line in _own(report)}
         loud = set(sorted(loud, key=lambda line: -memory.get(line, 0))[:_MOST_SHOWN])
         loud.add(report.plan.peak_line or 1)
     return {near for line in loud for near in range(line - _CONTEXT, line + _CONTEXT + 1) if 1 <= near <= count}
@@ -172,9 +190,10 @@ def _loud(report: ScriptReport) -> set[int]:
 
 def _gutter(report: ScriptReport, shown: set[int], limit: int, width: int) -> list[RenderableType]:
     source = [visible(line) for line in lines_of(report.source)]
-    memory = {line.line: line.bytes for line in report.lines}
-    peak = max(memory.values(), default=1)
-    unread = {found.line for found in report.unrecognised}
+    memory = {line.line: line.bytes for line in _own(report)}
+    peak = max((line.bytes for line in report.lines), default=1)
+    peak_line = None if report.plan.peak_file else report.plan.peak_line
+    unread = {found.line for found in report.unrecognised if found.file is None}
     digits, bar = len(str(len(source))), 0 if width < _NARROW else _BAR_CELLS
     rows: list[RenderableType] = []
     folded = 0
@@ -185,7 +204,7 @@ def _gutter(report: ScriptReport, shown: set[int], limit: int, width: int) -> li
         if folded:
             rows.append(_fold(folded, bar, digits))
             folded = 0
-        mark = "▶" if number == report.plan.peak_line else "?" if number in unread else " "
+        mark = "▶" if number == peak_line else "?" if number in unread else " "
         row = _beside(memory.get(number), peak, limit, bar, mark).append(f"{number:>{digits}}  ", style="dim")
         room = max(10, width - len(row.plain))
         rows.append(row.append(shortened(code.expandtabs(4), room), style="bold" if mark == "▶" else ""))
@@ -222,7 +241,7 @@ def _unread(report: ScriptReport, width: int, most: int) -> list[RenderableType]
     words = "Not understood, so the estimate is wide: as if these kept everything they get."
     rows: list[RenderableType] = [unbroken(words, "yellow")]
     for found in report.unrecognised[:most]:
-        start = f"  line {found.line:>4}  "
+        start = f"  {visible(_name(found.file)) + ' ' if found.file else ''}line {found.line:>4}  "
         rows.append(Text(start + shortened(visible(found.source), width - len(start)), no_wrap=True))
     more = len(report.unrecognised) - most
     if more > 0:

@@ -19,7 +19,7 @@ __all__ = ["GAP", "command", "fitting", "labelled", "quoted", "shortened", "to_t
 GAP = 2  # blanks between two columns of a table
 
 # What stays on one line: a word, and a number with its sign and its unit.
-_WORD = re.compile(r"(?:[±≈] )?\S+(?: (?:[KMGT]iB|B|%)(?=\W|$))?\s*")
+_WORD = re.compile(r"(?:[±≈] )?\S+(?: (?:[KMGT]iB|B|%)(?=\W|$)\S*)?\s*")
 # A word as a shell reads it, in its own spelling: quotes and what they hold are part of it.
 _SHELL_WORD = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"[^"]*"|['"\\])+""")
 

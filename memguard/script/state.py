@@ -24,8 +24,9 @@ __all__ = ["DEEPEST", "BudgetSpent", "Facts", "Frame", "LoopInfo", "State", "joi
 # Steps of some 4 µs (CPython 3.11) that the interpreter takes at most: for expressions and statements looked at, values
 # alive at a moment, names copied for a branch, and for what each moment takes to be weighed later. The scripts of
 # tests/programs take 400 to 6,000.
-_STEPS = 300_000
+_STEPS = 200_000
 DEEPEST = 200  # expressions, statements and calls inside one another
+_READ_TWICE = 2  # loops inside one another, whatever runs around them
 _LATEST = 8  # steps that a Buffer remembers to have come from
 
 
@@ -52,7 +53,7 @@ class Facts:
     container: str = ""  # array.array, np.append
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class Frame:
     """One function call, or the module."""
 
@@ -62,6 +63,8 @@ class Frame:
     outer: dict[str, dict[str, Any]] = field(default_factory=dict)  # names declared global or nonlocal → their scope
     returns: list[Any] = field(default_factory=list)
     yield_to: Callable[[Any], None] | None = None  # for a generator: who takes what it yields
+    yields: int = 0  # how often it has
+    yielded: set[Any] = field(default_factory=set)  # in which shapes of everything
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +100,17 @@ class State:
     workers: float = 0.0
     copies: float = 1.0
     generators: dict[ast.AST, bool] = field(default_factory=dict)  # functions: whether each of them yields
+    followed: dict[ast.AST, int] = field(default_factory=dict)  # functions: how often each of them was called
+    summaries: dict[Any, list[Any]] = field(default_factory=dict)  # of interpreter/summaries.py
+    modules: list[dict[str, Any]] = field(default_factory=list)  # the names of other modules that were read
     spent: int = 0
     depth: int = 0  # of the expression or statement at hand
     statement: ast.AST = field(default_factory=ast.Pass)  # the one at hand
     ended: Moment | None = None  # where the reading ended before the script did
     ended_at: ast.AST | None = None
+    called_back: list[ast.AST] = field(default_factory=list)  # functions that an unknown call is read to call
+    search: list[str] = field(default_factory=list)  # directories that the script adds to sys.path
+    missing: dict[str, None] = field(default_factory=dict)  # modules that nobody found
     _loop_count: int = 0
     _numbers: dict[tuple[str, Span], int] = field(default_factory=dict)
     _liveness: Liveness = field(default_factory=Liveness)
@@ -236,6 +245,13 @@ class State:
         """An iteration of `loop` goes over `piece`."""
         self.loop_info[loop] = replace(self.loop_info[loop], piece=piece)
 
+    def passes(self) -> tuple[int, ...]:
+        """Over a loop's body: two. One where loops around it are in their first, which only leaves its values to the
+        second: loops inside loops would be read 2, 4, 8, … times.
+        """
+        first = any(number == 1 for _, number in self.loops)
+        return (1,) if first and len(self.loops) >= _READ_TWICE else (1, 2)
+
     @contextmanager
     def iteration(self, loop: int, number: int) -> Iterator[None]:
         """Pass `number` over the body of `loop`; what is not understood in the first only is forgotten."""
@@ -316,7 +332,8 @@ class State:
 
     def alive(self) -> tuple[Held, ...]:
         """The same tuple as at the last moment where nothing has changed since."""
-        named = [(value, name) for frame in self.frames for name, value in frame.env.items()]
+        spaces = (*(frame.env for frame in self.frames), *self.modules)
+        named = [(value, name) for space in spaces for name, value in space.items()]
         found, spent = self._liveness.look(named + [(value, "") for value in self.temps], self.loops)
         self.spend(spent)
         return found

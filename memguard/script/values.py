@@ -20,6 +20,7 @@ __all__ = [
     "UNKNOWN",
     "Bound",
     "Buffer",
+    "Choice",
     "Class",
     "Constant",
     "Encoder",
@@ -31,6 +32,7 @@ __all__ = [
     "Kind",
     "Method",
     "Module",
+    "Namespace",
     "Number",
     "Path",
     "Pool",
@@ -264,11 +266,29 @@ class Module:
 
 
 @dataclass(eq=False, slots=True)
+class Namespace:
+    """A module of the script's own: its names, those of its modules among them."""
+
+    name: str
+    path: str
+    env: dict[str, Any]
+
+
+@dataclass(eq=False, slots=True)
 class Function:
     node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
     scopes: tuple[dict[str, Any], ...]  # innermost first
     owner: Any = None  # self, once bound
     bound: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})  # functools.partial
+    options: dict[str, Any] | None = None  # parameters that a command line gives, where it is one's command
+    commands: list[Any] = field(default_factory=list)  # of a group of commands
+
+
+@dataclass(eq=False, slots=True)
+class Choice:
+    """One of several functions or classes, depending on what is typed."""
+
+    items: list[Any]
 
 
 @dataclass(eq=False, slots=True)
@@ -299,6 +319,7 @@ class Generator:
 
     run: Any  # (consume: Callable[[value], None]) -> None
     refs: tuple[Any, ...] = ()
+    node: ast.AST | None = None  # of the function whose call it is, with `refs` for its parameters
 
 
 @dataclass(eq=False, slots=True)

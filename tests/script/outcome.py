@@ -24,7 +24,7 @@ import array as array_module, argparse, base64, collections, concurrent.futures,
 import duckdb, functools, glob, gzip, hashlib, html, io, itertools, json, math, mmap, multiprocessing, operator, os
 import pathlib, pickle, queue, random, re, requests, sys, threading, time, tqdm, unicodedata, urllib.request
 import memguard, numpy as np, pandas as pd, polars as pl, pyarrow as pa, pyarrow.parquet as pq, tiktoken, torch
-import sentencepiece, transformers
+import sentencepiece, transformers, absl.app, fire, hydra, importlib, typer
 enc = tiktoken.get_encoding("gpt2")
 text = open("a.txt").read()
 data = open("a.txt", "rb").read()

@@ -15,14 +15,15 @@ _LONGEST_CALL = 200
 
 def findings_of(trace: Trace, pricing: Pricing, places: Places) -> tuple[Finding, ...]:
     """One for each step that makes something of the input's size, with what it makes at its largest."""
-    source = trace.source.encode("utf-8", "surrogatepass")
+    texts = (("", trace.source), *((module.path, module.source) for module in trace.modules))
+    sources = {file: text.encode("utf-8", "surrogatepass") for file, text in texts}
     largest = _largest(trace, pricing)
     found = []
     for number, step in enumerate(trace.steps):
-        if number not in largest or not step.span[1]:
+        if number not in largest or not step.span.end:
             continue
         size, held = largest[number]
-        found.append(_finding(trace.path, step, size, held, source, places))
+        found.append(_finding(step.span.file or trace.path, step, size, held, sources[step.span.file], places))
     return tuple(found)
 
 
@@ -57,9 +58,9 @@ def _int_objects(moment: Moment, pricing: Pricing) -> dict[int, int]:
 
 
 def _finding(path: str, step: Step, size: int, held: Held, source: bytes, places: Places) -> Finding:
-    line, col = places.position(step.span[0])
-    end_line, end_col = places.position(step.span[1])
-    call = source[step.span[0] : step.span[1]].decode("utf-8", "replace")
+    line, col = places.position(step.span.start, step.span.file)
+    end_line, end_col = places.position(step.span.end, step.span.file)
+    call = source[step.span.start : step.span.end].decode("utf-8", "replace")
     call = " ".join(call.split())
     return Finding(
         file=path,

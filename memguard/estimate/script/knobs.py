@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from memguard.errors import InputError
 from memguard.records.estimate import Range
 from memguard.records.script import Knob
-from memguard.script.source import Places, parse_script, quiet_collector
+from memguard.script.source import Places, Span, parse_script, quiet_collector
 from memguard.script.trace import Trace
 from memguard.units import MIB
 
@@ -56,7 +56,7 @@ _LARGEST = 10**15
 class Candidate:
     kind: str
     name: str
-    span: tuple[int, int]  # of the value in the source, in bytes
+    span: Span  # of the value in the source
     line: int
     value: int | None  # None: worked out when the script runs, such as cpu_count()
 
@@ -66,7 +66,7 @@ def candidates(source: str, path: str) -> list[Candidate]:
     with quiet_collector():
         tree = parse_script(source, path)
         places = Places(source)
-        found: dict[tuple[int, int], Candidate] = {}
+        found: dict[Span, Candidate] = {}
         for kind, name, node in _named(tree):
             value = _constant(node)
             if (value is None and kind != "workers") or (value is not None and not _is_size(kind, value)):
@@ -206,7 +206,7 @@ class _Trial:
         if saved < max(_WORTH, _WORTH_SHARE * self._peak.expected):
             return None
         power, (smaller, verdict) = self._largest_that_helps(candidate, value, powers, least, saved)
-        text = self._source[slice(*candidate.span)].decode("utf-8", "replace")
+        text = self._source[slice(*candidate.span[:2])].decode("utf-8", "replace")
         return Knob(
             kind=candidate.kind,
             name=candidate.name,
@@ -247,7 +247,7 @@ class _Trial:
         """The peak and verdict with `value` in the source; None where there is nothing left for it."""
         if self._left <= 0:
             return None
-        first, last = candidate.span
+        first, last = candidate.span[:2]
         source = self._source[:first] + str(value).encode() + self._source[last:]
         found = self._weigh(source.decode("utf-8", "surrogatepass"))
         if found is None:

@@ -12,9 +12,12 @@ from collections.abc import Callable
 from typing import Any
 
 from memguard.script import registry
+from memguard.script.finder import Finder
 from memguard.script.interface import Call
 from memguard.script.interpreter import calls, loops, operators
 from memguard.script.interpreter.functions import call_function
+from memguard.script.interpreter.modules import Modules
+from memguard.script.interpreter.summaries import is_repeated
 from memguard.script.numbers import arithmetic, literal
 from memguard.script.operations.access import subscript
 from memguard.script.operations.growth import append
@@ -31,6 +34,7 @@ from memguard.script.values import (
     Instance,
     Method,
     Module,
+    Namespace,
     Number,
     Path,
     Range,
@@ -40,10 +44,13 @@ from memguard.script.values import (
     Unknown,
 )
 
-__all__ = ["IGNORED", "Evaluator"]
+__all__ = ["IGNORED", "STAR", "Evaluator"]
 
 # Expressions that stand only inside others, which take them apart themselves.
 IGNORED = frozenset(("FormattedValue", "Interpolation", "Slice"))
+
+# The name in a module's scope of the libraries that it imports all names of.
+STAR = "*"
 
 # Expressions that `constant_value` may look at: they change nothing.
 _QUIET = (ast.Name, ast.Attribute, ast.Constant, ast.BinOp, ast.UnaryOp, ast.Subscript, ast.Load, ast.operator)
@@ -52,9 +59,16 @@ _QUIET = (ast.Name, ast.Attribute, ast.Constant, ast.BinOp, ast.UnaryOp, ast.Sub
 class Evaluator(ast.NodeVisitor):
     """The half of the interpreter that knows expressions. statements.py adds the other, which is declared here."""
 
-    def __init__(self, path: str, places: Places) -> None:
+    def __init__(self, path: str, places: Places, finder: Finder | None = None) -> None:
         self.path = path
         self.state = State(places)
+        self.modules = Modules(self.state, finder, self.run_module)
+
+    def run_module(self, tree: ast.Module) -> None:
+        raise NotImplementedError
+
+    def load_module(self, name: str, node: ast.AST) -> Any:
+        raise NotImplementedError
 
     def inline_call(
         self, function: Function, env: dict[str, Any], yield_to: Callable[[Any], None] | None = None
@@ -123,7 +137,13 @@ class Evaluator(ast.NodeVisitor):
         for space in (frame.outer.get(node.id), frame.env, *frame.scopes):
             if space is not None and node.id in space:
                 return space[node.id]
-        return Module(f"builtins.{node.id}") if hasattr(builtins, node.id) else UNKNOWN
+        if hasattr(builtins, node.id):
+            return Module(f"builtins.{node.id}")
+        for space in frame.scopes[-1:]:  # from numpy import *
+            for library in space.get(STAR, ()):
+                if registry.lookup(name := f"{library}.{node.id}") is not None:
+                    return Module(name)
+        return UNKNOWN
 
     def visit_NamedExpr(self, node: ast.NamedExpr) -> Any:
         value = self.evaluate(node.value)
@@ -227,6 +247,8 @@ class Evaluator(ast.NodeVisitor):
     def attribute(self, owner: Any, name: str, node: ast.AST) -> Any:
         if isinstance(owner, Module):
             return Module(f"{owner.name}.{name}")
+        if isinstance(owner, Namespace):
+            return owner.env.get(name, UNKNOWN)
         if isinstance(owner, Instance):
             if name in owner.attributes:
                 return owner.attributes[name]
@@ -355,14 +377,15 @@ class Evaluator(ast.NodeVisitor):
     def visit_Yield(self, node: ast.Yield) -> Any:
         value = Constant(None) if node.value is None else self.evaluate(node.value)
         consume = self.state.frame.yield_to
-        if consume is not None:
+        if consume is not None and not is_repeated(self.state, value):
             consume(value)
         return UNKNOWN
 
     def visit_YieldFrom(self, node: ast.YieldFrom) -> Any:
         consume = self.state.frame.yield_to
-        if consume is not None:
-            self.iterate(self.evaluate(node.value), consume, node)
+        value = self.evaluate(node.value)
+        if consume is not None and not is_repeated(self.state, value):
+            self.iterate(value, consume, node)
         return UNKNOWN
 
     # -- calls ------------------------------------------------------------------------------------------------

@@ -108,7 +108,7 @@ def iterate_twice(
     """
     state = interpreter.state
     loop = state.new_loop(node, count, consumes_input)
-    for number in (1, 2):
+    for number in state.passes():
         with state.iteration(loop, number):
             mark = len(state.temps)
             value = element(loop)

@@ -18,7 +18,10 @@ from memguard.script.values import (
     NOTHING,
     UNKNOWN,
     Buffer,
+    Choice,
+    Class,
     Constant,
+    Function,
     Generator,
     Module,
     Number,
@@ -100,6 +103,8 @@ def member_of(interpreter: Interpreter, owner: Sequence, key: Any) -> Any:
         for mine, item in zip(owner.keys, owner.items, strict=False):
             if mine == key:
                 return item
+        if len(owner.items) > 1 and all(isinstance(item, (Function, Class, Choice)) for item in owner.items):
+            return Choice(owner.items)  # {"train": train, "count": count}[sys.argv[1]]
         return owner.items[0] if len(owner.items) == 1 else UNKNOWN
     number = number_of(key)
     if number is not None and -len(owner.items) <= number < len(owner.items):

@@ -188,6 +188,9 @@ def extend(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST) 
         _added(interpreter, buffer, value, state.record_moment(node, "extend", state.label_of(buffer)))
     elif isinstance(value, Sequence):
         for item in value.items if value.keys is None else value.keys:
+            if isinstance(item, (Constant, Number)):
+                state.spend()
+                continue
             append(interpreter, buffer, item, node)
     elif isinstance(value, Unknown):
         if state.new_loops(buffer.created_in):

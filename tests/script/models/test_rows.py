@@ -36,6 +36,8 @@ OWNERS = {
     "Pool": "multiprocessing.Pool(2)",
     "parser": "argparse.ArgumentParser()",
     "namespace": "argparse.ArgumentParser().parse_args()",
+    "app": "typer.Typer()",
+    "settings": "transformers.HfArgumentParser(Box)",
     "stack": "contextlib.ExitStack()",
     "requests.Response": "requests.get('u', stream=True)",
     "duckdb.Relation": "duckdb.read_parquet('a')",

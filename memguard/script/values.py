@@ -92,9 +92,9 @@ KINDS: dict[str, Kind] = {
 }
 """kinds of Buffer: text, bytes, ids (a list's slots), ints (the int objects of such a list), array, chars (a list with
 one slot a character), strings, lists (of ids), arrays, words, records, table (Arrow, pandas), slots (what a set or dict
-needs for its entries), objects (a list of small ones, as many as the input says: indexes, hashes, tuples), digits (numbers as text), opaque,
-mapped (a file in memory that the kernel takes back), view (of an array), list (empty so far), and what single elements of them
-are.
+needs for its entries), objects (a list of small ones, as many as the input says: indexes, hashes, tuples), digits
+(numbers as text), opaque, mapped (a file in memory that the kernel takes back), view (of an array), list (empty so
+far), and what single elements of them are.
 """
 
 

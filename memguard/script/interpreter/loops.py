@@ -103,8 +103,8 @@ def iterate_twice(
     consumes_input: bool = True,
     seen: Callable[[int, Any], Extent | None] | None = None,
 ) -> None:
-    """In the second iteration the values of the first are still there. `seen`: the part of the input that one goes over,
-    where the element does not say it.
+    """In the second iteration the values of the first are still there. `seen`: the part of the input that one goes
+    over, where the element does not say it.
     """
     state = interpreter.state
     loop = state.new_loop(node, count, consumes_input)

@@ -6,7 +6,7 @@ from typing import Any
 
 from memguard.script.interface import Call
 from memguard.script.liveness import buffers_in
-from memguard.script.models.builtins import entries, make_list
+from memguard.script.models.containers import entries, make_list
 from memguard.script.operations.access import extend_members, member_of, of_key, store_more
 from memguard.script.operations.elements import one_of
 from memguard.script.operations.growth import append, clear, extend

@@ -54,8 +54,7 @@ def stripped(call: Call) -> Any:
 
 @method(
     "text bytes",
-    "replace translate expandtabs removeprefix removesuffix zfill "
-    "format center ljust rjust hex",
+    "replace translate expandtabs removeprefix removesuffix zfill format center ljust rjust hex",
 )
 def copied(call: Call) -> Any:
     return _copy(call, call.owner.kind, call.owner, "copy")

@@ -10,8 +10,9 @@ from memguard.script.interface import Interpreter
 from memguard.script.liveness import buffers_in
 from memguard.script.numbers import fraction_of, number_of
 from memguard.script.operations.elements import one_of, view
-from memguard.script.operations.growth import ARRAYS, append, clear, elementwise, extend
+from memguard.script.operations.growth import append, clear, extend
 from memguard.script.operations.ints import ints_behind
+from memguard.script.operations.lengths import ARRAYS, elementwise
 from memguard.script.operations.tables import add_entry, value_in
 from memguard.script.values import (
     KINDS,
@@ -31,7 +32,17 @@ from memguard.script.values import (
     Small,
 )
 
-__all__ = ["extend_members", "field_of", "member_of", "of_key", "slice_of", "store", "store_more", "subscript", "unpacked"]
+__all__ = [
+    "extend_members",
+    "field_of",
+    "member_of",
+    "of_key",
+    "slice_of",
+    "store",
+    "store_more",
+    "subscript",
+    "unpacked",
+]
 
 _MOST_ARGUMENTS = 64  # sys.argv[1:1000000] is nobody's
 
@@ -58,8 +69,8 @@ def subscript(interpreter: Interpreter, owner: Any, node: ast.Subscript) -> Any:
         return field_of(interpreter, owner, key, node)
     if isinstance(owner, Sequence):
         found = member_of(interpreter, owner, key)
-        small = found is UNKNOWN and owner.keys is not None and not buffers_in(owner.items)
-        return of_key(key) if small else found
+        shared = found is UNKNOWN and owner.keys is not None and not buffers_in(owner.items)
+        return of_key(key) if shared else found
     if isinstance(owner, Path) and owner.many:
         return Path(None, owner.argument, False, owner.key)
     if isinstance(owner, Module) and owner.name == "sys.argv":

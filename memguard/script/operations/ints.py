@@ -36,7 +36,7 @@ def hold_ints(
     interpreter: Interpreter, buffer: Buffer, value: Buffer | None, node: ast.AST, extent: Extent | None = None
 ) -> None:
     """`buffer` gets `value`, or an element of it: it shares the int objects that live as long as itself, and gathers
-    those that each iteration makes anew. None: of `extent`, from nowhere that is known.
+    those that each iteration makes for itself. None: of `extent`, from nowhere that is known.
     """
     sources = [] if value is None else ints_behind(value)
     boxed = value is None or value.kind in ("array", "view", "mapped", "arrays", "opaque") or _of_array(value)

@@ -78,7 +78,7 @@ def _of_array(value: Buffer) -> bool:
 def _kept(ints: Buffer, value: Buffer | None) -> dict[object, Extent]:
     """What `value` keeps of `ints`: a slice of a list keeps no more of them than it has slots."""
     parts = dict(ints.parts)
-    if value is not None and len(parts) == 1 and value.parts and not isinstance(value.capacity, float):
+    if value is not None and len(parts) == 1 and value.parts:
         key, part = next(iter(parts.items()))
         if 0 < measure(value.extent) < measure(part) and value.kind != "token":
             return {key: value.extent}

@@ -75,7 +75,7 @@ def split(call: Call) -> Any:
     separator = call.args[0].value if call.args and isinstance(call.args[0], Constant) else None
     at_lines = isinstance(separator, (str, bytes)) and not separator.strip() and separator[-1:] in ("\n", b"\n")
     words = call.name != "splitlines" and not at_lines and not (isinstance(separator, str) and len(separator) > 2)
-    result = _copy(call, "words" if words and text.extent.is_whole else "strings", text, "split")
+    result = _copy(call, "words" if words else "strings", text, "split")
     result.origin = "split"
     return result
 

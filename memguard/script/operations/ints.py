@@ -80,8 +80,10 @@ def _kept(ints: Buffer, value: Buffer | None) -> dict[object, Extent]:
     parts = dict(ints.parts)
     if value is not None and len(parts) == 1 and value.parts:
         key, part = next(iter(parts.items()))
-        if 0 < measure(value.extent) < measure(part) and value.kind != "token":
-            return {key: value.extent}
+        kept, seen = value.extent, len(part.windows)
+        cut = len(kept.windows) > seen and kept.windows[:seen] == part.windows
+        if (cut or measure(kept) < measure(part)) and value.kind != "token":
+            return {key: kept}
     return parts
 
 

@@ -68,6 +68,15 @@ def english() -> str:
     return "\n\n".join(pydoc_data.topics.topics[name] for name in sorted(pydoc_data.topics.topics))
 
 
+@pytest.fixture(scope="module")
+def shared_engines() -> Iterator[None]:
+    """For modules of many small jobs."""
+    from tests.engines import lent_engines  # numpy, which some workers do not need
+
+    with lent_engines():
+        yield
+
+
 @pytest.fixture(scope="session")
 def vocabulary() -> Iterator[str]:
     """The bundled GPT-2 files as a TIKTOKEN_CACHE_DIR, for scripts that run without memguard; any user reads it."""

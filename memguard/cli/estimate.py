@@ -45,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--script", metavar="SCRIPT", help="read the plan out of SCRIPT (nothing is run); FILEs are what it would get"
     )
+    parser.add_argument("--args", metavar="ARGS", help="SCRIPT's own arguments, in one word: '--input a.txt --val 0.1'")
     parser.add_argument("--encoding", metavar="NAME", help="tiktoken's name of it (default: the script's, or gpt2)")
     parser.add_argument(
         "--input-format",
@@ -177,6 +178,7 @@ def _request(arguments: argparse.Namespace) -> Request:
     return Request(
         files=tuple(arguments.files),
         script=arguments.script,
+        arguments=_words(arguments.args),
         size=arguments.size,
         like=arguments.like,
         corpus=arguments.corpus,
@@ -192,6 +194,14 @@ def _request(arguments: argparse.Namespace) -> Request:
         batch_rows=arguments.batch_rows,
         check=arguments.check,
     )
+
+
+def _words(typed: str | None) -> tuple[str, ...] | None:
+    """The words of --args. Raises ConfigError for a quotation mark that nothing closes."""
+    try:
+        return None if typed is None else tuple(shlex.split(typed))
+    except ValueError as error:
+        raise ConfigError(f"--args: {error}", "quote as a shell does: --args '--input \"my text.txt\"'") from None
 
 
 def _show_scheduler(asked: Scheduler, name: str) -> int:
@@ -214,7 +224,10 @@ def _show_script(result: ScriptEstimate, arguments: argparse.Namespace) -> int:
     from memguard.report.script import render
 
     width, color = terminal_width(sys.stdout), use_color(sys.stdout)
-    probe, guard = _probe_command(result, script.path), shlex.join(["memguard", "run", script.path, *arguments.files])
+    probe, guard = (
+        _probe_command(result, script.path),
+        shlex.join(["memguard", "run", script.path, *(_words(arguments.args) or arguments.files)]),
+    )
     write_text(render(result, width=width, color=color, explain=arguments.explain, probe=probe, guard=guard))
     if arguments.all:
         write_text("\n" + render_plans(result, width=width, color=color, every=True, explain=arguments.explain))

@@ -45,9 +45,9 @@ _PARSERS = {
 }
 
 
-def read_plan(path: str) -> script.Trace:
-    """Raises InputError for what is no Python source, or cannot be read."""
-    return script.read_script(read_source(path), path, ModuleFinder(path))
+def read_plan(path: str, arguments: tuple[str, ...] | None = None) -> script.Trace:
+    """`arguments`: the script's own, None where they are not known. Raises InputError for what is no Python source, or cannot be read."""
+    return script.read_script(read_source(path), path, ModuleFinder(path), os.cpu_count(), arguments)
 
 
 def inputs_of(plan: script.Trace) -> tuple[str, ...]:
@@ -89,7 +89,14 @@ def as_script_reads(plan: script.Trace, sources: tuple[Source, ...]) -> tuple[So
 
 
 def with_script(
-    plan: script.Trace, result: Estimate, limits: Limits, costs: Costs, *, from_files: bool, tuning: Tuning
+    plan: script.Trace,
+    result: Estimate,
+    limits: Limits,
+    costs: Costs,
+    *,
+    from_files: bool,
+    tuning: Tuning,
+    arguments: tuple[str, ...] | None = None,
 ) -> ScriptEstimate:
     """`result` with the script in it. `from_files`: its text is here, and can be looked at once more."""
     shape = _shape(plan, result.input, tuning) if from_files else TextShape()
@@ -103,7 +110,7 @@ def with_script(
         if time.process_time() > end:
             return None
         try:
-            changed = script.read_script(source, plan.path, finder)
+            changed = script.read_script(source, plan.path, finder, os.cpu_count(), arguments)
         except InputError:
             return None
         return (changed, *script.script_peak(changed, result.input, shape, limits, costs))

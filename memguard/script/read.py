@@ -39,29 +39,37 @@ __all__ = ["read_script"]
 assert models.__all__  # imported so that every one of them is registered
 
 
-def read_script(source: str, path: str, finder: Finder | None = None) -> Trace:
+def read_script(
+    source: str,
+    path: str,
+    finder: Finder | None = None,
+    cores: int | None = None,
+    words: tuple[str, ...] | None = None,
+) -> Trace:
     """Reads a script; nothing of it is run, nothing is imported, no file is opened.
 
     `path` is the script's own, for messages and for what it finds beside itself; `finder` reads the modules of its own
-    that it imports. Raises InputError for what is not Python, or too large or too deep for a script.
+    that it imports, `cores` is what os.cpu_count() gives where it will run, `words` are its own arguments (None: not known). Raises
+    InputError for what is not Python, or too large or too deep for a script.
     """
     with quiet_collector():
         tree = parse_script(source, path)
         with deep_recursion():
             try:
-                return _read(tree, source, path, finder)
+                interpreter = ScriptInterpreter(path, Places(source), finder)
+                interpreter.state.cores, interpreter.state.words = cores, words
+                return _read(tree, source, interpreter)
             except RecursionError:
                 raise too_deep(path) from None
 
 
-def _read(tree: ast.Module, source: str, path: str, finder: Finder | None) -> Trace:
-    places = Places(source)
-    interpreter = ScriptInterpreter(path, places, finder)
+def _read(tree: ast.Module, source: str, interpreter: ScriptInterpreter) -> Trace:
+    places = interpreter.state.places
     interpreter.module(tree)
     state, modules = interpreter.state, interpreter.modules
     unrecognised = sorted({places.span(node) for node in state.unrecognised.values()})
     return Trace(
-        path=path,
+        path=interpreter.path,
         source=source,
         name=name_plan(state),
         parameters={key: str(value) for key, value in parameters(state).items()},

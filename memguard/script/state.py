@@ -66,6 +66,11 @@ class Frame:
     yields: int = 0  # how often it has
     yielded: set[Any] = field(default_factory=set)  # in which shapes of everything
 
+    @property
+    def inner_scopes(self) -> tuple[dict[str, Any], ...]:
+        """What a function that is defined here sees: not the names of the class that it is in."""
+        return self.scopes if isinstance(self.node, ast.ClassDef) else (self.env, *self.scopes)
+
 
 @dataclass(frozen=True, slots=True)
 class LoopInfo:
@@ -109,8 +114,10 @@ class State:
     ended: Moment | None = None  # where the reading ended before the script did
     ended_at: ast.AST | None = None
     called_back: list[ast.AST] = field(default_factory=list)  # functions that an unknown call is read to call
+    cores: int | None = None  # of the machine that it will run on; None: not known
     search: list[str] = field(default_factory=list)  # directories that the script adds to sys.path
     missing: dict[str, None] = field(default_factory=dict)  # modules that nobody found
+    words: tuple[str, ...] | None = None  # that the script is started with; None: not known
     _loop_count: int = 0
     _numbers: dict[tuple[str, Span], int] = field(default_factory=dict)
     _liveness: Liveness = field(default_factory=Liveness)

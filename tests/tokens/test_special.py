@@ -17,6 +17,8 @@ from memguard.tokens.input.special import Specials
 from memguard.tokens.job import tokenize
 from memguard.tokens.output.manifest import read_manifest
 
+pytestmark = pytest.mark.usefixtures("shared_engines")
+
 EOT = "<|endoftext|>"
 PARTS = [EOT, EOT, "<|endof", "text|>", "<|", "|>", " ", "a", "word ", "字", "\n", "don't, ", "<", "12"]
 texts = st.lists(st.sampled_from(PARTS), min_size=1, max_size=60).map("".join).filter(str.strip)
@@ -33,7 +35,7 @@ def read(directory: Path) -> list[int]:
 
 @example(text=f"{EOT}<|endof{EOT}{EOT}", block=1, fraction=0.3, workers=1)
 @given(text=texts, block=st.integers(1, 40), fraction=st.sampled_from([0.0, 0.3]), workers=st.integers(1, 2))
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_text(tmp_path: Path, text: str, block: int, fraction: float, workers: int) -> None:
     (tmp_path / "t.txt").write_bytes(text.encode())
     out, options = tmp_path / "out", {"val_fraction": fraction, "allow_special": EOT, "overwrite": True}
@@ -47,7 +49,7 @@ def test_a_text(tmp_path: Path, text: str, block: int, fraction: float, workers:
 @given(
     documents=st.lists(texts, min_size=1, max_size=5), block=st.integers(1, 40), kind=st.sampled_from(["jsonl", "line"])
 )
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_documents(tmp_path: Path, documents: list[str], block: int, kind: str) -> None:
     path, how = tmp_path / f"t.{kind}", {}
     if kind == "jsonl":

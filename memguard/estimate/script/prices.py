@@ -314,7 +314,7 @@ def _mapping(scale: Scale, piece: Piece, transient: Transient) -> float:
     in_memory = scale.text.bytes if transient.kind != "mapping" else 0
     options = Options(workers=round(transient.copies))
     size = plans_pools.mapping(scale.text, scale.costs, options, in_memory)[1] + plans_pools.MAP_PARENT
-    return size + (plans_pools.MAP_IN_MEMORY + _MAPPED_TOKEN * scale.text.tokens if in_memory else 0)
+    return size + (plans_pools.in_memory(in_memory) + _MAPPED_TOKEN * scale.text.tokens if in_memory else 0)
 
 
 def _all_ids(scale: Scale, piece: Piece, transient: Transient) -> float:

@@ -20,6 +20,7 @@ from memguard.script.interpreter.modules import Modules
 from memguard.script.interpreter.summaries import is_repeated
 from memguard.script.numbers import arithmetic, literal
 from memguard.script.operations.access import subscript
+from memguard.script.operations.command_line import argv
 from memguard.script.operations.growth import append
 from memguard.script.operations.tables import add_entry, tabled
 from memguard.script.source import Places, dotted_name
@@ -196,8 +197,7 @@ class Evaluator(ast.NodeVisitor):
         return self.evaluate(node.value)
 
     def visit_Lambda(self, node: ast.Lambda) -> Any:
-        frame = self.state.frame
-        return Function(node, (frame.env, *frame.scopes))
+        return Function(node, self.state.frame.inner_scopes)
 
     # -- operators --------------------------------------------------------------------------------------------
 
@@ -244,9 +244,13 @@ class Evaluator(ast.NodeVisitor):
         owner = self.evaluate(node.value)
         return self.attribute(owner, node.attr, node)
 
+    def member_of_module(self, name: str) -> Any:
+        words = self.state.words
+        return argv(self.path, words) if name == "sys.argv" and words is not None else Module(name)
+
     def attribute(self, owner: Any, name: str, node: ast.AST) -> Any:
         if isinstance(owner, Module):
-            return Module(f"{owner.name}.{name}")
+            return self.member_of_module(f"{owner.name}.{name}")
         if isinstance(owner, Namespace):
             return owner.env.get(name, UNKNOWN)
         if isinstance(owner, Instance):

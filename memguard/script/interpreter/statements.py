@@ -169,7 +169,7 @@ class ScriptInterpreter(Assigner, ast.NodeVisitor):
             found: Any = None if own is None else own.env.get(alias.name)
             if own is not None and found is None:
                 found = self._module(f"{module}{'' if module.endswith('.') else '.'}{alias.name}", node) or UNKNOWN
-            self.bind_name(alias.asname or alias.name, found or Module(f"{module}.{alias.name}"), node)
+            self.bind_name(alias.asname or alias.name, found or self.member_of_module(f"{module}.{alias.name}"), node)
         return ""
 
     def _import_all(self, module: str, own: Namespace | None, node: ast.ImportFrom) -> None:
@@ -184,8 +184,7 @@ class ScriptInterpreter(Assigner, ast.NodeVisitor):
         return self._define(node)
 
     def _define(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-        frame = self.state.frame
-        function = Function(node, (frame.env, *frame.scopes))
+        function = Function(node, self.state.frame.inner_scopes)
         for decorator in reversed(node.decorator_list):
             add_command(self, function, decorator)
         self.bind_name(node.name, function, node)

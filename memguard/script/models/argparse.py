@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from memguard.script.interface import Call
-from memguard.script.operations.options import option_of_call
+from memguard.script.operations.command_line import given_options
+from memguard.script.operations.options import described_option, option_of_call
 from memguard.script.registry import function, method, nothing
-from memguard.script.values import NOTHING, UNKNOWN, Choice, Class, Function, Instance, Sequence
+from memguard.script.values import NOTHING, UNKNOWN, Choice, Class, Constant, Function, Instance, Sequence
 
 __all__: list[str] = []
+
+_OPTIONS, _COMMANDS = "its options", "its sub-commands"  # no names that an option can have
 
 
 @function("argparse.ArgumentParser", frees="words of the command line")
 def parser(call: Call) -> Any:
-    instance = Instance("parser", {})
+    instance = Instance("parser", {_OPTIONS: Sequence([]), _COMMANDS: Sequence([])})
     call.state.spaces.append(instance.attributes)
     return instance
 
@@ -30,13 +33,39 @@ def namespace(call: Call) -> Any:
 
 @method("parser", "parse_args parse_known_args")
 def parse_args(call: Call) -> Any:
-    found = Instance("namespace", dict(call.owner.attributes))
+    attributes = dict(call.owner.attributes)
+    options, commands = attributes.pop(_OPTIONS), attributes.pop(_COMMANDS)
+    words = _words(call)
+    if words is not None:
+        absent = {o.name: Constant(None) for o in options.items if o.flags and o.takes and o.default is UNKNOWN}
+        attributes |= absent | given_options(options.items, words, skip=commands.items)
+    found = Instance("namespace", attributes)
     call.state.spaces.append(found.attributes)
     return found if call.name == "parse_args" else Sequence([found, UNKNOWN])
 
 
+def _words(call: Call) -> tuple[str, ...] | None:
+    """Those of parse_args(["--path", "a.txt"]); the script's own where it gets none."""
+    given = call.arg(0, "args", None)
+    if isinstance(given, Sequence) and all(isinstance(i, Constant) and isinstance(i.value, str) for i in given.items):
+        return tuple(item.value for item in given.items)
+    return call.state.words
+
+
+@method("parser", "add_parser")
+def add_parser(call: Call) -> Any:
+    """A sub-command: its arguments end up in the same namespace."""
+    name = call.text(0, "name")
+    if name is not None:
+        call.owner.attributes[_COMMANDS].items.append(name)
+    return call.owner
+
+
 @method("parser", "add_argument")
 def add_argument(call: Call) -> Any:
+    described = described_option(call.args, call.kwargs)
+    if described is not None:
+        call.owner.attributes[_OPTIONS].items.append(described)
     named = option_of_call(call.args, call.kwargs)
     if named is not None:
         name, value = named

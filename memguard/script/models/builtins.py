@@ -150,7 +150,7 @@ def length(call: Call) -> Any:
     if isinstance(value, (Buffer, Row)):
         of = value if isinstance(value, Buffer) else None
         return Number(0.0, Symbol(f"len {call.state.site(call.node)}" if of is None else "len", of, "sum"))
-    return NOTHING
+    return Number(float(len(value.items))) if isinstance(value, Sequence) and not value.mutable else NOTHING
 
 
 @function("builtins.sum math.fsum", frees="a number")
@@ -180,6 +180,9 @@ def extreme(call: Call) -> Any:
         result = call.args[0]
         for other in call.args[1:]:
             result = joined(result, other)
+        known = [number for value in call.args if (number := number_of(value)) is not None]
+        if len(known) == len(call.args):  # max(1, cpu_count() - 2)
+            return Number(min(known) if call.name.endswith("min") else max(known))
         return result if isinstance(result, (Buffer, Row, Sequence)) else NOTHING
     value = call.arg(0)
     if isinstance(value, Buffer) and KINDS[value.kind].element not in ("", "char", "token"):

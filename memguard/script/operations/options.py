@@ -9,18 +9,21 @@ import ast
 from typing import Any
 
 from memguard.script.interface import Interpreter
+from memguard.script.operations.command_line import Option, given_options
 from memguard.script.source import dotted_name
 from memguard.script.values import UNKNOWN, Class, Constant, Function, Instance, Number, Path, Sequence
 
 __all__ = [
     "called_from_outside",
     "decorator_options",
+    "described_option",
     "option",
     "option_of_call",
     "parameter_options",
     "settings_of",
 ]
 
+_FLAG_ACTIONS = frozenset(("store_true", "store_false"))
 _NUMBERS = frozenset(("int", "float", "bool", "complex"))
 _MANY = frozenset(("list", "List", "Sequence", "Iterable", "Tuple", "tuple", "Collection"))
 _AROUND = frozenset(("Optional", "Annotated", "Union", "ClassVar"))
@@ -41,23 +44,35 @@ def option(name: str, default: Any = UNKNOWN, kind: str = "", *, many: bool = Fa
     return Path(text, True, many, name)
 
 
-def option_of_call(args: list[Any], kwargs: dict[str, Any]) -> tuple[str, Any] | None:
-    """(name, value) of add_argument("--path", default="a.txt"), click.option("--path", type=str)."""
+def described_option(args: list[Any], kwargs: dict[str, Any]) -> Option | None:
+    """add_argument("--path", default="a.txt"), click.option("--path", type=str); None where it has no name."""
     names = [a.value for a in args if isinstance(a, Constant) and isinstance(a.value, str)]
     if not names:
         return None
     plain = [n for n in names if not n.startswith("-")]
-    long = next((n for n in names if n.startswith("--")), names[0])
+    flags = tuple(flag for n in names if n.startswith("-") for flag in n.split("/"))
+    long = next((n for n in flags if n.startswith("--")), names[0])
     dest = kwargs.get("dest")
-    given = dest.value if isinstance(dest, Constant) else plain[-1] if plain else long.lstrip("-").split("/")[0]
-    name = str(given).replace("-", "_")
+    name = dest.value if isinstance(dest, Constant) else plain[-1] if plain else long.lstrip("-")
     kind = getattr(kwargs.get("type"), "name", "").rpartition(".")[2]
-    if isinstance(kwargs.get("action"), Constant) or "is_flag" in kwargs:
-        return name, UNKNOWN
-    default = kwargs.get("default", UNKNOWN)
-    if isinstance(default, Constant) and default.value is None and not kind:
+    action = getattr(kwargs.get("action"), "value", "" if "action" not in kwargs else "flag")
+    default = kwargs.get("default", Constant(action == "store_false") if action in _FLAG_ACTIONS else UNKNOWN)
+    many = _is_many(kwargs) or action in ("append", "extend")
+    takes = 2 if many else 0 if "is_flag" in kwargs or action not in ("", "store") else 1
+    return Option(str(name).replace("-", "_"), flags, takes, kind, default, positional=not flags)
+
+
+def option_of_call(args: list[Any], kwargs: dict[str, Any]) -> tuple[str, Any] | None:
+    """(name, value) of an option whose words are not known."""
+    found = described_option(args, kwargs)
+    if found is None:
+        return None
+    if found.takes == 0:
+        return found.name, UNKNOWN
+    default = found.default
+    if isinstance(default, Constant) and default.value is None and not found.kind:
         default = UNKNOWN
-    return name, option(name, default, kind, many=_is_many(kwargs))
+    return found.name, option(found.name, default, found.kind, many=found.takes > 1)
 
 
 def _is_many(kwargs: dict[str, Any]) -> bool:
@@ -70,6 +85,7 @@ def _is_many(kwargs: dict[str, Any]) -> bool:
 def decorator_options(interpreter: Interpreter, node: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, Any]:
     """What @click.option and @click.argument in front of a function give its parameters."""
     found: dict[str, Any] = {}
+    described: list[Option] = []
     for decorator in node.decorator_list:
         if isinstance(decorator, ast.Call) and dotted_name(decorator).rpartition(".")[2] in ("option", "argument"):
             args = [interpreter.constant_value(argument) for argument in decorator.args]
@@ -77,6 +93,11 @@ def decorator_options(interpreter: Interpreter, node: ast.FunctionDef | ast.Asyn
             named = option_of_call(args, kwargs)
             if named is not None:
                 found[named[0].lower()] = named[1]
+                described += [one] if (one := described_option(args, kwargs)) else []
+    if interpreter.state.words is not None:
+        # decorators are applied from the last to the first: arguments stand as they are written
+        given = given_options(described, interpreter.state.words, skip=[node.name, node.name.replace("_", "-")])
+        found |= {name.lower(): value for name, value in given.items()}
     return found
 
 
@@ -97,11 +118,24 @@ def parameter_options(interpreter: Interpreter, function: Function) -> dict[str,
     if function.owner is not None:
         pairs = pairs[1:]
     bound = len(function.bound[0])
-    return {
-        parameter.arg: _typed(interpreter, parameter.arg, parameter.annotation, default)
-        for parameter, default in pairs[bound:]
-        if parameter.arg not in function.bound[1]
+    pairs = [(parameter, default) for parameter, default in pairs[bound:] if parameter.arg not in function.bound[1]]
+    found = {
+        parameter.arg: _typed(interpreter, parameter.arg, parameter.annotation, default) for parameter, default in pairs
     }
+    if interpreter.state.words is not None:
+        described = [_parameter(interpreter, parameter, default) for parameter, default in pairs]
+        name = getattr(function.node, "name", "")
+        found |= given_options(described, interpreter.state.words, skip=[name, name.replace("_", "-")])
+    return found
+
+
+def _parameter(interpreter: Interpreter, parameter: ast.arg, default: ast.expr | None) -> Option:
+    """fire, typer and jsonargparse: --name, or by its place."""
+    kind, many, _ = _annotated(parameter.annotation)
+    flags = (f"--{parameter.arg}", f"--{parameter.arg.replace('_', '-')}", f"--no-{parameter.arg.replace('_', '-')}")
+    value = _default(interpreter, default)
+    is_flag = kind == "bool" or (isinstance(value, Constant) and isinstance(value.value, bool))
+    return Option(parameter.arg, flags, 0 if is_flag else 2 if many else 1, kind, value, positional=not is_flag)
 
 
 def _typed(interpreter: Interpreter, name: str, annotation: ast.expr | None, default: ast.expr | None) -> Any:

@@ -172,10 +172,6 @@ def sum_all(call: Call) -> Any:
 @function("builtins.min builtins.max", frees="one element")
 def extreme(call: Call) -> Any:
     """One of the elements, or one of the arguments."""
-    numbers = [value for value in call.args if isinstance(value, Number)]
-    if len(call.args) > 1 and numbers:  # min(longest, 512)
-        known = [value for value in numbers if value.symbol is None]
-        return known[0] if known and call.name.endswith("min") else max(numbers, key=lambda n: n.symbol is not None)
     if len(call.args) > 1:
         result = call.args[0]
         for other in call.args[1:]:
@@ -183,6 +179,10 @@ def extreme(call: Call) -> Any:
         known = [number for value in call.args if (number := number_of(value)) is not None]
         if len(known) == len(call.args):  # max(1, cpu_count() - 2)
             return Number(min(known) if call.name.endswith("min") else max(known))
+        if known and call.name.endswith("min"):  # min(longest, 512): at most that
+            return Number(min(known))
+        if isinstance(result, Number):
+            return result
         return result if isinstance(result, (Buffer, Row, Sequence)) else NOTHING
     value = call.arg(0)
     if isinstance(value, Buffer) and KINDS[value.kind].element not in ("", "char", "token"):

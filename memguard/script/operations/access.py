@@ -10,8 +10,9 @@ from memguard.script.interface import Interpreter
 from memguard.script.liveness import buffers_in
 from memguard.script.numbers import fraction_of, number_of
 from memguard.script.operations.elements import batch_of, look_at, one_of, row_of, view
-from memguard.script.operations.growth import ARRAYS, append, clear, elementwise, extend
+from memguard.script.operations.growth import append, clear, extend
 from memguard.script.operations.ints import ints_behind
+from memguard.script.operations.lengths import ARRAYS, elementwise
 from memguard.script.operations.tables import add_entry, value_in
 from memguard.script.values import (
     KINDS,
@@ -72,8 +73,8 @@ def subscript(interpreter: Interpreter, owner: Any, node: ast.Subscript) -> Any:
         return field_of(interpreter, owner, key, node)
     if isinstance(owner, Sequence):
         found = member_of(interpreter, owner, key)
-        without = found is UNKNOWN and owner.keys is not None and not buffers_in(owner.items)
-        return of_key(key) if without else found
+        shared = found is UNKNOWN and owner.keys is not None and not buffers_in(owner.items)
+        return of_key(key) if shared else found
     if isinstance(owner, Path) and owner.many:
         return Path(None, owner.argument, False, owner.key)
     if isinstance(owner, Module) and owner.name == "sys.argv":
@@ -208,7 +209,7 @@ def _buffer_slice(interpreter: Interpreter, owner: Buffer, low: Any, high: Any, 
     if owner.kind in ("array", "view", "mapped", "arrays", "table", "char", "token", "opaque"):
         kind = "mapped" if owner.kind == "mapped" else "view"
         view = Buffer(kind, {0: extent}, tuple(state.loops), owner.line, owner.item, refs=[owner], of=owner)
-        view.file_item, view.steps = owner.file_item, owner.steps
+        view.file_item, view.steps, view.library = owner.file_item, owner.steps, owner.library
         return view
     if owner.kind in ("strings", "lists", "records"):
         part = Buffer(owner.kind, {0: extent}, tuple(state.loops), owner.line, refs=[owner], of=owner)

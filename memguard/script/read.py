@@ -73,5 +73,6 @@ def _read(tree: ast.Module, source: str, path: str) -> Trace:
         encoding=state.facts.encoding,
         imports=frozenset(state.facts.imports),
         notes=pressure_notes(tree) if "on_pressure" in source else (),
+        tokenizer=state.facts.tokenizer,
         unfinished=state.ended is not None,
     )

@@ -24,8 +24,12 @@ import array as array_module, argparse, base64, collections, concurrent.futures,
 import duckdb, functools, glob, gzip, hashlib, html, io, itertools, json, math, mmap, multiprocessing, operator, os
 import pathlib, pickle, queue, re, requests, sys, threading, time, tqdm, unicodedata, urllib.request
 import memguard, numpy as np, pandas as pd, polars as pl, pyarrow as pa, pyarrow.parquet as pq, tiktoken, torch
-import sentencepiece, transformers
+import nltk, sentencepiece, spacy, tokenizers, transformers
 enc = tiktoken.get_encoding("gpt2")
+tok = tokenizers.Tokenizer.from_file("t.json")
+hf = transformers.PreTrainedTokenizerFast(tokenizer_file="t.json")
+sp = sentencepiece.SentencePieceProcessor(model_file="m.model")
+nlp = spacy.blank("en")
 text = open("a.txt").read()
 data = open("a.txt", "rb").read()
 ids = enc.encode(text)

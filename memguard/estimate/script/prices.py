@@ -15,6 +15,7 @@ from memguard.estimate.plans.costs import RUST_ID
 from memguard.estimate.plans.quantities import MMAP_THRESHOLD_MAX, Options, inside_tiktoken
 from memguard.estimate.script.amounts import Piece
 from memguard.estimate.script.scale import Scale
+from memguard.estimate.script.tokenizer_prices import TOKENIZER_PRICES, TOKENIZER_TRANSIENTS, tokens_of_each
 from memguard.script.trace import Transient
 from memguard.script.values import Buffer, Held
 
@@ -66,11 +67,13 @@ def _chars(scale: Scale, piece: Piece, held: Held) -> float:
 
 
 def _array(scale: Scale, piece: Piece, held: Held) -> float:
-    return held.buffer.item * _elements(held.buffer, piece)
+    return held.buffer.item * _elements(scale, held.buffer, piece)
 
 
-def _elements(buffer: Buffer, piece: Piece) -> float:
+def _elements(scale: Scale, buffer: Buffer, piece: Piece) -> float:
     capacity = buffer.capacity
+    if buffer.origin.endswith("padded"):
+        return tokens_of_each(scale, buffer, piece)
     if buffer.file_item:
         return piece.raw / buffer.file_item
     if capacity is None:
@@ -86,7 +89,7 @@ def _made_of_chars(buffer: Buffer) -> bool:
 
 def _strings(scale: Scale, piece: Piece, held: Held) -> float:
     """Strings have a header each, and a slot in their list."""
-    documents, count = scale.text.documents, _count(scale, held.buffer, piece)
+    documents, count = scale.text.documents, scale.count(held.buffer, piece)
     if count >= 0.9 * documents.count * piece.share:  # as measured, each as narrow as its own characters
         size = (documents.str_bytes + scale.costs.list_slot * documents.count) * piece.share
     else:
@@ -97,7 +100,7 @@ def _strings(scale: Scale, piece: Piece, held: Held) -> float:
 
 
 def _records(scale: Scale, piece: Piece, held: Held) -> float:
-    return _strings(scale, piece, held) + _count(scale, held.buffer, piece) * sys.getsizeof({"text": ""})
+    return _strings(scale, piece, held) + scale.count(held.buffer, piece) * sys.getsizeof({"text": ""})
 
 
 def _words(scale: Scale, piece: Piece, held: Held) -> float:
@@ -105,19 +108,19 @@ def _words(scale: Scale, piece: Piece, held: Held) -> float:
 
 
 def _lists(scale: Scale, piece: Piece, held: Held) -> float:
-    count = _count(scale, held.buffer, piece)
-    return scale.costs.list_slot * piece.tokens + plans_documents.SMALL_LIST * count
+    count, tokens = scale.count(held.buffer, piece), tokens_of_each(scale, held.buffer, piece)
+    return scale.costs.list_slot * tokens + plans_documents.SMALL_LIST * count
 
 
 def _arrays(scale: Scale, piece: Piece, held: Held) -> float:
-    return held.buffer.item * piece.tokens + plans_documents.SMALL_ARRAY * _count(scale, held.buffer, piece)
+    return held.buffer.item * piece.tokens + plans_documents.SMALL_ARRAY * scale.count(held.buffer, piece)
 
 
 def _slots(scale: Scale, piece: Piece, held: Held) -> float:
     """Of as many bytes each as `item` says."""
     shape, of_words = scale.shape, any(source.kind == "words" for source in held.buffer.descent())
     if not of_words:
-        return held.buffer.item * _count(scale, held.buffer, piece)
+        return held.buffer.item * scale.count(held.buffer, piece)
     return held.buffer.item * (shape.words or scale.text.chars / 6) * piece.share
 
 
@@ -131,17 +134,6 @@ def _table(scale: Scale, piece: Piece, held: Held) -> float:
     if held.buffer.origin == "dataset":
         return piece.raw
     return plans_pools.PARQUET_START + plans_pools.PARQUET_PER_BYTE * piece.raw
-
-
-def _count(scale: Scale, buffer: Buffer, piece: Piece) -> float:
-    """Elements of a list: as many as there are pieces of what was added at a time."""
-    for extent in buffer.pieces.values():
-        if extent.windows:
-            window = extent.windows[-1]
-            if window.unit == "lines":  # an average one, not the longest
-                return scale.text.documents.count * piece.share / window.amount
-            return piece.share / max(1e-12, scale.share(window))
-    return scale.text.documents.count * piece.share
 
 
 PRICES: dict[str, Callable[[Scale, Piece, Held], float]] = {
@@ -164,6 +156,7 @@ PRICES: dict[str, Callable[[Scale, Piece, Held], float]] = {
     "list": _nothing,
     "char": _nothing,
     "token": _nothing,
+    **TOKENIZER_PRICES,
 }
 
 
@@ -237,4 +230,5 @@ TRANSIENTS: dict[str, Callable[[Scale, Piece, Transient], float]] = {
     "mapping": _mapping,
     "mapping a table in memory": _mapping,
     "lists": _all_ids,
+    **TOKENIZER_TRANSIENTS,
 }

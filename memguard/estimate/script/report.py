@@ -38,6 +38,16 @@ __all__ = ["estimate_script", "heaviest_library", "import_memory"]
 # What a script saves that does not import them: resident, anonymous; a bare Python (CPython 3.11, numpy 2.4, x86-64).
 _WITHOUT = {"tiktoken": (28 * MIB, 22 * MIB), "numpy": (12 * MIB, 6 * MIB)}
 _BARE = 8 * MIB
+# What importing a library adds beside numpy: resident, anonymous. `python -m tests.bench tokenizers --libraries`;
+# transformers 5.24 without torch, which it loads for its Auto classes alone; spacy's torch is counted apart.
+_ADDED = {
+    "tokenizers": (7 * MIB, 3 * MIB),
+    "transformers": (36 * MIB, 27 * MIB),
+    "sentencepiece": (8 * MIB, 4 * MIB),
+    "nltk": (185 * MIB, 116 * MIB),
+    "spacy": (75 * MIB, 43 * MIB),
+}
+_BRING_NUMPY = frozenset(("transformers", "nltk", "spacy"))
 
 # What the allocator may keep and the formulas may miss: a share of the peak, and bytes below and above it.
 _SLACK_SHARE = 0.02
@@ -104,14 +114,16 @@ def _verdict(trace: Trace, peak: Range, limits: Limits) -> str:
 
 def _baseline(trace: Trace, costs: Costs) -> int:
     """Python with the script's own libraries; of a tree of processes, the anonymous part."""
-    library = heaviest_library(trace)
+    library, which = heaviest_library(trace), int(trace.processes)
     baseline = costs.anonymous(library) if trace.processes else costs.rss(library)
-    if library or trace.unrecognised:
-        return baseline
-    for name, (rss, anonymous) in _WITHOUT.items():
-        if name not in trace.imports:
-            baseline -= anonymous if trace.processes else rss
-    return max(_BARE, baseline)
+    added = [figures[which] for name, figures in _ADDED.items() if name in trace.imports]
+    if "transformers" in trace.imports and "tokenizers" in trace.imports:
+        added.remove(_ADDED["tokenizers"][which])  # which it brings
+    if trace.unrecognised or (library and not added):
+        return baseline + sum(added)
+    brought = {"numpy"} if library or _BRING_NUMPY & trace.imports else set()
+    saved = sum(figures[which] for name, figures in _WITHOUT.items() if name not in trace.imports | brought)
+    return max(_BARE, baseline - saved + sum(added))
 
 
 def _weigh(trace: Trace, text: Text, shape: TextShape, costs: Costs, bound: str) -> tuple[Weighed, ...]:

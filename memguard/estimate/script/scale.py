@@ -8,6 +8,7 @@ from memguard.estimate.plans.costs import Costs
 from memguard.estimate.plans.quantities import Text
 from memguard.estimate.script.amounts import Piece, TextShape
 from memguard.script.extents import Extent, Window
+from memguard.script.values import Buffer
 
 __all__ = ["Scale"]
 
@@ -73,3 +74,13 @@ class Scale:
             return 1.0 if largest is None else min(1.0, window.amount * largest / max(1, text.bytes))
         total = {"chars": text.read_chars, "bytes": text.bytes, "tokens": text.tokens}.get(window.unit, count)
         return min(1.0, window.amount / max(1, total))
+
+    def count(self, buffer: Buffer, piece: Piece) -> float:
+        """Elements of a list: as many as there are pieces of what was added at a time."""
+        for extent in buffer.pieces.values():
+            if extent.windows:
+                window = extent.windows[-1]
+                if window.unit == "lines":  # an average one, not the longest
+                    return self.text.documents.count * piece.share / window.amount
+                return piece.share / max(1e-12, self.share(window))
+        return self.text.documents.count * piece.share

@@ -18,6 +18,7 @@ from memguard.script.models import (
     json,
     memguard,
     mmap,
+    nltk,
     numpy,
     pandas,
     paths,
@@ -26,10 +27,14 @@ from memguard.script.models import (
     processes,
     pyarrow,
     requests,
+    sentencepiece,
+    spacy,
     tables,
     text,
+    tiktoken,
     tokenizers,
     torch,
+    transformers,
 )
 
 __all__ = [
@@ -47,6 +52,7 @@ __all__ = [
     "json",
     "memguard",
     "mmap",
+    "nltk",
     "numpy",
     "pandas",
     "paths",
@@ -55,8 +61,12 @@ __all__ = [
     "processes",
     "pyarrow",
     "requests",
+    "sentencepiece",
+    "spacy",
     "tables",
     "text",
+    "tiktoken",
     "tokenizers",
     "torch",
+    "transformers",
 ]

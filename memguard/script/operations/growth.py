@@ -38,7 +38,7 @@ def _append_one(interpreter: Interpreter, buffer: Buffer, value: Buffer | Row, n
         taker.origin = taker.origin or value.origin
         interpreter.state.grow(taker, site, value.extent, node)
         return
-    in_words = value.of is not None and value.of.kind == "words"
+    in_words = value.of is not None and value.of.kind in ("words", "doc", "pieces")
     taker = _taker(interpreter, buffer, "words" if in_words else KINDS[value.kind].in_list, node, value)
     if value.origin or value.kind == "text":
         taker.origin = taker.origin or value.origin

@@ -132,4 +132,5 @@ def _shape(plan: script.Trace, stats: CorpusStats, tuning: Tuning) -> TextShape:
     if len(names) == len(files) > 1:  # one name each, in the order in which they are opened
         sources = {name: [file] for name, file in zip(names, files, strict=True)}
     shape = corpus.read_shape(files, sources, scan_limit=tuning.line_scan_limit)
-    return corpus.with_distinct_words(shape, files) if plan.needs("word counts") else shape
+    trains = plan.needs("word counts") or plan.needs("training on lines")
+    return corpus.with_distinct_words(shape, files) if trains else shape

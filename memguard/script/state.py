@@ -39,6 +39,7 @@ class Facts:
     imports: set[str] = field(default_factory=set)
     encoding: str = "gpt2"
     tokenizer: str = ""  # file or model of a tokenizer that is not tiktoken's
+    cut_in_words: bool = False  # a tokenizer that is trained has got a pre-tokenizer
     parquet: bool = False
     dataset: bool = False  # datasets, from files
     from_dict: bool = False  # datasets, from what is in memory

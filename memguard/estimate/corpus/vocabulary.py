@@ -39,19 +39,31 @@ def with_distinct_words(shape: TextShape, paths: Sequence[str]) -> TextShape:
         path = error.filename or paths[0]
         raise InputError(f"{path}: {(error.strerror or str(error)).lower()}", path=path) from None
     total, read = sum(sizes.values()), sum(map(len, blocks))
-    seen: set[str] = set()
-    half = 0
-    for index, block in enumerate((*blocks[::2], *blocks[1::2])):
-        if index == len(blocks[::2]):
-            half = len(seen)
-        seen.update(_WORD.findall(block.decode("utf-8", "ignore")))
-    growth = math.log2(len(seen) / half) if half and len(blocks) > 1 else _MOST
-    growth = min(_MOST, max(_LEAST, growth))
-    factor = (max(1, total) / max(1, read)) ** growth if total > read else 1.0
-    size = sum(len(word.encode()) for word in seen) * max(1.0, total / max(1, read)) ** _LENGTH_GROWTH
+    texts = [block.decode("utf-8", "ignore") for block in (*blocks[::2], *blocks[1::2])]
+    half, stretch = len(blocks[::2]), max(1.0, total / max(1, read))
+    pieces, growth, size = _grown([_WORD.findall(text) for text in texts], half, stretch)
+    between_spaces, _, _ = _grown([text.split() for text in texts], half, stretch)
     return replace(
-        shape, distinct=round(len(seen) * factor), distinct_bytes=round(size * factor), distinct_growth=growth
+        shape,
+        distinct=pieces,
+        distinct_bytes=round(size * stretch**_LENGTH_GROWTH),
+        distinct_growth=growth,
+        distinct_between_spaces=between_spaces,
     )
+
+
+def _grown(words: list[list[str]], half: int, stretch: float) -> tuple[int, float, float]:
+    """(how many differ in the whole text, Heaps' exponent, their bytes); `half`: the first so many make one half."""
+    seen: set[str] = set()
+    for found in words[:half]:
+        seen.update(found)
+    first = len(seen)
+    for found in words[half:]:
+        seen.update(found)
+    growth = math.log2(len(seen) / first) if first and len(words) > half else _MOST
+    growth = min(_MOST, max(_LEAST, growth))
+    factor = stretch**growth
+    return round(len(seen) * factor), growth, factor * sum(len(word.encode()) for word in seen)
 
 
 def _blocks(sizes: dict[str, int]) -> list[bytes]:

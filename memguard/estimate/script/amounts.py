@@ -16,14 +16,10 @@ class TextShape:
     word_strings: int = 0  # bytes of all words as str objects, with their slots
     sources: tuple[tuple[str, float], ...] = ()  # the script's names of its inputs → share of all bytes
     entries: int = 0  # of the vocabulary of the script's own tokenizer; 0: it is not here
-    distinct: int = 0  # words and punctuation marks that differ from one another
+    distinct: int = 0  # words and punctuation marks, each with its space, that differ; 0: not counted
     distinct_bytes: int = 0
+    distinct_between_spaces: int = 0
     distinct_growth: float = 0.6  # of how many there are with the size of the text: its exponent (Heaps' law)
-
-    def distinct_words(self, share: float) -> tuple[float, float]:
-        """(how many, bytes) differ in `share` of the text."""
-        part = min(1.0, share) ** self.distinct_growth if share > 0 else 0.0
-        return self.distinct * part, self.distinct_bytes * part
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,10 @@ _SLACK_HIGH = 28 * MIB
 _SLACK_SHARE_PROCESSES = 0.08
 # Dataset.map of a table in memory goes through pickles of unknown number; a row group's buffers differ by file.
 _SLACK_SHARES = {"from-dict-map": 0.15, "iter-batches": 0.15}
+# What malloc keeps of a tokenizer's pieces differs by the order in which they are freed; of what a trainer counts, by
+# the text.
+_SLACK_TOKENIZERS, _SLACK_TRAINERS = 0.10, 0.14
+_TRAINERS = ("word counts", "line counts", "training on lines", "training on suffixes")
 
 
 def heaviest_library(trace: Trace) -> str:
@@ -146,7 +150,7 @@ def _peak(
     top: Weighed,
 ) -> Range:
     share = _SLACK_SHARE_PROCESSES if trace.processes else _SLACK_SHARE
-    share = _SLACK_SHARES.get(trace.name, share)
+    share = max(_SLACK_SHARES.get(trace.name, share), _tokenizer_slack(trace))
     low, high = (max(w.bytes for w in weighed[bound]) for bound in ("low", "high"))
     low -= round(share * low) + _SLACK_LOW
     high += round(share * high) + _SLACK_HIGH
@@ -158,6 +162,12 @@ def _peak(
         high += round(costs.list_slot * everything.tokens + costs.boxed_int * everything.heap_ints)
         low = min(low, costs.baseline)
     return Range(max(0, min(low, top.bytes)), top.bytes, max(high, top.bytes))
+
+
+def _tokenizer_slack(trace: Trace) -> float:
+    if any(map(trace.needs, _TRAINERS)):
+        return _SLACK_TRAINERS
+    return _SLACK_TOKENIZERS if trace.has_kind("heap") or trace.has_kind("doc") or trace.has_kind("docs") else 0.0
 
 
 def _line(span: Span, places: Places) -> int | None:

@@ -8,6 +8,7 @@ from typing import Any
 from memguard.script.interface import Call
 from memguard.script.operations.encoding import as_long_as, texts_of, the_text
 from memguard.script.registry import attribute, function, method, nothing
+from memguard.script.trace import Transient
 from memguard.script.values import UNKNOWN, Buffer, Encoder, Generator
 
 __all__: list[str] = []
@@ -36,7 +37,8 @@ def called(call: Call) -> Any:
         return UNKNOWN
     doc = as_long_as(call, "doc", text)
     call.state.temps.append(doc)
-    call.record("encode", call.state.label_of(text))
+    growing = Transient("the Doc while it grows", "doc growing", text.extent, call.state.copies)
+    call.record("encode", call.state.label_of(text), growing)
     return doc
 
 

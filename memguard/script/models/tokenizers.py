@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from memguard.script.extents import Extent
 from memguard.script.interface import Call
 from memguard.script.operations.encoding import (
     as_long_as,
@@ -36,6 +37,7 @@ __all__ = ["encoding_of", "encodings_of"]
 )
 def loaded(call: Call) -> Any:
     """Tokenizer.from_file("tok.json"), ByteLevelBPETokenizer("vocab.json", "merges.txt"), or an empty one to train."""
+    call.state.facts.cut_in_words = True
     if call.args or call.kwargs:
         load(call, path_text(call.arg(0)), "tokenizers")
     return Encoder("tokenizers")
@@ -182,7 +184,10 @@ def trained_on_texts(call: Call) -> Any:
     return NOTHING
 
 
-def _count_words(call: Call, extents: list[Any]) -> None:
+def _count_words(call: Call, extents: list[Extent]) -> None:
     for extent in extents:
-        words = Transient("words and their counts inside the trainer", "word counts", extent, call.state.copies)
-        call.record("train", "", words)
+        if call.state.facts.cut_in_words:
+            inside = Transient("words and their counts inside the trainer", "word counts", extent, call.state.copies)
+        else:
+            inside = Transient("lines and their counts inside the trainer", "line counts", extent, call.state.copies)
+        call.record("train", "", inside)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from memguard.tokens.library import ShardWriter, iter_token_blocks
     from memguard.watch.guard import guard, headroom
     from memguard.watch.limited import limited
+    from memguard.watch.workers import workers
 
 __all__ = [
     "ConfigError",
@@ -49,6 +50,7 @@ __all__ = [
     "limited",
     "on_pressure",
     "tokenize",
+    "workers",
 ]
 
 _PLACES = {  # module and name there; the errors need no entry
@@ -62,6 +64,7 @@ _PLACES = {  # module and name there; the errors need no entry
     "limited": ("watch.limited", "limited"),
     "on_pressure": ("pressure.registry", "register"),
     "tokenize": ("tokens.job", "tokenize"),
+    "workers": ("watch.workers", "workers"),
 }
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 import pydoc_data.topics
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from memguard.inject import gpt2_files
 from tests.boxes import MemoryBox
+from tests.gpt2_cache import fill_cache
 
 _number = itertools.count()
 # 100 is hypothesis's own number of examples; a quarter of it keeps the default run under three minutes.
@@ -27,6 +27,14 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 # nohup has the one ignored, a shell's `&` the other, here and in all that is started from here.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where Python may write no byte code beside the source, pytest would rewrite every test module in every run, which
+    takes each worker some seconds: it keeps what it has made in its own cache."""
+    if sys.dont_write_bytecode and hasattr(config, "cache"):
+        sys.pycache_prefix = str(config.cache.mkdir("bytecode"))
+        sys.dont_write_bytecode = False
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -60,13 +68,20 @@ def english() -> str:
     return "\n\n".join(pydoc_data.topics.topics[name] for name in sorted(pydoc_data.topics.topics))
 
 
+@pytest.fixture(scope="module")
+def shared_engines() -> Iterator[None]:
+    """For modules of many small jobs."""
+    from tests.engines import lent_engines  # numpy, which some workers do not need
+
+    with lent_engines():
+        yield
+
+
 @pytest.fixture(scope="session")
 def vocabulary() -> Iterator[str]:
     """The bundled GPT-2 files as a TIKTOKEN_CACHE_DIR, for scripts that run without memguard; any user reads it."""
     directory = Path(tempfile.mkdtemp(prefix="memguard-vocabulary-"))
     directory.chmod(0o755)
-    for name in ("vocab.bpe", "encoder.json"):
-        url = f"https://openaipublic.blob.core.windows.net/gpt-2/encodings/main/{name}"
-        (directory / hashlib.sha1(url.encode()).hexdigest()).write_bytes(gpt2_files.contents(url) or b"")
+    fill_cache(directory)
     yield str(directory)
     shutil.rmtree(directory)

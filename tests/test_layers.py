@@ -7,6 +7,7 @@ with an underscore stays in its file.
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import re
 import statistics
@@ -52,9 +53,10 @@ FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*
 PURE += tuple(f for f in FILES if f.startswith(("script/", "estimate/script/", "diagnose/")))
 
 
+@functools.cache
 def imported(path: str) -> set[str]:
     """Every module that `path` imports anywhere, absolute; `from memguard.system import proc` counts as both."""
-    tree = ast.parse((PACKAGE / path).read_text(encoding="utf-8"))
+    tree = parsed(path)
     typing_only = {
         id(inner)
         for node in ast.walk(tree)
@@ -188,6 +190,7 @@ def source(path: str) -> str:
     return (PACKAGE / path).read_text(encoding="utf-8")
 
 
+@functools.cache
 def parsed(path: str) -> ast.Module:
     return ast.parse(source(path))
 

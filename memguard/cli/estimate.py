@@ -2,11 +2,13 @@
 
 Several files count as one text, as for a script that reads them all. The peak is that of the whole process, Python
 and its libraries included; the verdict compares it with what this machine, cgroup or --limit allows a new job now.
+--explain adds the sum behind every figure.
 
   memguard estimate train.txt                      text, JSONL, Parquet, packed or not, directories, globs, - for stdin
   memguard estimate --size 45GB --like english     before the file is there: english, multilingual, code, or a FILE
   memguard estimate --corpus openwebtext           a public corpus by its name
   memguard estimate train.txt --ram 64GiB          on another machine
+  memguard estimate prepare.py train.txt           read the plan out of your script; nothing of it is run
   memguard estimate train.txt --probe prepare.py   measure a script on three small slices of the file
 
 exit codes: 0 done, 1 the answer is no (--check: the plan does not surely fit; --probe: the script does not),
@@ -17,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import shlex
 import sys
 from typing import TYPE_CHECKING, cast
@@ -24,10 +27,11 @@ from typing import TYPE_CHECKING, cast
 from memguard.cli.estimate_bar import progress_bar
 from memguard.cli.output import note, terminal_width, use_color, write_json, write_text
 from memguard.errors import ConfigError
+from memguard.units import format_size
 
 if TYPE_CHECKING:
     from memguard.estimate.job import Request
-    from memguard.records.estimate import Estimate
+    from memguard.records.estimate import Estimate, Scheduler
     from memguard.records.limits import Limits
     from memguard.records.script import ScriptEstimate
 
@@ -35,16 +39,19 @@ __all__ = ["add_arguments", "main"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from memguard.tokens.input.source import KINDS
+
     parser.add_argument("files", nargs="*", metavar="FILE", help="text, JSONL, CSV, Parquet, a directory, a glob, -")
     parser.add_argument(
         "--script", metavar="SCRIPT", help="read the plan out of SCRIPT (nothing is run); FILEs are what it would get"
     )
+    parser.add_argument("--args", metavar="ARGS", help="SCRIPT's own arguments, in one word: '--input a.txt --val 0.1'")
     parser.add_argument("--encoding", metavar="NAME", help="tiktoken's name of it (default: the script's, or gpt2)")
     parser.add_argument(
         "--input-format",
-        choices=("text", "jsonl", "csv", "parquet"),
+        choices=KINDS,
         metavar="KIND",
-        help="text, jsonl, csv or parquet (default: what each file's name says)",
+        help=f"{', '.join(KINDS)} (default: what each file's name says)",
     )
     parser.add_argument(
         "--text-field",
@@ -60,7 +67,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _what_if_arguments(parser.add_argument_group("what if"))
     _plan_arguments(parser.add_argument_group("plans"))
     _measured_arguments(parser.add_argument_group("measured"))
-    parser.add_argument("--json", action="store_true", help="print the estimate as JSON")
+    _shown_arguments(parser.add_argument_group("shown"))
+
+
+def _shown_arguments(shown: argparse._ArgumentGroup) -> None:
+    shown.add_argument("--explain", action="store_true", help="the sum behind every figure, too")
+    shown.add_argument(
+        "--scheduler",
+        choices=("slurm", "ray", "kubernetes"),
+        metavar="NAME",
+        help="print only what to ask slurm, ray or kubernetes for: of the script, of --check's PLAN, else of streaming",
+    )
+    shown.add_argument("--json", action="store_true", help="print the estimate as JSON")
 
 
 def _what_if_arguments(what_if: argparse._ArgumentGroup) -> None:
@@ -118,13 +136,16 @@ def main(arguments: argparse.Namespace) -> int:
     limits = read_job_limits(ram=arguments.ram, limit=arguments.limit, reserve=arguments.reserve)
     if arguments.history:
         return _show_history(arguments)
+    _take_script(arguments)
     request = _request(arguments)
     if arguments.probe:
         return _probe(arguments, limits)
     with progress_bar() as progress:
         result = estimate_files(request, limits, progress=progress)
+    if arguments.scheduler and result.scheduler and not arguments.json:
+        return _show_scheduler(result.scheduler, arguments.scheduler)
     if request.script:
-        return _show_script(result, limits, arguments)
+        return _show_script(cast("ScriptEstimate", result), arguments)
     if request.files and not result.machine:
         _remember(result)
     if arguments.json:
@@ -133,9 +154,22 @@ def main(arguments: argparse.Namespace) -> int:
         from memguard.report.estimate import render
 
         width, color = terminal_width(sys.stdout), use_color(sys.stdout)
-        every = arguments.all or bool(arguments.check)
-        write_text(render(result, width=width, color=color, every=every))
+        every, check = arguments.all, arguments.check
+        write_text(render(result, width=width, color=color, every=every, explain=arguments.explain, check=check))
     return _exit_code(result, arguments.check)
+
+
+def _take_script(arguments: argparse.Namespace) -> None:
+    """A first FILE that is a Python script is meant as one: `memguard estimate prepare.py train.txt`.
+
+    As a text it is taken where --input-format says so, where more scripts follow, and where it is what --probe runs on.
+    """
+    files = arguments.files
+    if not files or arguments.script or arguments.input_format or arguments.probe:
+        return
+    if files[0].endswith(".py") and os.path.isfile(files[0]) and not any(f.endswith(".py") for f in files[1:]):
+        arguments.script, arguments.files = files[0], files[1:]
+        note(f"memguard: {files[0]} is a script: read as --script; as a text: --input-format text")
 
 
 def _request(arguments: argparse.Namespace) -> Request:
@@ -144,6 +178,7 @@ def _request(arguments: argparse.Namespace) -> Request:
     return Request(
         files=tuple(arguments.files),
         script=arguments.script,
+        arguments=_words(arguments.args),
         size=arguments.size,
         like=arguments.like,
         corpus=arguments.corpus,
@@ -161,9 +196,25 @@ def _request(arguments: argparse.Namespace) -> Request:
     )
 
 
-def _show_script(result: Estimate, limits: Limits, arguments: argparse.Namespace) -> int:
+def _words(typed: str | None) -> tuple[str, ...] | None:
+    """The words of --args. Raises ConfigError for a quotation mark that nothing closes."""
+    try:
+        return None if typed is None else tuple(shlex.split(typed))
+    except ValueError as error:
+        raise ConfigError(f"--args: {error}", "quote as a shell does: --args '--input \"my text.txt\"'") from None
+
+
+def _show_scheduler(asked: Scheduler, name: str) -> int:
+    """Only what to ask for, so that it can stand in a command: sbatch $(memguard estimate … --scheduler slurm)."""
+    write_text({"slurm": asked.slurm, "ray": asked.ray, "kubernetes": asked.kubernetes}[name])
+    of = f"{asked.plan} takes {format_size(asked.peak)} at most"
+    note(f"memguard: {of}; with the guard and the margin below a kernel's limit {format_size(asked.memory)}")
+    return 0
+
+
+def _show_script(result: ScriptEstimate, arguments: argparse.Namespace) -> int:
     """Prints the script with its memory, then what to do; 0 where it fits, else 1."""
-    script = cast("ScriptEstimate", result).script
+    script = result.script
     assert script is not None
     fits = script.plan.verdict == "fits"
     if arguments.json:
@@ -173,14 +224,22 @@ def _show_script(result: Estimate, limits: Limits, arguments: argparse.Namespace
     from memguard.report.script import render
 
     width, color = terminal_width(sys.stdout), use_color(sys.stdout)
-    write_text(render(script, limit=limits.effective, width=width, color=color))
-    for line in result.notes:
-        write_text(f"\nnote: {line}")
+    probe, guard = (
+        _probe_command(result, script.path),
+        shlex.join(["memguard", "run", script.path, *(_words(arguments.args) or arguments.files)]),
+    )
+    write_text(render(result, width=width, color=color, explain=arguments.explain, probe=probe, guard=guard))
     if arguments.all:
-        write_text("\n" + render_plans(result, width=width, color=color, every=True))
-    elif not fits:
-        write_text(f"\nDo this instead: {result.next_command}\nOr guard it: memguard run {shlex.quote(script.path)}")
+        write_text("\n" + render_plans(result, width=width, color=color, every=True, explain=arguments.explain))
     return 0 if fits else 1
+
+
+def _probe_command(result: Estimate, script: str) -> str:
+    """What measures the script instead; "" where its one input is not here."""
+    paths = result.input.paths
+    if len(paths) != 1 or not os.path.isfile(paths[0]):
+        return ""
+    return shlex.join(["memguard", "estimate", paths[0], "--probe", script])
 
 
 def _exit_code(result: Estimate, check: str | None) -> int:
@@ -221,6 +280,10 @@ def _probe(arguments: argparse.Namespace, limits: Limits) -> int:
         note(f"memguard: {line}")
 
     result = probe(arguments.probe, arguments.files[0], limits, template=arguments.probe_args, notify=notify)
+    if arguments.scheduler and not arguments.json:
+        from memguard.estimate.scheduler import ask
+
+        return _show_scheduler(ask(arguments.probe, result.peak.high), arguments.scheduler)
     if arguments.json:
         write_json(result)
     else:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["progress_bar"]
 
+_NARROW = 60  # columns; below it the speed would take a second line
+
 
 @contextlib.contextmanager
 def progress_bar() -> Iterator[Report | None]:
@@ -41,12 +43,14 @@ def _bar() -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+    width = terminal_width(sys.stderr)
+    speed = [TransferSpeedColumn()] if width >= _NARROW else []
     return Progress(
         TextColumn("{task.description:<16}"),
         BarColumn(bar_width=None),
-        TransferSpeedColumn(),
+        *speed,
         TimeRemainingColumn(),
-        console=Console(file=sys.stderr, no_color=not use_color(sys.stderr), width=terminal_width(sys.stderr)),
+        console=Console(file=sys.stderr, no_color=not use_color(sys.stderr), width=width),
         transient=True,
         expand=True,
     )

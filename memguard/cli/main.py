@@ -22,7 +22,7 @@ from memguard.errors import ConfigError, MemguardError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 __all__ = ["COMMANDS", "main"]
 
@@ -81,7 +81,9 @@ def _command(arguments: list[str]) -> str | None:
         if len(arguments) > 1 and arguments[1] in COMMANDS:
             arguments[:] = [arguments[1], "--help"]
             return arguments[0]
-        print(_overview(), end="")
+        from memguard.cli.output import write_text
+
+        write_text(_overview())
         return None
     if first in ("-V", "--version"):
         print(f"memguard {__version__}")
@@ -137,6 +139,12 @@ def _run_command(name: str, arguments: list[str]) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
+    def _print_message(self, message: str, file: "Any" = None) -> None:
+        """argparse's one way out: help to stdout, usage to stderr, in letters that these have."""
+        from memguard.cli.output import write_report, write_text
+
+        (write_text if file is sys.stdout else write_report)(message)
+
     def error(self, message: str) -> "NoReturn":
         """The words that are wrong may hold anything."""
         from memguard.records.visible import visible
@@ -145,9 +153,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _report_error(error: MemguardError, command: str | None) -> int:
-    prefix = f"memguard {command}" if command else "memguard"
     from memguard.cli.output import note
 
+    prefix = f"memguard {command}" if command else "memguard"
     note(f"{prefix}: {error.message}")
     if error.hint:
         note(f"  {error.hint}")

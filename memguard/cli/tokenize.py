@@ -29,6 +29,7 @@ from memguard.units import format_count, format_duration, format_rate, format_si
 if TYPE_CHECKING:
     from types import FrameType
 
+    from memguard.tokens.output.formats import Format
     from memguard.tokens.progress import JobProgress
 
 __all__ = ["add_arguments", "main"]
@@ -44,12 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _input_arguments(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--input-format", choices=("text", "jsonl", "csv", "parquet"), help="default: what each file's name says"
-    )
+    from memguard.tokens.input.documents import DOCUMENTS
+    from memguard.tokens.input.source import KINDS
+    from memguard.tokens.input.utf8 import ERRORS
+
+    group.add_argument("--input-format", choices=KINDS, help="default: what each file's name says")
     group.add_argument(
         "--documents",
-        choices=("file", "line", "blank-line"),
+        choices=DOCUMENTS,
         help="what a document is in a text file (default: the whole file is one text)",
     )
     group.add_argument(
@@ -71,25 +74,24 @@ def _input_arguments(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--errors",
-        choices=("strict", "replace", "ignore"),
+        choices=ERRORS,
         default="strict",
         help="bytes that are not UTF-8: stop and name the place, put U+FFFD, or leave out (default: strict)",
     )
 
 
 def _output_arguments(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--format",
-        choices=("nanogpt", "npy", "llmc", "megatron"),
-        default="nanogpt",
-        help="nanogpt: train.bin, val.bin; npy, llmc: shards; megatron: .bin and .idx (default: nanogpt)",
-    )
+    from memguard.tokens.options import VAL_BY
+    from memguard.tokens.output.formats import FORMATS
+
+    files = "; ".join(f"{name}: {_files_of(form)}" for name, form in FORMATS.items())
+    group.add_argument("--format", choices=tuple(FORMATS), default="nanogpt", help=f"{files} (default: nanogpt)")
     group.add_argument(
         "--val-fraction", type=float, default=0.1, metavar="F", help="share that is val; 0: train alone (default: 0.1)"
     )
     group.add_argument(
         "--val-by",
-        choices=("tail", "document", "shard"),
+        choices=VAL_BY,
         help="val is the end of the input, documents spread over all of it by their hash, or the first shard "
         "(default: document where documents are known, else tail)",
     )
@@ -101,6 +103,12 @@ def _output_arguments(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--eot-first", action="store_true", help="before each document instead")
     group.add_argument("--offsets", action="store_true", help="write where documents begin (SPLIT.offsets.bin)")
+
+
+def _files_of(form: Format) -> str:
+    """The names of a first shard."""
+    stem = form.shard_name("train", 0).removesuffix(form.suffix)
+    return ", ".join(stem + suffix for suffix in form.suffixes)
 
 
 def _work_arguments(group: argparse._ArgumentGroup) -> None:

@@ -82,7 +82,14 @@ for line in iter(sys.stdin.readline, ""):
 """
 
 # The modules that a script imports of each library. pandas brings pyarrow in when it reads Parquet.
-_MODULES = {"pyarrow": "pyarrow.parquet", "pandas": "pandas", "datasets": "datasets", "torch": "torch"}
+_MODULES = {
+    "pyarrow": "pyarrow.parquet",
+    "pandas": "pandas",
+    "polars": "polars",
+    "duckdb": "duckdb",
+    "datasets": "datasets",
+    "torch": "torch",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from memguard.estimate.corpus.inputs import find_inputs, is_plain
 from memguard.estimate.plans.catalogue import PLANS, plan_named
 from memguard.estimate.plans.costs import cached_int_max, read_costs
 from memguard.estimate.plans.quantities import AUTO_WORKERS, Options
+from memguard.estimate.scheduler import ask_for
 from memguard.estimate.tuning import TUNING, Tuning
 from memguard.estimate.whatif import LIKENESSES, PUBLIC_CORPORA, another_machine, like, public_corpus, scaled
 from memguard.records.estimate import Estimate
@@ -57,6 +58,7 @@ class Request:
 
     files: tuple[str, ...] = ()  # paths, directories, patterns, URLs; "-" is stdin
     script: str | None = None  # path of the script whose own plan is estimated too
+    arguments: tuple[str, ...] | None = None  # of the script; None: not known, any of its options may be the input
     size: Size | None = None  # of a text that is not here,
     like: str | None = None  # which is english, multilingual, code, or like this file
     corpus: str | None = None  # a public corpus by its name
@@ -87,6 +89,10 @@ class Request:
         _workers(self.workers)
 
     def _check_input(self) -> None:
+        if self.arguments is not None and not self.script:
+            raise ConfigError(
+                "--args are the arguments of a --script", "memguard estimate --script prepare.py --args …"
+            )
         sources = [bool(self.files), bool(self.size or self.like), bool(self.corpus)]
         if sum(sources) > 1:
             raise ConfigError("name either files, or --size with --like, or --corpus")
@@ -182,7 +188,7 @@ def estimate_files(
 
     A ScriptEstimate where a script is asked about. Raises InputError, ConfigError.
     """
-    plan = script_job.read_plan(request.script) if request.script else None
+    plan = script_job.read_plan(request.script, request.arguments) if request.script else None
     request = request.completed(plan)
     sources = find_inputs(request.sample_files, request.input_format) if request.sample_files else ()
     if plan is not None and request.input_format is None:
@@ -264,7 +270,18 @@ def _judged(
         input_format=_format_to_name(request, sources),
     )
     if plan is not None:
-        return script_job.with_script(plan, result, limits, costs, from_files=bool(request.files), tuning=tuning)
+        result = script_job.with_script(
+            plan,
+            result,
+            limits,
+            costs,
+            from_files=bool(request.files),
+            tuning=tuning,
+            arguments=request.arguments,
+        )
+    result = replace(result, scheduler=ask_for(result, request.check))
+    if plan is not None:
+        return result
     return result if elsewhere or not request.files else _with_disk_note(result)
 
 

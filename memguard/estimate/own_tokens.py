@@ -63,9 +63,10 @@ def read_own_tokens(name: str, script: str, files: Sequence[str], encoding: str,
     mine, theirs = ([e.encode_ordinary(text) for text in texts] for e in (own, counted))
     tokens = [sum(map(len, ids)) for ids in (mine, theirs)]
     boxed = [sum(i > cached_int_max for ids in each for i in ids) for each in (mine, theirs)]
-    if not all(tokens) or not all(boxed):
+    if not all(tokens):  # no text to count
         return OwnTokens(name, entries)
-    return OwnTokens(name, entries, tokens[0] / tokens[1], boxed[0] / boxed[1], known=True)
+    ratio = tokens[0] / tokens[1]
+    return OwnTokens(name, entries, ratio, boxed[0] / boxed[1] if boxed[1] else ratio, known=True)
 
 
 def _find(name: str, beside: str) -> str | None:

@@ -7,25 +7,26 @@ from __future__ import annotations
 
 import dataclasses
 import glob
-import io
 import os
-import tokenize
+import time
 
 from memguard.errors import ConfigError, InputError
 from memguard.estimate import corpus, script
+from memguard.estimate.modules import ModuleFinder
 from memguard.estimate.own_tokens import read_own_tokens, with_own_tokens
 from memguard.estimate.plans.costs import Costs
 from memguard.estimate.script.amounts import TextShape
+from memguard.estimate.script_source import read_source
 from memguard.estimate.tuning import Tuning
-from memguard.records.estimate import CorpusStats, Estimate
+from memguard.records.estimate import CorpusStats, Estimate, Range
 from memguard.records.limits import Limits
 from memguard.records.script import ScriptEstimate
 from memguard.tokens.input.source import Source
-from memguard.units import MIB
 
-__all__ = ["as_script_reads", "inputs_of", "read_plan", "read_source", "with_script"]
+__all__ = ["as_script_reads", "inputs_of", "read_plan", "with_script"]
 
-_LARGEST_SCRIPT = 4 * MIB  # a prep script has some hundred lines
+# Of processor time for reading it with other numbers in it: a usual script takes 10 to 40 ms each time.
+_KNOB_SECONDS = 0.8
 
 # Who takes records of a kind apart: a script that imports none of them reads such a file as text.
 _PARSERS = {
@@ -45,25 +46,9 @@ _PARSERS = {
 }
 
 
-def read_plan(path: str) -> script.Trace:
-    """Raises InputError for what is no Python source, or cannot be read."""
-    return script.read_script(read_source(path), path)
-
-
-def read_source(path: str) -> str:
-    """The script's text, decoded as Python would (PEP 263)."""
-    try:
-        with open(path, "rb") as file:
-            data = file.read(_LARGEST_SCRIPT + 1)
-    except OSError as error:
-        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}", path=path) from None
-    if len(data) > _LARGEST_SCRIPT:
-        raise InputError(f"{path}: too large for a script", "--script reads Python source; files follow it", path=path)
-    try:
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-        return data.decode(encoding)
-    except (SyntaxError, UnicodeError, LookupError, ValueError):
-        raise InputError(f"{path}: not Python source: it is not text in the encoding it declares", path=path) from None
+def read_plan(path: str, arguments: tuple[str, ...] | None = None) -> script.Trace:
+    """`arguments`: the script's own, None where they are not known. Raises InputError for what is no Python source, or cannot be read."""
+    return script.read_script(read_source(path), path, ModuleFinder(path), os.cpu_count(), arguments)
 
 
 def inputs_of(plan: script.Trace) -> tuple[str, ...]:
@@ -79,7 +64,8 @@ def inputs_of(plan: script.Trace) -> tuple[str, ...]:
         )
     raise ConfigError(
         f"{plan.path} does not say which file it reads",
-        f"memguard estimate --script {plan.path} FILE: what you would give the script itself",
+        f"memguard estimate --script {plan.path} FILE: what you would give the script itself;"
+        " or --size 45GB --like english",
     )
 
 
@@ -104,7 +90,14 @@ def as_script_reads(plan: script.Trace, sources: tuple[Source, ...]) -> tuple[So
 
 
 def with_script(
-    plan: script.Trace, result: Estimate, limits: Limits, costs: Costs, *, from_files: bool, tuning: Tuning
+    plan: script.Trace,
+    result: Estimate,
+    limits: Limits,
+    costs: Costs,
+    *,
+    from_files: bool,
+    tuning: Tuning,
+    arguments: tuple[str, ...] | None = None,
 ) -> ScriptEstimate:
     """`result` with the script in it. `from_files`: its text is here, and can be looked at once more."""
     shape = _shape(plan, result.input, tuning) if from_files else TextShape()
@@ -117,6 +110,22 @@ def with_script(
             name = plan.tokenizer or "the script's tokenizer"
             notes = (*notes, f"{name} is not here: tokens counted with {stats.encoding} stand in for its own")
     report = script.estimate_script(plan, stats, shape, limits, costs)
+
+    end = time.process_time() + _KNOB_SECONDS
+    finder = ModuleFinder(plan.path)
+
+    def weigh(source: str) -> tuple[script.Trace, Range, str] | None:
+        """The script with another number in its source; None once that has taken long enough."""
+        if time.process_time() > end:
+            return None
+        try:
+            changed = script.read_script(source, plan.path, finder, os.cpu_count(), arguments)
+        except InputError:
+            return None
+        return (changed, *script.script_peak(changed, stats, shape, limits, costs))
+
+    knobs = script.knobs_of(plan, report.plan.peak, report.plan.verdict, weigh)
+    report = dataclasses.replace(report, knobs=knobs)
     fields = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
     fields["notes"] = notes
     return ScriptEstimate(**fields, script=report)

@@ -39,7 +39,6 @@ _ENCODED = 178  # bytes a token of a tokenizers.Encoding (0.23): ids, offsets, w
 _RESULTS = 250000  # of an lru_cache whose references are listed: 2 each, 8 bytes
 _PRESENT, _SWAPPED, _FILE = 1 << 63, 1 << 62, 1 << 61  # Documentation/admin-guide/mm/pagemap.rst
 
-SEQUENCES = (list, tuple)
 CONTAINERS = (list, tuple, set, frozenset, dict, deque)
 _FLAT = (str, bytes, bytearray)
 _NUMBERS = (int, float, complex)

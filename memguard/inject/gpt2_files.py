@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["URLS", "contents", "merge_order", "ranks"]
+__all__ = ["contents", "merge_order", "ranks"]
 
 _RELEASE = "https://openaipublic.blob.core.windows.net/gpt-2/encodings/main/"
 _VOCAB_BPE = _RELEASE + "vocab.bpe"
 _ENCODER_JSON = _RELEASE + "encoder.json"
 _R50K_BASE = "https://openaipublic.blob.core.windows.net/encodings/r50k_base.tiktoken"
-
-URLS = (_VOCAB_BPE, _ENCODER_JSON, _R50K_BASE)
 
 # As written in tiktoken_ext/openai_public.py.
 _SHA256 = {

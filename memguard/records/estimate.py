@@ -18,6 +18,7 @@ __all__ = [
     "ProbePoint",
     "Range",
     "RowBatch",
+    "Scheduler",
     "SliceStats",
     "Step",
 ]
@@ -132,6 +133,18 @@ class PlanEstimate:
 
 
 @dataclass(frozen=True, slots=True)
+class Scheduler:
+    """What to ask a scheduler for so that one plan fits: estimate/scheduler.py says how it comes about."""
+
+    plan: str  # a named plan, or the script's path
+    peak: int  # bytes that it takes at most: the high end of its band
+    memory: int  # bytes to ask for
+    slurm: str  # --mem=1152M, of sbatch and srun
+    ray: str  # memory=1207959552, of ray.remote and .options
+    kubernetes: str  # the container's resources, as YAML on one line
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
     SCHEMA = "memguard.estimate/1"
 
@@ -143,6 +156,7 @@ class Estimate:
     notes: tuple[str, ...] = ()
     mapped: int = 0  # of every VmHWM here, what is mapped from the libraries' files: no part of a tree's own memory
     machine: str = ""  # whose memory `limits` is: empty for this machine
+    scheduler: Scheduler | None = None  # for the script; without one for the plan of --check, or for streaming
 
 
 @dataclass(frozen=True, slots=True)

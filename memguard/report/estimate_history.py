@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from memguard.records.estimate import Comparison, History, Range
 from memguard.records.visible import shows
-from memguard.report.terminal import to_text
+from memguard.report.terminal import GAP, fitting, to_text
 from memguard.units import format_size
 
 if TYPE_CHECKING:
@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
 __all__ = ["render"]
 
+# What a narrow terminal does without, first things first.
+_DROPPED = ("script", "run", "low – high", "predicted")
+
 
 @shows
 def render(history: History, *, width: int = 100, color: bool = False) -> str:
     if not history.comparisons:
         return to_text(*_nothing(history), width=width, color=color)
-    parts: list[RenderableType] = [_table(history), "", _summary(history.comparisons)]
+    parts: list[RenderableType] = [_table(history, width), "", _summary(history.comparisons)]
     parts += list(history.notes)
     return to_text(*parts, width=width, color=color)
 
@@ -33,32 +36,35 @@ def _nothing(history: History) -> list[str]:
     ]
 
 
-def _table(history: History) -> RenderableType:
+def _table(history: History, width: int) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for name, justify in (("run", "left"), ("plan", "left"), ("predicted", "right"), ("low – high", "left")):
-        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    table.add_column("measured", justify="right", no_wrap=True)
-    table.add_column("ratio", justify="right", no_wrap=True)
-    table.add_column("script", overflow="ellipsis", no_wrap=True)
-    for one in history.comparisons:
-        when = time.strftime("%m-%d %H:%M", time.localtime(one.started))
-        span = _span(one.predicted)
-        measured = format_size(one.measured) if one.finished else f"> {format_size(one.measured)}"
-        ratio = f"{one.predicted.expected / max(1, one.measured):.3f}" if one.finished else "stopped"
-        style = "" if one.inside else "red"
-        table.add_row(
-            when,
-            one.plan,
-            format_size(one.predicted.expected),
-            Text(span, "dim"),
-            measured,
-            Text(ratio, style),
-            _script(one.command),
-        )
+    rows = [_cells(one) for one in history.comparisons]
+    widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in rows[0]}
+    widths["script"] = len("script")
+    names, _ = fitting(widths, _DROPPED, width)
+    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="dim")
+    for name in names:
+        right = name in ("predicted", "measured", "ratio")
+        table.add_column(name, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
+    for one, row in zip(history.comparisons, rows, strict=True):
+        styles = {"low – high": "dim", "ratio": "" if one.inside else "red"}
+        table.add_row(*(Text(row[name], styles.get(name, "")) for name in names))
     return table
+
+
+def _cells(one: Comparison) -> dict[str, str]:
+    measured = format_size(one.measured)
+    return {
+        "run": time.strftime("%m-%d %H:%M", time.localtime(one.started)),
+        "plan": one.plan,
+        "predicted": format_size(one.predicted.expected),
+        "low – high": _span(one.predicted),
+        "measured": measured if one.finished else f"> {measured}",
+        "ratio": f"{one.predicted.expected / max(1, one.measured):.3f}" if one.finished else "stopped",
+        "script": _script(one.command),
+    }
 
 
 def _span(peak: Range) -> str:

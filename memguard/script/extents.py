@@ -15,7 +15,18 @@ __all__ = ["MOST_TIMES", "Extent", "Window", "measure", "merged"]
 MOST_TIMES = 1e30
 
 # The input that sizes are compared on while the script is read, before any file is known: 1 GB of English.
-_REFERENCE = {"chars": 1e9, "bytes": 1e9, "lines": 1e7, "files": 10.0, "tokens": 2.5e8, "pieces": 1e4, "columns": 2.0}
+_CUT = ("chars", "bytes", "tokens", "chars behind", "tokens behind")
+_REFERENCE = {
+    "chars": 1e9,
+    "bytes": 1e9,
+    "lines": 1e7,
+    "files": 10.0,
+    "tokens": 2.5e8,
+    "words": 1.8e8,
+    "distinct words": 20.0,
+    "pieces": 1e4,
+    "columns": 2.0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +36,7 @@ class Window:
     loop: int
     unit: str
     amount: float
+    stride: float = 0.0  # units from one iteration's window to the next one's, where they overlap; 0: they do not
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +49,8 @@ class Extent:
     windows: tuple[Window, ...] = ()
     times: float = 1.0
 
-    def window(self, loop: int, unit: str, amount: float) -> Extent:
-        return replace(self, windows=(*self.windows, Window(loop, unit, max(1.0, amount))))
+    def window(self, loop: int, unit: str, amount: float, stride: float = 0.0) -> Extent:
+        return replace(self, windows=(*self.windows, Window(loop, unit, max(1.0, amount), stride)))
 
     def part(self, low: float, high: float) -> Extent:
         """[low, high] of this extent, both between 0 and 1."""
@@ -49,7 +61,12 @@ class Extent:
         """What all iterations of `loops` together see: from the outermost of them on, there is no window any more."""
         for index, window in enumerate(self.windows):
             if window.loop in loops:
-                return replace(self, windows=tuple(w for w in self.windows[:index] if w.loop not in loops))
+                times = self.times
+                for inner in self.windows[index:]:
+                    if inner.stride > 0 and inner.loop in loops:  # each element stands in as many windows as this
+                        times = min(MOST_TIMES, times * inner.amount / inner.stride)
+                left = [w for w in self.windows[:index] if w.loop not in loops]
+                return replace(self, windows=(*left, *_of_each_line(self.windows[index:])), times=times)
         return self
 
     @property
@@ -57,11 +74,19 @@ class Extent:
         return not self.windows
 
 
+def _of_each_line(windows: tuple[Window, ...]) -> list[Window]:
+    """ids[:512] and line[20:] of every line, once the loop over them is left: windows of loop 0."""
+    once = [w for w in windows[1:] if w.unit == "distinct words"]
+    if windows[0].unit != "lines" or windows[0].amount != 1:
+        return once
+    return once + [Window(0, f"{w.unit} a line", w.amount) for w in windows[1:] if not w.loop and w.unit in _CUT]
+
+
 def measure(extent: Extent) -> float:
     """The share of a 1 GB input that `extent` is: only to tell larger from smaller while reading."""
     share = extent.high - extent.low
     for window in extent.windows:
-        share = min(share, window.amount / _REFERENCE[window.unit])
+        share = min(share, window.amount / _REFERENCE.get(window.unit, 1e-9))
     return share * extent.times
 
 

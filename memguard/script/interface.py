@@ -68,6 +68,9 @@ class Interpreter(Protocol):
     def class_attribute(self, owner: Instance, cls: Class, name: str, node: ast.AST) -> Any:
         """The attribute as the class or its bases define it, bound to `owner`."""
 
+    def load_module(self, name: str, node: ast.AST) -> Any:
+        """import name: the script's own module, or the library's name"""
+
     def enter_context(self, value: Any) -> Any:
         """What `with value as …` gives."""
 

@@ -14,6 +14,7 @@ from memguard.script.extents import Extent
 from memguard.script.values import (
     KINDS,
     Buffer,
+    Choice,
     Class,
     Constant,
     Encoder,
@@ -24,6 +25,7 @@ from memguard.script.values import (
     Instance,
     Method,
     Module,
+    Namespace,
     Number,
     Path,
     Pool,
@@ -36,7 +38,9 @@ from memguard.script.values import (
 __all__ = ["Liveness", "Reach", "buffers_in", "children", "reach"]
 
 # What keeps nothing of the input's size alive.
-_LEAVES = frozenset((Class, Constant, Encoder, File, Module, Number, Path, Pool, Range, Unknown))
+_LEAVES = frozenset((Class, Constant, Encoder, File, Module, Namespace, Number, Path, Pool, Range, Unknown))
+_CONSTANTS = frozenset((Constant, Module, Namespace, Number, Unknown))  # what leads to no input either
+_LEAVES_A_STEP = 64  # members of a tuple, list or dict that are looked at in one step
 _MOMENT = 40  # steps for a moment that differs from the last one
 
 
@@ -45,13 +49,16 @@ def children(value: Any, label: str = "") -> list[tuple[Any, str]]:
     if isinstance(value, Instance):
         return [(child, f"{label}.{name}") for name, child in value.attributes.items()]
     if isinstance(value, Sequence):
-        return [(child, label) for child in (*value.items, *(value.keys or ()))]
+        found = [(child, label) for child in value.items if type(child) not in _CONSTANTS]
+        return found + [(child, label) for child in value.keys or () if type(child) not in _CONSTANTS]
     if isinstance(value, Row):
         return [(child, label) for child in (*value.refs, *value.fields.values())]
     if isinstance(value, Generator):
         return [(child, label) for child in value.refs]
     if isinstance(value, Method):
         return [(value.owner, label)]
+    if isinstance(value, Choice):
+        return [(child, label) for child in value.items]
     if isinstance(value, Function):
         kept = [] if value.owner is None else [(value.owner, label)]
         return kept + [(child, label) for child in (*value.bound[0], *value.bound[1].values())]
@@ -172,9 +179,11 @@ class Liveness:
                     spent += 3 * len(value.parts)
                 held.append(now)
                 todo += [(child, label) for child in value.refs]
-            elif below := children(value, label):
+            else:
                 seen.add(id(value))
-                todo += below
+                todo += children(value, label)
+                if isinstance(value, Sequence):
+                    spent += len(value.items) // _LEAVES_A_STEP
         return spent
 
 

@@ -87,12 +87,12 @@ def parameters(state: State) -> dict[str, Any]:
         unit, amount = max(facts.chunks, key=lambda chunk: chunk[1])
         result["chunk"] = f"{amount:.0f} {unit}"
     bounds = {(b.amount, b.unit) for b in (h.buffer.limit for h in _all(state)) if b is not None}
-    capacities = {h.buffer.capacity for h in _all(state) if h.buffer.capacity and h.buffer.origin == "prealloc"}
+    capacities = {h.buffer.capacity for h in _all(state) if h.buffer.origin == "prealloc"}
     if bounds:
         amount, unit = max(bounds)
         result["shard"] = f"{amount:.0f} {unit}"
-    elif capacities:
-        result["shard"] = f"{max(capacities):.0f} tokens"
+    elif lengths := [length for length in capacities if isinstance(length, float)]:
+        result["shard"] = f"{max(lengths):.0f} tokens"
     workers = facts.pool_workers or facts.map_workers
     if workers:
         result["workers"] = int(workers)

@@ -11,11 +11,12 @@ Python would, on values that know how large they are instead of what is in them.
 - A Buffer is alive while something leads to it (liveness.py): nobody has to say that it is freed. At every line, and
   while a call works, all that is alive is recorded as a Moment (state.py).
 - Both ways of a branch are followed from the same state, and joined: every name has what is larger. Functions of the
-  script are followed in place, generators when they are iterated.
+  script are followed in place, generators when they are iterated; a function that is called again and again has a
+  summary (interpreter/summaries.py).
 - A call of a library has a model (registry.py, models/): its result, and what it needs meanwhile. What has none counts
   as a list of all the ids that it can reach, and its line is listed: what is not understood never makes a figure
   smaller.
-- All of it takes at most some 300,000 steps; where they end, the rest of the module is listed.
+- All of it takes at most some 200,000 steps; where they end, the rest of the module is listed.
 
 The Trace is frozen, and knows nothing of any text: estimate/script prices its moments, a rewrite follows its flows.
 """
@@ -25,6 +26,7 @@ from __future__ import annotations
 import ast
 
 from memguard.script import models
+from memguard.script.finder import Finder
 from memguard.script.interpreter.statements import ScriptInterpreter
 from memguard.script.plan_name import name_plan, parameters
 from memguard.script.pressure import pressure_notes
@@ -37,36 +39,44 @@ __all__ = ["read_script"]
 assert models.__all__  # imported so that every one of them is registered
 
 
-def read_script(source: str, path: str) -> Trace:
+def read_script(
+    source: str,
+    path: str,
+    finder: Finder | None = None,
+    cores: int | None = None,
+    words: tuple[str, ...] | None = None,
+) -> Trace:
     """Reads a script; nothing of it is run, nothing is imported, no file is opened.
 
-    `path` is the script's own, for messages and for what it finds beside itself. Raises InputError for what is not
-    Python, or too large or too deep for a script.
+    `path` is the script's own, for messages and for what it finds beside itself; `finder` reads the modules of its own
+    that it imports, `cores` is what os.cpu_count() gives where it will run, `words` are its own arguments (None: not known). Raises
+    InputError for what is not Python, or too large or too deep for a script.
     """
     with quiet_collector():
         tree = parse_script(source, path)
         with deep_recursion():
             try:
-                return _read(tree, source, path)
+                interpreter = ScriptInterpreter(path, Places(source), finder)
+                interpreter.state.cores, interpreter.state.words = cores, words
+                return _read(tree, source, interpreter)
             except RecursionError:
                 raise too_deep(path) from None
 
 
-def _read(tree: ast.Module, source: str, path: str) -> Trace:
-    places = Places(source)
-    interpreter = ScriptInterpreter(path, places)
+def _read(tree: ast.Module, source: str, interpreter: ScriptInterpreter) -> Trace:
+    places = interpreter.state.places
     interpreter.module(tree)
-    state = interpreter.state
+    state, modules = interpreter.state, interpreter.modules
     unrecognised = sorted({places.span(node) for node in state.unrecognised.values()})
     return Trace(
-        path=path,
+        path=interpreter.path,
         source=source,
         name=name_plan(state),
         parameters={key: str(value) for key, value in parameters(state).items()},
         steps=tuple(state.steps.values()),
         flows=tuple(state.flows),
         moments=tuple(state.moments),
-        variables=variables_of(tree, places),
+        variables=tuple(v for read in (tree, *modules.trees) for v in variables_of(read, places)),
         unrecognised=tuple(Unrecognised(span) for span in unrecognised),
         inputs=tuple(state.inputs),
         sources=tuple(state.sources),
@@ -74,5 +84,7 @@ def _read(tree: ast.Module, source: str, path: str) -> Trace:
         imports=frozenset(state.facts.imports),
         notes=pressure_notes(tree) if "on_pressure" in source else (),
         tokenizer=state.facts.tokenizer,
+        modules=tuple(modules.sources),
+        missing=tuple(state.missing),
         unfinished=state.ended is not None,
     )

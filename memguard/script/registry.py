@@ -31,6 +31,7 @@ from memguard.script.values import (
     Buffer,
     Constant,
     Encoder,
+    Function,
     Generator,
     Instance,
     Method,
@@ -47,6 +48,7 @@ __all__ = [
     "call_method",
     "function",
     "gives",
+    "knows",
     "lookup",
     "lookup_method",
     "method",
@@ -166,6 +168,12 @@ def lookup(name: str) -> Model | None:
     return _FUNCTIONS.find(name)
 
 
+def knows(library: str) -> bool:
+    """Whether a function of `library` has a model."""
+    names = (*_FUNCTIONS.exact, *(pattern for pattern, _ in _FUNCTIONS.families))
+    return any(name.startswith(f"{library}.") for name in names)
+
+
 def lookup_method(owner: Any, name: str) -> Model | None:
     table = _METHODS.get(_owner_name(owner))
     return None if table is None else table.find(name)
@@ -262,10 +270,27 @@ def unknown(call: Call) -> Any:
     for index, extent in enumerate(extents):
         result.parts[(*site, index) if index else site] = extent
     step = state.record_moment(node, "unknown", "")
+    for callback in found.callbacks:
+        _call_back(call, callback, result)
     for value in buffers_in(call.given):
         state.flow(value, step)
     state.comes_from(result, step)
     return result
+
+
+def _call_back(call: Call, function: Function, given: Buffer) -> None:
+    """A function of the script that an unknown call gets may be called with anything that the call gets at."""
+    state, spec = call.state, function.node.args
+    if function.node in state.called_back:
+        return
+    state.called_back.append(function.node)
+    names = [parameter.arg for parameter in (*spec.posonlyargs, *spec.args)][: -len(spec.defaults) or None]
+    skipped = (function.owner is not None) + len(function.bound[0])
+    try:
+        kept = call.interpreter.call(function, [given] * len(names[skipped:]), {}, call.node)
+        given.refs += [value for value in buffers_in([kept]) if value is not given]
+    finally:
+        state.called_back.pop()
 
 
 def _unseen(found: Reach) -> bool:

@@ -12,15 +12,16 @@ import gc
 import re
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from memguard.errors import InputError
 
-__all__ = ["Places", "deep_recursion", "dotted_name", "parse_script", "quiet_collector", "too_deep"]
+__all__ = ["Places", "Span", "deep_recursion", "dotted_name", "parse_script", "quiet_collector", "too_deep"]
 
-# Words and signs of some 30,000 lines; their tree takes 200 MB and a second (CPython 3.11).
-_MOST_WORDS = 300_000
+# Words and signs of some 15,000 lines; their tree takes 100 MB and half a second (CPython 3.11).
+_MOST_WORDS = 150_000
 # `import a.a.a…`: the parser takes memory by the square of the names: 3,000 take 10 MB, 100,000 10 GB.
 _LONGEST_CHAIN = 3_000
 # Before Python 3.12 each field of an f-string is looked for in all of the string: 5 GB are searched in a second.
@@ -78,34 +79,68 @@ def _refuse_monsters(source: str, path: str) -> None:
         raise InputError(f"{path}: too long for a script with so many braces", hint, path=path)
 
 
+class Span(NamedTuple):
+    """A place of a source: its first byte, and the one behind the last, in UTF-8; (0, 0) for no place at all."""
+
+    start: int
+    end: int
+    file: str = ""  # the path of the module that it is in; "" for the script itself
+
+
 class Places:
-    """Places of the syntax tree as byte offsets into the source, and back."""
+    """Places of the syntax trees as byte offsets into the sources, and back.
 
-    def __init__(self, source: str) -> None:
-        data = source.encode("utf-8", "surrogatepass")
-        ends = [match.end() for match in re.finditer(rb"\r\n|\r|\n", data)]  # as Python counts lines
-        self._starts = [0, *ends]
-        self._length = len(data)
+    The lines of a module that the script imports are numbered on from those of the files before it, so that every node
+    knows its file: `ast.increment_lineno(tree, places.add(path, source))`.
+    """
 
-    def span(self, node: ast.AST) -> tuple[int, int]:
-        """(first byte, the one behind the last); (0, 0) for a node that stands nowhere."""
+    def __init__(self, source: str, modules: Iterable[tuple[str, str]] = ()) -> None:
+        self._before: list[int] = []  # lines of the files before each
+        self._files: list[_Lines] = []
+        self._named: dict[str, _Lines] = {}
+        for path, text in (("", source), *modules):
+            self.add(path, text)
+
+    def add(self, path: str, source: str) -> int:
+        """How many lines there are before the first one of this file."""
+        before = self._before[-1] + len(self._files[-1].starts) if self._files else 0
+        self._before.append(before)
+        self._files.append(_Lines(path, source))
+        self._named[path] = self._files[-1]
+        return before
+
+    def span(self, node: ast.AST) -> Span:
         line = getattr(node, "lineno", None)
         if line is None:
-            return 0, 0
-        start = self._offset(line, getattr(node, "col_offset", 0))
+            return Span(0, 0)
+        number = bisect.bisect_left(self._before, line) - 1
+        file, before = self._files[number], self._before[number]
+        start = file.offset(line - before, getattr(node, "col_offset", 0))
         end_line, end_col = getattr(node, "end_lineno", None), getattr(node, "end_col_offset", None)
-        return start, max(start, start if end_line is None or end_col is None else self._offset(end_line, end_col))
+        end = start if end_line is None or end_col is None else file.offset(end_line - before, end_col)
+        return Span(start, max(start, end), file.path)
 
-    def _offset(self, line: int, col: int) -> int:
-        """Kept within the line: nodes inside f-strings have columns beyond it, before Python 3.12."""
-        start = self._starts[min(line, len(self._starts)) - 1]
-        end = self._starts[line] if line < len(self._starts) else self._length + 1
-        return min(start + col, max(start, end - 1))
-
-    def position(self, offset: int) -> tuple[int, int]:
+    def position(self, offset: int, file: str = "") -> tuple[int, int]:
         """(line from 1, column from 0 in bytes), as ast counts them."""
-        line = bisect.bisect_right(self._starts, offset)
-        return line, offset - self._starts[line - 1]
+        starts = self._named[file].starts
+        line = bisect.bisect_right(starts, offset)
+        return line, offset - starts[line - 1]
+
+
+class _Lines:
+    """Where the lines of one file begin."""
+
+    def __init__(self, path: str, source: str) -> None:
+        data = source.encode("utf-8", "surrogatepass")
+        self.path = path
+        self.starts = [0, *(match.end() for match in re.finditer(rb"\r\n|\r|\n", data))]  # as Python counts lines
+        self._length = len(data)
+
+    def offset(self, line: int, col: int) -> int:
+        """Kept within the line: nodes inside f-strings have columns beyond it, before Python 3.12."""
+        start = self.starts[min(line, len(self.starts)) - 1]
+        end = self.starts[line] if line < len(self.starts) else self._length + 1
+        return min(start + col, max(start, end - 1))
 
 
 def dotted_name(node: ast.AST) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 from memguard.script.extents import MOST_TIMES, Extent, measure
@@ -23,8 +24,9 @@ __all__ = ["DEEPEST", "BudgetSpent", "Facts", "Frame", "LoopInfo", "State", "joi
 # Steps of some 4 µs (CPython 3.11) that the interpreter takes at most: for expressions and statements looked at, values
 # alive at a moment, names copied for a branch, and for what each moment takes to be weighed later. The scripts of
 # tests/programs take 400 to 6,000.
-_STEPS = 300_000
+_STEPS = 200_000
 DEEPEST = 200  # expressions, statements and calls inside one another
+_READ_TWICE = 2  # loops inside one another, whatever runs around them
 _LATEST = 8  # steps that a Buffer remembers to have come from
 
 
@@ -53,7 +55,7 @@ class Facts:
     container: str = ""  # array.array, np.append
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class Frame:
     """One function call, or the module."""
 
@@ -63,6 +65,13 @@ class Frame:
     outer: dict[str, dict[str, Any]] = field(default_factory=dict)  # names declared global or nonlocal → their scope
     returns: list[Any] = field(default_factory=list)
     yield_to: Callable[[Any], None] | None = None  # for a generator: who takes what it yields
+    yields: int = 0  # how often it has
+    yielded: set[Any] = field(default_factory=set)  # in which shapes of everything
+
+    @property
+    def inner_scopes(self) -> tuple[dict[str, Any], ...]:
+        """What a function that is defined here sees: not the names of the class that it is in."""
+        return self.scopes if isinstance(self.node, ast.ClassDef) else (self.env, *self.scopes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +79,7 @@ class LoopInfo:
     node: ast.AST
     count: float | None  # iterations, where they are a constant
     consumes_input: bool  # goes over the input, piece by piece
+    piece: Extent | None = None  # what one iteration sees of it
 
 
 @dataclass(slots=True)
@@ -97,11 +107,19 @@ class State:
     workers: float = 0.0
     copies: float = 1.0
     generators: dict[ast.AST, bool] = field(default_factory=dict)  # functions: whether each of them yields
+    followed: dict[ast.AST, int] = field(default_factory=dict)  # functions: how often each of them was called
+    summaries: dict[Any, list[Any]] = field(default_factory=dict)  # of interpreter/summaries.py
+    modules: list[dict[str, Any]] = field(default_factory=list)  # the names of other modules that were read
     spent: int = 0
     depth: int = 0  # of the expression or statement at hand
     statement: ast.AST = field(default_factory=ast.Pass)  # the one at hand
     ended: Moment | None = None  # where the reading ended before the script did
     ended_at: ast.AST | None = None
+    called_back: list[ast.AST] = field(default_factory=list)  # functions that an unknown call is read to call
+    cores: int | None = None  # of the machine that it will run on; None: not known
+    search: list[str] = field(default_factory=list)  # directories that the script adds to sys.path
+    missing: dict[str, None] = field(default_factory=dict)  # modules that nobody found
+    words: tuple[str, ...] | None = None  # that the script is started with; None: not known
     _loop_count: int = 0
     _numbers: dict[tuple[str, Span], int] = field(default_factory=dict)
     _liveness: Liveness = field(default_factory=Liveness)
@@ -186,6 +204,17 @@ class State:
                 result = Extent(result.source, result.low, result.high)
         return result
 
+    def turn(self, created_in: Iterable[tuple[int, int]]) -> Extent | None:
+        """What an iteration of the innermost loop since `created_in` goes over, of those that go over the input."""
+        pieces = (self.loop_info[loop].piece for loop in reversed(self.new_loops(created_in)))
+        return next((piece for piece in pieces if piece is not None), None)
+
+    def times_round(self, created_in: Iterable[tuple[int, int]]) -> float | None:
+        """How often the loops since `created_in` go round, where each says so; None for no loop."""
+        counts = [self.loop_info[loop].count for loop in self.new_loops(created_in)]
+        known = [count for count in counts if count is not None]
+        return min(MOST_TIMES, prod(known)) if known and len(known) == len(counts) else None
+
     def grow(self, buffer: Buffer, site: Any, piece: Extent, node: ast.AST) -> None:
         """`buffer` gets `piece` in each iteration of the loops since it was created."""
         buffer.parts[site] = self.gathered(piece, buffer.created_in, node)
@@ -219,8 +248,18 @@ class State:
 
     def consumes_input(self, loop: int) -> None:
         """`loop` turns out to go over the input, piece by piece."""
-        info = self.loop_info[loop]
-        self.loop_info[loop] = LoopInfo(info.node, info.count, True)
+        self.loop_info[loop] = replace(self.loop_info[loop], consumes_input=True)
+
+    def sees(self, loop: int, piece: Extent) -> None:
+        """An iteration of `loop` goes over `piece`."""
+        self.loop_info[loop] = replace(self.loop_info[loop], piece=piece)
+
+    def passes(self) -> tuple[int, ...]:
+        """Over a loop's body: two. One where loops around it are in their first, which only leaves its values to the
+        second: loops inside loops would be read 2, 4, 8, … times.
+        """
+        first = any(number == 1 for _, number in self.loops)
+        return (1,) if first and len(self.loops) >= _READ_TWICE else (1, 2)
 
     @contextmanager
     def iteration(self, loop: int, number: int) -> Iterator[None]:
@@ -302,7 +341,8 @@ class State:
 
     def alive(self) -> tuple[Held, ...]:
         """The same tuple as at the last moment where nothing has changed since."""
-        named = [(value, name) for frame in self.frames for name, value in frame.env.items()]
+        spaces = (*(frame.env for frame in self.frames), *self.modules)
+        named = [(value, name) for space in spaces for name, value in space.items()]
         found, spent = self._liveness.look(named + [(value, "") for value in self.temps], self.loops)
         self.spend(spent)
         return found

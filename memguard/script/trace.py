@@ -1,7 +1,8 @@
 """What reading a script gives: frozen facts, for whoever prices them or rewrites the script.
 
 A Trace does not know the interpreter. Spans are byte offsets into the source in UTF-8 (as LibCST's
-ByteSpanPositionProvider counts them), so that a codemod can say "the list that flows from encode to np.array".
+ByteSpanPositionProvider counts them) and the file that they are in, so that a codemod can say "the list that flows from
+encode to np.array".
 """
 
 from __future__ import annotations
@@ -9,11 +10,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from memguard.script.extents import Extent
+from memguard.script.source import Span
 from memguard.script.values import Held
 
-__all__ = ["Flow", "Moment", "NameUse", "Span", "Step", "Trace", "Transient", "Unrecognised", "Variable"]
-
-Span = tuple[int, int]  # first byte, and the one behind the last; (0, 0) for no place in the source
+__all__ = [
+    "Flow",
+    "ModuleSource",
+    "Moment",
+    "NameUse",
+    "Span",
+    "Step",
+    "Trace",
+    "Transient",
+    "Unrecognised",
+    "Variable",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +87,15 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
+class ModuleSource:
+    """A module beside the script, or in its package, that was read with it. Spans name it by its path."""
+
+    name: str  # as it is imported: utils, pkg.data
+    path: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """A script as read, before any text is known. `name` is one of the named plans, or unknown."""
 
@@ -94,6 +114,8 @@ class Trace:
     imports: frozenset[str]
     notes: tuple[str, ...] = ()  # what its author should know, beside its memory
     tokenizer: str = ""  # file or model of a tokenizer that is not tiktoken's, as the script has it
+    modules: tuple[ModuleSource, ...] = ()  # in the order in which they were read
+    missing: tuple[str, ...] = ()  # names of modules that it imports and nobody found
     unfinished: bool = False  # a part of it was not looked at: it takes more steps than the interpreter has
 
     @property

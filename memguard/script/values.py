@@ -20,6 +20,7 @@ __all__ = [
     "UNKNOWN",
     "Bound",
     "Buffer",
+    "Choice",
     "Class",
     "Constant",
     "Encoder",
@@ -31,12 +32,14 @@ __all__ = [
     "Kind",
     "Method",
     "Module",
+    "Namespace",
     "Number",
     "Path",
     "Pool",
     "Range",
     "Row",
     "Sequence",
+    "Small",
     "Symbol",
     "Threshold",
     "Unknown",
@@ -85,18 +88,22 @@ KINDS: dict[str, Kind] = {
     "pieces": Kind("text", "lists", "tokens", "tokens", "list of tokens as str", extended="pieces"),
     "heap": Kind("", "ids", "tokens", "tokens", "freed, and not given back", grows=False, small=True),
     "vocabulary": Kind("", "ids", "tokens", "tokens", "tokenizer", grows=False, small=True),
+    "objects": Kind("object", "objects", "pieces", "pieces", "list of small objects", extended="objects"),
+    "digits": Kind("char", "strings", "chars", "chars", "numbers as text", grows=False),
     "mapped": Kind("token", "arrays", "bytes", "tokens", "", grows=False),
     "view": Kind("token", "arrays", "tokens", "tokens", "", grows=False),
     "list": Kind("", "lists", "tokens", "tokens", "", small=True),
     "char": Kind("", "chars", "chars", "chars", "", grows=False, small=True),
     "token": Kind("", "ids", "tokens", "tokens", "", grows=False, small=True),
+    "object": Kind("", "objects", "pieces", "pieces", "", grows=False, small=True),
 }
 """kinds of Buffer: text, bytes, ids (a list's slots), ints (the int objects of such a list), array, chars (a list with
 one slot a character), strings, lists (of ids), arrays, words, records, table (Arrow, pandas), slots (what a set or dict
-needs for its entries), encoding (of a Hugging Face tokenizer), encodings (a list of them), doc and docs (spacy's),
-pieces (a list of tokens as str), heap (what malloc keeps of what was freed), vocabulary (a tokenizer's own weight),
-opaque, mapped (a file in memory that the kernel takes back), view (of an array), list (empty so far), and what single
-elements of them are.
+needs for its entries), objects (a list of small ones, as many as the input says: indexes, hashes, tuples), digits
+(numbers as text), encoding (of a Hugging Face tokenizer), encodings (a list of them), doc and docs (spacy's), pieces
+(a list of tokens as str), heap (what malloc keeps of what was freed), vocabulary (a tokenizer's own weight), opaque,
+mapped (a file in memory that the kernel takes back), view (of an array), list (empty so far), and what single elements
+of them are.
 """
 
 
@@ -118,6 +125,17 @@ class Bound:
     unit: str  # tokens, chars, lines, pieces
 
 
+@dataclass(frozen=True, slots=True)
+class Small:
+    """An object of its own whose size does not follow the input's: an int, a digest, a tuple of two members.
+
+    `kind` is one of estimate/script/objects.py's OBJECTS: int, float, str, bytes, tuple, list, dict, instance, slots.
+    """
+
+    kind: str
+    size: float = 0.0  # characters, bytes, members
+
+
 @dataclass(eq=False, slots=True)
 class Buffer:
     """A value whose size follows the input's. `kind` is one of KINDS."""
@@ -127,7 +145,13 @@ class Buffer:
     created_in: tuple[tuple[int, int], ...]  # (loop, pass) around its creation
     line: int
     item: int = 2  # bytes per element, for arrays
-    capacity: float | None = None  # elements that an array was made for
+    # Elements that it was made for, where that says how many there are: a number, or an array's dimensions. A Number is
+    # the length of a list as far as it is known.
+    capacity: float | Number | tuple[Number, ...] | None = None
+    width: float = 0.0  # characters of each number of digits, with what stands between two of them
+    row: float | None = None  # elements of each of its lists or arrays, where that is one number for all
+    made_of: tuple[Small, ...] = ()  # what an element of objects is, beside its slot
+    library: str = ""  # whose arrays they are, where that is not numpy: torch
     refs: list[Any] = field(default_factory=list)  # what it keeps alive
     pieces: dict[Any, Extent] = field(default_factory=dict)  # what was added at a time
     grown_in: dict[Any, tuple[tuple[int, int], ...]] = field(default_factory=dict)  # in which iteration
@@ -251,11 +275,29 @@ class Module:
 
 
 @dataclass(eq=False, slots=True)
+class Namespace:
+    """A module of the script's own: its names, those of its modules among them."""
+
+    name: str
+    path: str
+    env: dict[str, Any]
+
+
+@dataclass(eq=False, slots=True)
 class Function:
     node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
     scopes: tuple[dict[str, Any], ...]  # innermost first
     owner: Any = None  # self, once bound
     bound: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})  # functools.partial
+    options: dict[str, Any] | None = None  # parameters that a command line gives, where it is one's command
+    commands: list[Any] = field(default_factory=list)  # of a group of commands
+
+
+@dataclass(eq=False, slots=True)
+class Choice:
+    """One of several functions or classes, depending on what is typed."""
+
+    items: list[Any]
 
 
 @dataclass(eq=False, slots=True)
@@ -286,6 +328,7 @@ class Generator:
 
     run: Any  # (consume: Callable[[value], None]) -> None
     refs: tuple[Any, ...] = ()
+    node: ast.AST | None = None  # of the function whose call it is, with `refs` for its parameters
 
 
 @dataclass(eq=False, slots=True)

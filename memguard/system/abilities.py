@@ -46,7 +46,7 @@ def read_abilities(root: str = "/", environ: Mapping[str, str] | None = None) ->
         _freeze(proc),
         _first_victim(proc),
         _backstop(place),
-        _fence(brake=isinstance(place, Place)),
+        _fence(throttles=isinstance(place, Place)),
         _own_cgroup(cgroups, root, environ),
         _other_killers(proc),
         _kernel_log(),
@@ -158,7 +158,7 @@ def _backstop(place: Place | Missing) -> Ability:
     return Ability("enforce", name, "ok", _BACKSTOPS[place.kind].format(place.parent))
 
 
-def _fence(*, brake: bool) -> Ability:
+def _fence(*, throttles: bool) -> Ability:
     name = "turn a burst into MemoryError"
     try:
         import resource
@@ -166,7 +166,7 @@ def _fence(*, brake: bool) -> Ability:
         resource.prlimit(0, resource.RLIMIT_DATA)
     except (ImportError, AttributeError, OSError):
         return Ability("enforce", name, "unavailable", "no prlimit(2) on this system")
-    when = "used with --fence on, since the backstop brakes bursts" if brake else "used, since there is no backstop"
+    when = "used with --fence on, since the backstop brakes bursts" if throttles else "used, since there is no backstop"
     return Ability("enforce", name, "ok", f"RLIMIT_DATA of your own processes can be moved with prlimit; {when}")
 
 

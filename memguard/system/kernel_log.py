@@ -1,8 +1,8 @@
-"""Where the kernel says what it killed: /dev/kmsg, `dmesg`, `journalctl -k`, or a file that the user names.
+"""Where the kernel says what it killed: /dev/kmsg, `dmesg`, `journalctl -k`.
 
 Lines come one by one, as `dmesg` prints them, so that a log of any size takes bounded memory. What they mean is
-diagnose/'s business. A source that this user may not read is passed over, and the reason is kept. It is an
-error only when no source is left. Formats: Documentation/ABI/testing/dev-kmsg, dmesg(1), journalctl(1).
+diagnose/'s business. A source that this user may not read is passed over, and the reason is kept.
+Formats: Documentation/ABI/testing/dev-kmsg, dmesg(1), journalctl(1).
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import IO, cast
+from typing import IO
 
-from memguard.errors import InputError, SystemInterfaceError
 from memguard.system.kernel_file import read_bytes
 
-__all__ = ["HINT", "KernelLog", "Refusal", "describe", "format_kmsg", "journal_lines", "kernel_logs", "read_kernel_log"]
+__all__ = ["HINT", "KernelLog", "Refusal", "describe", "format_kmsg", "journal_lines", "kernel_logs"]
 
 # One record of /dev/kmsg is at most 8 KiB (PRINTKRB_RECORD_MAX, CONSOLE_EXT_LOG_MAX in older kernels).
 _RECORD = 8192
@@ -48,19 +47,6 @@ class KernelLog:
 
     def __iter__(self) -> Iterator[str]:
         return self.lines
-
-
-def read_kernel_log(source: str | None = None) -> KernelLog:
-    """The file `source`, or, for None, the first log of this machine that this user may read.
-
-    Raises InputError for a file that cannot be read, SystemInterfaceError when no log of this machine can.
-    """
-    if source is not None:
-        return KernelLog(source, _file_lines(source))
-    refused: list[Refusal] = []
-    for log in kernel_logs(refused):
-        return log
-    raise SystemInterfaceError(f"the kernel log cannot be read ({describe(refused)})", f"run {HINT}", path="/dev/kmsg")
 
 
 HINT = "`sudo dmesg | memguard diagnose -`; for good: `sudo usermod -aG systemd-journal $USER`, then log in again"
@@ -191,26 +177,3 @@ def _error_number(complaint: str) -> int:
 def _decoded(stream: IO[bytes]) -> Iterator[str]:
     while line := stream.readline(_LONGEST_LINE):
         yield line.rstrip(b"\r\n").decode("utf-8", "replace")
-
-
-def _file_lines(path: str) -> Iterator[str]:
-    """Opened at once, so that a wrong name is said at once; gzip is recognised by its content."""
-    try:
-        file = open(path, "rb")  # noqa: SIM115  _reading closes it
-        compressed = file.peek(2)[:2] == b"\x1f\x8b"
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}", "name a log file", path=path) from None
-    return _reading(path, file, compressed)
-
-
-def _reading(path: str, file: IO[bytes], compressed: bool) -> Iterator[str]:
-    import gzip
-    import zlib
-
-    with file:
-        try:
-            stream = cast(IO[bytes], gzip.GzipFile(fileobj=file)) if compressed else file
-            yield from _decoded(stream)
-        except (OSError, EOFError, zlib.error) as error:
-            hint = "is the file whole? try `gzip -t` on it" if compressed else ""
-            raise InputError(f"cannot read {path} to its end: {error}", hint, path=path) from None

@@ -240,7 +240,7 @@ class LimitsReader:
         return [seen for c in constraints if (seen := self._as_seen(c, guards)) is not None], True
 
     def _as_seen(self, found: Constraint, guards: set[str]) -> Constraint | None:
-        """None for the guard's own backstop, and all but the brake of another guard's."""
+        """None for the guard's own backstop, and all but the throttle of another guard's."""
         if found.source in self._ignore:
             return None
         if found.source not in guards:
@@ -292,7 +292,7 @@ class _CgroupReader:
         return [Constraint(name, self.path, limit, used, kernel_margin(limit), True) for name, limit in in_force]
 
     def _is_guarded(self, in_force: list[tuple[str, int]]) -> bool:
-        """A guard that has gone takes its brake along: the kernel may kill again, memory.high is `max`."""
+        """A guard that has gone takes its throttle along: the kernel may kill again, memory.high is `max`."""
         if self._oom is not None:
             return parse_flat(self._oom.read() or b"").get("oom_kill_disable") == 1
         return self.version == 2 and has_backstop_name(self.path) and any(name == "memory.high" for name, _ in in_force)

@@ -2,7 +2,7 @@
 
 Its backstop (watch/kernel/cgroup_limit.py) is a cgroup with a limit of the kernel's, but no margin is kept from it:
 the outer guard stops its tree a little below that limit, so what it leaves may be used to the last byte. Such a cgroup
-is known by its name and by its brake, which a guard that has died does not hold any more: then the kernel kills there.
+is known by its name and its throttle, which a guard that has died does not hold any more: then the kernel kills there.
 
 An outer guard without a cgroup is known by what it has put into the environment: its --limit, in MEMGUARD_LIMIT, and
 its run, in MEMGUARD_RUN_DIR, which all of its tree carry.
@@ -19,22 +19,22 @@ from memguard.system.proc import Process, read_process, read_status, read_tree
 from memguard.system.run_mark import find_marked
 from memguard.units import MIB
 
-__all__ = ["OUTER_LIMIT", "brake_above", "has_backstop_name", "outer_limit", "tree_memory", "usable_below"]
+__all__ = ["OUTER_LIMIT", "has_backstop_name", "outer_limit", "throttle_above", "tree_memory", "usable_below"]
 
 OUTER_LIMIT = "the outer guard's limit"  # the name of the Constraint
 
 _NAME = re.compile(r"memguard-\d+(\.\d+|-[0-9a-f]{6}\.scope)?")
-_BRAKE = 2 * MIB  # the brake lies at least so much above what may be used; else 1/64 of it
+_THROTTLE = 2 * MIB  # the throttle lies at least so much above what may be used; else 1/64 of it
 
 
-def brake_above(usable: int) -> int:
-    """Where a backstop's brake lies when `usable` bytes may be used below it."""
-    return usable + max(_BRAKE, usable // 64)
+def throttle_above(usable: int) -> int:
+    """Where a backstop's throttle lies when `usable` bytes may be used below it."""
+    return usable + max(_THROTTLE, usable // 64)
 
 
-def usable_below(brake: int) -> int:
-    """What may be used below a backstop's brake. A brake that lies nearer, for a tighter limit's sake, leaves less."""
-    return max(0, min(brake - _BRAKE, brake * 64 // 65))
+def usable_below(throttle: int) -> int:
+    """What may be used below a backstop's throttle. One that lies nearer, for a tighter limit's sake, leaves less."""
+    return max(0, min(throttle - _THROTTLE, throttle * 64 // 65))
 
 
 def has_backstop_name(directory: str) -> bool:

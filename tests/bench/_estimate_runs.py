@@ -54,6 +54,10 @@ SINGLE = (
     Run("parquet-list", "plan_parquet_list.py", ("pyarrow",), source="parquet", label="pyarrow"),
     Run("iter-batches", "plan_iter_batches.py", ("1000",), "parquet", "1,000 rows", options=(("batch_rows", 1000),)),
     Run("iter-batches", "plan_iter_batches.py", ("65536",), "parquet", "65,536 rows"),
+    Run("polars-list", "plan_polars_list.py", source="parquet"),
+    Run("duckdb-list", "plan_duckdb.py", ("0",), "parquet"),
+    Run("duckdb-batches", "plan_duckdb.py", ("1000",), "parquet", options=(("batch_rows", 1000),)),
+    Run("sft-packing", "plan_sft_packing.py", source="jsonl"),
     Run("stream", ""),
 )
 POOLS = tuple(
@@ -63,6 +67,9 @@ POOLS = tuple(
         ("datasets-map", "plan_datasets_map.py", "documents", ()),
         ("pool-files", "plan_pool_files.py", "files", ()),
         ("pool-shard", "plan_pool_shard.py", "documents", (str(SHARD_TOKENS),)),
+        ("hf-map", "plan_hf_map.py", "documents", ()),
+        ("hf-group-texts", "plan_hf_map.py", "documents", ("1024",)),
+        ("indexed-dataset", "plan_indexed_dataset.py", "jsonl", ()),
     )
     for workers in (1, 2, 4)
 )

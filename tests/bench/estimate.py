@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import argparse
 import functools
-import hashlib
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -32,13 +32,13 @@ from memguard.estimate.corpus.read import Corpus, Depth, read_corpus
 from memguard.estimate.model import Speeds, estimate
 from memguard.estimate.plans.catalogue import Options, plan_named
 from memguard.estimate.plans.costs import LIBRARIES, cached_int_max, read_costs
-from memguard.inject import gpt2_files
 from memguard.records.estimate import PlanEstimate
 from memguard.records.limits import Limits
 from memguard.units import MIB, parse_size
 from tests.bench._estimate_rows import Measurement, Row, TokenRow, append, line, read_measurements, summary
 from tests.bench._estimate_runs import POOLS, SHARD_TOKENS, SINGLE, Run, texts, write_source
 from tests.bench._peaks import single_peak, tree_peak
+from tests.gpt2_cache import fill_cache
 
 PROGRAMS = Path(__file__).parent.parent / "programs"
 COUNTED, SAMPLED = Depth(count_limit=1 << 40), Depth(count_limit=0)
@@ -67,6 +67,9 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="memguard-bench-") as name:
         directory = Path(name)
         baselines, runs = _baselines(runs, options.python)
+        if any(run.program == "plan_hf_map.py" for run in runs) and not _write_tokenizer(directory, options.python):
+            print("skipped, tokenizers is not installed: hf-map, hf-group-texts")
+            runs = [run for run in runs if run.program != "plan_hf_map.py"]
         bench = Bench(
             directory,
             _offline(directory),
@@ -106,12 +109,23 @@ def _offline(directory: Path) -> dict[str, str]:
     """An environment in which plain tiktoken finds GPT-2's files without a network, and datasets asks for none."""
     cache = directory / "vocabulary"
     cache.mkdir()
-    for url in gpt2_files.URLS:
-        contents = gpt2_files.contents(url)
-        assert contents is not None
-        (cache / hashlib.sha1(url.encode()).hexdigest()).write_bytes(contents)
+    fill_cache(cache)
     datasets = {"HF_HOME": str(directory / "hf"), "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
     return {**os.environ, **datasets, "TIKTOKEN_CACHE_DIR": str(cache)}
+
+
+def _write_tokenizer(directory: Path, python: str) -> bool:
+    """tokenizer.json of GPT-2's vocabulary, written by the tokenizers of that Python; False where it has none."""
+    names = []
+    for url in gpt2_files.URLS:
+        contents = gpt2_files.contents(url)
+        if contents is not None and url.endswith(("encoder.json", "vocab.bpe")):
+            names.append(directory / url.rpartition("/")[2])
+            names[-1].write_bytes(contents)
+    program = "import sys; from tokenizers import ByteLevelBPETokenizer as T; import transformers\n"
+    program += "T.from_file(*sys.argv[1:3]).save(sys.argv[3])"
+    words = [str(name) for name in sorted(names)] + [str(directory / "tokenizer.json")]
+    return subprocess.run([python, "-c", program, *words], stderr=subprocess.DEVNULL).returncode == 0
 
 
 def _print_libraries(python: str) -> int:
@@ -166,7 +180,8 @@ def _run(run: Run, path: Path, bench: Bench) -> tuple[int, float]:
     output.mkdir()
     if run.program:
         command = [bench.python, str(PROGRAMS / run.program), str(path), str(output)]
-        command += [] if run.program == "plan_char_list.py" else ["gpt2", *run.arguments]
+        name = str(bench.directory / "tokenizer.json") if run.program == "plan_hf_map.py" else "gpt2"
+        command += [] if run.program == "plan_char_list.py" else [name, *run.arguments]
     else:
         command = [sys.executable, "-m", "memguard", "tokenize", str(path), "-o", str(output), "--overwrite", "-q"]
     try:

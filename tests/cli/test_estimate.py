@@ -3,6 +3,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import shlex
 from pathlib import Path
 
@@ -44,7 +45,29 @@ def test_a_newcomer_gets_a_table_and_a_next_command(text: str, capsys: pytest.Ca
     every = capsys.readouterr().out
     for plan in PLANS:
         assert f"\n{plan.name}" in every
-    assert f"memguard tokenize {shlex.quote(text)} -o tokens" in " ".join(out.split())
+    assert f"memguard tokenize {shlex.quote(text)} -o tokens" in joined(out)
+    assert main(["estimate", text, "--explain"]) == 0
+    assert "Peak at" in capsys.readouterr().out and "Peak at" not in out
+
+
+def joined(out: str) -> str:
+    """As a shell reads it: a backslash ends a line that goes on."""
+    return " ".join(out.replace("\\\n", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [
+        ("slurm", r"--mem=\d+M\n"),
+        ("ray", r"memory=\d{9,}\n"),
+        ("kubernetes", r"resources: \{requests: \{memory: (\d+Mi)\}, limits: \{memory: \1\}\}\n"),
+    ],
+)
+def test_what_to_ask_a_scheduler_for(text: str, name: str, pattern: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["estimate", text, "--scheduler", name, "--check", "read-all", "--limit", "20M"]) == 0
+    out, err = capsys.readouterr()
+    assert re.fullmatch(pattern, out)
+    assert err.startswith("memguard: read-all takes ") and err.count("\n") == 1
 
 
 def test_json_is_one_record(text: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,9 +143,9 @@ def test_a_directory_is_read_whole(text: str, capsys: pytest.CaptureFixture[str]
     Path(directory, "more.txt").write_text("more words " * 1000)
     assert main(["estimate", directory]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("2 files as one text: ")
+    assert "\n2 files as one text: " in out
     assert "\npool-files" in out
-    assert f"memguard tokenize {shlex.quote(directory)} -o tokens" in " ".join(out.split())
+    assert f"memguard tokenize {shlex.quote(directory)} -o tokens" in joined(out)
 
 
 def test_what_if_needs_no_file(capsys: pytest.CaptureFixture[str]) -> None:

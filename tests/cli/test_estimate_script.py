@@ -56,8 +56,9 @@ def test_json(script: Path, text: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_exit_1_when_it_does_not_fit(script: Path, text: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["estimate", "--script", str(script), str(text), "--limit", "32M"]) == 1
     out = capsys.readouterr().out
-    assert "It does not fit" in out
-    assert "Do this instead: memguard tokenize" in out
+    assert out.startswith("prepare.py would need ") and " of 32.0 MiB: killed. Streaming needs " in out
+    assert "Do this instead:" in out and "memguard tokenize" in out
+    assert "Or guard it:" in out
     assert "enc.encode_ordinary(data)" in out
 
 
@@ -67,13 +68,60 @@ def test_the_script_names_its_input(
     script.write_text(SCRIPT.format(path='"train.txt"'))
     monkeypatch.chdir(text.parent)
     assert main(["estimate", "--script", "prepare.py", "--limit", "1GiB"]) == 0
-    assert "It fits." in capsys.readouterr().out
+    assert " GiB: fits." in capsys.readouterr().out
 
 
 def test_an_input_that_is_not_here_is_named(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
     script.write_text(SCRIPT.format(path='"elsewhere.txt"'))
     assert main(["estimate", "--script", str(script)]) == 2
     assert "elsewhere.txt, which is not here" in capsys.readouterr().err
+
+
+def test_a_script_as_the_first_file_is_meant_as_one(
+    script: Path, text: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["estimate", str(script), str(text), "--limit", "1GiB"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("prepare.py would need ")
+    assert err == f"memguard: {script} is a script: read as --script; as a text: --input-format text\n"
+    assert main(["estimate", str(script), "--input-format", "text"]) == 0
+    out, err = capsys.readouterr()
+    assert "\nchunked-list" in out and err == ""
+    assert main(["estimate", str(script), str(script)]) == 0
+    assert "\n2 files as one text" in capsys.readouterr().out
+    assert main(["estimate", str(script)]) == 2
+    assert f"memguard estimate --script {script} FILE" in capsys.readouterr().err
+
+
+def test_what_was_not_understood_can_be_measured(script: Path, text: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script.write_text("import helper\n" + SCRIPT.format(path="sys.argv[1]") + "helper.keep(ids)\n")
+    main(["estimate", "--script", str(script), str(text)])
+    out = " ".join(capsys.readouterr().out.replace("\\\n", " ").split())
+    assert f"Measure it: memguard estimate {text} --probe {script}" in out
+    main(["estimate", "--script", str(script), "--size", "1GB", "--like", "english"])
+    assert "--probe" not in capsys.readouterr().out
+
+
+def test_findings_knobs_and_the_scheduler_are_in_the_json(
+    script: Path, text: Path, english: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text.write_text(english * 40)
+    script.write_text(
+        "import sys, tiktoken\nCHUNK = 1 << 24\nenc = tiktoken.get_encoding('gpt2')\n"
+        "with open(sys.argv[1]) as f, open('out.bin', 'wb') as out:\n"
+        "    while data := f.read(CHUNK):\n        out.write(bytes(enc.encode_ordinary(data)))\n"
+    )
+    main(["estimate", "--json", "--script", str(script), str(text), "--limit", "1GiB"])
+    found = json.loads(capsys.readouterr().out)
+    read = next(one for one in found["script"]["findings"] if one["kind"] == "read")
+    assert (read["file"], read["line"], read["call"]) == (str(script), 5, "f.read(CHUNK)")
+    assert (read["makes"], read["variable"]) == ("text", "data") and 16e6 < read["bytes"] < 70e6
+    knob = found["script"]["knobs"][0]
+    assert (knob["name"], knob["line"], knob["source"], knob["value"]) == ("CHUNK", 2, "1 << 24", 1 << 24)
+    assert knob["smaller"] < 1 << 24 and knob["costs"] > 50e6
+    asked = found["scheduler"]
+    assert asked["plan"] == str(script) and asked["peak"] == found["script"]["plan"]["peak"]["high"]
+    assert asked["ray"] == f"memory={asked['memory']}" and asked["memory"] > asked["peak"]
 
 
 def test_no_input_at_all(script: Path, capsys: pytest.CaptureFixture[str]) -> None:

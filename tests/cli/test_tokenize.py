@@ -19,6 +19,8 @@ from memguard.records.manifest import Manifest
 from memguard.tokens.engine.encode import load_encoding
 from tests.boxes import MemoryBox
 
+pytestmark = pytest.mark.usefixtures("shared_engines")
+
 REPOSITORY = Path(__file__).parents[2]
 OUTPUTS = ["manifest.json", "train.bin", "val.bin"]
 

@@ -148,7 +148,7 @@ def read(out: Path, case: Case) -> Outcome:
 
 @pytest.mark.parametrize("swap", [0, 1024])
 def test_the_kernel_has_nothing_to_kill_and_the_machine_goes_on(tmp_path: Path, swap: int) -> None:
-    """By what the machine has, and by a limit of the user's own: then inside a scope with a brake."""
+    """By what the machine has, and by a limit of the user's own: then inside a scope with a throttle."""
     cases = [Case("memguard", program, options) for options in ("", "--limit 700M") for program in HOSTILE]
     for case, outcome in boot(tmp_path, cases, swap).items():
         told = f"{case.name}: {outcome}"

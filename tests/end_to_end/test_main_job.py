@@ -81,15 +81,13 @@ def test_the_naive_script_alone_is_killed_without_a_word(person: Person, vocabul
 
 
 def test_estimate_says_so_beforehand(person: Person) -> None:
-    _, result = in_box(person, person.memguard("estimate", "train.txt", "--json"))
-    assert result.returncode == 0, result.stderr
+    _, result = in_box(person, person.memguard("estimate", "train.txt", "--json", "--check", "read-all"))
+    assert result.returncode == 1, result.stderr
     estimate = json.loads(result.stdout)
     verdicts = {plan["name"]: plan["verdict"] for plan in estimate["plans"]}
     assert verdicts["read-all"] == "killed" and verdicts["stream"] == "fits"
     assert estimate["limits"]["effective"] < BOX
     assert estimate["recommended"] == "stream"
-    _, result = in_box(person, person.memguard("estimate", "train.txt", "--check", "read-all"))
-    assert result.returncode == 1
 
 
 def guarded_abort(person: Person) -> dict[str, object]:
@@ -113,17 +111,13 @@ def guarded_abort(person: Person) -> dict[str, object]:
     return record
 
 
-def test_run_stops_it_first_and_names_the_line(person: Person) -> None:
-    guarded_abort(person)
-
-
 @pytest.mark.slow
 def test_run_stops_it_first_in_20_of_20(person: Person) -> None:
     for _ in range(20):
         guarded_abort(person)
 
 
-def test_diagnose_after_a_guarded_run(person: Person) -> None:
+def test_run_stops_it_first_and_names_the_line_and_so_does_diagnose(person: Person) -> None:
     guarded_abort(person)
     _, result = in_box(person, person.memguard("diagnose", "--json"))
     diagnosis = json.loads(result.stdout)

@@ -77,7 +77,7 @@ def test_estimate(here: bytes) -> None:
     assert f"in{SHOWN}.txt: " in out and safe(err) == ""
     record = json.loads(memguard(here, "estimate", "--json", name)[0])
     assert record["input"]["paths"] == [os.fsdecode(name)]
-    assert f"grow{SHOWN}.py: " in memguard(here, "estimate", "--script", b"grow" + ODD + b".py", name)[0]
+    assert f"grow{SHOWN}.py would need " in memguard(here, "estimate", "--script", b"grow" + ODD + b".py", name)[0]
 
 
 def test_token_files(here: bytes) -> None:

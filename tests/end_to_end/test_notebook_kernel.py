@@ -82,7 +82,13 @@ NOTEBOOKS: dict[str, tuple[tuple[str, ...], str, str, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", NOTEBOOKS)
+# What a cell can hold that a script cannot. The other three are those of CELLS and of tests/inject/test_culprit.py.
+QUICK = ("in a function of an earlier cell", "kept by Out alone")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in NOTEBOOKS]
+)
 def test_the_cell_and_its_variable_are_named(name: str, tmp_path: Path) -> None:
     cells, place, variable, kind = NOTEBOOKS[name]
     culprit = run_guarded(tmp_path, *cells)["culprit"]

@@ -237,25 +237,32 @@ SOURCES: dict[str, str | bytes] = {
 
 def answer(source: str | bytes, path: Path) -> str:
     """The verdict of a script, or the error that it is refused with."""
+    path.write_bytes(source.encode() if isinstance(source, str) else source)
+    found, lines = answer_to(str(path))
+    assert lines < 600
+    return found
+
+
+def answer_to(path: str) -> tuple[str, int]:
+    """The same for a file that is there; how many lines are printed about it."""
     from memguard.errors import InputError
     from memguard.estimate.script.amounts import TextShape
     from memguard.estimate.script.report import estimate_script
-    from memguard.estimate.script_job import read_source
+    from memguard.estimate.script_source import read_source
     from memguard.records.codec import to_json
     from memguard.report.script import render
     from memguard.script.read import read_script
-    from tests.estimate.script_texts import COSTS, ascii_text, limits_of
+    from tests.estimate.script_texts import COSTS, ascii_text, estimate_of, limits_of
 
-    path.write_bytes(source.encode() if isinstance(source, str) else source)
     try:
-        plan = read_script(read_source(str(path)), path.name)
+        plan = read_script(read_source(path), path.rpartition("/")[2])
     except InputError as error:
         assert "\n" not in error.message
-        return f"error: {error.message}"
+        return f"error: {error.message}", 1
     report = estimate_script(plan, ascii_text(0.3), TextShape(longest_line=16), limits_of(1 << 34), COSTS)
-    text, size = render(report, limit=1 << 34), len(to_json(report))
-    assert text.count("\n") < 600 and size and not {"\f", "\x1b", "\x1c"} & set(text)
-    return report.plan.verdict
+    text, size = render(estimate_of(report, 1 << 34), explain=True), len(to_json(report))
+    assert size and not {"\f", "\x1b", "\x1c"} & set(text)
+    return report.plan.verdict, text.count("\n")
 
 
 def main(names: list[str], directory: Path) -> None:

@@ -7,9 +7,9 @@ import textwrap
 from memguard.estimate.plans.costs import Costs
 from memguard.estimate.script.amounts import TextShape
 from memguard.estimate.script.report import estimate_script
-from memguard.records.estimate import CorpusStats, DocumentStats, Range, SliceStats
+from memguard.records.estimate import CorpusStats, DocumentStats, PlanEstimate, Range, SliceStats, Step
 from memguard.records.limits import Constraint, Limits
-from memguard.records.script import ScriptReport
+from memguard.records.script import ScriptEstimate, ScriptReport
 from memguard.script.read import read_script
 from memguard.script.source import Places
 from memguard.script.trace import Trace
@@ -18,7 +18,7 @@ M = 1_000_000
 BASELINE = 50 * M
 COSTS = Costs(
     list_slot=8,
-    boxed_int=32.0,
+    heap_int=32.0,
     cached_int_max=256,
     baseline=BASELINE,
     baseline_peak=60 * M,
@@ -95,3 +95,13 @@ def peak(source: str, stats: CorpusStats | None = None) -> int:
 def at_line(report: ScriptReport, line: int) -> int:
     """Bytes over the baseline while `line` runs."""
     return next(found.bytes for found in report.lines if found.line == line) - BASELINE
+
+
+def estimate_of(report: ScriptReport, limit: int = 1 << 30, **fields: object) -> ScriptEstimate:
+    """`report` in an estimate for a text of 100 MB, of which streaming takes 179 MiB."""
+    step = Step("encode", None, 179 << 20, "blocks of text and ids")
+    stream = PlanEstimate(
+        "stream", Range(155 << 20, 179 << 20, 256 << 20), "encode", (step,), 10**8, 1.0, "fits", "streams"
+    )
+    given = {"next_command": "memguard tokenize train.txt -o tokens", **fields}
+    return ScriptEstimate(ascii_text(), limits_of(limit), (stream,), "stream", script=report, **given)  # type: ignore[arg-type]

@@ -10,6 +10,8 @@ from memguard.estimate.corpus.read import Depth
 from memguard.tokens.engine.encode import load_encoding
 from tests.estimate.corpora import read_files
 
+pytestmark = pytest.mark.usefixtures("shared_engines")
+
 
 def write(path: Path, data: bytes) -> str:
     path.write_bytes(data)

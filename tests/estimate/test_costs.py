@@ -30,7 +30,7 @@ def test_a_list_of_ints_takes_what_the_costs_say() -> None:
     """The resident memory of three million distinct ids, in this very interpreter."""
     costs = read_costs(0, 0)
     grown = int(subprocess.run([sys.executable, "-c", _GROW], stdout=subprocess.PIPE, check=True).stdout)
-    assert grown == pytest.approx(3_000_000 * (costs.list_slot + costs.boxed_int), rel=0.03)
+    assert grown == pytest.approx(3_000_000 * (costs.list_slot + costs.heap_int), rel=0.03)
 
 
 def test_an_int_takes_at_least_what_getsizeof_says() -> None:

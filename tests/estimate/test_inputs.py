@@ -21,6 +21,8 @@ from memguard.estimate.corpus.read import Depth
 from memguard.tokens.job import tokenize
 from tests.estimate.corpora import read_files, stdin_of
 
+pytestmark = pytest.mark.usefixtures("shared_engines")
+
 PACK: dict[str, Callable[[bytes], bytes]] = {"gz": gzip.compress, "xz": lzma.compress, "bz2": bz2.compress}
 
 

@@ -26,6 +26,8 @@ SCRIPT = """\
 import sys
 import numpy as np
 import tiktoken
+
+pytestmark = pytest.mark.usefixtures("shared_engines")
 enc = tiktoken.get_encoding("r50k_base")
 data = open(sys.argv[1], encoding="utf-8").read()
 cut = int(0.8 * len(data))

@@ -16,7 +16,8 @@ from memguard.records.estimate import CorpusStats, Estimate, Range, SliceStats
 from memguard.records.limits import Constraint, Limits
 from memguard.units import GIB, MIB
 
-COSTS = Costs(list_slot=8, boxed_int=32.125, cached_int_max=256, baseline=55 * MIB, baseline_peak=64 * MIB)
+COSTS = Costs(list_slot=8, heap_int=32.125, cached_int_max=256, baseline=55 * MIB, baseline_peak=64 * MIB)
+MAPS = ("datasets-map", "from-dict-map", "hf-map", "hf-group-texts")
 ORDER = {"fits": 0, "tight": 1, "killed": 2}
 
 
@@ -65,7 +66,8 @@ def test_more_bytes_never_need_less(size: int, more: int, width: int, error: flo
         estimate(stats(n, width=width, error=error), limits(GIB), COSTS, options=options) for n in (size, size + more)
     )
     for before, after in zip(small.plans, large.plans, strict=True):
-        for bound in ("low", "expected", "high"):
+        # Of a table in memory malloc keeps less once it is large: what is expected falls there, the high end does not.
+        for bound in ("high",) if before.name == "from-dict-map" else ("low", "expected", "high"):
             # Shares of a shard are rounded to whole tokens.
             assert getattr(after.peak, bound) * (1 + 1e-4) + 512 >= getattr(before.peak, bound)
         assert after.disk >= before.disk
@@ -113,7 +115,9 @@ def test_more_workers_never_need_less(size: int, workers: int, more: int, cores:
         for count in (workers, workers + more)
     )
     for few, many in zip(before.plans, after.plans, strict=True):
-        assert many.peak.expected + 4096 >= few.peak.expected * (1 - 1e-6), few.name
+        # Workers of map that get fewer rows each may need less: see _GARBAGE_ROWS. At worst they do not.
+        bound = "high" if few.name in MAPS else "expected"
+        assert getattr(many.peak, bound) + 4096 >= getattr(few.peak, bound) * (1 - 1e-6), few.name
 
 
 @settings(max_examples=60, deadline=None)

@@ -47,6 +47,15 @@ def test_the_history_sets_predicted_beside_measured(width: int) -> None:
     assert "1 of 1 finished runs peaked between low and high" in text
 
 
+def test_a_narrow_history_keeps_plan_measured_and_ratio() -> None:
+    text = render_history(History((GOOD, STOPPED), 5), width=40)
+    assert max(map(len, text.splitlines())) <= 40
+    row = next(line for line in text.splitlines() if "1.020" in line)
+    assert row.split() == ["read-all", "100", "MiB", "98.0", "MiB", "1.020"]
+    narrow = render_history(History((GOOD, STOPPED), 5), width=32)
+    assert next(line for line in narrow.splitlines() if "1.020" in line).split() == ["read-all", "98.0", "MiB", "1.020"]
+
+
 def test_an_empty_history_says_how_to_get_one() -> None:
     text = render_history(History((), 3, ("a note",)))
     assert "3 guarded runs" in text and "a note" in text and "memguard run SCRIPT" in text

@@ -22,9 +22,10 @@ __all__ = ["HEAD", "left_in", "outcome"]
 HEAD = """\
 import array as array_module, argparse, base64, collections, concurrent.futures, contextlib, copy, csv, datasets
 import duckdb, functools, glob, gzip, hashlib, html, io, itertools, json, math, mmap, multiprocessing, operator, os
-import pathlib, pickle, queue, re, requests, sys, threading, time, tqdm, unicodedata, urllib.request
+import pathlib, pickle, queue, random, re, requests, sys, threading, time, tqdm, unicodedata, urllib.request
 import memguard, numpy as np, pandas as pd, polars as pl, pyarrow as pa, pyarrow.parquet as pq, tiktoken, torch
-import nltk, sentencepiece, spacy, tokenizers, transformers
+import nltk, spacy, tokenizers
+import sentencepiece, transformers, absl.app, fire, hydra, importlib, typer
 enc = tiktoken.get_encoding("gpt2")
 tok = tokenizers.Tokenizer.from_file("t.json")
 hf = transformers.PreTrainedTokenizerFast(tokenizer_file="t.json")

@@ -69,6 +69,6 @@ def test_places_and_positions_are_each_others_reverse(newline: str) -> None:
     source = newline.join(["é = 1", "", "def f(x):", "    return 'ö', x  # ü", "f(é)"])
     places = Places(source)
     for node in parse_script(source, "s.py").body:
-        start, end = places.span(node)
+        start, end, _ = places.span(node)
         assert places.position(start) == (node.lineno, node.col_offset)
         assert places.position(end) == (node.end_lineno, node.end_col_offset)

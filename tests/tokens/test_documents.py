@@ -18,6 +18,8 @@ from memguard.errors import ConfigError, InputError
 from memguard.tokens.engine.encode import load_encoding
 from memguard.tokens.job import tokenize
 
+pytestmark = pytest.mark.usefixtures("shared_engines")
+
 EOT = 50256
 WORDS = ["a", " b", "'s", "don't", " hello", "字", "。", " 12", "é", "!", " ", "\n", "\t", "  ", "\r\n"]
 WORDS += ["<|endoftext|>", "\x1c\x1d\x1e\x1f", "\x1c"]  # the last two: what the engine's separator is made of

@@ -17,6 +17,7 @@ from memguard.inject import gpt2_files
 from memguard.tokens.engine import encode
 from memguard.tokens.engine.download import bounded_downloads, missing_file
 from memguard.tokens.engine.encode import load_encoding, load_vocabulary, make_engine
+from tests.gpt2_cache import fill_cache
 from tests.tokens.patterns import encoding as pattern_encoding
 
 CL100K_URL = "https://openaipublic.blob.core.windows.net/encodings/cl100k_base.tiktoken"
@@ -43,8 +44,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def test_gpt2_is_tiktokens_own(no_network: Path) -> None:
     """Against tiktoken's own constructor, which reads the two original files from its cache."""
-    for url in gpt2_files.URLS[:2]:
-        (no_network / hashlib.sha1(url.encode()).hexdigest()).write_bytes(gpt2_files.contents(url) or b"")
+    fill_cache(no_network)
     from tiktoken_ext.openai_public import gpt2
 
     theirs, ours = tiktoken.Encoding(**gpt2()), load_encoding("gpt2")

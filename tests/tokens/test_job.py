@@ -25,6 +25,8 @@ from memguard.tokens.progress import JobProgress
 from memguard.tokens.tuning import Tuning
 from tests.tokens.test_split import NASTY
 
+pytestmark = pytest.mark.usefixtures("shared_engines")
+
 EOT = 50256
 
 

@@ -24,6 +24,12 @@ from memguard.tokens.output.manifest import read_manifest
 from memguard.tokens.progress import JobProgress
 from memguard.tokens.tuning import Tuning
 
+pytestmark = [pytest.mark.usefixtures("shared_engines")]
+if sys.version_info >= (3, 12):
+    # fork beside the threads of an earlier test: they are idle, and the child starts its own
+    ignored = "ignore:This process .* is multi-threaded:DeprecationWarning"
+    pytestmark.append(pytest.mark.filterwarnings(ignored))
+
 FORMATS: list[dict[str, Any]] = [
     {},
     {"documents": "blank-line", "offsets": True},
@@ -357,8 +363,3 @@ def test_foreign_files_are_never_touched(text: Path, tmp_path: Path) -> None:
         with pytest.raises(ManifestMismatch, match=r"holds train\.bin, which no memguard job has written"):
             tokenize([text], out, **options)
     assert files(out) == {"train.bin": b"somebody else's", "notes.md": b"mine"}
-
-
-if sys.version_info >= (3, 12):
-    # fork beside the threads of an earlier test: they are idle, and the child starts its own
-    pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")

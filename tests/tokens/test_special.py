@@ -17,6 +17,8 @@ from memguard.tokens.input.special import Specials
 from memguard.tokens.job import tokenize
 from memguard.tokens.output.manifest import read_manifest
 
+pytestmark = pytest.mark.usefixtures("shared_engines")
+
 EOT = "<|endoftext|>"
 PARTS = [EOT, EOT, "<|endof", "text|>", "<|", "|>", " ", "a", "word ", "字", "\n", "don't, ", "<", "12"]
 texts = st.lists(st.sampled_from(PARTS), min_size=1, max_size=60).map("".join).filter(str.strip)

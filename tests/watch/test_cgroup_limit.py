@@ -68,7 +68,7 @@ sizes = st.integers(64 * MIB, 1 << 42)
 
 @given(limit=sizes, outer=sizes, others=sizes, used=st.integers(0, 1 << 42), kernel=st.integers(0, 1 << 30))
 def test_the_order_of_the_limits(limit: int, outer: int, others: int, used: int, kernel: int) -> None:
-    """The guard first, then the brake, then memory.max, and only then the outer limit."""
+    """The guard first, then the throttle, then memory.max, and only then the outer limit."""
     constraints = [
         Constraint("--limit", "--limit", limit, used, 0, False),
         memory_max(outer, used=others + used),

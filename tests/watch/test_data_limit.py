@@ -79,7 +79,7 @@ def script() -> Iterator[Obedient]:
     ("mode", "throttles", "active"),
     [("auto", False, True), ("auto", True, False), ("on", True, True), ("off", False, False)],
 )
-def test_auto_is_on_where_the_kernel_offers_no_brake(
+def test_auto_is_on_where_the_kernel_offers_no_throttle(
     script: Obedient, mode: str, throttles: bool, active: bool
 ) -> None:
     fence = DataLimit(mode, throttles=throttles)

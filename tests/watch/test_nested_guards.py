@@ -12,7 +12,7 @@ import pytest
 
 from memguard.records.limits import Constraint
 from memguard.system.limits import LimitsReader, read_limits
-from memguard.system.outer_guard import OUTER_LIMIT, brake_above, has_backstop_name, usable_below
+from memguard.system.outer_guard import OUTER_LIMIT, has_backstop_name, throttle_above, usable_below
 from memguard.units import MIB
 from memguard.watch.kernel.cgroup_limit import fit
 from memguard.watch.kernel.data_limit import MARK
@@ -104,7 +104,7 @@ def outer_on(machine: tuple[str, Path], files: dict[str, object], name: str = "m
     return root, backstop
 
 
-V2 = {"memory.max": 268 * MIB, "memory.high": brake_above(200 * MIB), "memory.stat": f"anon {150 * MIB}\n"}
+V2 = {"memory.max": 268 * MIB, "memory.high": throttle_above(200 * MIB), "memory.stat": f"anon {150 * MIB}\n"}
 
 
 def outer_limits(root: str, **options: object) -> list[Constraint]:
@@ -112,7 +112,7 @@ def outer_limits(root: str, **options: object) -> list[Constraint]:
 
 
 @pytest.mark.parametrize("name", ["memguard-123", "memguard-123.4", "memguard-123-0a1b2c.scope"])
-def test_version_2s_brake_tells_a_guard(name: str, tmp_path: Path) -> None:
+def test_version_2s_throttle_tells_a_guard(name: str, tmp_path: Path) -> None:
     root, backstop = outer_on(v2_machine(tmp_path), V2, name)
     assert outer_limits(root) == [Constraint(OUTER_LIMIT, str(backstop), 200 * MIB, 150 * MIB, 0, False)]
 
@@ -124,7 +124,7 @@ def test_a_guard_that_has_gone_leaves_a_limit_of_the_kernels(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("held", "expected"), [(1, OUTER_LIMIT), (0, "memory.limit_in_bytes")])
 def test_version_1s_switched_off_killer_tells_a_guard(held: int, expected: str, tmp_path: Path) -> None:
-    limit = brake_above(200 * MIB)
+    limit = throttle_above(200 * MIB)
     files = {
         "memory.limit_in_bytes": limit,
         "memory.usage_in_bytes": 1,
@@ -165,9 +165,9 @@ def test_a_fence_is_no_limit_of_its_own(tmp_path: Path) -> None:
         assert ("RLIMIT_DATA" in names) is seen
 
 
-def test_brake_and_usable_are_each_others_inverse() -> None:
+def test_throttle_and_usable_are_each_others_inverse() -> None:
     for usable in (64 * MIB, 128 * MIB, 200 * MIB, 1 << 34):
-        assert abs(usable_below(brake_above(usable)) - usable) <= 65
+        assert abs(usable_below(throttle_above(usable)) - usable) <= 65
 
 
 def test_a_backstop_inside_one_leaves_the_kernel_out_of_it() -> None:

@@ -6,6 +6,7 @@ larger inputs blocks spread over them are, and a line that goes on from block to
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,8 @@ _SCAN_BYTES = 256 * 1024
 _BLOCKS = 96
 _BLOCK_BYTES = 64 * 1024
 _WORDS_BYTES = 4096  # of each block
+_DISTINCT_BYTES = 16 * 1024
+_LINE_BINS = 64  # of equal numbers of lines, the shortest first
 # pymalloc rounds every object up to this; a list has a slot of 8 bytes for each.
 _ALIGNMENT = 16
 _SLOT = 8
@@ -51,8 +54,18 @@ def read_shape(
         longest_line=min(total, longest),
         words=round(sample.words * scale),
         word_strings=round(sample.word_strings * scale),
+        distinct_words=sample.distinct_words(round(sample.words * scale)),
+        line_bytes=_binned(sample.lines),
         sources=shares,
     )
+
+
+def _binned(lengths: list[int]) -> tuple[float, ...]:
+    """The mean length of each 64th of the lines, the shortest first; empty where no line was seen whole."""
+    if not lengths:
+        return ()
+    bins = np.array_split(np.sort(np.array(lengths, np.float64)), min(_LINE_BINS, len(lengths)))
+    return tuple(float(part.mean()) for part in bins)
 
 
 def _longest_line(path: str) -> int:
@@ -73,7 +86,19 @@ def _longest_line(path: str) -> int:
 class _Sample:
     def __init__(self) -> None:
         self.read = self.words = self.word_strings = self.longest = 0
+        self.lines: list[int] = []  # bytes of those that stand whole in a block, their ends included
         self._open = 0.0  # bytes of a line that has not ended yet
+        self._distinct: tuple[set[str], set[str]] = set(), set()  # words of every other block
+        self._counted = 0
+        self._blocks = 0
+
+    def distinct_words(self, words: int) -> int:
+        """How many different ones are among `words`: Heaps' law, V = K · n^b, with b from one and from both halves."""
+        one, both = max(map(len, self._distinct)), len(self._distinct[0] | self._distinct[1])
+        if both < 2 or one < 1 or not self._counted:
+            return both
+        power = min(1.0, max(0.0, math.log2(both / one)))
+        return min(words, round(both * max(1.0, words / self._counted) ** power))
 
     def add(self, path: str, size: int, blocks: int) -> None:
         self._open = 0.0
@@ -91,10 +116,16 @@ class _Sample:
             self._open += stretch
             self.longest = max(self.longest, round(self._open))
         else:
-            longest = max(map(len, data[first : last + 1].split(b"\n")), default=0)
+            inside = data[first + 1 : last].split(b"\n") if last > first else []
+            self.lines += [len(line) + 1 for line in inside]
+            longest = max(map(len, inside), default=0)
             # What stands before the first end is known to be one line with the blocks before it only if they had none.
             self.longest = max(self.longest, round(self._open) + first + 1 if self._open else 0, longest + 1)
             self._open = 0.0
+        more = data[:_DISTINCT_BYTES].decode("utf-8", "replace").split()
+        self._distinct[self._blocks % 2].update(more)
+        self._counted += len(more)
+        self._blocks += 1
         words = data[:_WORDS_BYTES].decode("utf-8", "replace").split()
         factor = len(data) / max(1, min(_WORDS_BYTES, len(data)))
         self.words += round(len(words) * factor)

@@ -14,6 +14,7 @@ from memguard.estimate.plans.documents import (
     line_list,
     list_of_arrays,
     list_of_lists,
+    sft_packing,
     tolist_shard,
 )
 from memguard.estimate.plans.pools import (
@@ -25,6 +26,7 @@ from memguard.estimate.plans.pools import (
     pool_shard,
 )
 from memguard.estimate.plans.quantities import Documents, Options, Plan, Slack, Slice, Text, text_of
+from memguard.estimate.plans.tables import duckdb_batches, duckdb_list, polars_list
 from memguard.estimate.plans.text import (
     array_module,
     char_list,
@@ -38,6 +40,7 @@ from memguard.estimate.plans.text import (
     stream,
     torch_tensor,
 )
+from memguard.estimate.plans.tokenizing import group_texts, hf_map, indexed_dataset
 from memguard.units import MIB
 
 __all__ = [
@@ -199,6 +202,44 @@ PLANS: tuple[Plan, ...] = (
         each=2e-6,
     ),
     Plan(
+        "polars-list",
+        "a Parquet column through polars as a list, then every token",
+        polars_list,
+        slack=Slack(share=0.04, below=24 * MIB, above=24 * MIB),
+        library="polars",
+        inputs=(),
+        start=1.0,
+        each=2e-6,
+    ),
+    Plan(
+        "duckdb-list",
+        "a Parquet column through DuckDB's fetchall, then every token",
+        duckdb_list,
+        slack=Slack(share=0.04, below=24 * MIB, above=24 * MIB),
+        library="duckdb",
+        inputs=(),
+        start=1.0,
+        each=2e-6,
+    ),
+    Plan(
+        "duckdb-batches",
+        "the same by fetchmany, written out batch by batch",
+        duckdb_batches,
+        slack=Slack(share=0.2, below=24 * MIB, above=40 * MIB),
+        library="duckdb",
+        inputs=(),
+        start=1.0,
+        each=2e-6,
+    ),
+    Plan(
+        "sft-packing",
+        "examples of a JSONL file tokenized, packed, padded, as arrays",
+        sft_packing,
+        slack=Slack(share=0.05, below=16 * MIB, above=24 * MIB),
+        inputs=(),
+        each=8e-6,
+    ),
+    Plan(
         "from-dict-map",
         "a list of texts, Dataset.from_dict, map in several processes",
         from_dict_map,
@@ -235,6 +276,34 @@ PLANS: tuple[Plan, ...] = (
         pool=True,
         inputs=_ALL,
         start=1.5,
+    ),
+    Plan(
+        "hf-map",
+        "load_dataset, map with a Hugging Face tokenizer in batches",
+        hf_map,
+        slack=Slack(share=0.15, below=40 * MIB, above=40 * MIB),
+        library="datasets",
+        pool=True,
+        inputs=(),
+        timed=False,
+    ),
+    Plan(
+        "hf-group-texts",
+        "the same, then group_texts into blocks (run_clm)",
+        group_texts,
+        slack=Slack(share=0.15, below=40 * MIB, above=40 * MIB),
+        library="datasets",
+        pool=True,
+        inputs=(),
+        timed=False,
+    ),
+    Plan(
+        "indexed-dataset",
+        "a pool for the lines of a JSONL file, one .bin and .idx (Megatron)",
+        indexed_dataset,
+        slack=Slack(share=0.08, below=16 * MIB, above=24 * MIB),
+        pool=True,
+        inputs=(),
     ),
     Plan(
         "stream",

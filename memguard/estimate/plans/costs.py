@@ -43,11 +43,14 @@ class Library:
 
 
 # For machines where they are not installed, or not asked for: CPython 3.11, pyarrow 26.0, pandas 3.1, datasets 5.2,
-# torch 2.13 for CPUs, each beside numpy and tiktoken. `python -m tests.bench estimate --libraries` measures them again.
+# torch 2.13 for CPUs, polars 2.1, duckdb 2.0, each beside numpy and tiktoken.
+# `python -m tests.bench estimate --libraries` measures them again.
 LIBRARIES: Mapping[str, Library] = {
     "pyarrow": Library(round(29.9 * MIB), round(4.9 * MIB)),
     "pandas": Library(round(69.0 * MIB), round(32.6 * MIB)),
     "datasets": Library(round(107.0 * MIB), round(62.3 * MIB)),
+    "polars": Library(round(27.7 * MIB), round(15.0 * MIB)),
+    "duckdb": Library(round(15.3 * MIB), round(3.7 * MIB)),
     "torch": Library(round(185.8 * MIB), round(126.0 * MIB)),
 }
 
@@ -57,7 +60,7 @@ class Costs:
     """Bytes; `baseline` is the resident memory of Python with numpy, tiktoken and the encoding loaded."""
 
     list_slot: int
-    boxed_int: float
+    heap_int: float
     cached_int_max: int
     baseline: int
     baseline_peak: int  # loading the vocabulary takes more for a moment
@@ -100,7 +103,7 @@ def read_costs(
     """`anonymous`: the anonymous part of the baseline; `libraries`: those that were measured."""
     return Costs(
         list_slot=struct.calcsize("P"),
-        boxed_int=int_bytes(),
+        heap_int=int_bytes(),
         cached_int_max=cached_int_max(),
         baseline=baseline,
         baseline_peak=baseline_peak,

@@ -6,6 +6,8 @@ is mapped from Arrow's cache files can be dropped by the kernel at any time. Whe
 
 from __future__ import annotations
 
+import bisect
+
 from memguard.estimate.plans.costs import RUST_ID, Costs
 from memguard.estimate.plans.quantities import (
     MMAP_THRESHOLD_MAX,
@@ -25,13 +27,13 @@ __all__ = [
     "BATCHES_PER_BYTE",
     "BATCHES_START",
     "FILE_WORKER",
-    "MAP_IN_MEMORY",
     "MAP_PARENT",
     "PARQUET_PER_BYTE",
     "PARQUET_START",
     "WORKER",
     "datasets_map",
     "from_dict_map",
+    "in_memory",
     "iter_batches",
     "loading",
     "mapping",
@@ -56,16 +58,18 @@ _JSONL = (115e6, 0.35, 80_000_000, 0.0)
 _LOADING = {"jsonl": _JSONL, "csv": _JSONL, "parquet": (18e6, 0.95, 80_000_000, 2.0)}
 # Text goes through in chunks of 10 Mi characters (datasets.packaged_modules.text): a str of the chunk, which the reader
 # joins and extends, 4 bytes a character in a StringIO, the lines twice, Arrow's array. Later chunks find the heap in
-# pieces, and take between nothing and all of that again. This, what is kept of it, and the processes of map below are a
-# fit to pool-shard and datasets-map on 18 texts of 20 to 80 MB: within 13 % of the 108 peaks, within 5 % of half.
+# pieces, and take between nothing and all of that again. This and what is kept of it are a fit to pool-shard
+# on 18 texts of 20 to 80 MB, and on five others of 6 to 20 MB: within 10 % of their peaks.
 _TEXT_CHUNK = 10 * MIB
 _TEXT_PER_CHAR = 7.5
+_STRING_IO = 4  # of those
 _TEXT_PER_WIDTH = 2.25  # for each byte that a character takes
 _TEXT_LATER = 1.55  # for each byte of the strs in later chunks and of their UTF-8 copies,
 _TEXT_LATER_CHUNKS = 3.8  # of so many chunks
 # What the heap and pyarrow's pool still hold of it afterwards: more where characters are wide, and of later chunks;
 # for the other kinds 63 to 100 % of it.
 _LOADING_KEPT = 0.85
+_TEXT_KEPT_SHARE = 0.9  # of a first chunk that is not full: 0.77 of 6 MB of English, all of 10 MB of 20 languages
 _TEXT_KEPT = 82e6
 _TEXT_KEPT_PER_WIDTH = 6.4e6
 _TEXT_KEPT_LATER = 0.43
@@ -73,30 +77,45 @@ _TEXT_KEPT_LATER = 0.43
 # A worker of a Pool, forked: pages of the parent that it writes to (reference counts), its own heap and arena.
 WORKER = 6 * MIB
 # The same where it also has a heap that grows and shrinks with every file.
-FILE_WORKER = 10 * MIB
-# Of their peaks, what the other workers hold while one is at its own: two and four workers on two cores, 0.55 to 0.65.
-_TOGETHER = 0.6
-# A process of Dataset.map: the same with the whole of datasets imported, and dill's copy of the function.
-_MAP_WORKER = 30 * MIB
-# The parent of map: queues, progress and the tables that it reads back.
-MAP_PARENT = 31 * MIB
-# One worker at a time is at its densest rows, and more so than a whole stretch of 1 MB is.
-_DENSEST_ROWS = 1.66
-# Where the dataset is in memory, what from_dict has left behind, and while it is at work: 89 to 93 MB. This and the
-# next five are a fit to 54 runs with 1, 2 and 4 workers, 18 texts of 20 to 80 MB: half of them within 8 %, all within
-# 21 %. The same run repeated differs by up to 7 %.
-MAP_IN_MEMORY = 92 * MIB
-_FROM_DICT = 87 * MIB
-_TABLE_WORKER = 45 * MIB
-# A table in memory is pickled whole for every worker, however many rows are its own. Pickles below malloc's mmap
-# threshold stay in the heap of some processes when they are freed, and go back to the kernel in others; larger ones are
-# mapped, and nothing stays. So 40 MB of text take less than 30 MB do (758 and 1,007 MiB with 4 workers): between the
-# two this is too little before and too much after, since an estimate that falls as the text grows would help nobody.
-_PICKLES_UNDER_WAY = 0.58
-_PICKLE_PARENT = 0.43
-_PICKLE_WORKER = 0.22
-# The workers do not all hold their most at once.
-_TABLE_TOGETHER = 0.64
+FILE_WORKER = 8 * MIB
+# Of their peaks, what another worker holds while one is at its own: where it has a core of its own, which began at the
+# same time with a file as large, and where it waits for one in the middle of some file.
+_ON_A_CORE, _WAITING = 0.75, 0.2
+# A process of Dataset.map when it gets its first row: 9 to 11 MiB of datasets' objects that it counts references of.
+_MAP_WORKER = 11 * MIB
+# The process of map's queue, and what map itself adds to the parent.
+MAP_PARENT = 10 * MIB
+# After some 18,000 rows, each with a list or two that outlives the allocation of 700 others, CPython looks through all
+# objects that there are for garbage, and writes into the head of each: what the worker shared with its parent is its
+# own then. 29.5 MiB for the objects of datasets, tiktoken and numpy.
+_GARBAGE_ROWS, _GARBAGE = 18_000, 30 * MIB
+# One worker at a time is at its densest rows: 1,000 of them are more than the stretch of 1 MB whose density is known.
+_DENSEST_ROWS = 0.5
+# The rows' lists of ids become Arrow's int64: a buffer that doubles until all are in it, is cut to its size, and is
+# copied for the file that it is written to. Bytes for each id, of one batch; the pages are not given back afterwards.
+_ARROW_WRITE = 30
+# Of the others' writing, what is there while one writes: 2 workers 0.87 of all, 4 workers 0.6 to 0.9.
+_WRITING_TOO = 0.75
+# What the holes between the lists of several batches come to: some 5 MiB for each batch after the first, up to 20.
+_BATCH_KEPT, _BATCHES_KEPT, _BATCHES_KEPT_SHARE = 5 * MIB, 20 * MIB, 4
+# What Dataset.from_dict leaves behind beside the strs and the table: pyarrow's buffer that doubled, and, of the pickle
+# that the fingerprint is made from, what malloc keeps. (bytes of the table, bytes): measured, between them a line.
+_FROM_DICT = (
+    (0, 11 * MIB),
+    (4_000_000, 17 * MIB),
+    (8_000_000, 34 * MIB),
+    (14_000_000, 43 * MIB),
+    (31_000_000, 58 * MIB),
+    (36_000_000, 91 * MIB),
+    (60_000_000, 92 * MIB),
+)
+# A table in memory is pickled whole for every worker, however many rows are its own. The worker reads it into a BytesIO
+# that grows by an eighth at a time and makes a bytes object of it for the table. What is freed of that stays in the
+# heap, below the table, while it is smaller than the mmap threshold, which the parent's pickles have raised: 0.6 to 0.9
+# times the table in most workers, 2.3 to 2.6 times in others (6 to 31 MB). Larger ones are mapped, and go back to the
+# kernel: nothing was left of 36, 45 and 60 MB.
+_BUFFER_GROWTH = 1.125
+_PICKLE_KEPT, _PICKLE_KEPT_MOST = 1.9, 2.6
 _MAP_WRITER_ROWS = 1000  # writer_batch_size of Dataset.map
 
 
@@ -154,10 +173,16 @@ def pool_files(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
     """Every worker holds a whole file: its text, all of its ids, the array. The largest files meet, at worst."""
     workers = max(1, options.workers)
     files = (text.largest_files or (text.bytes,))[:workers]
-    share = (files[0] + _TOGETHER * sum(files[1:])) / max(1, text.bytes)
+    share = (files[0] + _beside(files[1:], options.cores)) / max(1, text.bytes)
     words = f"{_workers(len(files))} with a file each, the largest {format_size(files[0])}:"
     each = _file_bytes(text, costs, share)
     return (step("encode", _anonymous(costs), ("the processes of the pool", workers * FILE_WORKER), (words, each)),)
+
+
+def _beside(files: tuple[int, ...], cores: int) -> float:
+    """Bytes of their files that the other workers hold while the first is at its peak."""
+    running = max(0, cores - 1)
+    return _ON_A_CORE * sum(files[:running]) + _WAITING * sum(files[running:])
 
 
 def _file_bytes(text: Text, costs: Costs, share: float) -> int:
@@ -182,10 +207,13 @@ def _loading_text(text: Text) -> tuple[int, int]:
     first = min(text.read_chars, _TEXT_CHUNK)
     share = min(text.read_chars - first, _TEXT_LATER_CHUNKS * _TEXT_CHUNK) / max(1, text.read_chars)
     later = share * (text.documents.str_bytes + text.documents.copy_bytes)
-    width = text.chunk_width or text.width
+    # One wide character makes the whole chunk wide. Of full ones that is not seen: StringIO's buffer, the largest part
+    # of it, is beyond malloc's mmap threshold, and goes back to the kernel before the lines are there.
+    whole = _STRING_IO * first <= MMAP_THRESHOLD_MAX
+    width = text.width if whole else text.chunk_width or text.width
     most = first * (_TEXT_PER_CHAR + _TEXT_PER_WIDTH * width) + _TEXT_LATER * later
     kept = _TEXT_KEPT + _TEXT_KEPT_PER_WIDTH * width + _TEXT_KEPT_LATER * later
-    return round(most), round(min(most, kept))
+    return round(most), round(min(_TEXT_KEPT_SHARE * most, kept))
 
 
 def pool_shard(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
@@ -225,33 +253,55 @@ def from_dict_map(text: Text, costs: Costs, options: Options) -> tuple[Step, ...
     python = _anonymous(costs, "datasets")
     strs = "the list of texts", documents.str_bytes + costs.list_slot * documents.count
     held = python, strs, ("pyarrow's UTF-8 copies in them", documents.copy_bytes), ("the Arrow table", text.bytes)
+    beside = "what is kept of making it", in_memory(text.bytes)
     return (
         step("readlines", python, strs),
-        step("from_dict", *held, ("what it needs meanwhile", _FROM_DICT)),
-        step(
-            "map", *held, ("the parent of map", MAP_PARENT + MAP_IN_MEMORY), mapping(text, costs, options, text.bytes)
-        ),
+        step("from_dict", *held, beside),
+        step("map", *held, beside, ("the parent of map", MAP_PARENT), mapping(text, costs, options, text.bytes)),
     )
 
 
+def in_memory(table: int) -> int:
+    """Bytes that Dataset.from_dict leaves behind beside the strs and a table of so many bytes."""
+    sizes, kept = zip(*_FROM_DICT, strict=True)
+    above = bisect.bisect_left(sizes, table)
+    if above == len(sizes):
+        return kept[-1]
+    if not above:
+        return kept[0]
+    share = (table - sizes[above - 1]) / (sizes[above] - sizes[above - 1])
+    return round(kept[above - 1] + share * (kept[above] - kept[above - 1]))
+
+
 def mapping(text: Text, costs: Costs, options: Options, table: int) -> tuple[str, int]:
-    """Workers of map: 1,000 rows of ids as Python lists are held, then written as an int64 array, which is made in a
-    buffer that doubles. A `table` of so many bytes in memory comes to each of them as a pickle."""
-    workers, documents = max(1, options.workers), max(1, text.documents.count)
-    dense = _DENSEST_ROWS * (text.peak_density - 1) * min(_MAP_WRITER_ROWS, documents)
-    lists = _share(workers * _MAP_WRITER_ROWS + dense, documents) * list_bytes(text.tokens, text.heap_ints, costs)
-    # As many workers as there are cores write at the same time.
-    writing = min(workers, max(1, options.cores)) * _MAP_WRITER_ROWS + dense
-    arrays = _share(writing, documents) * 2 * 8 * text.tokens
+    """Workers of map: 1,000 rows of ids as Python lists are held, then written as an int64 array. A `table` of so many
+    bytes in memory comes to each of them as a pickle."""
+    documents = max(1, text.documents.count)
+    workers = min(max(1, options.workers), documents)
+    rows = documents / workers  # of each worker
+    batch = min(_MAP_WRITER_ROWS, rows)
+    lists = list_bytes(text.tokens, text.heap_ints, costs)
+    writing = 1.0 if text.at_worst else (1 + _WRITING_TOO * (workers - 1)) / workers
+    each = (lists + _ARROW_WRITE * text.tokens * writing) * batch / documents
+    dense = _DENSEST_ROWS * (text.peak_density - 1) * batch / documents
+    densest = min(dense, 1 - batch / documents) * (lists + _ARROW_WRITE * text.tokens)
+    several = max(0.0, rows / _MAP_WRITER_ROWS - 1) * _BATCH_KEPT
+    several = min(several, _BATCHES_KEPT, _BATCHES_KEPT_SHARE * each)
+    # At worst as many workers as can get so many rows: else one more worker would make the high end smaller.
+    looking = min(workers, documents // _GARBAGE_ROWS) if text.at_worst or rows >= _GARBAGE_ROWS else 0
+    pickles = 0.0
+    if table:
+        # The ids' slots and the bytes that are written go into the places which the pickles have left.
+        reused = 2 * costs.list_slot * text.tokens * batch / documents
+        pickles = table + max(0.0, _kept_pickles(text, table) - reused)
     words = f"{_workers(workers)} with up to {_MAP_WRITER_ROWS:,} rows of ids each"
-    if not table:
-        return words, round(workers * _MAP_WORKER + lists + arrays)
-    # A byte less for every byte beyond the threshold: so the sum of all never falls.
-    kept = max(0, min(table, 2 * MMAP_THRESHOLD_MAX - table))
-    pickles = (workers + _PICKLES_UNDER_WAY) * table + (workers * _PICKLE_WORKER + _PICKLE_PARENT) * kept
-    size = workers * _TABLE_WORKER + pickles + _TABLE_TOGETHER * (lists + arrays)
-    return f"{words}, and the pickled table", round(size)
+    size = workers * (_MAP_WORKER + each + several + pickles) + _GARBAGE * looking + densest
+    return f"{words}, and the pickled table" if table else words, round(size)
 
 
-def _share(rows: float, documents: int) -> float:
-    return min(1.0, rows / documents)
+def _kept_pickles(text: Text, table: int) -> float:
+    """Bytes of malloc's heap in a worker that got a table of so many bytes as a pickle, beside the table."""
+    fits = MMAP_THRESHOLD_MAX / _BUFFER_GROWTH
+    if text.at_worst:
+        return _PICKLE_KEPT_MOST * min(table, fits)
+    return _PICKLE_KEPT * table if table <= fits else 0.0

@@ -93,6 +93,7 @@ class Text:
     chunk_wide: float = 1.0  # share of such stretches that are not ASCII
     row_batch: RowBatch | None = None  # the heaviest of the batches of 65,536 documents
     longest_piece: int = 0  # bytes that the tokenizer cannot take apart
+    at_worst: bool = False  # for the high end of the band: what malloc keeps of smaller blocks counts for larger ones
     joined: bool = False  # the file is decompressed on the way: its pieces are joined into one bytes object
 
     @property
@@ -145,6 +146,7 @@ def text_of(stats: CorpusStats, bound: str) -> Text:
         row_batch=stats.row_batch,
         longest_piece=stats.longest_piece,
         joined=stats.compressed,
+        at_worst=bound == "high",
     )
 
 
@@ -208,7 +210,7 @@ def step(name: str, *parts: tuple[str, int]) -> Step:
 
 def list_bytes(tokens: int, heap_ints: int, costs: Costs) -> int:
     """A list of token ids: a slot each, and an int object for those that are not cached."""
-    return round(costs.list_slot * tokens + costs.boxed_int * heap_ints)
+    return round(costs.list_slot * tokens + costs.heap_int * heap_ints)
 
 
 def list_words(what: str, tokens: int, size: int) -> str:
@@ -305,5 +307,5 @@ class Chunk:
             text=round(min(text.width, max(wider, text.chunk_width or text.width)) * text.read_chars * share),
             copy=round(min(1.0, text.chunk_wide * wider) * sum(part.utf8 for part in text.slices) * whole),
             slots=costs.list_slot * tokens,
-            ints=round(costs.boxed_int * text.heap_ints * dense),
+            ints=round(costs.heap_int * text.heap_ints * dense),
         )

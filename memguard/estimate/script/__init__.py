@@ -1,6 +1,8 @@
 """A script, as memguard/script reads it, in bytes: its plan's peak, every step and every line. Pure.
 
 report.py   the Trace -> ScriptReport
+findings.py what it makes, place by place
+knobs.py    the numbers in it that its peak depends on
 pricing.py  what is alive at a moment -> bytes
 prices.py   what each kind of value costs
 scale.py    a part of the input in figures of this text
@@ -16,16 +18,19 @@ from typing import TYPE_CHECKING
 from memguard.estimate.lazy import door
 
 if TYPE_CHECKING:
-    from memguard.estimate.script.report import estimate_script, heaviest_library
+    from memguard.estimate.script.knobs import knobs_of
+    from memguard.estimate.script.report import estimate_script, heaviest_library, script_peak
     from memguard.script.read import read_script
     from memguard.script.trace import Trace
 
-__all__ = ["Trace", "estimate_script", "heaviest_library", "read_script"]
+__all__ = ["Trace", "estimate_script", "heaviest_library", "knobs_of", "read_script", "script_peak"]
 
 _PLACES = {
     "Trace": "memguard.script.trace",
     "estimate_script": "report",
     "heaviest_library": "report",
+    "knobs_of": "knobs",
     "read_script": "memguard.script.read",
+    "script_peak": "report",
 }
 __getattr__ = door(__name__, _PLACES)

@@ -13,7 +13,9 @@ class TextShape:
 
     longest_line: int = 0  # bytes; 0: not known, an average one is taken
     words: int = 0
+    distinct_words: int = 0  # 0: not known, as if all differed
     word_strings: int = 0  # bytes of all words as str objects, with their slots
+    line_bytes: tuple[float, ...] = ()  # the lines in parts of equal numbers, the shortest first: the mean of each
     sources: tuple[tuple[str, float], ...] = ()  # the script's names of its inputs → share of all bytes
     entries: int = 0  # of the vocabulary of the script's own tokenizer; 0: it is not here
     distinct: int = 0  # words and punctuation marks, each with its space, that differ; 0: not counted

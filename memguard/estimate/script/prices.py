@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from math import prod
 
 from memguard.estimate.plans import documents as plans_documents
 from memguard.estimate.plans import pools as plans_pools
 from memguard.estimate.plans.costs import RUST_ID
 from memguard.estimate.plans.quantities import MMAP_THRESHOLD_MAX, Options, inside_tiktoken
 from memguard.estimate.script.amounts import Piece
+from memguard.estimate.script.objects import NUMPY_OBJECT, STACKED, TORCH_OBJECT, dict_table, objects_size, set_table
 from memguard.estimate.script.scale import Scale
 from memguard.estimate.script.tokenizer_prices import TOKENIZER_PRICES, TOKENIZER_TRANSIENTS, tokens_of_each
+from memguard.script.extents import Extent
 from memguard.script.trace import Transient
-from memguard.script.values import Buffer, Held
+from memguard.script.values import Buffer, Held, Number
 
 __all__ = ["PRICES", "TRANSIENTS"]
 
@@ -31,6 +34,9 @@ _FUTURE_LOW = 880
 _ROW_GROUP = 1_048_576
 # A word takes about 72 bytes with its slot, and six characters of English with its space.
 _WORD_BYTES_PER_CHAR = 12
+_CHARS_PER_WORD = 6
+_PAGE = 4096
+_LONGEST_DESCENT = 100  # arrays made from one another
 
 
 # -- Buffers ----------------------------------------------------------------------------------------------------------
@@ -50,11 +56,12 @@ def _bytes(scale: Scale, piece: Piece, held: Held) -> float:
 
 
 def _ids(scale: Scale, piece: Piece, held: Held) -> float:
-    return scale.costs.list_slot * piece.tokens
+    length = held.buffer.capacity
+    return scale.costs.list_slot * (length if isinstance(length, float) else piece.tokens)
 
 
 def _ints(scale: Scale, piece: Piece, held: Held) -> float:
-    return scale.costs.boxed_int * piece.heap_ints
+    return scale.costs.heap_int * piece.heap_ints
 
 
 def _opaque(scale: Scale, piece: Piece, held: Held) -> float:
@@ -62,29 +69,74 @@ def _opaque(scale: Scale, piece: Piece, held: Held) -> float:
 
 
 def _chars(scale: Scale, piece: Piece, held: Held) -> float:
-    count = piece.chars if held.buffer.capacity is None else held.buffer.capacity
-    return scale.costs.list_slot * count
+    length = held.buffer.capacity
+    return scale.costs.list_slot * (length if isinstance(length, float) else piece.chars)
+
+
+def _objects(scale: Scale, piece: Piece, held: Held) -> float:
+    each = scale.costs.list_slot + objects_size(held.buffer.made_of)
+    return each * elements(scale, held.buffer, piece)
 
 
 def _array(scale: Scale, piece: Piece, held: Held) -> float:
-    return held.buffer.item * _elements(scale, held.buffer, piece)
+    buffer = held.buffer
+    found = elements(scale, buffer, piece)
+    if buffer.capacity is not None and buffer.origin == "prealloc":
+        found = _touched(buffer, piece.tokens, found)
+    return buffer.item * found
 
 
-def _elements(scale: Scale, buffer: Buffer, piece: Piece) -> float:
-    capacity = buffer.capacity
-    if buffer.origin.endswith("padded"):
-        return tokens_of_each(scale, buffer, piece)
+def _touched(buffer: Buffer, stored: float, length: float) -> float:
+    """Elements on the pages of a zeroed array that have been written to."""
+    row = buffer.row
+    if row is None:
+        return min(length, stored)
+    rows = length / max(1.0, row)
+    page = _PAGE / buffer.item
+    return rows * min(row, stored / max(1.0, rows) + page) if row > page else length
+
+
+def capacity(scale: Scale, length: float | Number | tuple[Number, ...]) -> float:
+    """Elements of what was made for `length` of them, which may be as many as something else has."""
+    if isinstance(length, tuple):
+        return prod(capacity(scale, one) for one in length)
+    if not isinstance(length, Number):
+        return length
+    symbol, count = length.symbol, 0.0
+    if symbol is not None and symbol.of is not None:
+        before, scale.average_lines = scale.average_lines, scale.average_lines and symbol.unit != "longest"
+        count = sum(elements(scale, symbol.of, scale.piece(part)) for part in symbol.of.parts.values())
+        scale.average_lines = before
+    return max(0.0, length.offset + length.factor * count)
+
+
+def elements(scale: Scale, buffer: Buffer, piece: Piece) -> float:
+    """How many elements `piece` of `buffer` has, which may be an array of what has other elements than tokens."""
     if buffer.file_item:
         return piece.raw / buffer.file_item
-    if capacity is None:
-        return piece.chars if _made_of_chars(buffer) else piece.tokens
-    return capacity if buffer.origin == "full" else min(capacity, piece.tokens)
-
-
-def _made_of_chars(buffer: Buffer) -> bool:
-    """True for an array made from one number a character."""
-    source = next((source for source in buffer.descent() if source is not buffer and source.kind != "array"), None)
-    return source is not None and source.kind in ("chars", "text")
+    if buffer.origin.endswith("padded"):
+        return tokens_of_each(scale, buffer, piece)
+    source, left = buffer, _LONGEST_DESCENT
+    while left:
+        if source.capacity is not None and not isinstance(source.capacity, Number):
+            return capacity(scale, source.capacity)
+        if source.kind == "lists" or source.kind == "arrays":
+            return piece.tokens if source.row is None or source is buffer else source.row * scale.count(source, piece)
+        made_from = source.source or source.of
+        if made_from is None or source.kind not in ("array", "view", "mapped"):
+            break
+        source, left = made_from, left - 1
+    if source.kind == "digits" and source.source is not None:
+        return elements(scale, source.source, piece)
+    if source.kind in ("chars", "text"):
+        return piece.chars
+    if source.kind == "bytes":
+        return piece.raw
+    if source.kind == "words":
+        return (scale.shape.words or scale.text.chars / _CHARS_PER_WORD) * piece.share
+    if source.kind in ("strings", "records", "objects", "table"):
+        return scale.count(source, piece)
+    return piece.tokens
 
 
 def _strings(scale: Scale, piece: Piece, held: Held) -> float:
@@ -108,20 +160,33 @@ def _words(scale: Scale, piece: Piece, held: Held) -> float:
 
 
 def _lists(scale: Scale, piece: Piece, held: Held) -> float:
-    count, tokens = scale.count(held.buffer, piece), tokens_of_each(scale, held.buffer, piece)
-    return scale.costs.list_slot * tokens + plans_documents.SMALL_LIST * count
+    count, slot = scale.count(held.buffer, piece), scale.costs.list_slot
+    tokens = tokens_of_each(scale, held.buffer, piece)
+    inside = tokens if held.buffer.row is None else held.buffer.row * count
+    return slot * inside + (plans_documents.SMALL_LIST + slot) * count
 
 
 def _arrays(scale: Scale, piece: Piece, held: Held) -> float:
-    return held.buffer.item * piece.tokens + plans_documents.SMALL_ARRAY * scale.count(held.buffer, piece)
+    buffer = held.buffer
+    count, slot = scale.count(buffer, piece), scale.costs.list_slot
+    own = TORCH_OBJECT if buffer.library == "torch" else plans_documents.SMALL_ARRAY
+    if buffer.origin == "views":
+        return ((TORCH_OBJECT if buffer.library == "torch" else NUMPY_OBJECT) + slot) * count
+    inside = piece.tokens if buffer.row is None else buffer.row * count
+    return buffer.item * inside + (own + slot) * count
 
 
 def _slots(scale: Scale, piece: Piece, held: Held) -> float:
-    """Of as many bytes each as `item` says."""
-    shape, of_words = scale.shape, any(source.kind == "words" for source in held.buffer.descent())
-    if not of_words:
-        return held.buffer.item * scale.count(held.buffer, piece)
-    return held.buffer.item * (shape.words or scale.text.chars / 6) * piece.share
+    """A table with an entry for each element, less the slots (`item` bytes each) that these have a price with."""
+    source = held.buffer.source or held.buffer
+    count = elements(scale, source, piece)
+    names = source.kind in ("strings", "words")
+    origin, _, before = held.buffer.origin.partition(" ")
+    entry = 16 if names else 24
+    table = set_table(count) if origin == "set" else dict_table(count, entry)
+    if before:  # the one that is copied into this one, when that has just grown
+        return table / (2 if count > 50_000 or origin == "dict" else 4)
+    return table - held.buffer.item * count
 
 
 def _table(scale: Scale, piece: Piece, held: Held) -> float:
@@ -150,12 +215,15 @@ PRICES: dict[str, Callable[[Scale, Piece, Held], float]] = {
     "records": _records,
     "table": _table,
     "slots": _slots,
+    "objects": _objects,
+    "digits": lambda scale, piece, held: held.buffer.width * elements(scale, held.buffer, piece),
     "opaque": _opaque,
     "mapped": _nothing,
     "view": _nothing,
     "list": _nothing,
     "char": _nothing,
     "token": _nothing,
+    "object": _nothing,
     **TOKENIZER_PRICES,
 }
 
@@ -164,7 +232,7 @@ PRICES: dict[str, Callable[[Scale, Piece, Held], float]] = {
 
 
 def _inside_tiktoken(scale: Scale, piece: Piece, transient: Transient) -> float:
-    ids = round(scale.costs.list_slot * piece.tokens + scale.costs.boxed_int * piece.heap_ints)
+    ids = round(scale.costs.list_slot * piece.tokens + scale.costs.heap_int * piece.heap_ints)
     inside = inside_tiktoken(scale.text, round(piece.tokens), ids, round(piece.raw))
     return inside[1] + _kept_by_malloc(piece)
 
@@ -212,11 +280,11 @@ def _mapping(scale: Scale, piece: Piece, transient: Transient) -> float:
     in_memory = scale.text.bytes if transient.kind != "mapping" else 0
     options = Options(workers=round(transient.copies))
     size = plans_pools.mapping(scale.text, scale.costs, options, in_memory)[1] + plans_pools.MAP_PARENT
-    return size + (plans_pools.MAP_IN_MEMORY + _MAPPED_TOKEN * scale.text.tokens if in_memory else 0)
+    return size + (plans_pools.in_memory(in_memory) + _MAPPED_TOKEN * scale.text.tokens if in_memory else 0)
 
 
 def _all_ids(scale: Scale, piece: Piece, transient: Transient) -> float:
-    return scale.costs.list_slot * piece.tokens + scale.costs.boxed_int * piece.heap_ints
+    return scale.costs.list_slot * piece.tokens + scale.costs.heap_int * piece.heap_ints
 
 
 TRANSIENTS: dict[str, Callable[[Scale, Piece, Transient], float]] = {
@@ -230,5 +298,6 @@ TRANSIENTS: dict[str, Callable[[Scale, Piece, Transient], float]] = {
     "mapping": _mapping,
     "mapping a table in memory": _mapping,
     "lists": _all_ids,
+    "stacked": lambda scale, piece, transient: STACKED * piece.tokens,
     **TOKENIZER_TRANSIENTS,
 }

@@ -14,11 +14,13 @@ from memguard.estimate.plans import pools as plans_pools
 from memguard.estimate.plans.costs import LIBRARIES, Costs
 from memguard.estimate.plans.quantities import Text, text_of
 from memguard.estimate.script.amounts import TextShape
+from memguard.estimate.script.findings import findings_of
 from memguard.estimate.script.pricing import MOST, Pricing, Weighed
 from memguard.records.estimate import CorpusStats, Range
 from memguard.records.limits import Limits
 from memguard.records.script import (
     LineMemory,
+    ScriptModule,
     ScriptPlanEstimate,
     ScriptReport,
     ScriptStep,
@@ -33,7 +35,7 @@ from memguard.script.trace import Moment, Span, Step, Trace
 from memguard.script.values import KINDS
 from memguard.units import MIB
 
-__all__ = ["estimate_script", "heaviest_library", "import_memory"]
+__all__ = ["estimate_script", "heaviest_library", "import_memory", "script_peak"]
 
 # What a script saves that does not import them: resident, anonymous; a bare Python (CPython 3.11, numpy 2.4, x86-64).
 _WITHOUT = {"tiktoken": (28 * MIB, 22 * MIB), "numpy": (12 * MIB, 6 * MIB)}
@@ -85,10 +87,11 @@ def estimate_script(trace: Trace, stats: CorpusStats, shape: TextShape, limits: 
     weighed = {
         bound: _weigh(trace, text_of(stats, bound), shape, costs, bound) for bound in ("low", "expected", "high")
     }
-    places = Places(trace.source)
+    places = Places(trace.source, ((module.path, module.source) for module in trace.modules))
     middle = weighed["expected"]
     top = max(middle, key=lambda w: w.bytes)
     peak = _peak(trace, weighed, stats, shape, costs, top)
+    pricing = Pricing(text_of(stats, "expected"), shape, costs)
     return ScriptReport(
         path=trace.path,
         plan=ScriptPlanEstimate(
@@ -99,15 +102,29 @@ def estimate_script(trace: Trace, stats: CorpusStats, shape: TextShape, limits: 
             steps=_steps(middle, places),
             parameters=trace.parameters,
             verdict=_verdict(trace, peak, limits),
+            peak_file=top.moment.step.span.file or None,
         ),
         unrecognised=_unrecognised(trace, places),
         inputs=trace.inputs,
         encoding=trace.encoding,
         lines=_lines(middle, places),
-        variables=_variables(trace, middle, Pricing(text_of(stats, "expected"), shape, costs), places),
+        variables=_variables(trace, middle, pricing, places),
         source=trace.source,
         notes=trace.notes,
+        modules=tuple(ScriptModule(module.name, module.path, module.source) for module in trace.modules),
+        missing=trace.missing,
+        findings=findings_of(trace, pricing, places),
     )
+
+
+def script_peak(trace: Trace, stats: CorpusStats, shape: TextShape, limits: Limits, costs: Costs) -> tuple[Range, str]:
+    """The peak and the verdict alone: of a script with another number in it."""
+    weighed = {
+        bound: _weigh(trace, text_of(stats, bound), shape, costs, bound) for bound in ("low", "expected", "high")
+    }
+    top = max(weighed["expected"], key=lambda w: w.bytes)
+    peak = _peak(trace, weighed, stats, shape, costs, top)
+    return peak, _verdict(trace, peak, limits)
 
 
 def _verdict(trace: Trace, peak: Range, limits: Limits) -> str:
@@ -134,7 +151,7 @@ def _weigh(trace: Trace, text: Text, shape: TextShape, costs: Costs, bound: str)
     baseline = _baseline(trace, costs)
     worker = plans_pools.FILE_WORKER if trace.name == "pool-files" else plans_pools.WORKER
     pricing = Pricing(text, shape, costs, baseline, worker, bound=bound)
-    start = Moment(Step("import", (0, 0), ""), ())
+    start = Moment(Step("import", Span(0, 0), ""), ())
     loads = "tiktoken" in trace.imports and not trace.processes
     peak = max(costs.baseline_peak, baseline) if loads else baseline
     loading = Weighed(start, peak, (("Python, its libraries, the vocabulary while it is read", peak),))
@@ -159,7 +176,7 @@ def _peak(
         pricing = Pricing(text_of(stats, "high"), shape, costs)
         everything = pricing.piece(Extent())
         high += round(everything.text + everything.utf8)
-        high += round(costs.list_slot * everything.tokens + costs.boxed_int * everything.heap_ints)
+        high += round(costs.list_slot * everything.tokens + costs.heap_int * everything.heap_ints)
         low = min(low, costs.baseline)
     return Range(max(0, min(low, top.bytes)), top.bytes, max(high, top.bytes))
 
@@ -172,22 +189,23 @@ def _tokenizer_slack(trace: Trace) -> float:
 
 def _line(span: Span, places: Places) -> int | None:
     """None before the first line, while libraries are loaded."""
-    return places.position(span[0])[0] if span[1] else None
+    return places.position(span.start, span.file)[0] if span.end else None
 
 
 def _step_name(step: Step, places: Places) -> str:
     line = _line(step.span, places)
-    return f"{step.kind} (line {line})" if line else step.kind
+    file = f"{step.span.file.rpartition('/')[2]} " if step.span.file else ""
+    return f"{step.kind} ({file}line {line})" if line else step.kind
 
 
 def _steps(weighed: Iterable[Weighed], places: Places) -> tuple[ScriptStep, ...]:
     """One for each place and kind, at its worst moment, in the order of the run."""
-    worst: dict[tuple[int, str], Weighed] = {}
+    worst: dict[tuple[str, int, str], Weighed] = {}
     for found in weighed:
         step = found.moment.step
         if step.kind == "line":
             continue
-        key = (step.span[0] if step.span[1] else -1, step.kind)
+        key = (step.span.file, step.span.start if step.span.end else -1, step.kind)
         if key not in worst or found.bytes > worst[key].bytes:
             worst[key] = found
     return tuple(_step(found, places) for found in worst.values())
@@ -195,7 +213,7 @@ def _steps(weighed: Iterable[Weighed], places: Places) -> tuple[ScriptStep, ...]
 
 def _step(found: Weighed, places: Places) -> ScriptStep:
     step = found.moment.step
-    line, col, end_line, end_col = (None, 0, None, 0) if not step.span[1] else _place(step.span, places)
+    line, col, end_line, end_col = (None, 0, None, 0) if not step.span.end else _place(step.span, places)
     return ScriptStep(
         name=_step_name(step, places),
         kind=step.kind,
@@ -206,26 +224,33 @@ def _step(found: Weighed, places: Places) -> ScriptStep:
         variable=step.variable,
         bytes=found.bytes,
         formula=found.formula,
+        file=step.span.file or None,
     )
 
 
 def _place(span: Span, places: Places) -> tuple[int, int, int, int]:
-    return (*places.position(span[0]), *places.position(span[1]))
+    return (*places.position(span.start, span.file), *places.position(span.end, span.file))
 
 
 def _unrecognised(trace: Trace, places: Places) -> tuple[Unrecognised, ...]:
-    lines = lines_of(trace.source)
-    found = sorted({places.position(unread.span[0])[0] for unread in trace.unrecognised})
-    return tuple(Unrecognised(line, lines[line - 1].strip()) for line in found if line <= len(lines))
+    lines = {"": lines_of(trace.source), **{module.path: lines_of(module.source) for module in trace.modules}}
+    spans = [unread.span for unread in trace.unrecognised]
+    found = sorted({(span.file, places.position(span.start, span.file)[0]) for span in spans})
+    return tuple(
+        Unrecognised(line, lines[file][line - 1].strip(), file or None)
+        for file, line in found
+        if line <= len(lines[file])
+    )
 
 
 def _lines(weighed: Iterable[Weighed], places: Places) -> tuple[LineMemory, ...]:
-    most: dict[int, int] = {}
+    most: dict[tuple[str, int], int] = {}
     for found in weighed:
-        line = _line(found.moment.step.span, places)
+        span = found.moment.step.span
+        line = _line(span, places)
         if line is not None:
-            most[line] = max(most.get(line, 0), found.bytes)
-    return tuple(LineMemory(line, most[line]) for line in sorted(most))
+            most[span.file, line] = max(most.get((span.file, line), 0), found.bytes)
+    return tuple(LineMemory(line, most[file, line], file or None) for file, line in sorted(most))
 
 
 def _variables(trace: Trace, weighed: Iterable[Weighed], pricing: Pricing, places: Places) -> tuple[Variable, ...]:
@@ -249,5 +274,6 @@ def _variables(trace: Trace, weighed: Iterable[Weighed], pricing: Pricing, place
             if label in kinds:
                 uses = tuple(Use(*_place(use.span, places), use.context) for use in variable.uses)
                 found_kinds = tuple(sorted(kinds[label]))
-                result.append(Variable(name, variable.scope, found_kinds, most.get(label, 0), uses))
+                file = variable.uses[0].span.file or None
+                result.append(Variable(name, variable.scope, found_kinds, most.get(label, 0), uses, file))
     return tuple(result)

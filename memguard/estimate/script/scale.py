@@ -33,6 +33,9 @@ class Scale:
         share = self._sources.get(extent.source, 1.0) if extent.source else 1.0
         found = whole.times(share) if share < 1 else whole
         for window in extent.windows:
+            if window.unit.endswith(" a line"):
+                found = found.times(self._of_each_line(window))
+                continue
             limit = self.share(window)
             if limit < found.share:
                 found = found.times(limit / found.share)
@@ -61,6 +64,16 @@ class Scale:
         raw = self.text.bytes * found.share
         return Piece(found.chars, width * found.chars, raw, found.utf8, found.tokens, found.heap_ints, found.share)
 
+    def _of_each_line(self, window: Window) -> float:
+        """The share of all lines that stands within the first `amount` chars or tokens of each, or behind them."""
+        text = self.text
+        unit = window.unit.removesuffix(" a line").removesuffix(" behind")
+        per_byte = {"chars": text.read_chars, "bytes": text.bytes}.get(unit, text.tokens) / max(1, text.bytes)
+        first = window.amount / max(1e-12, per_byte)
+        lengths = self.shape.line_bytes or (text.bytes / max(1, text.documents.count),)
+        share = sum(min(first, length) for length in lengths) / max(1e-12, sum(lengths))
+        return 1 - share if " behind" in window.unit else share
+
     def share(self, window: Window) -> float:
         """The share of all the text that `window` leaves."""
         text, count = self.text, max(1, self.text.documents.count)
@@ -72,15 +85,33 @@ class Scale:
         if window.unit == "files":
             largest = text.largest_files[0] if text.largest_files else None
             return 1.0 if largest is None else min(1.0, window.amount * largest / max(1, text.bytes))
+        if window.unit.endswith(" behind"):
+            return 1.0
+        if window.unit == "distinct words":
+            return min(1.0, self.shape.distinct_words / max(1, self.shape.words)) if self.shape.distinct_words else 1.0
+        if window.unit == "words":
+            return min(1.0, window.amount / max(1.0, self.shape.words or text.chars / 6))
         total = {"chars": text.read_chars, "bytes": text.bytes, "tokens": text.tokens}.get(window.unit, count)
         return min(1.0, window.amount / max(1, total))
 
     def count(self, buffer: Buffer, piece: Piece) -> float:
         """Elements of a list: as many as there are pieces of what was added at a time."""
-        for extent in buffer.pieces.values():
-            if extent.windows:
-                window = extent.windows[-1]
-                if window.unit == "lines":  # an average one, not the longest
-                    return self.text.documents.count * piece.share / window.amount
-                return piece.share / max(1e-12, self.share(window))
-        return self.text.documents.count * piece.share
+        found = share = 0.0
+        for site, part in buffer.parts.items():
+            whole = self.piece(part).share
+            if isinstance(site, tuple) and site[-1] == "same element":
+                continue
+            found += self._pieces_in(buffer.pieces.get(site), whole)
+            share += whole
+        if share <= 0:
+            return self._pieces_in(next(iter(buffer.pieces.values()), None), piece.share)
+        return found * piece.share / share
+
+    def _pieces_in(self, extent: Extent | None, share: float) -> float:
+        """How many pieces as large as `extent` are in `share` of the text."""
+        if extent is None or not extent.windows:
+            return self.text.documents.count * share
+        window = next((window for window in reversed(extent.windows) if window.loop), extent.windows[-1])
+        if window.unit == "lines":  # an average one, not the longest
+            return self.text.documents.count * share / window.amount
+        return share / max(1e-12, self.share(window))

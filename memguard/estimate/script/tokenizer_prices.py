@@ -53,8 +53,8 @@ _ENTRY, _ENTRY_READ = 680, 190
 _ENTRIES = 50_000  # of a tokenizer that is not here
 _SENTENCEPIECE_ENTRY = 200
 
-# sentencepiece's lattice and its result before the Python list is made.
-_SENTENCEPIECE_BYTE = 40
+# sentencepiece's symbols and its result before the Python list is made, a character (40 to 49).
+_SENTENCEPIECE_CHAR = 42
 # sentencepiece's trainers. bpe, word, char: each line as a std::string in a pair, and the symbols of each word that
 # differs from the others (5, 20, 60 MB of English, 12 MB of five other languages, 20 MB of numbered lines: within 6 %);
 # unigram: a suffix array.
@@ -86,14 +86,12 @@ def _encodings(scale: Scale, piece: Piece, held: Held) -> float:
 
 def tokens_of_each(scale: Scale, buffer: Buffer, piece: Piece) -> float:
     """Tokens of a list of texts that may be truncated (to `capacity` each) or padded (to that, or to the longest)."""
-    count = scale.count(buffer, piece)
+    most = buffer.capacity if isinstance(buffer.capacity, float) else None
     if buffer.origin.endswith("padded"):
         longest = scale.shape.longest_line * scale.text.tokens / max(1, scale.text.bytes)
-        width = min(buffer.capacity or longest, longest) if longest else buffer.capacity or 0.0
-        return max(piece.tokens if buffer.capacity is None else 0.0, count * width)
-    if buffer.capacity is None:
-        return piece.tokens
-    return min(piece.tokens, count * buffer.capacity)
+        width = min(most or longest, longest) if longest else most or 0.0
+        return max(piece.tokens if most is None else 0.0, scale.count(buffer, piece) * width)
+    return piece.tokens if most is None else min(piece.tokens, scale.count(buffer, piece) * most)
 
 
 def _heap(scale: Scale, piece: Piece, held: Held) -> float:
@@ -194,7 +192,7 @@ TOKENIZER_TRANSIENTS: dict[str, Callable[[Scale, Piece, Transient], float]] = {
     "pieces": _inside_tokenizers,
     "loading a tokenizer": _loading,
     "batch": lambda scale, piece, transient: piece.raw + _BATCH_EACH * scale.text.documents.count * piece.share,
-    "sentencepiece": lambda scale, piece, transient: _SENTENCEPIECE_BYTE * piece.raw,
+    "sentencepiece": lambda scale, piece, transient: _SENTENCEPIECE_CHAR * piece.chars,
     "word counts": _word_counts,
     "line counts": _line_counts,
     "training on lines": _lines_trained,

@@ -12,7 +12,8 @@ from typing import Any
 from memguard.script import registry
 from memguard.script.interface import Call, Interpreter
 from memguard.script.interpreter.functions import call_function, make_instance
-from memguard.script.values import UNKNOWN, Class, Encoder, Function, Instance, Method, Module, Number, Sequence
+from memguard.script.state import joined
+from memguard.script.values import UNKNOWN, Choice, Class, Encoder, Function, Instance, Method, Module, Number, Sequence
 
 __all__ = ["arguments", "call"]
 
@@ -46,7 +47,12 @@ def _add_named(kwargs: dict[str, Any], value: Any) -> None:
 def call(interpreter: Interpreter, function: Any, args: list[Any], kwargs: dict[str, Any], node: ast.AST) -> Any:
     """The result of calling `function`, whatever it is."""
     if isinstance(function, Function):
-        return call_function(interpreter, function, args, kwargs, node)
+        result = call_function(interpreter, function, args, kwargs, node)
+        for command in function.commands:
+            call(interpreter, command, [], {}, node)
+        return result
+    if isinstance(function, Choice):
+        return _one_of(interpreter, function, args, kwargs, node)
     if isinstance(function, Class):
         return make_instance(interpreter, function, args, kwargs, node)
     if isinstance(function, Module):
@@ -57,8 +63,25 @@ def call(interpreter: Interpreter, function: Any, args: list[Any], kwargs: dict[
         return registry.call_method(Call(interpreter, args, kwargs, node, function.name, function.owner))
     if isinstance(function, Encoder):
         return registry.call_method(Call(interpreter, args, kwargs, node, "__call__", function))
+    if isinstance(function, Instance) and registry.lookup_method(function, "__call__") is not None:
+        return registry.call_method(Call(interpreter, args, kwargs, node, "__call__", function))
     if isinstance(function, Instance) and isinstance(function.cls, Class):
         method = interpreter.class_attribute(function, function.cls, "__call__", node)
         if isinstance(method, Function):
             return call_function(interpreter, method, args, kwargs, node)
     return registry.unknown(Call(interpreter, [function, *args], kwargs, node))
+
+
+def _one_of(interpreter: Interpreter, choice: Choice, args: list[Any], kwargs: dict[str, Any], node: ast.AST) -> Any:
+    """Each from the same state, as the ways of a branch."""
+    state = interpreter.state
+    before = state.save()
+    result: Any = UNKNOWN
+    for number, function in enumerate(choice.items):
+        after = state.save()
+        state.restore(before)
+        found = call(interpreter, function, args, kwargs, node)
+        if number:
+            state.join(after)
+        result = joined(result, found)
+    return result

@@ -12,13 +12,17 @@ from collections.abc import Callable
 from typing import Any
 
 from memguard.script import registry
+from memguard.script.finder import Finder
 from memguard.script.interface import Call
 from memguard.script.interpreter import calls, loops, operators
 from memguard.script.interpreter.functions import call_function
-from memguard.script.liveness import buffers_in
+from memguard.script.interpreter.modules import Modules
+from memguard.script.interpreter.summaries import is_repeated
 from memguard.script.numbers import arithmetic, literal
 from memguard.script.operations.access import subscript
+from memguard.script.operations.command_line import argv
 from memguard.script.operations.growth import append
+from memguard.script.operations.tables import add_entry, tabled
 from memguard.script.source import Places, dotted_name
 from memguard.script.state import DEEPEST, Frame, State, joined
 from memguard.script.values import (
@@ -31,6 +35,7 @@ from memguard.script.values import (
     Instance,
     Method,
     Module,
+    Namespace,
     Number,
     Path,
     Range,
@@ -40,10 +45,13 @@ from memguard.script.values import (
     Unknown,
 )
 
-__all__ = ["IGNORED", "Evaluator"]
+__all__ = ["IGNORED", "STAR", "Evaluator"]
 
 # Expressions that stand only inside others, which take them apart themselves.
 IGNORED = frozenset(("FormattedValue", "Interpolation", "Slice"))
+
+# The name in a module's scope of the libraries that it imports all names of.
+STAR = "*"
 
 # Expressions that `constant_value` may look at: they change nothing.
 _QUIET = (ast.Name, ast.Attribute, ast.Constant, ast.BinOp, ast.UnaryOp, ast.Subscript, ast.Load, ast.operator)
@@ -52,9 +60,16 @@ _QUIET = (ast.Name, ast.Attribute, ast.Constant, ast.BinOp, ast.UnaryOp, ast.Sub
 class Evaluator(ast.NodeVisitor):
     """The half of the interpreter that knows expressions. statements.py adds the other, which is declared here."""
 
-    def __init__(self, path: str, places: Places) -> None:
+    def __init__(self, path: str, places: Places, finder: Finder | None = None) -> None:
         self.path = path
         self.state = State(places)
+        self.modules = Modules(self.state, finder, self.run_module)
+
+    def run_module(self, tree: ast.Module) -> None:
+        raise NotImplementedError
+
+    def load_module(self, name: str, node: ast.AST) -> Any:
+        raise NotImplementedError
 
     def inline_call(
         self, function: Function, env: dict[str, Any], yield_to: Callable[[Any], None] | None = None
@@ -123,7 +138,13 @@ class Evaluator(ast.NodeVisitor):
         for space in (frame.outer.get(node.id), frame.env, *frame.scopes):
             if space is not None and node.id in space:
                 return space[node.id]
-        return Module(f"builtins.{node.id}") if hasattr(builtins, node.id) else UNKNOWN
+        if hasattr(builtins, node.id):
+            return Module(f"builtins.{node.id}")
+        for space in frame.scopes[-1:]:  # from numpy import *
+            for library in space.get(STAR, ()):
+                if registry.lookup(name := f"{library}.{node.id}") is not None:
+                    return Module(name)
+        return UNKNOWN
 
     def visit_NamedExpr(self, node: ast.NamedExpr) -> Any:
         value = self.evaluate(node.value)
@@ -176,8 +197,7 @@ class Evaluator(ast.NodeVisitor):
         return self.evaluate(node.value)
 
     def visit_Lambda(self, node: ast.Lambda) -> Any:
-        frame = self.state.frame
-        return Function(node, (frame.env, *frame.scopes))
+        return Function(node, self.state.frame.inner_scopes)
 
     # -- operators --------------------------------------------------------------------------------------------
 
@@ -224,9 +244,15 @@ class Evaluator(ast.NodeVisitor):
         owner = self.evaluate(node.value)
         return self.attribute(owner, node.attr, node)
 
+    def member_of_module(self, name: str) -> Any:
+        words = self.state.words
+        return argv(self.path, words) if name == "sys.argv" and words is not None else Module(name)
+
     def attribute(self, owner: Any, name: str, node: ast.AST) -> Any:
         if isinstance(owner, Module):
-            return Module(f"{owner.name}.{name}")
+            return self.member_of_module(f"{owner.name}.{name}")
+        if isinstance(owner, Namespace):
+            return owner.env.get(name, UNKNOWN)
         if isinstance(owner, Instance):
             if name in owner.attributes:
                 return owner.attributes[name]
@@ -301,7 +327,9 @@ class Evaluator(ast.NodeVisitor):
         return self._gathered(node)
 
     def visit_SetComp(self, node: ast.SetComp) -> Any:
-        return self._gathered(node)
+        result = self._gathered(node)
+        tabled(self, result, "set", 1, node)
+        return result
 
     def _gathered(self, node: ast.ListComp | ast.SetComp) -> Any:
         result = self.state.make("list", node)
@@ -315,12 +343,10 @@ class Evaluator(ast.NodeVisitor):
 
         def add() -> None:
             key = self.evaluate(node.key)
-            value = self.evaluate(node.value)
-            keeps_key = isinstance(key, Buffer) and key.kind in ("text", "bytes") and not buffers_in([value])
-            append(self, result, key if keeps_key else value, node)
+            add_entry(self, result, key, self.evaluate(node.value), node)
 
         loops.comprehension(self, node.generators, add)
-        return result if result.kind != "list" else UNKNOWN
+        return result if result.kind != "list" else Sequence([], [], mutable=True)
 
     def visit_GeneratorExp(self, node: ast.GeneratorExp) -> Any:
         frame = self.state.frame
@@ -348,14 +374,15 @@ class Evaluator(ast.NodeVisitor):
     def visit_Yield(self, node: ast.Yield) -> Any:
         value = Constant(None) if node.value is None else self.evaluate(node.value)
         consume = self.state.frame.yield_to
-        if consume is not None:
+        if consume is not None and not is_repeated(self.state, value):
             consume(value)
         return UNKNOWN
 
     def visit_YieldFrom(self, node: ast.YieldFrom) -> Any:
         consume = self.state.frame.yield_to
-        if consume is not None:
-            self.iterate(self.evaluate(node.value), consume, node)
+        value = self.evaluate(node.value)
+        if consume is not None and not is_repeated(self.state, value):
+            self.iterate(value, consume, node)
         return UNKNOWN
 
     # -- calls ------------------------------------------------------------------------------------------------

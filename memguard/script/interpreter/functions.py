@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from memguard.script.interface import Call, Interpreter
+from memguard.script.interpreter.summaries import summarised
 from memguard.script.registry import unknown
 from memguard.script.source import dotted_name
 from memguard.script.values import (
@@ -46,10 +47,11 @@ def call_function(
             finally:
                 state.calls.pop()
 
-        return Generator(run, tuple(env.values()))
+        return Generator(run, tuple(env.values()), function.node)
+
     state.calls.append(position)
     try:
-        return interpreter.inline_call(function, env)
+        return summarised(state, function, env, depth, lambda: interpreter.inline_call(function, env))
     finally:
         state.calls.pop()
 
@@ -64,6 +66,7 @@ def _parameters(
     pairs += [(p.arg, d) for p, d in zip(spec.kwonlyargs, spec.kw_defaults, strict=True)]
     env = {name: UNKNOWN if default is None else interpreter.constant_value(default) for name, default in pairs}
     env.update(zip(names, args, strict=False))
+    env.update({name: value for name, value in (function.options or {}).items() if name in names[len(args) :]})
     if spec.vararg is not None:
         env[spec.vararg.arg] = Sequence(list(args[len(names) :]))
     env.update({name: value for name, value in kwargs.items() if name in env})

@@ -6,9 +6,10 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
+from memguard.script.extents import Extent
 from memguard.script.interface import Interpreter
 from memguard.script.interpreter.functions import call_function
-from memguard.script.operations.elements import index_of, line_of, one_of, one_path, row_of
+from memguard.script.operations.elements import index_of, line_of, one_of, one_path, piece_of_range, piece_seen, row_of
 from memguard.script.state import Frame
 from memguard.script.values import (
     KINDS,
@@ -39,14 +40,22 @@ def iterate(interpreter: Interpreter, value: Any, body: Callable[[Any], None], n
     elif isinstance(value, Instance):
         _iterate_instance(interpreter, value, body, node)
     elif isinstance(value, Range):
-        counted = value.count is not None
-        iterate_twice(interpreter, node, lambda loop: index_of(value, loop), body, value.count, not counted)
+        _iterate_range(interpreter, value, body, node)
     else:
         element = _element(interpreter, value, node)
         if element is None:
             iterate_twice(interpreter, node, lambda loop: UNKNOWN, body, consumes_input=False)
         else:
             iterate_twice(interpreter, node, element, body)
+
+
+def _iterate_range(interpreter: Interpreter, value: Range, body: Callable[[Any], None], node: ast.AST) -> None:
+    counted = value.count is not None
+
+    def seen(loop: int, index: Any) -> Extent | None:
+        return None if counted else piece_of_range(value, loop)
+
+    iterate_twice(interpreter, node, lambda loop: index_of(value, loop), body, value.count, not counted, seen)
 
 
 def _iterate_members(interpreter: Interpreter, value: Sequence, body: Callable[[Any], None], node: ast.AST) -> None:
@@ -86,14 +95,21 @@ def iterate_twice(
     body: Callable[[Any], None],
     count: float | None = None,
     consumes_input: bool = True,
+    seen: Callable[[int, Any], Extent | None] | None = None,
 ) -> None:
-    """In the second iteration the values of the first are still there."""
+    """In the second iteration the values of the first are still there. `seen`: the part of the input that one goes over,
+    where the element does not say it.
+    """
     state = interpreter.state
     loop = state.new_loop(node, count, consumes_input)
-    for number in (1, 2):
+    for number in state.passes():
         with state.iteration(loop, number):
             mark = len(state.temps)
-            body(element(loop))
+            value = element(loop)
+            piece = seen(loop, value) if seen is not None else piece_seen(value)
+            if piece is not None:
+                state.sees(loop, piece)
+            body(value)
             del state.temps[mark:]
 
 

@@ -7,8 +7,13 @@ from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from typing import Any
 
+from memguard.script.finder import Finder
 from memguard.script.interpreter.assignments import Assigner
+from memguard.script.interpreter.commands import add_command
 from memguard.script.interpreter.conditions import threshold_of
+from memguard.script.interpreter.expressions import STAR
+from memguard.script.interpreter.modules import public_names
+from memguard.script.operations.inputs import path_text
 from memguard.script.source import Places, dotted_name
 from memguard.script.state import DEEPEST, BudgetSpent, Frame, joined
 from memguard.script.values import (
@@ -17,6 +22,7 @@ from memguard.script.values import (
     Constant,
     Function,
     Module,
+    Namespace,
     Path,
 )
 
@@ -29,12 +35,20 @@ _BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, as
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 _ENDS = ("return", "break", "continue", "raise")
 
+# Who catches one of these expects that a module may not be there.
+_IMPORT_ERRORS = frozenset(("ImportError", "ModuleNotFoundError", "Exception", "BaseException"))
+
+
+def _names(node: ast.expr) -> set[str]:
+    return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+
 
 class ScriptInterpreter(Assigner, ast.NodeVisitor):
     """`run` follows a block and says how it ended: "" (at its end), return, break, continue or raise."""
 
-    def __init__(self, path: str, places: Places) -> None:
-        super().__init__(path, places)
+    def __init__(self, path: str, places: Places, finder: Finder | None = None) -> None:
+        super().__init__(path, places, finder)
+        self._tries = 0  # around the statement at hand
         self._reached: ast.stmt | None = None  # of the module's own statements
         self._ended_early: set[ast.If] = set()  # one of whose branches leaves the block
 
@@ -106,7 +120,7 @@ class ScriptInterpreter(Assigner, ast.NodeVisitor):
         return ""
 
     def visit_Global(self, node: ast.Global) -> str:
-        self.state.frame.outer.update(dict.fromkeys(node.names, self.state.frames[0].env))
+        self.state.frame.outer.update(dict.fromkeys(node.names, self.state.frame.scopes[-1]))
         return ""
 
     def visit_Nonlocal(self, node: ast.Nonlocal) -> str:
@@ -123,24 +137,57 @@ class ScriptInterpreter(Assigner, ast.NodeVisitor):
 
     def visit_Import(self, node: ast.Import) -> str:
         for alias in node.names:
-            self.import_module(alias.name)
             name = alias.name if alias.asname else alias.name.split(".")[0]
-            self.bind_name(alias.asname or name, Module(name), node)
+            found = self.load_module(alias.name, node)
+            if name != alias.name:
+                found = self.load_module(name, node) if isinstance(found, Namespace) else Module(name)
+            self.bind_name(alias.asname or name, found, node)
         return ""
 
+    def _module(self, name: str, node: ast.AST) -> Namespace | None:
+        importer = path_text(self.state.frame.scopes[-1].get("__file__")) or self.path
+        return self.modules.load(name, importer, node, optional=self._tries > 0)
+
+    def load_module(self, name: str, node: ast.AST) -> Any:
+        found = self._module(name, node)
+        if found is None:
+            self.import_module(name)
+        return found or Module(name)
+
+    def run_module(self, tree: ast.Module) -> None:
+        self.run(tree.body)
+
     def visit_ImportFrom(self, node: ast.ImportFrom) -> str:
-        module = node.module or ""
-        self.import_module(module)
+        module = "." * node.level + (node.module or "")
+        own = self._module(module, node)
+        if own is None and not node.level:
+            self.import_module(module)
         for alias in node.names:
-            self.bind_name(alias.asname or alias.name, Module(f"{module}.{alias.name}"), node)
+            if alias.name == "*":
+                self._import_all(module, own, node)
+                continue
+            found: Any = None if own is None else own.env.get(alias.name)
+            if own is not None and found is None:
+                found = self._module(f"{module}{'' if module.endswith('.') else '.'}{alias.name}", node) or UNKNOWN
+            self.bind_name(alias.asname or alias.name, found or self.member_of_module(f"{module}.{alias.name}"), node)
         return ""
+
+    def _import_all(self, module: str, own: Namespace | None, node: ast.ImportFrom) -> None:
+        if own is None:
+            names = self.state.frame.scopes[-1]
+            names[STAR] = (*names.get(STAR, ()), module)
+            return
+        for name, value in public_names(own).items():
+            self.bind_name(name, value, node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> str:
         return self._define(node)
 
     def _define(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-        frame = self.state.frame
-        self.bind_name(node.name, Function(node, (frame.env, *frame.scopes)), node)
+        function = Function(node, self.state.frame.inner_scopes)
+        for decorator in reversed(node.decorator_list):
+            add_command(self, function, decorator)
+        self.bind_name(node.name, function, node)
         return ""
 
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> str:
@@ -168,6 +215,8 @@ class ScriptInterpreter(Assigner, ast.NodeVisitor):
 
     def visit_If(self, node: ast.If) -> str:
         value = self.evaluate(node.test)
+        if isinstance(value, Module) and value.name == "typing.TYPE_CHECKING":
+            value = Constant(False)
         self._ended_early.discard(node)
         if isinstance(value, Constant) and isinstance(value.value, bool) and not self.state.loops:
             return self.run(node.body if value.value else node.orelse)
@@ -209,7 +258,12 @@ class ScriptInterpreter(Assigner, ast.NodeVisitor):
         return self._try(node)
 
     def _try(self, node: ast.Try | ast.TryStar) -> str:
-        flow = self.run(node.body)
+        optional = any(handler.type is None or _IMPORT_ERRORS & _names(handler.type) for handler in node.handlers)
+        self._tries += optional
+        try:
+            flow = self.run(node.body)
+        finally:
+            self._tries -= optional
         for handler in node.handlers:
             if handler.name:
                 self.bind_name(handler.name, UNKNOWN, handler)
@@ -262,7 +316,7 @@ class ScriptInterpreter(Assigner, ast.NodeVisitor):
 
     def visit_While(self, node: ast.While) -> str:
         loop = self.state.new_loop(node)
-        for number in (1, 2):
+        for number in self.state.passes():
             with self.state.iteration(loop, number):
                 mark = len(self.state.temps)
                 self.evaluate(node.test)

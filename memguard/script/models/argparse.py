@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from memguard.script.interface import Call
+from memguard.script.operations.command_line import given_options
+from memguard.script.operations.options import described_option, option_of_call
 from memguard.script.registry import function, method, nothing
-from memguard.script.values import NOTHING, UNKNOWN, Constant, Instance, Module, Number, Path, Sequence
+from memguard.script.values import NOTHING, UNKNOWN, Choice, Class, Constant, Function, Instance, Sequence
 
 __all__: list[str] = []
+
+_OPTIONS, _COMMANDS = "its options", "its sub-commands"  # no names that an option can have
 
 
 @function("argparse.ArgumentParser", frees="words of the command line")
 def parser(call: Call) -> Any:
-    instance = Instance("parser", {})
+    instance = Instance("parser", {_OPTIONS: Sequence([]), _COMMANDS: Sequence([])})
     call.state.spaces.append(instance.attributes)
     return instance
 
@@ -29,43 +33,69 @@ def namespace(call: Call) -> Any:
 
 @method("parser", "parse_args parse_known_args")
 def parse_args(call: Call) -> Any:
-    found = Instance("namespace", dict(call.owner.attributes))
+    attributes = dict(call.owner.attributes)
+    options, commands = attributes.pop(_OPTIONS), attributes.pop(_COMMANDS)
+    words = _words(call)
+    if words is not None:
+        absent = {o.name: Constant(None) for o in options.items if o.flags and o.takes and o.default is UNKNOWN}
+        attributes |= absent | given_options(options.items, words, skip=commands.items)
+    found = Instance("namespace", attributes)
     call.state.spaces.append(found.attributes)
     return found if call.name == "parse_args" else Sequence([found, UNKNOWN])
 
 
+def _words(call: Call) -> tuple[str, ...] | None:
+    """Those of parse_args(["--path", "a.txt"]); the script's own where it gets none."""
+    given = call.arg(0, "args", None)
+    if isinstance(given, Sequence) and all(isinstance(i, Constant) and isinstance(i.value, str) for i in given.items):
+        return tuple(item.value for item in given.items)
+    return call.state.words
+
+
+@method("parser", "add_parser")
+def add_parser(call: Call) -> Any:
+    """A sub-command: its arguments end up in the same namespace."""
+    name = call.text(0, "name")
+    if name is not None:
+        call.owner.attributes[_COMMANDS].items.append(name)
+    return call.owner
+
+
 @method("parser", "add_argument")
 def add_argument(call: Call) -> Any:
-    parser, kwargs = call.owner, call.kwargs
-    names = [a.value for a in call.args if isinstance(a, Constant) and isinstance(a.value, str)]
-    if not names:
-        return NOTHING
-    long = next((n for n in names if n.startswith("--")), names[0])
-    dest = kwargs.get("dest")
-    name = dest.value if isinstance(dest, Constant) else long.lstrip("-").replace("-", "_")
-    default, kind = kwargs.get("default"), kwargs.get("type")
-    nargs = kwargs.get("nargs")
-    many = isinstance(nargs, (Constant, Number)) and not (isinstance(nargs, Constant) and nargs.value == "?")
-    if isinstance(kwargs.get("action"), Constant):
-        value: Any = UNKNOWN
-    elif isinstance(default, (Number, Sequence)) or (isinstance(default, Constant) and default.value is None):
-        value = default
-    elif isinstance(kind, Module) and kind.name in ("builtins.int", "builtins.float", "builtins.bool"):
-        value = UNKNOWN
-    else:
-        text = default.value if isinstance(default, Constant) and isinstance(default.value, str) else None
-        text = default.text if isinstance(default, Path) else text
-        value = Path(text, True, many, str(name))
-        if kind is None and isinstance(text, str) and not many and _is_a_word(text):
-            value = Constant(text)  # gpt2, train: an option's word, not a file
-    if isinstance(value, Constant) and value.value is None and not isinstance(kind, Module):
-        value = Path(None, True, many, str(name))
-    parser.attributes[str(name)] = value
+    described = described_option(call.args, call.kwargs)
+    if described is not None:
+        call.owner.attributes[_OPTIONS].items.append(described)
+    named = option_of_call(call.args, call.kwargs)
+    if named is not None:
+        name, value = named
+        const = call.kwargs.get("const")
+        if isinstance(const, (Function, Class)):  # action="store_const", const=count
+            _choose(call.owner, name, const)
+        else:
+            call.owner.attributes.setdefault(name, value)
+            if not isinstance(call.owner.attributes[name], (Function, Class, Choice)):
+                call.owner.attributes[name] = value
     return NOTHING
 
 
-def _is_a_word(text: str) -> bool:
-    return "." not in text and "/" not in text
+@method("parser", "set_defaults")
+def set_defaults(call: Call) -> Any:
+    """parser.set_defaults(func=main): of several sub-commands each may be meant."""
+    for name, value in call.kwargs.items():
+        if isinstance(value, (Function, Class)):
+            _choose(call.owner, name, value)
+        else:
+            call.owner.attributes[name] = value
+    return NOTHING
+
+
+def _choose(parser: Instance, name: str, value: Any) -> None:
+    known = parser.attributes.get(name)
+    if isinstance(known, Choice):
+        known.items.append(value)
+    else:
+        parser.attributes[name] = Choice([*([known] if isinstance(known, (Function, Class)) else []), value])
 
 
 @method("parser", "add_*")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from memguard.script.interface import Call
 from memguard.script.numbers import limited, number_of
 from memguard.script.operations.access import store_more
+from memguard.script.operations.digits import DIGITS, digits
 from memguard.script.operations.elements import one_of, view
 from memguard.script.operations.growth import ARRAYS, append, elementwise, extend
+from memguard.script.operations.tables import distinct, table_for, tabled
 from memguard.script.registry import function, nothing
 from memguard.script.state import joined
 from memguard.script.trace import Transient
@@ -27,16 +30,13 @@ from memguard.script.values import (
     Range,
     Row,
     Sequence,
+    Small,
     Symbol,
     Unknown,
 )
 
-__all__ = ["DICT_ENTRY", "decode", "entries", "first", "make_list", "mapped"]
+__all__ = ["decode", "entries", "first", "make_list", "mapped"]
 
-# Bytes of a set or dict for each of its entries right after it has grown, when most of it is empty: with 100,000 to
-# 900,000 entries sys.getsizeof says 27 to 53 and 30 to 60 (CPython 3.11).
-_SET_ENTRY = 53
-DICT_ENTRY = 60
 # Kinds whose elements are few however many there are: the characters of Unicode, the ids of a vocabulary.
 _FEW_DISTINCT = ("char", "token")
 # What sum() does not make a number of.
@@ -164,12 +164,16 @@ def make_list(call: Call) -> Any:
         extend(call.interpreter, result, value, call.node)
     else:
         call.interpreter.iterate(value, lambda item: append(call.interpreter, result, item, call.node), call.node)
+        call.record("list")
     return result
 
 
-@function("builtins.sorted")
+@function("builtins.sorted", frees="its key sees the elements alone")
 def sorted_list(call: Call) -> Any:
-    return make_list(call) if isinstance(call.arg(0), (Buffer, Generator)) else call.arg(0)
+    value = call.arg(0)
+    if isinstance(value, Unknown):
+        return NOTHING
+    return make_list(call) if isinstance(value, (Buffer, Generator, File, Row, Range)) else value
 
 
 @function("builtins.set builtins.frozenset", frees="few characters and ids differ; of a dict only the keys")
@@ -178,29 +182,33 @@ def make_set(call: Call) -> Any:
     if not call.args:
         return call.state.make("list", call.node)
     value = call.args[0]
-    if isinstance(value, (Unknown, Constant, Range)):
+    if isinstance(value, (Unknown, Constant)):
         return NOTHING
     if isinstance(value, Sequence):
         return Sequence(list(value.items if value.keys is None else value.keys), mutable=True)
     if isinstance(value, Buffer):
-        return entries(call, value, _SET_ENTRY)
+        return entries(call, value, "set")
     gathered = call.hold("list")
     call.interpreter.iterate(value, lambda item: append(call.interpreter, gathered, item, call.node), call.node)
-    return entries(call, gathered, _SET_ENTRY)
+    return entries(call, gathered, "set", priced=1)
 
 
-def entries(call: Call, elements: Buffer, size: int) -> Any:
-    """A set or dict of `elements`, which it shares, with an entry of `size` bytes for each."""
+def entries(call: Call, elements: Buffer, origin: str, priced: int = 0) -> Any:
+    """A set or dict (`origin`) of `elements`, which it shares; `priced`: those stand in no list beside it."""
     kind = KINDS[elements.kind]
     if kind.small or kind.element in _FEW_DISTINCT:
         return NOTHING
     if not kind.element:
         return UNKNOWN
-    slots = call.state.make("slots", call.node, item=size, source=elements)
-    slots.parts, slots.pieces = elements.parts, elements.pieces
-    result = call.hold(elements.kind, of=elements, refs=[elements, slots], origin=elements.origin)
-    result.parts.update(elements.parts)
+    result = call.hold(elements.kind, of=elements, refs=[elements], origin=elements.origin)
+    result.capacity, result.made_of, result.source = elements.capacity, elements.made_of, elements
+    result.parts.update(distinct(elements.parts) if elements.kind == "words" else elements.parts)
     result.pieces.update(elements.pieces)
+    tabled(call.interpreter, result, origin, priced, call.node)
+    if not priced:  # those are there all the while, and the table grows by being copied
+        call.state.temps.append(table_for(call.interpreter, result, f"{origin} before", 0, call.node))
+        call.record(origin)
+        call.state.temps.pop()
     return result
 
 
@@ -233,10 +241,14 @@ def make_dict(call: Call) -> Any:
 @function("builtins.len", frees="a number")
 def length(call: Call) -> Any:
     value = call.arg(0)
+    if isinstance(value, Buffer) and value.capacity is not None:
+        if isinstance(value.capacity, tuple):
+            return value.capacity[0]
+        return value.capacity if isinstance(value.capacity, Number) else Number(value.capacity)
     if isinstance(value, (Buffer, Row)):
         of = value if isinstance(value, Buffer) else None
         return Number(0.0, Symbol(f"len {call.state.site(call.node)}" if of is None else "len", of, "sum"))
-    return NOTHING
+    return Number(float(len(value.items))) if isinstance(value, Sequence) and not value.mutable else NOTHING
 
 
 @function("builtins.sum math.fsum", frees="a number")
@@ -258,10 +270,17 @@ def sum_all(call: Call) -> Any:
 @function("builtins.min builtins.max", frees="one element")
 def extreme(call: Call) -> Any:
     """One of the elements, or one of the arguments."""
+    numbers = [value for value in call.args if isinstance(value, Number)]
+    if len(call.args) > 1 and numbers:  # min(longest, 512)
+        known = [value for value in numbers if value.symbol is None]
+        return known[0] if known and call.name.endswith("min") else max(numbers, key=lambda n: n.symbol is not None)
     if len(call.args) > 1:
         result = call.args[0]
         for other in call.args[1:]:
             result = joined(result, other)
+        known = [number for value in call.args if (number := number_of(value)) is not None]
+        if len(known) == len(call.args):  # max(1, cpu_count() - 2)
+            return Number(min(known) if call.name.endswith("min") else max(known))
         return result if isinstance(result, (Buffer, Row, Sequence)) else NOTHING
     value = call.arg(0)
     if isinstance(value, Buffer) and KINDS[value.kind].element not in ("", "char", "token"):
@@ -269,6 +288,10 @@ def extreme(call: Call) -> Any:
     found: list[Any] = list(value.items) if isinstance(value, Sequence) and value.keys is None else []
     if isinstance(value, Generator):
         value.run(found.append)
+    lengths = [item for item in found if isinstance(item, Number) and item.symbol is not None and item.symbol.of]
+    if lengths and call.name.endswith("max"):  # max(len(line) for line in lines)
+        longest = lengths[-1]
+        return replace(longest, symbol=replace(longest.symbol, unit="longest") if longest.symbol else None)
     largest = NOTHING
     for item in found:
         largest = joined(largest, item)
@@ -294,10 +317,18 @@ def make_text(call: Call) -> Any:
     value = call.arg(0, "object", Constant(""))
     if isinstance(value, Buffer) and value.kind == "bytes" and call.name.endswith("str"):
         return decode(call, value)
+    if isinstance(value, Buffer) and value.kind in ("ids", "lists", "objects"):
+        result = digits(call, value, DIGITS + 2)
+        call.record("copy")
+        return result
+    if isinstance(value, Buffer) and value.kind in ("token", "object"):
+        return Small("str", DIGITS)
     if isinstance(value, Buffer):
         return value if value.kind == "text" or KINDS[value.kind].small else UNKNOWN
     if isinstance(value, Row):
         return call.hold("text", value.extent)
+    if isinstance(value, (Number, Small)):
+        return Small("str", DIGITS)
     return value if isinstance(value, (Path, Constant)) else UNKNOWN
 
 

@@ -6,17 +6,30 @@ from typing import Any
 
 from memguard.script.interface import Call
 from memguard.script.liveness import buffers_in
-from memguard.script.models.builtins import DICT_ENTRY, entries, make_list
-from memguard.script.operations.access import extend_members, member_of, store_more
+from memguard.script.models.builtins import entries, make_list
+from memguard.script.operations.access import extend_members, member_of, of_key, store_more
 from memguard.script.operations.elements import one_of
 from memguard.script.operations.growth import append, clear, extend
+from memguard.script.operations.tables import distinct, tabled
 from memguard.script.registry import function, method, nothing, unknown
-from memguard.script.values import KINDS, NOTHING, UNKNOWN, Buffer, Constant, Number, Sequence, Unknown
+from memguard.script.values import (
+    KINDS,
+    NOTHING,
+    UNKNOWN,
+    Buffer,
+    Constant,
+    File,
+    Generator,
+    Number,
+    Row,
+    Sequence,
+    Unknown,
+)
 
 __all__: list[str] = []
 
 # Kinds of Buffer that are a list, deque or set of Python objects.
-_LISTS = "ids ints chars strings words lists arrays records table list opaque"
+_LISTS = "ids ints chars strings words lists arrays records objects table list opaque"
 _DONE = Constant(None)
 
 
@@ -32,8 +45,27 @@ def counter(call: Call) -> Any:
     """An entry for each element that differs from the others."""
     value = call.arg(0)
     if isinstance(value, Buffer):
-        return entries(call, value, DICT_ENTRY)
-    return UNKNOWN if call.args else NOTHING
+        found = entries(call, value, "dict")
+        return Sequence([], [], mutable=True) if found is NOTHING else found
+    if isinstance(value, (Generator, File, Row)):
+        return _counted(call, value)
+    return UNKNOWN if call.reaches(*call.args) else Sequence([], [], mutable=True)
+
+
+def _counted(call: Call, value: Any) -> Any:
+    """Counter of what is yielded: few differ where it is made of characters, such as pairs of them."""
+    gathered = call.hold("list")
+    few: list[bool] = []
+
+    def count(item: Any) -> None:
+        inside = buffers_in([item])
+        few.append(bool(inside) and all(isinstance(one, Buffer) and one.kind == "char" for one in inside))
+        if not few[-1]:
+            append(call.interpreter, gathered, item, call.node)
+
+    call.interpreter.iterate(value, count, call.node)
+    found = NOTHING if all(few) else entries(call, gathered, "dict", priced=1)
+    return Sequence([], [], mutable=True) if found is NOTHING else found
 
 
 function("collections.namedtuple typing.NamedTuple")(nothing("a class"))
@@ -128,8 +160,10 @@ def got(call: Call) -> Any:
         return NOTHING
     found = member_of(call.interpreter, owner, call.args[0])
     if call.name == "setdefault" and found is UNKNOWN and len(call.args) > 1:
-        store_more(call.interpreter, owner, call.args[1], call.node)
-    return NOTHING if isinstance(found, Unknown) else found
+        store_more(call.interpreter, owner, call.args[1], call.node, call.args[0])
+    if not isinstance(found, Unknown):
+        return found
+    return of_key(call.args[0]) if call.name == "get" and not buffers_in(owner.items) else NOTHING
 
 
 @method(Sequence, "append add insert appendleft put")
@@ -152,6 +186,13 @@ def updated(call: Call) -> Any:
     owner, value = call.owner, call.arg(0)
     if owner.keys is not None and isinstance(value, Sequence) and value.keys is not None:
         owner.keys, owner.items = [*owner.keys, *value.keys], [*owner.items, *value.items]
+    elif call.args and owner.keys is not None and isinstance(value, Buffer) and value.kind == "words":  # a Counter's
+        once = call.hold("words", source=value)
+        once.parts.update(distinct(value.parts))
+        extend_members(call.interpreter, owner, once, call.node)
+        for rest in owner.items:
+            if isinstance(rest, Buffer) and rest.origin == "appended":
+                tabled(call.interpreter, rest, "dict", 1, call.node)
     elif call.args:
         extend_members(call.interpreter, owner, value, call.node)
     for name, item in call.kwargs.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from memguard.script.interface import Call
-from memguard.script.operations.growth import new_ints
+from memguard.script.operations.ints import new_ints
 from memguard.script.registry import function
 from memguard.script.values import UNKNOWN, Buffer
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from memguard.script.registry import function, gives, nothing
+from memguard.script.values import Small
 
 __all__ = ["NO_EFFECT"]
 
@@ -34,6 +35,10 @@ NO_EFFECT = {
     ),
 }
 
+# Bytes of a digest; hexdigest has two characters for each.
+_DIGESTS = {"md5": 16, "sha1": 20, "sha224": 28, "sha256": 32, "sha384": 48, "sha512": 64, "blake2b": 64, "blake2s": 32}
+_DIGESTS |= {"sha3_256": 32, "sha3_512": 64, "new": 32}
+
 for names, reason in NO_EFFECT.items():
     function(names)(nothing(reason, runs=False))
 
@@ -41,3 +46,6 @@ function("hashlib.* hmac.new random.Random logging.getLogger struct.Struct threa
     gives("a few hundred bytes of its own")
 )
 function("hashlib.*().* hmac.new().*")(nothing("a hash is as long whatever it has seen"))
+for _digest, _bytes in _DIGESTS.items():
+    function(f"hashlib.{_digest}().hexdigest")(nothing("a hash", Small("str", 2.0 * _bytes)))
+    function(f"hashlib.{_digest}().digest")(nothing("a hash", Small("bytes", float(_bytes))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 from typing import Any
 
@@ -39,11 +40,24 @@ def chain_of(call: Call) -> Any:
 
 @function("itertools.chain heapq.merge more_itertools.interleave")
 def chain(call: Call) -> Any:
+    spread = spread_of(call)
+
     def run(consume: Callable[[Any], None]) -> None:
-        for value in call.args:
-            call.interpreter.iterate(value, consume, call.node)
+        for index, value in enumerate(call.args):
+            if index in spread:
+                call.interpreter.iterate(value, lambda i: call.interpreter.iterate(i, consume, call.node), call.node)
+            else:
+                call.interpreter.iterate(value, consume, call.node)
 
     return Generator(run, tuple(call.args))
+
+
+def spread_of(call: Call) -> set[int]:
+    """Which arguments stand for all of their elements: chain(*documents)."""
+    given = getattr(call.node, "args", [])
+    if len(given) != len(call.args):
+        return set()
+    return {index for index, argument in enumerate(given) if isinstance(argument, ast.Starred)}
 
 
 @function("itertools.islice")

@@ -6,10 +6,11 @@ from typing import Any
 
 from memguard.script.extents import Extent
 from memguard.script.interface import Call
+from memguard.script.operations.digits import DIGITS, digits
 from memguard.script.operations.growth import append
 from memguard.script.registry import function, nothing
 from memguard.script.trace import Transient
-from memguard.script.values import UNKNOWN, Buffer, File, Row
+from memguard.script.values import UNKNOWN, Buffer, File, Row, Small
 
 __all__ = ["all_objects"]
 
@@ -51,13 +52,40 @@ def dumps(call: Call) -> Any:
         return UNKNOWN
     parts = call.hold("list")
     append(call.interpreter, parts, value, call.node)
+    if parts.kind in _NUMBERS:
+        return _numbers(call, parts, value)
     if parts.kind not in ("strings", "records", "chars"):
-        return UNKNOWN  # lists of numbers: as many characters as nobody knows
+        return UNKNOWN
     result = call.hold("text")
     result.parts.update(parts.parts)
     call.record("copy")
     return result
 
+
+def _numbers(call: Call, parts: Buffer, value: Any) -> Buffer:
+    """The text, and what json needs to put it together: with an indent a str for each number."""
+    source = value if isinstance(value, Buffer) and value.kind in _NUMBERS else parts
+    indent = call.number("indent")
+    result = digits(call, source, DIGITS + 2 + (indent or 0))
+    beside = [ref for ref in parts.refs if isinstance(ref, Buffer) and ref.kind in ("strings", "records")]
+    for strings in beside:
+        text = call.hold("text")
+        text.parts.update(strings.parts)
+        result.refs.append(text)
+    if indent is None:
+        extra = digits(call, source, 1.7 * result.width)
+    else:
+        extra = call.hold("objects", made_of=(Small("str", result.width),), source=source)
+        extra.parts.update(source.parts)
+        each = {key: part.window(0, "tokens", 1) for key, part in source.parts.items()}
+        extra.pieces.update(source.pieces if source.kind == "objects" else each)
+    call.record("copy")
+    call.state.temps.remove(extra)
+    return result
+
+
+# Kinds that are numbers in lists.
+_NUMBERS = ("ids", "lists", "objects")
 
 function("json.dump ujson.dump simplejson.dump")(nothing("written to the file piece by piece"))
 function("json.JSONDecodeError json.JSONEncoder")(nothing("a class"))

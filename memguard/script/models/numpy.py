@@ -4,66 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
-from memguard.script.extents import Extent
 from memguard.script.interface import Call
 from memguard.script.numbers import number_of
+from memguard.script.operations.arrays import (
+    filled,
+    item_size,
+    library_of,
+    make_array,
+    repeated_array,
+    shaped,
+)
 from memguard.script.operations.elements import view
 from memguard.script.operations.growth import ARRAYS, clear, extend
 from memguard.script.operations.inputs import open_file
 from memguard.script.registry import function, method, nothing
+from memguard.script.trace import Transient
 from memguard.script.values import (
     NOTHING,
     UNKNOWN,
     Buffer,
     Constant,
     File,
-    Generator,
-    Module,
-    Number,
-    Row,
     Sequence,
 )
 
 __all__ = ["concatenated", "item_size", "make_array"]
 
-_ITEMS = {"8": 1, "16": 2, "32": 4, "64": 8}
-_NAMES = {"byte": 1, "short": 2, "ushort": 2, "long": 8, "int": 8, "float": 8, "u1": 1, "u2": 2, "u4": 4, "i2": 2}
 _VIEWS = " ".join(ARRAYS)
-
-
-def item_size(dtype: Any, default: int) -> int:
-    """Bytes per element of np.uint16, "uint16", torch.long, int."""
-    name = ""
-    if isinstance(dtype, Module):
-        name = dtype.name.rpartition(".")[2]
-    elif isinstance(dtype, Constant) and isinstance(dtype.value, str):
-        name = dtype.value.lstrip("<>=")
-    for digits, size in _ITEMS.items():
-        if name.endswith(digits):
-            return size
-    return _NAMES.get(name, default)
-
-
-def make_array(call: Call, value: Any, item: int, step: str = "array") -> Any:
-    """np.array(value): an array of its own. UNKNOWN for what is in none of its elements that are known here."""
-    state = call.state
-    result = call.hold("array", item=item)
-    if isinstance(value, Generator):
-        call.interpreter.iterate(value, lambda element: extend(call.interpreter, result, element, call.node), call.node)
-    elif isinstance(value, Buffer):
-        result.parts.update(value.parts)
-        result.source, result.file_item = value, value.file_item
-        if item == 8 and value.kind in ("ids", "lists", "chars"):
-            state.facts.wide_arrays.append(result)
-    elif isinstance(value, (Row, File)):
-        result.parts[state.site(call.node)] = value.extent
-    elif isinstance(value, Sequence):
-        for index, member in enumerate(member for member in value.items if isinstance(member, Buffer)):
-            result.parts.update({(*state.site(call.node), index, key): part for key, part in member.parts.items()})
-    if not result.parts and call.reaches(value):
-        return UNKNOWN
-    call.record(step)
-    return result
 
 
 def _dtype(call: Call, place: int) -> Any:
@@ -86,24 +53,35 @@ def as_array(call: Call) -> Any:
     return array(call)
 
 
-@function("numpy.empty numpy.zeros torch.empty torch.zeros", frees="a shape")
+@function("numpy.empty numpy.zeros numpy.ndarray torch.empty", frees="a shape")
 def empty(call: Call) -> Any:
     """Pages count once they are written to."""
-    shape = call.arg(0, "shape")
-    if isinstance(shape, Sequence) and shape.items:
-        shape = shape.items[0]
-    result = call.state.make("array", call.node, item=item_size(_dtype(call, 1), 8))
-    result.capacity = number_of(shape)
-    result.origin = "prealloc"
-    return result
+    return shaped(call, _shape(call, 1), _width(call, 1))
 
 
-@function("numpy.ones numpy.full torch.ones torch.full")
+@function("numpy.ones torch.ones torch.zeros", frees="a shape")
+def ones(call: Call) -> Any:
+    """All pages are written to: torch.zeros clears what it gets."""
+    return filled(call, shaped(call, _shape(call, 1), _width(call, 1)))
+
+
+@function("numpy.full torch.full", frees="a shape, and a number")
 def full(call: Call) -> Any:
-    result = empty(call)
-    result.parts[call.state.site(call.node)] = Extent()
-    result.origin = "full"
-    return result
+    return filled(call, shaped(call, _shape(call, 2)[:1], _width(call, 2, 8)))
+
+
+def _shape(call: Call, dtype: int) -> list[Any]:
+    """numpy has one shape, and a dtype behind it; torch any number of lengths."""
+    name = "size" if "size" in call.kwargs else "shape"
+    if not call.args:
+        return [call.arg(0, name)]
+    return list(call.args) if call.name.startswith("torch.") else call.args[:1]
+
+
+def _width(call: Call, dtype: int, default: int = 0) -> int:
+    """float64 in numpy, float32 in torch where nothing is said."""
+    torch = call.name.startswith("torch.")
+    return item_size(_dtype(call, 1 << 30 if torch else dtype), default or (4 if torch else 8))
 
 
 @function("numpy.empty_like numpy.zeros_like numpy.ones_like numpy.full_like torch.zeros_like torch.empty_like")
@@ -115,16 +93,16 @@ def like(call: Call) -> Any:
 
 
 @function("numpy.concatenate numpy.hstack numpy.stack numpy.vstack numpy.column_stack numpy.dstack torch.cat")
-@function("torch.stack torch.hstack torch.vstack torch.concat numpy.block")
+@function("torch.stack torch.hstack torch.vstack torch.concat torch.concatenate numpy.block numpy.row_stack")
 def concatenated(call: Call) -> Any:
     value, state = call.arg(0), call.state
     if not isinstance(value, Sequence):
-        item = value.item if isinstance(value, Buffer) else 8
-        return make_array(call, value, item_size(_dtype(call, 1 << 30), item), "concatenate")
+        return _joined(call, value)
     items = [item for item in value.items if isinstance(item, Buffer)]
     if len(items) < len(value.items) and call.reaches(*(item for item in value.items if item not in items)):
         return UNKNOWN
     result = call.hold("array", item=max((item.item for item in items), default=2))
+    result.library = library_of(call)
     for index, item in enumerate(value.items):
         if isinstance(item, Buffer):
             shorter = len(item.created_in) < len(result.created_in)
@@ -135,6 +113,47 @@ def concatenated(call: Call) -> Any:
                 result.parts[site] = state.gathered(extent, result.created_in, call.node)
     call.record("concatenate")
     return result
+
+
+def _joined(call: Call, value: Any) -> Any:
+    """A list of arrays, of lists or of numbers as one array. numpy makes arrays of all that are none, and stack and its
+    kind views of these, before it joins them.
+    """
+    function_name = call.name.rpartition(".")[2]
+    item = value.item if isinstance(value, Buffer) and value.kind not in ("ids", "lists", "objects") else 8
+    item = item_size(_dtype(call, 1 << 30), item)
+    if not isinstance(value, Buffer) or call.name.startswith("torch."):
+        return make_array(call, value, item, "concatenate")
+    state, mark = call.state, len(call.state.temps)
+    if value.kind == "ids" and function_name != "concatenate":
+        words = f"the arrays that {function_name} makes of each number"
+        result = make_array(call, value, item, "array")
+        call.record("concatenate", "", Transient(words, "stacked", value.extent, state.copies))
+        return result
+    if value.kind == "lists":
+        made = call.hold("arrays", item=8, source=value, row=value.row)
+        made.parts.update(value.parts)
+        made.pieces.update(value.pieces)
+    if value.kind in ("lists", "arrays") and function_name != "concatenate":
+        views = call.hold("arrays", item=item, source=value, origin="views")
+        views.parts.update(value.parts)
+        views.pieces.update(value.pieces)
+    result = make_array(call, value, item, "concatenate")
+    del state.temps[mark:]
+    state.temps.append(result)
+    return result
+
+
+@function("numpy.tile numpy.repeat torch.tile torch.repeat_interleave")
+def tiled(call: Call) -> Any:
+    """The array so many times over."""
+    value, times = call.arg(0, "A"), number_of(call.arg(1, "reps"))
+    if not isinstance(value, Buffer):
+        return UNKNOWN
+    item = value.item if value.kind in ARRAYS else 8
+    if times is None:
+        call.state.not_understood(call.node)
+    return repeated_array(call, value, times or 1.0, item)
 
 
 @function("numpy.append")
@@ -206,7 +225,13 @@ def load_text(call: Call) -> Any:
     return result
 
 
-function("numpy.save numpy.savez numpy.savez_compressed numpy.savetxt")(nothing("written from the array itself"))
+@function("numpy.save numpy.savez numpy.savez_compressed numpy.savetxt", frees="written from arrays")
+def saved(call: Call) -> Any:
+    """Written from arrays themselves; of lists an array is made first."""
+    for value in [*call.args[1:], *call.kwargs.values()]:
+        if isinstance(value, Buffer) and value.kind in ("ids", "lists", "chars", "objects"):
+            make_array(call, value, 8)
+    return NOTHING
 
 
 # -- what is computed -------------------------------------------------------------------------------------------------
@@ -249,18 +274,11 @@ def split(call: Call) -> Any:
     return view(value) if isinstance(value, Buffer) and value.kind in ARRAYS else UNKNOWN
 
 
-@function("numpy.random.permutation numpy.random.choice numpy.arange numpy.linspace numpy.ceil numpy.floor numpy.log2")
-@function("numpy.random.randint numpy.random.rand numpy.random.randn numpy.random.uniform numpy.random.random")
-@function("numpy.log numpy.exp numpy.sqrt torch.arange torch.randperm torch.randint")
+@function("numpy.ceil numpy.floor numpy.log2 numpy.log numpy.exp numpy.sqrt")
 def computed(call: Call) -> Any:
-    """As large as an array that they get; as many as the number says that they get."""
+    """As large as an array that they get."""
     value = call.arg(0)
-    if isinstance(value, Buffer):
-        return make_array(call, value, value.item if value.kind in ARRAYS else 8, "copy")
-    count = value.symbol.of if isinstance(value, Number) and value.symbol is not None else None
-    if count is not None and call.name.endswith(("permutation", "arange", "randperm")):
-        return make_array(call, count, 8, "copy")
-    return UNKNOWN
+    return make_array(call, value, 8, "copy") if isinstance(value, Buffer) else UNKNOWN
 
 
 for _names in ("uint", "int", "float", "bool", "dtype", "iinfo", "finfo"):
@@ -268,7 +286,6 @@ for _names in ("uint", "int", "float", "bool", "dtype", "iinfo", "finfo"):
 function("numpy.random.seed numpy.random.default_rng numpy.random.RandomState numpy.random.Generator* numpy.errstate")(
     nothing("a generator of numbers")
 )
-function("numpy.random.shuffle")(nothing("in place"))
 function("numpy.set_printoptions numpy.seterr numpy.printoptions numpy.testing.*")(nothing("a setting"))
 
 
@@ -288,7 +305,11 @@ def other(call: Call) -> Any:
 @method(_VIEWS, "astype")
 def astype(call: Call) -> Any:
     array = call.owner
-    result = make_array(call, array, item_size(call.arg(0, "dtype", None), array.item), "astype")
+    item = item_size(call.arg(0, "dtype", None), array.item)
+    kept = call.arg(1 << 30, "copy", Constant(True))
+    if item == array.item and isinstance(kept, Constant) and kept.value is False:
+        return array
+    result = make_array(call, array, item, "astype")
     if any(array is wide for wide in call.state.facts.wide_arrays):
         call.state.facts.narrowed = True
     return result
@@ -296,7 +317,10 @@ def astype(call: Call) -> Any:
 
 @method(_VIEWS, "to type long int short int32 int64 uint16 float half double byte")
 def converted(call: Call) -> Any:
-    return make_array(call, call.owner, item_size(call.arg(0, "dtype", Constant(call.name)), call.owner.item), "astype")
+    """torch gives the same tensor where it is as wide already."""
+    item = item_size(call.arg(0, "dtype", Constant(call.name)), call.owner.item)
+    same = item == call.owner.item and call.owner.library == "torch"
+    return call.owner if same else make_array(call, call.owner, item, "astype")
 
 
 @method("array", "extend fromlist append frombytes fromfile fromunicode")
@@ -319,12 +343,26 @@ def to_bytes(call: Call) -> Any:
     return make_array(call, call.owner, call.owner.item, "tobytes")
 
 
-@method(_VIEWS, "copy flatten numpy cpu contiguous sort argsort repeat clone cumsum clip take compress byteswap")
+@method(_VIEWS, "copy flatten sort clone cumsum clip take compress byteswap")
 def copied(call: Call) -> Any:
     return make_array(call, call.owner, call.owner.item, "copy")
 
 
-@method(_VIEWS, "reshape ravel view squeeze detach transpose swapaxes unsqueeze cast toreadonly release")
+@method(_VIEWS, "argsort")
+def order_of(call: Call) -> Any:
+    return make_array(call, call.owner, 8, "copy")
+
+
+@method(_VIEWS, "repeat tile")
+def repeated(call: Call) -> Any:
+    times = number_of(call.arg(0))
+    if times is None:
+        call.state.not_understood(call.node)
+    return repeated_array(call, call.owner, times or 1.0, call.owner.item)
+
+
+@method(_VIEWS, "reshape ravel view squeeze detach transpose swapaxes unsqueeze cast toreadonly release numpy cpu")
+@method(_VIEWS, "contiguous flat unfold permute t pin_memory requires_grad_")
 def viewed(call: Call) -> Any:
     return view(call.owner)
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from memguard.script.extents import merged
 from memguard.script.interface import Call
-from memguard.script.liveness import reach
+from memguard.script.liveness import buffers_in, reach
+from memguard.script.operations.digits import digits
 from memguard.script.operations.inputs import open_file
 from memguard.script.registry import function, nothing, unknown
-from memguard.script.values import UNKNOWN, Buffer, Constant, File
+from memguard.script.values import NOTHING, UNKNOWN, Buffer, Constant, File, Small
 
 __all__: list[str] = []
 
@@ -27,6 +28,11 @@ def load(call: Call) -> Any:
 @function("pickle.dumps marshal.dumps dill.dumps cloudpickle.dumps")
 def dumps(call: Call) -> Any:
     """3 bytes for an id below 65536, 5 for a larger one; a text as it is in UTF-8: about the bytes of the input."""
+    value = call.arg(0)
+    if isinstance(value, Buffer) and value.kind == "ids":
+        result = digits(call, value, 3.0)
+        call.record("copy")
+        return result
     found = reach([call.arg(0)])
     if found.generators or found.callbacks or not found.extents:
         return UNKNOWN
@@ -37,7 +43,23 @@ def dumps(call: Call) -> Any:
     return result
 
 
-function("pickle.dump marshal.dump dill.dump cloudpickle.dump joblib.dump torch.save")(
-    nothing("written as it goes: pickle.dump of a list has no measurable copy")
-)
+@function("pickle.dump dill.dump cloudpickle.dump joblib.dump torch.save", frees="written as it goes")
+def dump(call: Call) -> Any:
+    """Of a list of numbers there is no copy; the memo has an entry for each str, list, dict and array until the end, and
+    torch.save a record for each tensor.
+    """
+    mark = len(call.state.temps)
+    for value in buffers_in([call.arg(0)]):
+        if isinstance(value, Buffer) and value.kind in ("strings", "words", "lists", "arrays"):
+            kind = "storage" if call.name == "torch.save" and value.kind == "arrays" else "memo"
+            memo = call.hold("objects", made_of=(Small(kind),), source=value)
+            memo.parts.update(value.parts)
+            memo.pieces.update(value.pieces)
+    if len(call.state.temps) > mark:
+        call.record("dump")
+        del call.state.temps[mark:]
+    return NOTHING
+
+
+function("marshal.dump")(nothing("written as it goes"))
 function("pickle.Pickler pickle.HIGHEST_PROTOCOL")(nothing("written as it goes"))

@@ -7,9 +7,22 @@ from typing import Any
 
 from memguard.script.interface import Call
 from memguard.script.numbers import number_of
-from memguard.script.operations.growth import append, new_ints
+from memguard.script.operations.growth import append
+from memguard.script.operations.ints import new_ints
 from memguard.script.registry import function, gives, method, nothing
-from memguard.script.values import NOTHING, UNKNOWN, Bound, Buffer, Generator, Module, Pool, Row, Sequence
+from memguard.script.values import (
+    NOTHING,
+    UNKNOWN,
+    Bound,
+    Buffer,
+    Constant,
+    Generator,
+    Module,
+    Number,
+    Pool,
+    Row,
+    Sequence,
+)
 
 __all__ = ["worker_count"]
 
@@ -29,7 +42,10 @@ def worker_count(value: Any) -> float | None:
 def process_pool(call: Call) -> Any:
     facts = call.state.facts
     workers = next((call.kwargs[k] for k in ("processes", "max_workers", "n_jobs") if k in call.kwargs), None)
-    facts.pool, facts.pool_workers = True, worker_count(workers if workers is not None else call.arg(0, "", None))
+    workers = workers if workers is not None else call.arg(0, "", None)
+    if workers is None or (isinstance(workers, Constant) and workers.value is None):
+        workers = cores(call)
+    facts.pool, facts.pool_workers = True, worker_count(workers)
     initializer = call.kwargs.get("initializer")
     if initializer is not None:
         given = call.kwargs.get("initargs")
@@ -134,9 +150,23 @@ def completed(call: Call) -> Any:
     return call.arg(0, "fs")
 
 
-function("multiprocessing.cpu_count os.cpu_count multiprocessing.set_start_method multiprocessing.freeze_support")(
-    nothing("a number, or a setting")
+@function(
+    "multiprocessing.cpu_count os.cpu_count os.process_cpu_count torch.multiprocessing.cpu_count", frees="a number"
 )
+@function("psutil.cpu_count joblib.cpu_count multiprocess.cpu_count loky.cpu_count", frees="a number")
+def cores(call: Call) -> Any:
+    """This machine's, where that is known."""
+    return NOTHING if call.state.cores is None else Number(float(call.state.cores))
+
+
+@function("os.sched_getaffinity psutil.Process().cpu_affinity", frees="numbers of cores")
+def usable_cores(call: Call) -> Any:
+    """A set of them: all, unless the process is held to a few."""
+    count = min(call.state.cores or 0, int(_MOST_WORKERS))
+    return Sequence([NOTHING] * count) if count else NOTHING
+
+
+function("multiprocessing.set_start_method multiprocessing.freeze_support")(nothing("a setting"))
 function("multiprocessing.current_process multiprocessing.get_logger multiprocessing.active_children")(
     nothing("names and numbers")
 )

@@ -86,7 +86,8 @@ def trained(call: Call) -> Any:
     options = _options(call)
     extents: list[Extent] = []
     given = call.kwargs.get("input", call.kwargs.get("sentence_iterator", options.get("input", UNKNOWN)))
-    if call.reaches(*(value for value in call.args if not isinstance(value, Path))):
+    others = [value for value in call.args if not isinstance(value, (Path, Constant))]
+    if others and call.reaches(*others):
         return UNKNOWN
     for value in _files(given):
         if isinstance(value, (Path, Constant)):

@@ -59,6 +59,12 @@ def text_of(call: Call) -> Any:
     return as_long_as(call, "text", call.owner)
 
 
+@attribute("text", "text text_with_ws lower_ norm_ lemma_ orth_ tag_ pos_ dep_ ent_type_")
+def text_of_token(call: Call) -> Any:
+    """A str of its own."""
+    return call.owner
+
+
 method("spacy", "*")(nothing("a setting, or a part of the pipeline"))
 attribute("spacy", "max_length vocab pipe_names lang meta")(nothing("a setting"))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from memguard.script.interface import Call
 from memguard.script.models.builtins import decode, mapped
+from memguard.script.operations.digits import digits
 from memguard.script.operations.elements import one_of
 from memguard.script.operations.growth import append, clear
 from memguard.script.registry import function, method, nothing
@@ -116,9 +117,17 @@ def _join(call: Call, value: Any) -> Any:
         call.interpreter.iterate(value, lambda part: append(call.interpreter, parts, part, call.node), call.node)
         if parts.kind == "list":
             return NOTHING
+        if parts.kind == "objects":
+            call.record("list")  # join makes a list of what it gets
         value = parts
     if not isinstance(value, Buffer):
         return UNKNOWN
+    if value.kind == "objects":
+        sizes = [small.size for small in value.made_of if small.kind == "str"]
+        between = len(str(call.owner.value)) if isinstance(call.owner, Constant) else 1
+        result = digits(call, value, sum(sizes) + between)
+        call.record("join", call.state.label_of(value))
+        return result
     result = call.state.make("text", call.node)
     result.parts.update(value.parts)
     call.state.temps.append(result)

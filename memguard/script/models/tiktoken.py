@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from memguard.script.interface import Call
-from memguard.script.models.numpy import make_array
+from memguard.script.operations.arrays import make_array
 from memguard.script.operations.encoding import decoded, ids_of, lists_of, texts_of
 from memguard.script.registry import attribute, function, method, nothing
 from memguard.script.trace import Transient

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from memguard.script.interface import Call
-from memguard.script.models.numpy import item_size, make_array
+from memguard.script.operations.arrays import item_size, make_array
 from memguard.script.registry import function, nothing
 from memguard.script.values import Buffer
 

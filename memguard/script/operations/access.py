@@ -11,20 +11,37 @@ from memguard.script.liveness import buffers_in
 from memguard.script.numbers import fraction_of, number_of
 from memguard.script.operations.elements import one_of, view
 from memguard.script.operations.growth import ARRAYS, append, clear, elementwise, extend
+from memguard.script.operations.ints import ints_behind
+from memguard.script.operations.tables import add_entry, value_in
 from memguard.script.values import (
     KINDS,
+    NOTHING,
     UNKNOWN,
     Buffer,
+    Choice,
+    Class,
     Constant,
+    Function,
     Generator,
     Module,
     Number,
     Path,
     Row,
     Sequence,
+    Small,
 )
 
-__all__ = ["extend_members", "field_of", "member_of", "slice_of", "store", "store_more", "subscript", "unpacked"]
+__all__ = [
+    "extend_members",
+    "field_of",
+    "member_of",
+    "of_key",
+    "slice_of",
+    "store",
+    "store_more",
+    "subscript",
+    "unpacked",
+]
 
 _MOST_ARGUMENTS = 64  # sys.argv[1:1000000] is nobody's
 
@@ -43,19 +60,31 @@ def subscript(interpreter: Interpreter, owner: Any, node: ast.Subscript) -> Any:
             return elementwise(interpreter, owner, owner, node)
         if owner.kind in ARRAYS and isinstance(key, (Sequence, Constant)):  # array[:, None], a file of several arrays
             return view(owner)
+        small = value_in(owner)
+        if small is not None:
+            return small
         return one_of(interpreter, owner, loop) if KINDS[owner.kind].element else UNKNOWN
     if isinstance(owner, Row):
         return field_of(interpreter, owner, key, node)
     if isinstance(owner, Sequence):
-        return member_of(interpreter, owner, key)
+        found = member_of(interpreter, owner, key)
+        small = found is UNKNOWN and owner.keys is not None and not buffers_in(owner.items)
+        return of_key(key) if small else found
     if isinstance(owner, Path) and owner.many:
         return Path(None, owner.argument, False, owner.key)
     if isinstance(owner, Module) and owner.name == "sys.argv":
         number = number_of(key)
         return Path(None, True, False, "argv" if number is None else f"argv[{number:.0f}]")
     if isinstance(key, Buffer) and key.kind in ("char", "token"):
-        return Buffer(key.kind, dict(key.parts), key.created_in, key.line)  # stoi[c]
+        return of_key(key)
     return UNKNOWN
+
+
+def of_key(key: Any) -> Buffer | Small:
+    """What a dict of small values gives, which it keeps: stoi[c]."""
+    if isinstance(key, Buffer) and key.kind in ("char", "token"):
+        return Buffer(key.kind, dict(key.parts), key.created_in, key.line)
+    return Small("shared")
 
 
 def field_of(interpreter: Interpreter, record: Row, key: Any, node: ast.AST) -> Any:
@@ -84,6 +113,8 @@ def member_of(interpreter: Interpreter, owner: Sequence, key: Any) -> Any:
         for mine, item in zip(owner.keys, owner.items, strict=False):
             if mine == key:
                 return item
+        if len(owner.items) > 1 and all(isinstance(item, (Function, Class, Choice)) for item in owner.items):
+            return Choice(owner.items)  # {"train": train, "count": count}[sys.argv[1]]
         return owner.items[0] if len(owner.items) == 1 else UNKNOWN
     number = number_of(key)
     if number is not None and -len(owner.items) <= number < len(owner.items):
@@ -139,7 +170,7 @@ def _buffer_slice(interpreter: Interpreter, owner: Buffer, low: Any, high: Any, 
     if owner.kind == "list":
         return state.make("list", node)
     result = state.make(owner.kind, node, extent)
-    result.refs += [ref for ref in owner.refs if isinstance(ref, Buffer) and ref.kind == "ints"]
+    result.refs += ints_behind(owner) if owner.kind == "ids" else []
     result.pieces.update(owner.pieces)
     state.temps.append(result)
     step = state.record_moment(node, "slice", "")
@@ -156,13 +187,16 @@ def _sliced(interpreter: Interpreter, owner: Buffer, low: Any, high: Any, node: 
     width = _width(low, high)
     unit = KINDS[owner.kind].unit
     if width is not None and width > 0:
+        stride = abs(low.factor * low.step) if isinstance(low, Number) and low.loop else 0.0
         loops = interpreter.state.new_loops(owner.created_in)
         stepping = low.loop if isinstance(low, Number) and low.loop in loops else 0
         loop = stepping or (loops[0] if loops else 0)
         if loop:
             interpreter.state.consumes_input(loop)
-        return whole.window(loop, unit, width)
+        return whole.window(loop, unit, width, 0.0 if stride == width or loop != stepping else stride)
     if high is None and number_of(low):  # the rest behind a number of elements: buffer[SHARD:]
+        if whole.windows and whole.windows[-1].unit == "lines" and unit in ("chars", "tokens"):
+            return whole.window(0, f"{unit} behind", number_of(low) or 0.0)
         piece = next(iter(owner.pieces.values()), None)
         return piece if piece is not None else whole
     return whole
@@ -190,8 +224,8 @@ def store(interpreter: Interpreter, owner: Any, target: ast.Subscript, value: An
     if isinstance(owner, Row) and isinstance(key, Constant):
         if owner.origin != "dataset":
             owner.fields[str(key.value)] = value
-    elif isinstance(owner, Sequence) and owner.keys is not None and isinstance(value, Buffer) and not _is_key(key):
-        store_more(interpreter, owner, value, target)
+    elif isinstance(owner, Sequence) and owner.keys is not None and not _is_key(key) and _entry_of(value, key):
+        store_more(interpreter, owner, value, target, key)
     elif isinstance(owner, Sequence) and owner.keys is not None:
         interpreter.state.spend(len(owner.keys) // 8)
         if key in owner.keys:
@@ -205,8 +239,13 @@ def _store_in_buffer(interpreter: Interpreter, owner: Buffer, target: ast.Subscr
     state = interpreter.state
     if owner.kind == "mapped":
         return
-    if not isinstance(target.slice, ast.Slice) and not isinstance(value, Buffer):
+    if owner.kind == "view" and owner.of is not None:
+        _store_in_buffer(interpreter, owner.of, target, value)
+    elif not isinstance(target.slice, ast.Slice) and not isinstance(value, Buffer):
         interpreter.evaluate(target.slice)
+        if owner.kind == "array" and owner.origin == "prealloc" and state.loops and owner.capacity is not None:
+            owner.parts.setdefault(state.site(target), Extent())  # any page of it
+            owner.origin = "full"
     elif owner.kind == "array" and isinstance(value, Buffer):
         state.grow(owner, state.site(target), value.extent, target)
         step = state.record_moment(target, "store", state.label_of(owner))
@@ -223,9 +262,18 @@ def _is_key(key: Any) -> bool:
     return isinstance(key, Constant)
 
 
-def store_more(interpreter: Interpreter, owner: Sequence, value: Any, node: ast.AST) -> None:
+def _entry_of(value: Any, key: Any) -> bool:
+    """Whether they are an entry for a key that a loop makes."""
+    return isinstance(value, Buffer) or not isinstance(key, Number) or key.symbol is not None
+
+
+def store_more(interpreter: Interpreter, owner: Sequence, value: Any, node: ast.AST, key: Any = NOTHING) -> None:
     """data[name] = ids under keys that a loop makes, members that it adds: as if they were in a list."""
-    append(interpreter, _rest(interpreter, owner, node), value, node)
+    rest = _rest(interpreter, owner, node)
+    if owner.keys is None:
+        append(interpreter, rest, value, node)
+    else:
+        add_entry(interpreter, rest, key, value, node)
 
 
 def extend_members(interpreter: Interpreter, owner: Sequence, value: Any, node: ast.AST) -> None:

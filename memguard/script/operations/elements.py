@@ -7,18 +7,50 @@ iterations can be told from what one iteration holds.
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from typing import Any
 
-from memguard.script.extents import Extent, Window
+from memguard.script.extents import MOST_TIMES, Extent, Window, measure
 from memguard.script.interface import Interpreter
+from memguard.script.liveness import buffers_in
 from memguard.script.values import KINDS, Buffer, File, Number, Path, Range, Row, Symbol
 
-__all__ = ["index_of", "line_of", "one_of", "one_path", "row_of", "view"]
+__all__ = ["index_of", "line_of", "one_of", "one_path", "piece_of_range", "piece_seen", "row_of", "together", "view"]
 
 
 def index_of(value: Range, loop: int) -> Number:
     """range(0, len(text), 1000): a number that moves by 1000 each time."""
     return Number(0.0, Symbol(f"loop {loop}", None, "items"), 1.0, loop, value.step or 1.0)
+
+
+def piece_seen(value: Any) -> Extent | None:
+    """How much of the input an iteration goes over that gets `value`; None where that is not known."""
+    if isinstance(value, Path) and value.windows:
+        return Extent(None, windows=value.windows)
+    found = (inner.extent for inner in buffers_in([value]))
+    return next((extent for extent in found if extent.windows), None)
+
+
+def piece_of_range(value: Range, loop: int) -> Extent | None:
+    """The same of an iteration over range(len(x)), range(10 * len(x)), range(0, len(x) // 2, 16)."""
+    stop = value.stop
+    of = stop.symbol.of if isinstance(stop, Number) and stop.symbol is not None else None
+    if of is None or stop.factor <= 0:
+        return None
+    piece = replace(_piece(of, loop), times=together(of).times)
+    *outer, window = piece.windows
+    steps = (value.step or 1.0) / min(1.0, stop.factor)
+    windows = (*outer, replace(window, amount=window.amount * max(1.0, steps)))
+    return replace(piece, windows=windows, times=min(MOST_TIMES, piece.times * max(1.0, stop.factor)))
+
+
+def together(buffer: Buffer) -> Extent:
+    """All the parts of `buffer` as one: the largest, as many times over as they are together."""
+    largest = buffer.extent
+    size = measure(largest)
+    if len(buffer.parts) < 2 or size <= 0:
+        return largest
+    return replace(largest, times=min(MOST_TIMES, largest.times * buffer.weight / size))
 
 
 def one_path(path: Path, loop: int) -> Path:
@@ -62,6 +94,8 @@ def _piece(buffer: Buffer, loop: int) -> Extent:
     whole = buffer.extent
     if buffer.kind in ("text", "bytes", "chars"):
         return whole.window(loop, "chars", 1)
+    if buffer.kind == "words":
+        return whole.window(loop, "words", 1)
     if KINDS[buffer.kind].element == "token":
         return whole.window(loop, "tokens", 1)
     inner = [window for piece in buffer.pieces.values() for window in piece.windows[len(whole.windows) :]]

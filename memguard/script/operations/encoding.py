@@ -7,7 +7,8 @@ from typing import Any
 
 from memguard.script.extents import Extent
 from memguard.script.interface import Call
-from memguard.script.operations.growth import append, new_ints
+from memguard.script.operations.growth import append
+from memguard.script.operations.ints import new_ints
 from memguard.script.trace import Transient
 from memguard.script.values import UNKNOWN, Buffer, Generator, Number, Path, Row, Sequence
 

@@ -6,30 +6,83 @@ import ast
 from dataclasses import replace
 from typing import Any
 
-from memguard.script.extents import MOST_TIMES, Extent, measure
+from memguard.script.extents import MOST_TIMES, Extent
 from memguard.script.interface import Interpreter
 from memguard.script.liveness import buffers_in
-from memguard.script.numbers import limited
-from memguard.script.values import KINDS, UNKNOWN, Buffer, Constant, Number, Row, Sequence, Unknown
+from memguard.script.numbers import arithmetic, limited
+from memguard.script.operations.elements import together
+from memguard.script.operations.ints import hold_ints, ints_of
+from memguard.script.operations.smalls import larger, made_of, slots
+from memguard.script.values import KINDS, UNKNOWN, Buffer, Constant, Number, Row, Sequence, Small, Symbol, Unknown
 
-__all__ = ["ARRAYS", "append", "clear", "elementwise", "extend", "grown_copy", "new_ints", "repeated", "sum_of"]
+__all__ = [
+    "ARRAYS",
+    "append",
+    "append_made",
+    "clear",
+    "elementwise",
+    "extend",
+    "grown_copy",
+    "length_of",
+    "repeated",
+    "sum_of",
+]
 
 
 ARRAYS = ("array", "view", "mapped")
 # Lists of Python objects: one that gets what it is not a list of keeps that beside the rest.
-_LISTS = frozenset(("ids", "chars", "strings", "words", "lists", "arrays", "records"))
+_LISTS = frozenset(("ids", "chars", "strings", "words", "lists", "arrays", "records", "objects"))
 
 
 def append(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST) -> None:
     """buffer.append(value), also what a list comprehension does with each element."""
     state = interpreter.state
-    if isinstance(value, Unknown):
-        _maybe_endless(interpreter, buffer, node)
-    for index, inner in enumerate(buffers_in([value])):  # a container, an object: all that it keeps
-        if inner is not buffer:
-            _append_one(interpreter, buffer, inner, node, (*state.site(node), index) if index else state.site(node))
+    inner = [found for found in buffers_in([value]) if found is not buffer]
+    for index, found in enumerate(inner):  # a container, an object: all that it keeps
+        _append_one(interpreter, buffer, found, node, (*state.site(node), index) if index else state.site(node))
+    if not isinstance(value, (Buffer, Row)):
+        _append_small(interpreter, buffer, value, node)
     if buffer.kind != "list":
         _added(interpreter, buffer, value, state.record_moment(node, "append", state.label_of(buffer)))
+
+
+def _append_small(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST) -> None:
+    """Something whose own size does not follow the input's: as many as the loops around go over."""
+    state = interpreter.state
+    piece = state.turn(buffer.created_in)
+    count = None if piece is not None else state.times_round(buffer.created_in)
+    if piece is None and count is None:
+        if isinstance(value, Unknown):
+            _maybe_endless(interpreter, buffer, node)
+        return
+    found = made_of(value)
+    shared = slots(value)
+    if shared:
+        found = (Small("slots of others", shared), *found)
+    append_made(interpreter, buffer, found, piece, count, node)
+
+
+def append_made(
+    interpreter: Interpreter,
+    buffer: Buffer,
+    found: tuple[Small, ...],
+    piece: Extent | None,
+    count: float | None,
+    node: ast.AST,
+) -> None:
+    """One object made of `found` for every one of `piece`'s windows, or `count` of them; none where neither is known."""
+    if piece is None and count is None:
+        return
+    taker = _taker(interpreter, buffer, "objects", node)
+    if taker.kind != "objects":
+        return  # a container of another kind, which has a price for each of its elements
+    taker.made_of = larger(taker.made_of, found)
+    if piece is not None:
+        interpreter.state.grow(taker, (*interpreter.state.site(node), "objects"), piece, node)
+    elif count is not None:
+        before = taker.capacity if isinstance(taker.capacity, float) else 0.0
+        taker.capacity = max(before, count)
+        taker.parts.setdefault((*interpreter.state.site(node), "objects"), Extent())
 
 
 def _append_one(interpreter: Interpreter, buffer: Buffer, value: Buffer | Row, node: ast.AST, site: Any) -> None:
@@ -38,18 +91,63 @@ def _append_one(interpreter: Interpreter, buffer: Buffer, value: Buffer | Row, n
         taker.origin = taker.origin or value.origin
         interpreter.state.grow(taker, site, value.extent, node)
         return
+    if isinstance(value.capacity, float) and value.kind in ("chars", "objects"):  # [0] * 64
+        small = Small("list", value.capacity if value.kind == "chars" else 0.0)
+        piece, count = interpreter.state.turn(buffer.created_in), interpreter.state.times_round(buffer.created_in)
+        append_made(interpreter, buffer, (small, *value.made_of), piece, count, node)
+        return
+    if value.kind == "view" and value.of is not None:
+        _append_view(interpreter, buffer, value, node, site)
+        return
     in_words = value.of is not None and value.of.kind in ("words", "doc", "pieces")
     taker = _taker(interpreter, buffer, "words" if in_words else KINDS[value.kind].in_list, node, value)
     if value.origin or value.kind == "text":
         taker.origin = taker.origin or value.origin
+    _like(taker, value, site)
+    _grow(interpreter, taker, value, node, site, one=taker.kind in ("lists", "arrays"))
+    if taker.kind == "objects":
+        taker.made_of = larger(taker.made_of, value.made_of)
+        taker.pieces[site] = next(iter(value.pieces.values()), value.extent)
+
+
+def _like(taker: Buffer, value: Buffer, site: Any) -> None:
+    """A list of arrays or lists takes after what it gets."""
+    taker.library = taker.library or value.library
+    if taker.kind in ("lists", "arrays"):
+        row = value.capacity if isinstance(value.capacity, float) else None
+        first = not taker.parts or list(taker.parts) == [site]
+        taker.row = row if first or taker.row == row else None
+        taker.item = value.item if first else max(taker.item, value.item)
+
+
+def _append_view(interpreter: Interpreter, buffer: Buffer, value: Buffer, node: ast.AST, site: Any) -> None:
+    """A slice of an array: an object of its own, which keeps the array that it looks at."""
+    taker = _taker(interpreter, buffer, "arrays", node, value)
+    root = value
+    while root.of is not None:
+        root = root.of
+    lasting = set(root.created_in) <= set(buffer.created_in)
+    if not taker.parts and lasting:
+        taker.origin = "views"
+    elif not lasting:
+        taker.origin = ""  # each keeps an array of its own
+    if lasting and not any(ref is root for ref in taker.refs):
+        taker.refs.append(root)
+    _like(taker, value, site)
     _grow(interpreter, taker, value, node, site)
 
 
 def extend(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST) -> None:
     """buffer.extend(value), buffer += value, list(value)."""
     state = interpreter.state
-    if isinstance(value, Buffer) and value.kind != "list":
+    if isinstance(value, Buffer) and _padded(interpreter, buffer, value):
+        _added(interpreter, buffer, value, state.record_moment(node, "extend", state.label_of(buffer)))
+    elif isinstance(value, Buffer) and value.kind != "list":
         taker = _taker(interpreter, buffer, KINDS[value.kind].extends, node, value)
+        if taker.kind == "objects":
+            taker.made_of = larger(taker.made_of, value.made_of)
+            if isinstance(value.capacity, float):
+                taker.capacity = value.capacity
         taker.origin = taker.origin or value.origin
         _grow(interpreter, taker, value, node, state.site(node))
         for ref in value.refs:  # what it keeps beside its own elements
@@ -59,12 +157,27 @@ def extend(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST) 
         _added(interpreter, buffer, value, state.record_moment(node, "extend", state.label_of(buffer)))
     elif isinstance(value, Sequence):
         for item in value.items if value.keys is None else value.keys:
+            if isinstance(item, (Constant, Number)):
+                state.spend()
+                continue
             append(interpreter, buffer, item, node)
     elif isinstance(value, Unknown):
         if state.new_loops(buffer.created_in):
             _grow_by_unknown(interpreter, buffer, node)
     elif value is not None and not isinstance(value, (Constant, Number, Buffer)):
         interpreter.iterate(value, lambda element: append(interpreter, buffer, element, node), node)
+
+
+def _padded(interpreter: Interpreter, buffer: Buffer, value: Buffer) -> bool:
+    """ids += [0] * (1024 - len(ids)): a list whose length is known from now on."""
+    if buffer.kind != "ids" or ints_of(value) or interpreter.state.new_loops(buffer.created_in):
+        return False
+    mine, more = length_of(buffer), length_of(value)
+    length = None if mine is None or more is None else arithmetic(ast.Add(), mine, more)
+    if length is None or length.known is None or more is None or more.symbol is None:
+        return False
+    buffer.capacity = length.known
+    return True
 
 
 def _taker(interpreter: Interpreter, buffer: Buffer, kind: str, node: ast.AST, value: Any = None) -> Buffer:
@@ -92,56 +205,43 @@ def _added(interpreter: Interpreter, buffer: Buffer, value: Any, step: int) -> N
 
 
 def _become(interpreter: Interpreter, buffer: Buffer, kind: str, node: ast.AST, value: Any = None) -> None:
-    """An empty list is a list of whatever it gets first."""
-    if buffer.kind != "list":
+    """An empty list is a list of whatever it gets first; of small objects, only while it gets nothing else."""
+    if buffer.kind == "objects" and kind in _LISTS and kind != "objects":
+        _set_aside(interpreter, buffer, node)
+    elif buffer.kind != "list":
         return
     buffer.kind = kind
-    if kind == "lists" and isinstance(value, Buffer) and value.kind == "ids":
-        buffer.refs.append(new_ints(interpreter, buffer, node))
 
 
-def new_ints(interpreter: Interpreter, buffer: Buffer, node: ast.AST) -> Buffer:
-    """The int objects of `buffer`, a list of ids: a Buffer of their own, since other lists may share them."""
-    ints = interpreter.state.make("ints", node, source=buffer)
-    ints.created_in, ints.parts, ints.pieces, ints.grown_in = (
-        buffer.created_in,
-        buffer.parts,
-        buffer.pieces,
-        buffer.grown_in,
-    )
-    return ints
+def _set_aside(interpreter: Interpreter, buffer: Buffer, node: ast.AST) -> None:
+    """The small objects of `buffer` go beside what it is a list of from now on."""
+    beside = interpreter.state.make("objects", node, origin="beside", source=buffer)
+    beside.created_in, beside.made_of, beside.capacity = buffer.created_in, buffer.made_of, buffer.capacity
+    beside.parts.update(buffer.parts)
+    beside.pieces.update(buffer.pieces)
+    beside.grown_in.update(buffer.grown_in)
+    buffer.parts.clear()
+    buffer.pieces.clear()
+    buffer.grown_in.clear()
+    buffer.made_of, buffer.capacity = (), None
+    buffer.refs.append(beside)
 
 
-def _shared_ints(buffer: Buffer, value: Buffer) -> Buffer | None:
-    """The ints of the list of lists that `value` is taken from, if that lives as long as `buffer`: flattening shares
-    them.
-    """
-    top = value.of
-    while top is not None and top.of is not None:
-        top = top.of
-    if top is None or top.kind != "lists" or not set(top.created_in) <= set(buffer.created_in):
-        return None
-    return next((ref for ref in top.refs if _is_ints(ref)), None)
-
-
-def _hold_ints(interpreter: Interpreter, buffer: Buffer, value: Buffer | None, node: ast.AST) -> None:
-    """A list of ids that grows has the int objects of all it gets: its own, or those that it shares."""
-    shared = _shared_ints(buffer, value) if value is not None else None
-    if not any(ref is shared or ref.parts is buffer.parts for ref in buffer.refs if _is_ints(ref)):
-        buffer.refs.append(shared or new_ints(interpreter, buffer, node))
-
-
-def _grow(interpreter: Interpreter, buffer: Buffer, value: Buffer, node: ast.AST, site: Any) -> None:
+def _grow(
+    interpreter: Interpreter, buffer: Buffer, value: Buffer, node: ast.AST, site: Any, *, one: bool = False
+) -> None:
+    """`one`: `value` is one element, however many parts it has."""
     state = interpreter.state
     if len(value.parts) > 1 and value.weight > 0:  # of several inputs, or a list put together before
         for index, part in enumerate(list(value.parts.values())):  # buffer.extend(buffer)
-            state.grow(buffer, (*site, index), part, node)
+            more = ("same element",) if one and index else ()
+            state.grow(buffer, (*site, index, *more), part, node)
     else:
         state.grow(buffer, site, value.extent, node)
     if value.encoded:
         buffer.encoded = True
-    if buffer.kind == "ids":
-        _hold_ints(interpreter, buffer, value, node)
+    if buffer.kind in ("ids", "lists"):
+        hold_ints(interpreter, buffer, value, node)
 
 
 def _maybe_endless(interpreter: Interpreter, buffer: Buffer, node: ast.AST) -> None:
@@ -161,7 +261,7 @@ def _grow_by_unknown(interpreter: Interpreter, buffer: Buffer, node: ast.AST) ->
     _become(interpreter, buffer, "ids", node)
     state.grow(buffer, state.site(node), Extent(), node)
     if buffer.kind == "ids":
-        _hold_ints(interpreter, buffer, None, node)
+        hold_ints(interpreter, buffer, None, node)
 
 
 def clear(interpreter: Interpreter, buffer: Buffer, node: ast.AST) -> None:
@@ -169,8 +269,10 @@ def clear(interpreter: Interpreter, buffer: Buffer, node: ast.AST) -> None:
     if interpreter.state.drained(buffer, node):
         return
     beside = [ref for ref in buffer.refs if isinstance(ref, Buffer) and ref.origin == "beside"]
-    for emptied in (buffer, *beside):
+    own = [ints for emptied in (buffer, *beside) for ints in ints_of(emptied) if ints.source is emptied]
+    for emptied in (buffer, *beside, *own):
         emptied.parts.clear()
+        emptied.capacity = None
         emptied.created_in = tuple(interpreter.state.loops)
 
 
@@ -192,13 +294,13 @@ def sum_of(interpreter: Interpreter, left: Any, right: Any, node: ast.AST) -> An
         elif isinstance(value, Sequence):
             for item in value.items:
                 append(interpreter, result, item, node)
-    old = next((ref for d in (left, right) if isinstance(d, Buffer) for ref in d.refs if _is_ints(ref)), None)
-    if result.kind == "ids":
-        if old is None:
-            old = new_ints(interpreter, result, node)
-        # The same int objects, and more.
-        old.parts, old.pieces, old.grown_in, old.source = result.parts, result.pieces, result.grown_in, result
-        result.refs = [old, *(ref for ref in result.refs if not _is_ints(ref))]
+    if result.kind in ("ids", "lists"):
+        for value in (left, right):
+            if isinstance(value, Buffer) and value.kind in ("ids", "lists"):
+                hold_ints(interpreter, result, value, node)
+    total = length_of(left), length_of(right)
+    if result.kind == "ids" and total[0] is not None and total[1] is not None:
+        result.capacity = _length(arithmetic(ast.Add(), *total))
     _made(interpreter, result, (left, right), state.record_moment(node, "concatenate", ""))
     return result
 
@@ -231,10 +333,6 @@ def elementwise(interpreter: Interpreter, left: Any, right: Any, node: ast.AST) 
     return result
 
 
-def _is_ints(value: Any) -> bool:
-    return isinstance(value, Buffer) and value.kind == "ints"
-
-
 def grown_copy(interpreter: Interpreter, old: Buffer, value: Any, node: ast.AST) -> Any:
     """text + more: a copy that is longer."""
     state = interpreter.state
@@ -243,7 +341,7 @@ def grown_copy(interpreter: Interpreter, old: Buffer, value: Any, node: ast.AST)
     new.parts.update(old.parts)
     new.pieces.update(old.pieces)
     if isinstance(value, Buffer):
-        site, piece = state.site(node), _together(value)
+        site, piece = state.site(node), together(value)
         new.parts[site] = state.gathered(piece, old.created_in, node)
         new.pieces[site] = piece
     elif isinstance(value, Unknown) and state.new_loops(old.created_in):
@@ -253,13 +351,22 @@ def grown_copy(interpreter: Interpreter, old: Buffer, value: Any, node: ast.AST)
     return new
 
 
-def _together(buffer: Buffer) -> Extent:
-    """All the parts of `buffer` as one: the largest, as many times over as they are together."""
-    largest = buffer.extent
-    size = measure(largest)
-    if len(buffer.parts) < 2 or size <= 0:
-        return largest
-    return replace(largest, times=min(MOST_TIMES, largest.times * buffer.weight / size))
+def _length(found: Number | None) -> float | Number | None:
+    """A length that says more than that the list is as long as it is."""
+    if found is None or found.symbol is None:
+        return None if found is None else found.offset
+    return found if found.symbol.of is not None else None
+
+
+def length_of(value: Any) -> Number | None:
+    """len(value) of a list, as far as it is linear in what is known; None for what has none."""
+    if isinstance(value, Sequence):
+        return Number(float(len(value.items))) if value.keys is None else None
+    if not isinstance(value, Buffer) or value.kind not in ("ids", "chars"):
+        return None
+    if isinstance(value.capacity, Number):
+        return value.capacity
+    return Number(0.0, Symbol("len", value, "sum")) if value.capacity is None else Number(value.capacity)
 
 
 def repeated(interpreter: Interpreter, value: Any, count: Number | None, node: ast.AST) -> Any:
@@ -271,11 +378,19 @@ def repeated(interpreter: Interpreter, value: Any, count: Number | None, node: a
         result.refs += buffers_in(value.items)
     of = count.symbol.of if count is not None and count.symbol is not None else None
     if count is not None and count.known is not None:
-        length = value.capacity or 1.0 if isinstance(value, Buffer) else float(len(value.items)) or 1.0
+        length = float(len(value.items)) or 1.0 if isinstance(value, Sequence) else 1.0
+        if isinstance(value, Buffer) and isinstance(value.capacity, float):
+            length = value.capacity
         result.capacity = limited(length * max(0.0, count.known))
         result.parts[interpreter.state.site(node)] = Extent()
-    elif of is not None:
-        result.parts.update(of.parts)
+    elif of is not None and count is not None:
+        unit = KINDS[of.kind].unit
+        result.kind = {"chars": "chars", "bytes": "chars", "tokens": "ids"}.get(unit, "objects")
+        result.capacity = count
+        if count.factor > 0:
+            times = {key: min(MOST_TIMES, part.times * count.factor) for key, part in of.parts.items()}
+            result.parts.update({key: replace(part, times=times[key]) for key, part in of.parts.items()})
+            result.pieces.update(of.pieces)
     elif not result.refs:
         return UNKNOWN
     return result
@@ -287,7 +402,7 @@ def _times(interpreter: Interpreter, value: Buffer, count: Number | None, node: 
         return elementwise(interpreter, value, None, node)
     state = interpreter.state
     result = state.hold(value.kind, node, source=value)
-    result.refs += [ref for ref in value.refs if _is_ints(ref)]
+    result.refs += ints_of(value)
     if count is None or count.known is None:
         state.not_understood(node)
         result.parts[state.site(node)] = Extent()

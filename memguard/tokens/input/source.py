@@ -52,7 +52,7 @@ _SUFFIXES = {
     ".tsv": "csv",
     ".parquet": "parquet",
 }
-KINDS = ("text", "jsonl", "csv", "parquet")
+KINDS = tuple(dict.fromkeys(_SUFFIXES.values()))
 _COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 
 # First bytes of files that hold no plain text, and how to get at the text.

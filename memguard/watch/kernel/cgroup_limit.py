@@ -33,7 +33,7 @@ from collections.abc import Iterable
 from memguard.records.limits import Constraint
 from memguard.system.kernel_file import read_bytes
 from memguard.system.limits import LimitsReader, kernel_margin
-from memguard.system.outer_guard import OUTER_LIMIT, brake_above
+from memguard.system.outer_guard import OUTER_LIMIT, throttle_above
 from memguard.units import MIB, format_size
 from memguard.watch.kernel.cgroup_files import CgroupFiles, try_write
 
@@ -65,7 +65,7 @@ def fit(constraints: Iterable[Constraint], *, used: int = 0, kernel: int = 0) ->
         return None
     # The nearer of two limits may have the smaller margin: an outer one's counts half.
     low, top = min(usable), min(maximum)
-    return min(low + max(0, top - low) // 4, brake_above(low)) // _PAGE * _PAGE, top
+    return min(low + max(0, top - low) // 4, throttle_above(low)) // _PAGE * _PAGE, top
 
 
 class NoCgroup:

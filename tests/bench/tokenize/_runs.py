@@ -14,6 +14,7 @@ from memguard.system.proc import read_children, read_status
 from memguard.units import MIB, format_size
 from tests.bench._peaks import _EVERYTHING, _cgroup
 from tests.boxes import MemoryBox
+from tests.gpt2_cache import GPT2_URLS, fill_cache
 
 __all__ = ["Run", "measure", "table", "vocabulary"]
 
@@ -75,15 +76,9 @@ def table(name: str, run: Run) -> str:
 
 def vocabulary(directory: Path) -> dict[str, str]:
     """The environment in which every tool finds the GPT-2 vocabulary without a network."""
-    import hashlib
-
-    from memguard.tokens.engine.encode import _rank_file
-
-    for url in gpt2_files.URLS:
-        data = gpt2_files.contents(url) or b""
-        (directory / hashlib.sha1(url.encode()).hexdigest()).write_bytes(data)
-        (directory / url.rsplit("/", 1)[1]).write_bytes(data)
-    (directory / "r50k_base.tiktoken").write_bytes(_rank_file("gpt2"))
+    fill_cache(directory)
+    for url in GPT2_URLS:
+        (directory / url.rsplit("/", 1)[1]).write_bytes(gpt2_files.contents(url) or b"")
     return {
         **os.environ,
         "TIKTOKEN_CACHE_DIR": str(directory),

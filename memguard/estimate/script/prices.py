@@ -18,7 +18,6 @@ from memguard.estimate.script.amounts import Piece
 from memguard.estimate.script.objects import NUMPY_OBJECT, STACKED, TORCH_OBJECT, dict_table, objects_size, set_table
 from memguard.estimate.script.scale import Scale
 from memguard.estimate.script.tokenizer_prices import TOKENIZER_PRICES, TOKENIZER_TRANSIENTS, tokens_of_each
-from memguard.script.extents import Extent
 from memguard.script.trace import Transient
 from memguard.script.values import Buffer, Held, Number
 

@@ -49,8 +49,8 @@ def read_script(
     """Reads a script; nothing of it is run, nothing is imported, no file is opened.
 
     `path` is the script's own, for messages and for what it finds beside itself; `finder` reads the modules of its own
-    that it imports, `cores` is what os.cpu_count() gives where it will run, `words` are its own arguments (None: not known). Raises
-    InputError for what is not Python, or too large or too deep for a script.
+    that it imports, `cores` is what os.cpu_count() gives where it will run, `words` are its own arguments (None: not
+    known). Raises InputError for what is not Python, or too large or too deep for a script.
     """
     with quiet_collector():
         tree = parse_script(source, path)
@@ -82,6 +82,8 @@ def _read(tree: ast.Module, source: str, interpreter: ScriptInterpreter) -> Trac
         sources=tuple(state.sources),
         encoding=state.facts.encoding,
         imports=frozenset(state.facts.imports),
+        imported=tuple(state.facts.imported),
+        columns=tuple(state.facts.columns),
         notes=pressure_notes(tree) if "on_pressure" in source else (),
         tokenizer=state.facts.tokenizer,
         modules=tuple(modules.sources),

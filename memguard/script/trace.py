@@ -112,6 +112,8 @@ class Trace:
     sources: tuple[str, ...]  # every input, those from the command line by the script's name of them
     encoding: str
     imports: frozenset[str]
+    columns: tuple[str, ...] = ()  # names that it uses as keys, and as fields of rows: one may be the text's column
+    imported: tuple[str, ...] = ()  # modules of libraries and names from them, in order: numpy, datasets:load_dataset
     notes: tuple[str, ...] = ()  # what its author should know, beside its memory
     tokenizer: str = ""  # file or model of a tokenizer that is not tiktoken's, as the script has it
     modules: tuple[ModuleSource, ...] = ()  # in the order in which they were read

@@ -273,14 +273,13 @@ def extreme(call: Call) -> Any:
     numbers = [value for value in call.args if isinstance(value, Number)]
     if len(call.args) > 1 and numbers:  # min(longest, 512)
         known = [value for value in numbers if value.symbol is None]
+        if len(known) == len(call.args):  # max(1, cpu_count() - 2)
+            return (min if call.name.endswith("min") else max)(known, key=lambda n: n.offset)
         return known[0] if known and call.name.endswith("min") else max(numbers, key=lambda n: n.symbol is not None)
     if len(call.args) > 1:
         result = call.args[0]
         for other in call.args[1:]:
             result = joined(result, other)
-        known = [number for value in call.args if (number := number_of(value)) is not None]
-        if len(known) == len(call.args):  # max(1, cpu_count() - 2)
-            return Number(min(known) if call.name.endswith("min") else max(known))
         return result if isinstance(result, (Buffer, Row, Sequence)) else NOTHING
     value = call.arg(0)
     if isinstance(value, Buffer) and KINDS[value.kind].element not in ("", "char", "token"):

@@ -13,6 +13,7 @@ from memguard.script.numbers import arithmetic, limited
 from memguard.script.operations.elements import together
 from memguard.script.operations.ints import hold_ints, ints_of
 from memguard.script.operations.smalls import larger, made_of, slots
+from memguard.script.trace import Transient
 from memguard.script.values import KINDS, UNKNOWN, Buffer, Constant, Number, Row, Sequence, Small, Symbol, Unknown
 
 __all__ = [
@@ -347,7 +348,10 @@ def grown_copy(interpreter: Interpreter, old: Buffer, value: Any, node: ast.AST)
     elif isinstance(value, Unknown) and state.new_loops(old.created_in):
         _grow_by_unknown(interpreter, new, node)
     state.temps.append(new)
-    _made(interpreter, new, (old, value), state.record_moment(node, "concatenate", state.label_of(old)))
+    # The name of a module keeps the old one meanwhile; a function's lets go of it, and it grows in place.
+    copied = state.frame is state.frames[0] and bool(state.new_loops(old.created_in))
+    meanwhile = [Transient("the text before", new.kind, new.extent)] if copied else []
+    _made(interpreter, new, (old, value), state.record_moment(node, "concatenate", state.label_of(old), meanwhile))
     return new
 
 

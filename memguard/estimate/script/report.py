@@ -180,7 +180,7 @@ def _peak(
     low, high = (max(w.bytes for w in weighed[bound]) for bound in ("low", "high"))
     low -= round(share * low) + _SLACK_LOW
     high += round(share * high) + _SLACK_HIGH
-    if trace.unrecognised or trace.name == "unknown":
+    if trace.unrecognised or (trace.name == "unknown" and not any(map(trace.needs, _TRAINERS))):
         # Whatever the unread lines do: as if they kept the text and a list of all its ids beside all the rest.
         pricing = Pricing(text_of(stats, "high"), shape, costs)
         everything = pricing.piece(Extent())

@@ -72,6 +72,15 @@ class Extent:
                 return replace(self, windows=(*left, *_of_each_line(self.windows[index:])), times=times)
         return self
 
+    def in_all_loops(self) -> Extent:
+        """What all iterations of every loop together see."""
+        loops = {window.loop for window in self.windows if window.loop}
+        return self.over_all_iterations(loops) if loops else self
+
+    def uncut(self) -> Extent:
+        """The same with every line as long as it is."""
+        return replace(self, windows=tuple(w for w in self.windows if not w.unit.endswith(" a line")))
+
     @property
     def is_whole(self) -> bool:
         return not self.windows

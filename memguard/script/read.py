@@ -26,13 +26,15 @@ from __future__ import annotations
 import ast
 
 from memguard.script import models
+from memguard.script.extents import Extent
 from memguard.script.finder import Finder
 from memguard.script.interpreter.statements import ScriptInterpreter
 from memguard.script.plan_name import name_plan, parameters
 from memguard.script.pressure import pressure_notes
 from memguard.script.scopes import variables_of
 from memguard.script.source import Places, deep_recursion, parse_script, quiet_collector, too_deep
-from memguard.script.trace import Trace, Unrecognised
+from memguard.script.state import State
+from memguard.script.trace import Span, Trace, Unrecognised
 
 __all__ = ["read_script"]
 
@@ -49,8 +51,8 @@ def read_script(
     """Reads a script; nothing of it is run, nothing is imported, no file is opened.
 
     `path` is the script's own, for messages and for what it finds beside itself; `finder` reads the modules of its own
-    that it imports, `cores` is what os.cpu_count() gives where it will run, `words` are its own arguments (None: not known). Raises
-    InputError for what is not Python, or too large or too deep for a script.
+    that it imports, `cores` is what os.cpu_count() gives where it will run, `words` are its own arguments (None: not
+    known). Raises InputError for what is not Python, or too large or too deep for a script.
     """
     with quiet_collector():
         tree = parse_script(source, path)
@@ -67,7 +69,6 @@ def _read(tree: ast.Module, source: str, interpreter: ScriptInterpreter) -> Trac
     places = interpreter.state.places
     interpreter.module(tree)
     state, modules = interpreter.state, interpreter.modules
-    unrecognised = sorted({places.span(node) for node in state.unrecognised.values()})
     return Trace(
         path=interpreter.path,
         source=source,
@@ -77,13 +78,23 @@ def _read(tree: ast.Module, source: str, interpreter: ScriptInterpreter) -> Trac
         flows=tuple(state.flows),
         moments=tuple(state.moments),
         variables=tuple(v for read in (tree, *modules.trees) for v in variables_of(read, places)),
-        unrecognised=tuple(Unrecognised(span) for span in unrecognised),
+        unrecognised=_unrecognised(state),
         inputs=tuple(state.inputs),
         sources=tuple(state.sources),
         encoding=state.facts.encoding,
         imports=frozenset(state.facts.imports),
+        imported=tuple(state.facts.imported),
+        columns=tuple(state.facts.columns),
         notes=pressure_notes(tree) if "on_pressure" in source else (),
         modules=tuple(modules.sources),
         missing=tuple(state.missing),
         unfinished=state.ended is not None,
     )
+
+
+def _unrecognised(state: State) -> tuple[Unrecognised, ...]:
+    """Each place once, in the order of the source."""
+    found: dict[Span, dict[Extent, None]] = {}
+    for place, node in state.unrecognised.items():
+        found.setdefault(state.places.span(node), {}).update(state.reached.get(place, {Extent(): None}))
+    return tuple(Unrecognised(span, tuple(found[span])) for span in sorted(found))

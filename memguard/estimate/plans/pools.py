@@ -306,14 +306,11 @@ def from_dict_map(text: Text, costs: Costs, options: Options) -> tuple[Step, ...
 
 def in_memory(table: int) -> int:
     """Bytes that Dataset.from_dict leaves behind beside the strs and a table of so many bytes."""
-    sizes, kept = zip(*_FROM_DICT, strict=True)
-    above = bisect.bisect_left(sizes, table)
-    if above == len(sizes):
-        return kept[-1]
-    if not above:
-        return kept[0]
-    share = (table - sizes[above - 1]) / (sizes[above] - sizes[above - 1])
-    return round(kept[above - 1] + share * (kept[above] - kept[above - 1]))
+    above = bisect.bisect_left(_FROM_DICT, (table, 0))
+    if above in (0, len(_FROM_DICT)):
+        return _FROM_DICT[min(above, len(_FROM_DICT) - 1)][1]
+    (size, kept), (larger, more) = _FROM_DICT[above - 1 : above + 1]
+    return round(kept + (more - kept) * (table - size) / (larger - size))
 
 
 def mapping(text: Text, costs: Costs, options: Options, table: int) -> tuple[str, int]:

@@ -165,8 +165,11 @@ class Pricing:
         """A list that is emptied at `bound`: that many, and the piece that made it full."""
         pieces = next((list(source.pieces.values()) for source in buffer.descent() if source.pieces), [])
         last = max((self.piece(extent) for extent in pieces), key=lambda p: p.tokens, default=Piece())
-        if bound.unit == "pieces":
-            limit = bound.amount * last.tokens
+        if bound.unit == "pieces":  # the longest is one of them
+            before, self._scale.average_lines = self._scale.average_lines, True
+            average = max((self.piece(extent) for extent in pieces), key=lambda p: p.tokens, default=Piece())
+            self._scale.average_lines = before
+            limit = bound.amount * average.tokens + last.tokens
         elif bound.unit == "chars":
             limit = bound.amount * total.tokens / max(1.0, total.chars) + last.tokens
         else:

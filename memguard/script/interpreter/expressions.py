@@ -123,7 +123,8 @@ class Evaluator(ast.NodeVisitor):
         return value
 
     def import_module(self, name: str) -> None:
-        self.state.facts.imports.add(name.split(".")[0])
+        self.state.facts.imports.add(name.split(":")[0].split(".")[0])
+        self.state.facts.imported.setdefault(name)
 
     # -- names and literals -----------------------------------------------------------------------------------
 
@@ -265,6 +266,8 @@ class Evaluator(ast.NodeVisitor):
             return Number(0.0, Symbol(f"size {self.state.site(node)}", of, "sum"))
         if isinstance(owner, (Unknown, Function, Range)):
             return UNKNOWN
+        if isinstance(owner, Row):
+            self.state.facts.columns.setdefault(name)
         return registry.attribute_of(Call(self, [], {}, node, name, owner))
 
     def class_attribute(self, owner: Instance, cls: Class, name: str, node: ast.AST) -> Any:
@@ -339,14 +342,21 @@ class Evaluator(ast.NodeVisitor):
 
     def visit_DictComp(self, node: ast.DictComp) -> Any:
         result = self.state.make("list", node)
-        self.state.temps.append(result)
+        known = Sequence([], [], mutable=True)  # under keys that are known
+        self.state.temps += [result, known]
+        around = len(self.state.loops)
 
         def add() -> None:
             key = self.evaluate(node.key)
-            add_entry(self, result, key, self.evaluate(node.value), node)
+            value = self.evaluate(node.value)
+            if known.keys is not None and isinstance(key, Constant) and len(self.state.loops) == around:
+                known.keys.append(key)
+                known.items.append(value)
+            else:
+                add_entry(self, result, key, value, node)
 
         loops.comprehension(self, node.generators, add)
-        return result if result.kind != "list" else Sequence([], [], mutable=True)
+        return result if result.kind != "list" else known
 
     def visit_GeneratorExp(self, node: ast.GeneratorExp) -> Any:
         frame = self.state.frame

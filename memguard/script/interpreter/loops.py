@@ -15,6 +15,7 @@ from memguard.script.values import (
     KINDS,
     UNKNOWN,
     Buffer,
+    Constant,
     File,
     Function,
     Generator,
@@ -60,6 +61,11 @@ def _iterate_range(interpreter: Interpreter, value: Range, body: Callable[[Any],
 
 
 def _iterate_members(interpreter: Interpreter, value: Sequence, body: Callable[[Any], None], node: ast.AST) -> None:
+    if value.keys is not None and 0 < len(value.keys) <= _UNROLLED and all(isinstance(k, Constant) for k in value.keys):
+        for index, key in enumerate(value.keys):
+            with interpreter.state.member(index):
+                body(key)
+        return
     if value.keys is not None or len(value.items) > _UNROLLED:
         members = [item for item in value.items if isinstance(item, Buffer)] if value.keys is None else []
         largest = max(members, key=lambda member: member.weight, default=UNKNOWN)
@@ -98,8 +104,8 @@ def iterate_twice(
     consumes_input: bool = True,
     seen: Callable[[int, Any], Extent | None] | None = None,
 ) -> None:
-    """In the second iteration the values of the first are still there. `seen`: the part of the input that one goes over,
-    where the element does not say it.
+    """In the second iteration the values of the first are still there. `seen`: the part of the input that one goes
+    over, where the element does not say it.
     """
     state = interpreter.state
     loop = state.new_loop(node, count, consumes_input)

@@ -52,10 +52,12 @@ def dumps(call: Call) -> Any:
         return call.hold("text", value.extent)
     if not call.reaches(value):
         return UNKNOWN
+    if isinstance(value, Buffer) and value.kind in _NUMBERS:
+        return _numbers(call, value)
     parts = call.hold("list")
     append(call.interpreter, parts, value, call.node)
     if parts.kind in _NUMBERS:
-        return _numbers(call, parts, value)
+        return _numbers(call, parts)
     if parts.kind not in ("strings", "records", "chars"):
         return UNKNOWN
     result = call.hold("text")
@@ -64,12 +66,11 @@ def dumps(call: Call) -> Any:
     return result
 
 
-def _numbers(call: Call, parts: Buffer, value: Any) -> Buffer:
+def _numbers(call: Call, source: Buffer) -> Buffer:
     """The text, and what json needs to put it together: with an indent a str for each number."""
-    source = value if isinstance(value, Buffer) and value.kind in _NUMBERS else parts
     indent = call.number("indent")
     result = digits(call, source, DIGITS + 2 + (indent or 0))
-    beside = [ref for ref in parts.refs if isinstance(ref, Buffer) and ref.kind in ("strings", "records")]
+    beside = [ref for ref in source.refs if isinstance(ref, Buffer) and ref.kind in ("strings", "records")]
     for strings in beside:
         text = call.hold("text")
         text.parts.update(strings.parts)

@@ -10,8 +10,9 @@ from memguard.script.interface import Interpreter
 from memguard.script.liveness import buffers_in
 from memguard.script.numbers import fraction_of, number_of
 from memguard.script.operations.elements import batch_of, look_at, one_of, row_of, view
-from memguard.script.operations.growth import ARRAYS, append, clear, elementwise, extend
+from memguard.script.operations.growth import append, clear, extend
 from memguard.script.operations.ints import ints_behind
+from memguard.script.operations.lengths import ARRAYS, elementwise
 from memguard.script.operations.tables import add_entry, value_in
 from memguard.script.values import (
     KINDS,
@@ -54,6 +55,8 @@ def subscript(interpreter: Interpreter, owner: Any, node: ast.Subscript) -> Any:
         low, high = (None if b is None else interpreter.evaluate(b) for b in (node.slice.lower, node.slice.upper))
         return slice_of(interpreter, owner, low, high, node)
     key = interpreter.evaluate(node.slice)
+    if isinstance(key, Constant) and isinstance(key.value, str):
+        interpreter.state.facts.columns.setdefault(key.value)
     if isinstance(owner, Buffer):
         loop = interpreter.state.loops[-1][0] if interpreter.state.loops else 0
         if owner.kind == "table" and isinstance(key, (Buffer, Sequence, Constant)):
@@ -70,8 +73,8 @@ def subscript(interpreter: Interpreter, owner: Any, node: ast.Subscript) -> Any:
         return field_of(interpreter, owner, key, node)
     if isinstance(owner, Sequence):
         found = member_of(interpreter, owner, key)
-        without = found is UNKNOWN and owner.keys is not None and not buffers_in(owner.items)
-        return of_key(key) if without else found
+        shared = found is UNKNOWN and owner.keys is not None and not buffers_in(owner.items)
+        return of_key(key) if shared else found
     if isinstance(owner, Path) and owner.many:
         return Path(None, owner.argument, False, owner.key)
     if isinstance(owner, Module) and owner.name == "sys.argv":
@@ -92,6 +95,8 @@ def of_key(key: Any) -> Buffer | Small:
 def field_of(interpreter: Interpreter, record: Row, key: Any, node: ast.AST) -> Any:
     """record["text"], table["text"], batch["ids"], datasets["train"]."""
     name = key.value if isinstance(key, Constant) else None
+    if isinstance(name, str):
+        interpreter.state.facts.columns.setdefault(name)
     if isinstance(name, str) and name in record.fields:
         return record.fields[name]
     if record.column and (isinstance(name, str) or (record.origin == "dataset" and not isinstance(key, Number))):
@@ -204,7 +209,7 @@ def _buffer_slice(interpreter: Interpreter, owner: Buffer, low: Any, high: Any, 
     if owner.kind in ("array", "view", "mapped", "arrays", "table", "char", "token", "opaque"):
         kind = "mapped" if owner.kind == "mapped" else "view"
         view = Buffer(kind, {0: extent}, tuple(state.loops), owner.line, owner.item, refs=[owner], of=owner)
-        view.file_item, view.steps = owner.file_item, owner.steps
+        view.file_item, view.steps, view.library = owner.file_item, owner.steps, owner.library
         return view
     if owner.kind in ("strings", "lists", "records"):
         part = Buffer(owner.kind, {0: extent}, tuple(state.loops), owner.line, refs=[owner], of=owner)

@@ -126,7 +126,9 @@ def one_of(interpreter: Interpreter, buffer: Buffer, loop: int) -> Any:
     loops = tuple(interpreter.state.loops)
     if kind in ("char", "token"):
         return Buffer(kind, {0: extent}, loops, buffer.line, of=buffer, steps=buffer.steps)
-    return Buffer(kind, {0: extent}, loops, buffer.line, buffer.item, of=buffer, steps=buffer.steps)
+    found = Buffer(kind, {0: extent}, loops, buffer.line, buffer.item, of=buffer, steps=buffer.steps)
+    found.library = buffer.library
+    return found
 
 
 def _piece(buffer: Buffer, loop: int) -> Extent:
@@ -147,5 +149,5 @@ def _piece(buffer: Buffer, loop: int) -> Extent:
 def view(array: Buffer) -> Buffer:
     """The same memory under another name."""
     found = Buffer("view", dict(array.parts), array.created_in, array.line, array.item, refs=[array], of=array)
-    found.file_item, found.steps = array.file_item, array.steps
+    found.file_item, found.steps, found.library = array.file_item, array.steps, array.library
     return found

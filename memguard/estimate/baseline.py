@@ -2,8 +2,9 @@
 
 The child imports numpy and tiktoken and loads the encoding, as every plan does, then waits while its resident memory
 is read; then it times tiktoken on a little of the text. It takes about 0.5 s and runs beside the scan; a thread that
-only waits talks to it, so that nothing is left to be done once the scan is through. Where it cannot run, the figures
-measured with CPython 3.11, numpy 2.4 and tiktoken 0.14 on x86-64 stand in, and the estimate says so.
+only waits talks to it, so that nothing is left to be done once the scan is through. What a script imports is imported
+in a child of its own, which has nothing else: its libraries weigh what they weigh in that script. Where no child can
+run, the figures measured with CPython 3.11, numpy 2.4 and tiktoken 0.14 on x86-64 stand in, and the estimate says so.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from memguard.estimate.plans.costs import Library
+from memguard.estimate.plans.costs import Library, Loaded
 from memguard.system.proc import Status, read_status
 from memguard.tokens.input.source import Source, is_url
-from memguard.units import MIB
+from memguard.units import KIB, MIB
 
 __all__ = ["FALLBACK_ANONYMOUS", "Baseline", "BaselineProbe", "timed_pieces"]
 
@@ -29,6 +30,7 @@ FALLBACK_ANONYMOUS = 35 * MIB
 _FALLBACK_PEAK = 64 * MIB
 
 _TIMEOUT = 20.0  # seconds
+_MOST_MODULES = 200
 # Enough for a steady figure at some 10 MB/s.
 _TIMED_PIECES, _TIMED_PIECE = 8, 48 * 1024
 _TIMING_TIMEOUT = 10.0  # encoding some 400 KB takes 0.1 on a quiet machine
@@ -37,22 +39,29 @@ _TIMING_TIMEOUT = 10.0  # encoding some 400 KB takes 0.1 on a quiet machine
 # memguard is put under it where that is the one, so that no network is needed and no cache written.
 # A little is encoded too: the first call builds the regex engine's tables. What is timed is processor time: the scan is
 # at work meanwhile, on the same cores.
-_PROGRAM = """\
+_ENCODING = """\
 import sys
 if not sys.path[0]:  # the working directory, whose json.py may be anything
     del sys.path[0]
 import os
+def get_encoding(name):
+    import tiktoken
+    import tiktoken.load
+    if name in ("gpt2", "r50k_base"):
+        from memguard.inject.gpt2_files import contents
+        os.environ["TIKTOKEN_CACHE_DIR"] = ""
+        fetch = tiktoken.load.read_file
+        tiktoken.load.read_file = lambda url: contents(url) or fetch(url)
+    return tiktoken.get_encoding(name)
+name, modules = sys.argv[1], sys.argv[2:]
+"""
+
+_PROGRAM = (
+    _ENCODING
+    + """\
 import time
 import numpy
-import tiktoken
-import tiktoken.load
-name = sys.argv[1]
-if name in ("gpt2", "r50k_base"):
-    from memguard.inject.gpt2_files import contents
-    os.environ["TIKTOKEN_CACHE_DIR"] = ""
-    fetch = tiktoken.load.read_file
-    tiktoken.load.read_file = lambda url: contents(url) or fetch(url)
-encoding = tiktoken.get_encoding(name)
+encoding = get_encoding(name)
 def seconds(paths, offsets, lengths):
     texts = []
     for path, offset, length in zip(paths, offsets, lengths):
@@ -80,6 +89,44 @@ for line in iter(sys.stdin.readline, ""):
     else:
         print("ready", flush=True)
 """
+)
+
+# What a script imports, in a process that has nothing else: no program of the user's own, which might do anything.
+# What its libraries print is let go.
+_LOADING = (
+    _ENCODING
+    + """\
+answer, silent = os.dup(1), os.open(os.devnull, os.O_RDWR)
+for descriptor in (0, 1, 2):
+    os.dup2(silent, descriptor)
+missing = []
+for word in modules:
+    module, _, attribute = word.partition(":")
+    top = module.partition(".")[0]
+    if top not in sys.stdlib_module_names:
+        from importlib.machinery import PathFinder
+        try:
+            spec = PathFinder.find_spec(top)
+        except Exception:
+            spec = None
+        place = spec and (spec.origin or "".join(spec.submodule_search_locations or ()))
+        if place and "-packages" not in place:
+            continue
+    try:
+        __import__(module)
+        if attribute:
+            getattr(sys.modules[module], attribute)
+    except BaseException:
+        if top not in missing:
+            missing.append(top)
+if any(word.partition(":")[0] == "tiktoken" for word in modules) and "tiktoken" not in missing:
+    get_encoding(name).encode_ordinary("The first words of a text. " * 4000)
+with open("/proc/self/status") as status:
+    rows = dict(line.split(":", 1) for line in status)
+words = [*(rows[key].split()[0] for key in ("VmRSS", "VmHWM", "RssAnon")), *missing]
+os.write(answer, (" ".join(words) + "\\n").encode())
+"""
+)
 
 # The modules that a script imports of each library. pandas brings pyarrow in when it reads Parquet.
 _MODULES = {
@@ -101,6 +148,7 @@ class Baseline:
     anonymous: int
     measured: bool
     libraries: dict[str, Library] = field(default_factory=dict)
+    script: Loaded | None = None
     rate: float | None = None  # bytes of text a second, of tiktoken and a list of its ids
 
 
@@ -114,23 +162,20 @@ class BaselineProbe:
         library: str = "",
         pieces: Sequence[tuple[str, int, int]] = (),
         program: str | None = None,
+        modules: Sequence[str] = (),
     ) -> None:
         """`library`: measured too, where that Python has it. `pieces`: (path, offset, bytes) of the text, to time
-        tiktoken with. `program`: what the child runs instead of the usual."""
+        tiktoken with. `program`: what the child runs instead of the usual. `modules`: what a script imports, as
+        Trace.imported has it; of installed libraries alone.
+        """
         self._library = library
         self._pieces = pieces
         environment = dict(os.environ)
         package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (package, environment.get("PYTHONPATH"))))
-        self._process: subprocess.Popen[bytes] | None = None
-        with contextlib.suppress(OSError):
-            self._process = subprocess.Popen(
-                [python, "-c", program or _PROGRAM, encoding],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=environment,
-            )
+        self._process = _start([python, "-c", program or _PROGRAM, encoding], environment)
+        loading = [python, "-c", _LOADING, encoding, *modules[:_MOST_MODULES]]
+        self._loading = _start(loading, environment) if modules and program is None else None
         self._thread = ThreadPoolExecutor(1)
         self._baseline = self._thread.submit(self._measure)
 
@@ -140,10 +185,13 @@ class BaselineProbe:
     def __exit__(self, *exc: object) -> None:
         if self._process is not None:
             self._process.kill()  # which ends whatever the thread waits for
+        if self._loading is not None:
+            self._loading.kill()
         self._thread.shutdown()
-        process, self._process = self._process, None
-        if process is not None:
-            process.communicate()
+        for process in (self._process, self._loading):
+            if process is not None:
+                process.communicate()
+        self._process = self._loading = None
 
     def result(self) -> Baseline:
         return self._baseline.result()
@@ -158,7 +206,15 @@ class BaselineProbe:
         anonymous = status.rss_anon if status.rss_anon is not None else round(0.66 * status.vm_rss)
         libraries = self._import(status.vm_rss, anonymous) if self._library else {}
         rate = self._time(self._pieces) if self._pieces else None
-        return Baseline(status.vm_rss, status.vm_hwm, anonymous, measured=True, libraries=libraries, rate=rate)
+        script = self._loaded() if self._loading else None
+        return Baseline(status.vm_rss, status.vm_hwm, anonymous, True, libraries, script, rate)
+
+    def _loaded(self) -> Loaded | None:
+        words = _line_of(self._loading, _TIMEOUT).split()
+        if len(words) < 3 or not all(word.isdigit() for word in words[:3]):
+            return None
+        rss, peak, anonymous = (int(word) * KIB for word in words[:3])
+        return Loaded(rss, peak, anonymous, tuple(words[3:]))
 
     def _import(self, rss: int, anonymous: int) -> dict[str, Library]:
         status = self._status() if self._answer(_MODULES[self._library]) == "ready" else None
@@ -190,15 +246,25 @@ class BaselineProbe:
         return read_status(self._process.pid) if self._process else None
 
     def _line(self, timeout: float) -> str:
-        """What the child says next; nothing when it says nothing in time."""
-        import selectors
+        return _line_of(self._process, timeout)
 
-        process = self._process
-        if process is None or process.stdout is None:
-            return ""
-        with selectors.DefaultSelector() as selector:
-            selector.register(process.stdout, selectors.EVENT_READ)
-            return process.stdout.readline().decode().strip() if selector.select(timeout) else ""
+
+def _start(command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes] | None:
+    pipe = subprocess.PIPE
+    with contextlib.suppress(OSError):
+        return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment)
+    return None
+
+
+def _line_of(process: subprocess.Popen[bytes] | None, timeout: float) -> str:
+    """What a child says next; nothing when it says nothing in time."""
+    import selectors
+
+    if process is None or process.stdout is None:
+        return ""
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        return process.stdout.readline().decode().strip() if selector.select(timeout) else ""
 
 
 def timed_pieces(sources: Sequence[Source]) -> tuple[tuple[str, int, int], ...]:

@@ -18,8 +18,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from memguard.errors import ConfigError
-from memguard.estimate import corpus, model, script, script_job
+from memguard.estimate import corpus, model, script_job
 from memguard.estimate.baseline import Baseline, BaselineProbe, timed_pieces
+from memguard.estimate.corpus.columns import named_column
 from memguard.estimate.corpus.inputs import find_inputs, is_plain
 from memguard.estimate.plans.catalogue import PLANS, plan_named
 from memguard.estimate.plans.costs import cached_int_max, read_costs
@@ -43,7 +44,7 @@ __all__ = ["Progress", "Request", "estimate", "estimate_files", "read_job_limits
 Size = int | str  # bytes, or as the flags take it: "512M", "8GiB", "75%"
 Progress = Callable[[str, int, int | None], None]  # stage, bytes done since the last call, bytes in all where known
 
-_ENCODING, _VAL_FRACTION = "gpt2", 0.1
+_ENCODING, _VAL_FRACTION, _TEXT_FIELD = "gpt2", 0.1, "text"
 # Counting peaks at some 250 MiB, sampling at 100: the estimate itself must not be what is killed.
 _ROOM_TO_COUNT = 384 * MIB
 _MOST_WORKERS = 4096
@@ -64,7 +65,7 @@ class Request:
     corpus: str | None = None  # a public corpus by its name
     encoding: str | None = None  # None: the script's, or gpt2
     input_format: str | None = None  # text | jsonl | csv | parquet; None: what each file's name says
-    text_field: str = "text"  # of JSONL records; the column of CSV and Parquet
+    text_field: str | None = None  # of JSONL records; the column of CSV and Parquet. None: the script's, or text
     val_fraction: float | None = None  # None: what the script slices off, or 0.1
     exact: bool = False  # read and count everything, however large
     sample: bool = False  # count no tokens, however small
@@ -191,13 +192,17 @@ def estimate_files(
     plan = script_job.read_plan(request.script, request.arguments) if request.script else None
     request = request.completed(plan)
     sources = find_inputs(request.sample_files, request.input_format) if request.sample_files else ()
+    if request.text_field is None:
+        request = replace(request, text_field=named_column(sources, () if plan is None else plan.columns))
     if plan is not None and request.input_format is None:
         sources = script_job.as_script_reads(plan, sources)
     encoding = request.encoding or _ENCODING
     load_vocabulary(encoding)  # before the child asks for it: an unknown one is told at once
-    library = script.heaviest_library(plan) if plan else plan_named(request.check).library if request.check else ""
+    library = plan_named(request.check).library if request.check else ""
+    modules = () if plan is None else plan.imported
     program = tuning.baseline_program
-    with BaselineProbe(encoding, library=library, pieces=timed_pieces(sources), program=program) as probe:
+    pieces = timed_pieces(sources)
+    with BaselineProbe(encoding, library=library, pieces=pieces, program=program, modules=modules) as probe:
         found = _corpus(request, sources, limits, progress, tuning)
         baseline = probe.result()
     return _judged(request, plan, sources, limits, found, baseline, tuning)
@@ -229,7 +234,7 @@ def _corpus(
         depth=corpus.Depth(
             count_limit, tuning.scan_limit, tuning.packed_limit, tuning.document_limit, exact=request.exact
         ),
-        text_field=request.text_field,
+        text_field=request.text_field or _TEXT_FIELD,
         progress=None if progress is None else lambda stage, done: progress(stage, done, total),
     )
     if size is None:
@@ -252,7 +257,13 @@ def _judged(
     baseline: Baseline,
     tuning: Tuning,
 ) -> Estimate:
-    costs = read_costs(baseline.rss, baseline.peak, anonymous=baseline.anonymous, libraries=baseline.libraries)
+    costs = read_costs(
+        baseline.rss,
+        baseline.peak,
+        anonymous=baseline.anonymous,
+        libraries=baseline.libraries,
+        script=baseline.script,
+    )
     notes = list(found.notes)
     if not baseline.measured:
         notes.append("Python's own memory could not be measured here: 54 MiB assumed")
@@ -266,7 +277,7 @@ def _judged(
         notes=notes,
         machine=f"a machine with {format_size(limits.total or 0)}" if elsewhere else "",
         words=request.files or ["FILE"],
-        text_field=request.text_field,
+        text_field=request.text_field or _TEXT_FIELD,
         input_format=_format_to_name(request, sources),
     )
     if plan is not None:

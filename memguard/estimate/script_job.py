@@ -46,7 +46,10 @@ _PARSERS = {
 
 
 def read_plan(path: str, arguments: tuple[str, ...] | None = None) -> script.Trace:
-    """`arguments`: the script's own, None where they are not known. Raises InputError for what is no Python source, or cannot be read."""
+    """`arguments`: the script's own, None where they are not known.
+
+    Raises InputError for what is no Python source, or cannot be read.
+    """
     return script.read_script(read_source(path), path, ModuleFinder(path), os.cpu_count(), arguments)
 
 

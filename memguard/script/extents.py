@@ -20,6 +20,7 @@ _REFERENCE = {
     "chars": 1e9,
     "bytes": 1e9,
     "lines": 1e7,
+    "groups": 10.0,
     "files": 10.0,
     "tokens": 2.5e8,
     "words": 1.8e8,
@@ -31,7 +32,9 @@ _REFERENCE = {
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Each iteration of `loop` sees `amount` `unit`s (chars, bytes, lines, files, tokens); loop 0 is none of them."""
+    """Each iteration of `loop` sees `amount` `unit`s (chars, bytes, lines, groups of rows, files, tokens); loop 0 is
+    none of them.
+    """
 
     loop: int
     unit: str

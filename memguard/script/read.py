@@ -83,6 +83,8 @@ def _read(tree: ast.Module, source: str, interpreter: ScriptInterpreter) -> Trac
         sources=tuple(state.sources),
         encoding=state.facts.encoding,
         imports=frozenset(state.facts.imports),
+        imported=tuple(state.facts.imported),
+        columns=tuple(state.facts.columns),
         notes=pressure_notes(tree) if "on_pressure" in source else (),
         modules=tuple(modules.sources),
         missing=tuple(state.missing),

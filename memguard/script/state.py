@@ -39,6 +39,8 @@ class Facts:
     """What the plan's name and its parameters are made from, beside what is held."""
 
     imports: set[str] = field(default_factory=set)
+    imported: dict[str, None] = field(default_factory=dict)  # pyarrow.parquet, transformers:AutoTokenizer, in order
+    columns: dict[str, None] = field(default_factory=dict)  # names that it uses as keys, and as fields of rows
     encoding: str = "gpt2"
     parquet: bool = False
     dataset: bool = False  # datasets, from files
@@ -178,6 +180,14 @@ class State:
         ints.parts, ints.pieces = ids.parts, ids.pieces
         ids.refs.append(ints)
         return ids
+
+    def make_lists(self, node: ast.AST, extent: Extent) -> Buffer:
+        """A list of lists of ids, one for each row, with their int objects."""
+        lists = self.make("lists", node, extent)
+        ints = self.make("ints", node, source=lists)
+        ints.parts, ints.pieces = lists.parts, lists.pieces
+        lists.refs.append(ints)
+        return lists
 
     def new_loops(self, created_in: Iterable[tuple[int, int]]) -> list[int]:
         """The loops, outermost first, that have begun another iteration since `created_in`."""

@@ -113,6 +113,8 @@ class Trace:
     sources: tuple[str, ...]  # every input, those from the command line by the script's name of them
     encoding: str
     imports: frozenset[str]
+    columns: tuple[str, ...] = ()  # names that it uses as keys, and as fields of rows: one may be the text's column
+    imported: tuple[str, ...] = ()  # modules of libraries and names from them, in order: numpy, datasets:load_dataset
     notes: tuple[str, ...] = ()  # what its author should know, beside its memory
     modules: tuple[ModuleSource, ...] = ()  # in the order in which they were read
     missing: tuple[str, ...] = ()  # names of modules that it imports and nobody found

@@ -8,6 +8,7 @@ import pytest
 
 from memguard.estimate.baseline import BaselineProbe
 from memguard.estimate.plans.costs import cached_int_max, int_bytes, read_costs
+from memguard.units import MIB
 
 
 def test_cached_ints_are_what_identity_says() -> None:
@@ -75,3 +76,27 @@ def test_a_probe_left_early_leaves_no_child() -> None:
         process = probe._process
     assert process is not None
     assert process.returncode is not None
+
+
+def test_what_a_script_imports_is_weighed_in_a_python_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "own_program.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    found = {}
+    for name, modules in {
+        "bare": ["os", "no_such_library.x:y", "own_program"],
+        "numpy": ["os", "numpy:array"],
+        "tiktoken": ["numpy", "tiktoken"],
+        "loud": ["this", "numpy"],
+    }.items():
+        with BaselineProbe("gpt2", modules=modules) as probe:
+            found[name] = probe.result()
+    loaded = {name: baseline.script for name, baseline in found.items()}
+    bare, numpy, both = loaded["bare"], loaded["numpy"], loaded["tiktoken"]
+    assert bare and numpy and both and loaded["loud"]
+    assert bare.missing == ("no_such_library",) and numpy.missing == ()
+    assert not (tmp_path / "ran").exists()  # nobody's library is imported
+    assert 6 * MIB < bare.rss < 16 * MIB < numpy.rss < both.rss
+    assert both.rss == pytest.approx(found["tiktoken"].rss, rel=0.06)
+    assert both.peak >= both.rss > both.anonymous > 0

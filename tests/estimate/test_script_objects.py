@@ -112,4 +112,6 @@ def test_an_unknown_call_may_keep_no_more_than_it_gets() -> None:
 def test_a_dict_of_digests_has_a_table_and_a_str_for_each_line() -> None:
     loop = "seen = {}\nfor line in open('a'):\n    seen[hashlib.md5(line.encode()).hexdigest()] = 1\nz = 1\n"
     table = 4 * 2**21 + 24 * (2**22 // 3)  # places for a million entries, of which 2/3 can be used
-    assert at_line(weigh(f"import numpy, tiktoken\nimport hashlib\n{loop}"), 6) == pytest.approx(96 * M + table, rel=0.02)
+    assert at_line(weigh(f"import numpy, tiktoken\nimport hashlib\n{loop}"), 6) == pytest.approx(
+        96 * M + table, rel=0.02
+    )

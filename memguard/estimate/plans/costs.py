@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from memguard.units import KIB, MIB
 
-__all__ = ["LIBRARIES", "Costs", "Library", "cached_int_max", "int_bytes", "read_costs"]
+__all__ = ["LIBRARIES", "Costs", "Library", "Loaded", "cached_int_max", "int_bytes", "read_costs"]
 
 _ALIGNMENT = 16
 _POOL_SIZE = 16 * KIB
@@ -56,6 +56,16 @@ LIBRARIES: Mapping[str, Library] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Loaded:
+    """A Python that has imported what a script imports, and loaded its encoding; bytes."""
+
+    rss: int
+    peak: int  # the most that it took on the way there
+    anonymous: int
+    missing: tuple[str, ...] = ()  # libraries that this Python does not have
+
+
+@dataclass(frozen=True, slots=True)
 class Costs:
     """Bytes; `baseline` is the resident memory of Python with numpy, tiktoken and the encoding loaded."""
 
@@ -66,6 +76,7 @@ class Costs:
     baseline_peak: int  # loading the vocabulary takes more for a moment
     baseline_anonymous: int = 0  # its anonymous part: what counts in a tree of processes
     libraries: Mapping[str, Library] = field(default_factory=lambda: LIBRARIES)
+    script: Loaded | None = None  # where a script is asked about, and this could be measured
 
     def rss(self, library: str = "") -> int:
         """Resident memory once `library` is imported too."""
@@ -99,6 +110,7 @@ def read_costs(
     *,
     anonymous: int | None = None,
     libraries: Mapping[str, Library] | None = None,
+    script: Loaded | None = None,
 ) -> Costs:
     """`anonymous`: the anonymous part of the baseline; `libraries`: those that were measured."""
     return Costs(
@@ -110,4 +122,5 @@ def read_costs(
         # 34.8 of 52.8 MiB (CPython 3.11, numpy 2.4): the rest is mapped from the libraries' files.
         baseline_anonymous=round(0.66 * baseline) if anonymous is None else anonymous,
         libraries={**LIBRARIES, **(libraries or {})},
+        script=script,
     )

@@ -17,6 +17,7 @@ from memguard.estimate.plans.quantities import MMAP_THRESHOLD_MAX, Options, insi
 from memguard.estimate.script.amounts import Piece
 from memguard.estimate.script.objects import NUMPY_OBJECT, STACKED, TORCH_OBJECT, dict_table, objects_size, set_table
 from memguard.estimate.script.scale import Scale
+from memguard.estimate.script.tables import TABLE_TRANSIENTS, loading, pages, table
 from memguard.script.extents import Extent
 from memguard.script.trace import Transient
 from memguard.script.values import Buffer, Held, Number
@@ -29,8 +30,6 @@ _MAPPED_TOKEN = 34
 # How many of tiktoken's futures still have their work item depends on the threads' timing: as little as this was
 # measured. The usual number is fitted in plans/documents.py, on the plans' own scripts.
 _FUTURE_LOW = 880
-# pyarrow's own default of write_table, as plans/pools.py takes it.
-_ROW_GROUP = 1_048_576
 # A word takes about 72 bytes with its slot, and six characters of English with its space.
 _WORD_BYTES_PER_CHAR = 12
 _CHARS_PER_WORD = 6
@@ -193,18 +192,6 @@ def _slots(scale: Scale, piece: Piece, held: Held) -> float:
     return table - held.buffer.item * count
 
 
-def _table(scale: Scale, piece: Piece, held: Held) -> float:
-    """pyarrow's table with its decoder's buffers; a batch of one; what load_dataset leaves in pyarrow's pool."""
-    if held.buffer.origin == "batches":
-        group = scale.text.bytes * min(1.0, _ROW_GROUP / max(1, scale.text.documents.count))
-        return plans_pools.BATCHES_START + plans_pools.BATCHES_PER_BYTE * group + 2 * piece.raw
-    if held.buffer.origin == "loaded":
-        return plans_pools.loading(scale.text, Options())[1]
-    if held.buffer.origin == "dataset":
-        return piece.raw
-    return plans_pools.PARQUET_START + plans_pools.PARQUET_PER_BYTE * piece.raw
-
-
 def _count(scale: Scale, buffer: Buffer, piece: Piece) -> float:
     """Elements of a list: as many as there are pieces of what was added at a time."""
     found = share = 0.0
@@ -241,7 +228,8 @@ PRICES: dict[str, Callable[[Scale, Piece, Held], float]] = {
     "lists": _lists,
     "arrays": _arrays,
     "records": _records,
-    "table": _table,
+    "table": table,
+    "pages": pages,
     "slots": _slots,
     "objects": _objects,
     "digits": lambda scale, piece, held: held.buffer.width * elements(scale, held.buffer, piece),
@@ -304,11 +292,6 @@ def _futures(scale: Scale, piece: Piece, transient: Transient) -> float:
     return each * scale.text.documents.count * piece.share
 
 
-def _loading(scale: Scale, piece: Piece, transient: Transient) -> float:
-    most, kept = plans_pools.loading(scale.text, Options())
-    return most - kept
-
-
 def _mapping(scale: Scale, piece: Piece, transient: Transient) -> float:
     """Dataset.map: its parent, and workers that each hold 1,000 rows of ids; see plans/pools.py."""
     in_memory = scale.text.bytes if transient.kind != "mapping" else 0
@@ -329,9 +312,10 @@ TRANSIENTS: dict[str, Callable[[Scale, Piece, Transient], float]] = {
     "bytes": lambda scale, piece, transient: piece.raw,
     "case": _recased,
     "futures": _futures,
-    "loading": _loading,
+    "loading": lambda scale, piece, transient: loading(scale),
     "mapping": _mapping,
     "mapping a table in memory": _mapping,
     "lists": _all_ids,
     "stacked": lambda scale, piece, transient: STACKED * piece.tokens,
+    **TABLE_TRANSIENTS,
 }

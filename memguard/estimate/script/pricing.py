@@ -42,10 +42,18 @@ class Pricing:
     """Prices for one text. `baseline` is Python's own memory, `worker` that of each further process."""
 
     def __init__(
-        self, text: Text, shape: TextShape, costs: Costs, baseline: int = 0, worker: int = 0, *, bound: str = "expected"
+        self,
+        text: Text,
+        shape: TextShape,
+        costs: Costs,
+        baseline: int = 0,
+        worker: int = 0,
+        *,
+        bound: str = "expected",
+        tree: bool = False,
     ) -> None:
         self.baseline, self.worker = baseline, worker
-        self._scale = Scale(text, shape, costs, bound=bound)
+        self._scale = Scale(text, shape, costs, bound=bound, tree=tree)
         self._bound = bound
         self._gathered = 1.0  # while a moment is weighed: how full the lists are that gather lines
         self._sizes: dict[tuple[int, bool, float], int] = {}  # of what lives on from one moment to the next

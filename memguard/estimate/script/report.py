@@ -49,7 +49,7 @@ _SLACK_HIGH = 28 * MIB
 # Trees of processes: how much of a fork is copied depends on what the workers touch.
 _SLACK_SHARE_PROCESSES = 0.08
 # Dataset.map of a table in memory goes through pickles of unknown number; a row group's buffers differ by file.
-_SLACK_SHARES = {"from-dict-map": 0.15, "iter-batches": 0.15}
+_SLACK_SHARES = {"from-dict-map": 0.15, "iter-batches": 0.15, "duckdb-batches": 0.15}
 
 
 def heaviest_library(trace: Trace) -> str:
@@ -121,7 +121,15 @@ def _verdict(trace: Trace, peak: Range, limits: Limits) -> str:
 
 
 def _baseline(trace: Trace, costs: Costs) -> int:
-    """Python with the script's own libraries; of a tree of processes, the anonymous part."""
+    """Python with the script's own libraries; of a tree of processes, the anonymous part. Measured, where that could
+    be done; what that Python lacks, and what it cannot be asked about, counts as it was measured elsewhere.
+    """
+    if costs.script is not None:
+        loaded = costs.script.anonymous if trace.processes else costs.script.rss
+        lacks = [LIBRARIES[name] for name in costs.script.missing if name in LIBRARIES]
+        loaded += max((lib.anonymous if trace.processes else lib.rss for lib in lacks), default=0)
+        usual = costs.anonymous() if trace.processes else costs.rss()
+        return max(loaded, usual) if trace.missing or costs.script.missing else loaded
     library = heaviest_library(trace)
     baseline = costs.anonymous(library) if trace.processes else costs.rss(library)
     if library or trace.unrecognised:
@@ -135,10 +143,11 @@ def _baseline(trace: Trace, costs: Costs) -> int:
 def _weigh(trace: Trace, text: Text, shape: TextShape, costs: Costs, bound: str) -> tuple[Weighed, ...]:
     baseline = _baseline(trace, costs)
     worker = plans_pools.FILE_WORKER if trace.name == "pool-files" else plans_pools.WORKER
-    pricing = Pricing(text, shape, costs, baseline, worker, bound=bound)
+    pricing = Pricing(text, shape, costs, baseline, worker, bound=bound, tree=trace.processes)
     start = Moment(Step("import", Span(0, 0), ""), ())
     loads = "tiktoken" in trace.imports and not trace.processes
-    peak = max(costs.baseline_peak, baseline) if loads else baseline
+    most = costs.baseline_peak if costs.script is None else costs.script.peak
+    peak = max(most, baseline) if loads or (costs.script is not None and not trace.processes) else baseline
     loading = Weighed(start, peak, (("Python, its libraries, the vocabulary while it is read", peak),))
     return (loading, *(pricing.weigh(moment) for moment in trace.moments))
 

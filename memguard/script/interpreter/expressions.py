@@ -123,7 +123,8 @@ class Evaluator(ast.NodeVisitor):
         return value
 
     def import_module(self, name: str) -> None:
-        self.state.facts.imports.add(name.split(".")[0])
+        self.state.facts.imports.add(name.split(":")[0].split(".")[0])
+        self.state.facts.imported.setdefault(name)
 
     # -- names and literals -----------------------------------------------------------------------------------
 
@@ -265,6 +266,8 @@ class Evaluator(ast.NodeVisitor):
             return Number(0.0, Symbol(f"size {self.state.site(node)}", of, "sum"))
         if isinstance(owner, (Unknown, Function, Range)):
             return UNKNOWN
+        if isinstance(owner, Row):
+            self.state.facts.columns.setdefault(name)
         return registry.attribute_of(Call(self, [], {}, node, name, owner))
 
     def class_attribute(self, owner: Instance, cls: Class, name: str, node: ast.AST) -> Any:

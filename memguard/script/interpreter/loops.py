@@ -20,6 +20,7 @@ from memguard.script.values import (
     Function,
     Generator,
     Instance,
+    Method,
     Path,
     Range,
     Row,
@@ -86,7 +87,7 @@ def _element(interpreter: Interpreter, value: Any, node: ast.AST) -> Callable[[i
     if isinstance(value, File):
         return lambda loop: line_of(interpreter, value, loop, node)
     if isinstance(value, Row):
-        return lambda loop: row_of(value, loop)
+        return lambda loop: row_of(value, loop, tuple(interpreter.state.loops))
     if isinstance(value, Buffer) and value.kind == "list":  # nothing of the input's size in it
         return lambda loop: UNKNOWN
     if isinstance(value, Buffer) and KINDS[value.kind].element:
@@ -123,6 +124,11 @@ def _iterate_instance(interpreter: Interpreter, value: Instance, body: Callable[
     method = interpreter.attribute(value, "__iter__", node)
     if isinstance(method, Function):
         result = call_function(interpreter, method, [], {}, node)
+        if isinstance(result, Generator):
+            result.run(body)
+            return
+    if isinstance(method, Method) and isinstance(value.cls, str):  # a library's object
+        result = interpreter.call(method, [], {}, node)
         if isinstance(result, Generator):
             result.run(body)
             return

@@ -160,8 +160,8 @@ class ScriptInterpreter(Assigner, ast.NodeVisitor):
     def visit_ImportFrom(self, node: ast.ImportFrom) -> str:
         module = "." * node.level + (node.module or "")
         own = self._module(module, node)
-        if own is None and not node.level:
-            self.import_module(module)
+        for alias in node.names if own is None and not node.level else ():
+            self.import_module(module if alias.name == "*" else f"{module}:{alias.name}")
         for alias in node.names:
             if alias.name == "*":
                 self._import_all(module, own, node)

@@ -13,6 +13,7 @@ from memguard.script.operations.elements import together
 from memguard.script.operations.ints import hold_ints, ints_of
 from memguard.script.operations.lengths import ARRAYS, elementwise, known_length, length_of, made
 from memguard.script.operations.smalls import larger, made_of, slots
+from memguard.script.trace import Transient
 from memguard.script.values import KINDS, Buffer, Constant, Number, Row, Sequence, Small, Unknown
 
 __all__ = [
@@ -355,5 +356,8 @@ def grown_copy(interpreter: Interpreter, old: Buffer, value: Any, node: ast.AST)
     elif isinstance(value, Unknown) and state.new_loops(old.created_in):
         _grow_by_unknown(interpreter, new, node)
     state.temps.append(new)
-    made(interpreter, new, (old, value), state.record_moment(node, "concatenate", state.label_of(old)))
+    # The name of a module keeps the old one meanwhile; a function's lets go of it, and it grows in place.
+    copied = state.frame is state.frames[0] and bool(state.new_loops(old.created_in))
+    meanwhile = [Transient("the text before", new.kind, new.extent)] if copied else []
+    made(interpreter, new, (old, value), state.record_moment(node, "concatenate", state.label_of(old), meanwhile))
     return new

@@ -107,9 +107,9 @@ def capacity(scale: Scale, length: float | Number | tuple[Number, ...]) -> float
     symbol, count = length.symbol, 0.0
     if symbol is not None and symbol.of is not None:
         before, scale.average_lines = scale.average_lines, scale.average_lines and symbol.unit != "longest"
-        of = symbol.of
-        length_of = _count if of.kind in ("lists", "arrays") else elements
-        count = sum(length_of(scale, of, scale.piece(part)) for part in of.parts.values())
+        of, pieces = symbol.of, [scale.piece(part) for part in symbol.of.parts.values()]
+        listed = of.kind in ("lists", "arrays")
+        count = sum(scale.count(of, piece) if listed else elements(scale, of, piece) for piece in pieces)
         scale.average_lines = before
         if symbol.unit == "longest":  # the tokens of one line may stand closer than those of all, or less close
             count *= {"low": 1 / _ONE_LINE, "high": _ONE_LINE}.get(scale.bound, 1.0)

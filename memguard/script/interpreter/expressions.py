@@ -22,7 +22,7 @@ from memguard.script.numbers import arithmetic, literal
 from memguard.script.operations.access import subscript
 from memguard.script.operations.command_line import argv
 from memguard.script.operations.growth import append
-from memguard.script.operations.tables import add_entry, tabled
+from memguard.script.operations.tables import tabled
 from memguard.script.source import Places, dotted_name
 from memguard.script.state import DEEPEST, Frame, State, joined
 from memguard.script.values import (
@@ -341,22 +341,7 @@ class Evaluator(ast.NodeVisitor):
         return result
 
     def visit_DictComp(self, node: ast.DictComp) -> Any:
-        result = self.state.make("list", node)
-        known = Sequence([], [], mutable=True)  # under keys that are known
-        self.state.temps += [result, known]
-        around = len(self.state.loops)
-
-        def add() -> None:
-            key = self.evaluate(node.key)
-            value = self.evaluate(node.value)
-            if known.keys is not None and isinstance(key, Constant) and len(self.state.loops) == around:
-                known.keys.append(key)
-                known.items.append(value)
-            else:
-                add_entry(self, result, key, value, node)
-
-        loops.comprehension(self, node.generators, add)
-        return result if result.kind != "list" else known
+        return loops.dict_comprehension(self, node)
 
     def visit_GeneratorExp(self, node: ast.GeneratorExp) -> Any:
         frame = self.state.frame

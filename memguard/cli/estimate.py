@@ -1,18 +1,24 @@
-"""Peak memory, disk and time of every known preparation plan for FILEs on this machine, before anything is started.
+"""Peak memory, disk and time of every known preparation plan for FILEs on this
+machine, before anything is started.
 
-Several files count as one text, as for a script that reads them all. The peak is that of the whole process, Python
-and its libraries included; the verdict compares it with what this machine, cgroup or --limit allows a new job now.
+Several files count as one text, as for a script that reads them all. The peak
+is that of the whole process, Python and its libraries included; the verdict
+compares it with what this machine, cgroup or --limit allows a new job now.
 --explain adds the sum behind every figure.
 
-  memguard estimate train.txt                      text, JSONL, Parquet, packed or not, directories, globs, - for stdin
-  memguard estimate --size 45GB --like english     before the file is there: english, multilingual, code, or a FILE
-  memguard estimate --corpus openwebtext           a public corpus by its name
-  memguard estimate train.txt --ram 64GiB          on another machine
-  memguard estimate prepare.py train.txt           read the plan out of your script; nothing of it is run
-  memguard estimate train.txt --probe prepare.py   measure a script on three small slices of the file
+  memguard estimate train.txt     text, JSONL, Parquet, packed, directories, -
+  memguard estimate prepare.py train.txt
+                                  read the plan out of a script; it is not run
+  memguard estimate train.txt --probe prepare.py
+                                  measure a script on three small slices
+  memguard estimate --size 45GB --like english
+                                  before the file is there; also multilingual,
+                                  code, or a FILE that is a part of it
+  memguard estimate --corpus openwebtext          a public corpus by its name
+  memguard estimate train.txt --ram 64GiB         on another machine
 
-exit codes: 0 done, 1 the answer is no (--check: the plan does not surely fit; --probe: the script does not),
-2 usage, 3 a file cannot be read
+exit codes: 0 done, 1 the answer is no (the plan of --check, the script, or the
+script of --probe does not surely fit), 2 usage, 3 a file cannot be read
 """
 
 from __future__ import annotations

@@ -103,6 +103,7 @@ class CorpusStats:
     # Where not every byte was read, a wider character may stand in what was not: 0 where char_width is certain.
     char_width_low: int = 0
     char_width_high: int = 0
+    row_group_rows: int = 0  # of the largest row group of a Parquet file; 0: not known
     longest_piece: int = 0  # bytes of the longest stretch that the tokenizer cannot take apart; 0: none that matters
 
 

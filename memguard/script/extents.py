@@ -20,6 +20,7 @@ _REFERENCE = {
     "chars": 1e9,
     "bytes": 1e9,
     "lines": 1e7,
+    "groups": 10.0,
     "files": 10.0,
     "tokens": 2.5e8,
     "words": 1.8e8,
@@ -31,7 +32,9 @@ _REFERENCE = {
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Each iteration of `loop` sees `amount` `unit`s (chars, bytes, lines, files, tokens); loop 0 is none of them."""
+    """Each iteration of `loop` sees `amount` `unit`s (chars, bytes, lines, groups of rows, files, tokens); loop 0 is none
+    of them.
+    """
 
     loop: int
     unit: str
@@ -68,6 +71,15 @@ class Extent:
                 left = [w for w in self.windows[:index] if w.loop not in loops]
                 return replace(self, windows=(*left, *_of_each_line(self.windows[index:])), times=times)
         return self
+
+    def in_all_loops(self) -> Extent:
+        """What all iterations of every loop together see."""
+        loops = {window.loop for window in self.windows if window.loop}
+        return self.over_all_iterations(loops) if loops else self
+
+    def uncut(self) -> Extent:
+        """The same with every line as long as it is."""
+        return replace(self, windows=tuple(w for w in self.windows if not w.unit.endswith(" a line")))
 
     @property
     def is_whole(self) -> bool:

@@ -41,7 +41,8 @@ def name_plan(state: State) -> str:
     if facts.from_dict:
         return "from-dict-map"
     if facts.map_workers is not None or facts.dataset:
-        return "datasets-map"
+        of_hugging_face = "transformers" in facts.imports and "tiktoken" not in facts.imports
+        return "hf-map" if of_hugging_face and facts.map_workers is not None else "datasets-map"
     if facts.pool:
         filled = any(held.buffer.origin == "prealloc" for held in _all(state) if held.parts)
         return "pool-shard" if filled else "pool-files"
@@ -56,7 +57,11 @@ def _single_process(state: State) -> str:
     texts = [h for h in _kept(state, ("text", "bytes")) if not _by_file(h.parts)]
     if all(held.kind in ("opaque", "ids", "ints") and held.buffer.kind == "opaque" for held in _all(state)):
         return "unknown"
+    if "duckdb" in facts.imports and not facts.parquet:
+        return "duckdb-list" if ids or strings else "duckdb-batches"
     if facts.parquet:
+        if "polars" in facts.imports and not facts.imports & {"pandas", "pyarrow"} and (ids or strings):
+            return "polars-list"
         return "parquet-list" if ids or strings or facts.batches is None else "iter-batches"
     if chars:
         return "char-list"

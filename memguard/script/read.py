@@ -26,13 +26,15 @@ from __future__ import annotations
 import ast
 
 from memguard.script import models
+from memguard.script.extents import Extent
 from memguard.script.finder import Finder
 from memguard.script.interpreter.statements import ScriptInterpreter
 from memguard.script.plan_name import name_plan, parameters
 from memguard.script.pressure import pressure_notes
 from memguard.script.scopes import variables_of
 from memguard.script.source import Places, deep_recursion, parse_script, quiet_collector, too_deep
-from memguard.script.trace import Trace, Unrecognised
+from memguard.script.state import State
+from memguard.script.trace import Span, Trace, Unrecognised
 
 __all__ = ["read_script"]
 
@@ -67,7 +69,6 @@ def _read(tree: ast.Module, source: str, interpreter: ScriptInterpreter) -> Trac
     places = interpreter.state.places
     interpreter.module(tree)
     state, modules = interpreter.state, interpreter.modules
-    unrecognised = sorted({places.span(node) for node in state.unrecognised.values()})
     return Trace(
         path=interpreter.path,
         source=source,
@@ -77,7 +78,7 @@ def _read(tree: ast.Module, source: str, interpreter: ScriptInterpreter) -> Trac
         flows=tuple(state.flows),
         moments=tuple(state.moments),
         variables=tuple(v for read in (tree, *modules.trees) for v in variables_of(read, places)),
-        unrecognised=tuple(Unrecognised(span) for span in unrecognised),
+        unrecognised=_unrecognised(state),
         inputs=tuple(state.inputs),
         sources=tuple(state.sources),
         encoding=state.facts.encoding,
@@ -89,3 +90,11 @@ def _read(tree: ast.Module, source: str, interpreter: ScriptInterpreter) -> Trac
         missing=tuple(state.missing),
         unfinished=state.ended is not None,
     )
+
+
+def _unrecognised(state: State) -> tuple[Unrecognised, ...]:
+    """Each place once, in the order of the source."""
+    found: dict[Span, dict[Extent, None]] = {}
+    for place, node in state.unrecognised.items():
+        found.setdefault(state.places.span(node), {}).update(state.reached.get(place, {Extent(): None}))
+    return tuple(Unrecognised(span, tuple(found[span])) for span in sorted(found))

@@ -259,7 +259,7 @@ def unknown(call: Call) -> Any:
         extents = [Extent()]
     if not extents:
         return UNKNOWN
-    state.not_understood(node)
+    state.not_understood(node, (extent.in_all_loops() for extent in extents))
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _GATHERING:
         _keep_unseen(call, max(extents, key=measure), node)
     result = state.hold("opaque", node)

@@ -97,6 +97,7 @@ class State:
     recorded: list[int] = field(default_factory=list)  # the number of each moment's step
     flows: dict[Flow, None] = field(default_factory=dict)
     unrecognised: dict[tuple[int, int], ast.AST] = field(default_factory=dict)
+    reached: dict[tuple[int, int], dict[Extent, None]] = field(default_factory=dict)  # by what is not understood
     facts: Facts = field(default_factory=Facts)
     inputs: dict[str, None] = field(default_factory=dict)  # paths found, in order
     sources: dict[str, None] = field(default_factory=dict)  # every input's name, arguments included
@@ -180,6 +181,14 @@ class State:
         ids.refs.append(ints)
         return ids
 
+    def make_lists(self, node: ast.AST, extent: Extent) -> Buffer:
+        """A list of lists of ids, one for each row, with their int objects."""
+        lists = self.make("lists", node, extent)
+        ints = self.make("ints", node, source=lists)
+        ints.parts, ints.pieces = lists.parts, lists.pieces
+        lists.refs.append(ints)
+        return lists
+
     def new_loops(self, created_in: Iterable[tuple[int, int]]) -> list[int]:
         """The loops, outermost first, that have begun another iteration since `created_in`."""
         self.spend(len(self.loops) // 4)
@@ -221,10 +230,13 @@ class State:
         buffer.pieces[site] = piece
         buffer.grown_in[site] = tuple(self.loops)
 
-    def not_understood(self, node: ast.AST) -> None:
+    def not_understood(self, node: ast.AST, reached: Iterable[Extent] = (Extent(),)) -> None:
+        """`reached`: what it can get at, and so may keep; all of the input where nothing is said."""
         line = getattr(node, "lineno", 0)
         if line:
-            self.unrecognised.setdefault((line, getattr(node, "col_offset", 0)), node)
+            place = line, getattr(node, "col_offset", 0)
+            self.unrecognised.setdefault(place, node)
+            self.reached.setdefault(place, {}).update(dict.fromkeys(reached))
 
     def drained(self, buffer: Buffer, node: ast.AST) -> bool:
         """`buffer` is reset or let go: under a condition inside its loop that bounds it. True if it was bounded."""

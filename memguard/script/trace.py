@@ -64,6 +64,7 @@ class Unrecognised:
     """What the interpreter could not follow, and so counts as all that it could hold."""
 
     span: Span
+    reached: tuple[Extent, ...] = (Extent(),)  # what it can get at
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,7 @@ KINDS: dict[str, Kind] = {
     "arrays": Kind("array", "arrays", "pieces", "pieces", "list of arrays"),
     "records": Kind("record", "records", "lines", "pieces", "dicts", grows=False, extended="records"),
     "table": Kind("record", "records", "lines", "pieces", "table", grows=False, extended="records"),
+    "pages": Kind("", "lists", "lines", "pieces", "mapped pages of an Arrow file", grows=False),
     "slots": Kind("", "ids", "lines", "pieces", "entries of a set or dict", grows=False),
     "opaque": Kind("opaque", "ids", "tokens", "tokens", "unknown, taken for a list of ids"),
     "objects": Kind("object", "objects", "pieces", "pieces", "list of small objects", extended="objects"),
@@ -91,10 +92,10 @@ KINDS: dict[str, Kind] = {
     "object": Kind("", "objects", "pieces", "pieces", "", grows=False, small=True),
 }
 """kinds of Buffer: text, bytes, ids (a list's slots), ints (the int objects of such a list), array, chars (a list with
-one slot a character), strings, lists (of ids), arrays, words, records, table (Arrow, pandas), slots (what a set or dict
-needs for its entries), objects (a list of small ones, as many as the input says: indexes, hashes, tuples), digits (numbers as text), opaque,
-mapped (a file in memory that the kernel takes back), view (of an array), list (empty so far), and what single elements of them
-are.
+one slot a character), strings, lists (of ids), arrays, words, records, table (Arrow, pandas), pages (of an Arrow file,
+once they are looked at), slots (what a set or dict needs for its entries), objects (a list of small ones, as many as
+the input says: indexes, hashes, tuples), digits (numbers as text), opaque, mapped (a file in memory that the kernel
+takes back), view (of an array), list (empty so far), and what single elements of them are.
 """
 
 

@@ -32,6 +32,7 @@ from memguard.estimate.corpus.read import Corpus, Depth, read_corpus
 from memguard.estimate.model import Speeds, estimate
 from memguard.estimate.plans.catalogue import Options, plan_named
 from memguard.estimate.plans.costs import LIBRARIES, cached_int_max, read_costs
+from memguard.inject import gpt2_files
 from memguard.records.estimate import PlanEstimate
 from memguard.records.limits import Limits
 from memguard.units import MIB, parse_size

@@ -159,3 +159,21 @@ def test_nothing_of_a_script_is_run(path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("builtins.exec", refuse)
     assert read_script(source, str(path)).moments
     assert ast.parse(source)
+
+
+@pytest.mark.parametrize(
+    ("imports", "source", "name"),
+    [
+        ("polars as pl", 'texts = pl.read_parquet("a.parquet")["text"].to_list()', "polars-list"),
+        ("pandas as pd", 'texts = pd.read_parquet("a.parquet")["text"].tolist()', "parquet-list"),
+        ("duckdb", 'texts = duckdb.read_parquet("a.parquet").fetchall()', "duckdb-list"),
+        (
+            "transformers, datasets",
+            'd = datasets.load_dataset("text").map(lambda row: {"n": 1}, batched=True)',
+            "hf-map",
+        ),
+        ("tiktoken, datasets", 'd = datasets.load_dataset("text").map(lambda row: {"n": 1})', "datasets-map"),
+    ],
+)
+def test_a_library_gives_its_plan_the_name(imports: str, source: str, name: str) -> None:
+    assert read_script(f"import {imports}\n{source}\n", "a.py").name == name

@@ -32,8 +32,9 @@ if __name__ == "__main__":
     total = sum(tokenized["len"])
     out = np.memmap(os.path.join(output, "train.bin"), dtype=dtype, mode="w+", shape=(total,))
     place = 0
-    for index in range(64):
-        batch = tokenized.shard(num_shards=64, index=index, contiguous=True).with_format("numpy")
+    parts = min(64, len(tokenized))
+    for index in range(parts):
+        batch = tokenized.shard(num_shards=parts, index=index, contiguous=True).with_format("numpy")
         ids = np.concatenate(batch["ids"])
         out[place : place + len(ids)] = ids
         place += len(ids)

@@ -23,7 +23,8 @@ HEAD = """\
 import array as array_module, argparse, base64, collections, concurrent.futures, contextlib, copy, csv, datasets
 import duckdb, functools, glob, gzip, hashlib, html, io, itertools, json, math, mmap, multiprocessing, operator, os
 import pathlib, pickle, queue, random, re, requests, sys, threading, time, tqdm, unicodedata, urllib.request
-import memguard, numpy as np, pandas as pd, polars as pl, pyarrow as pa, pyarrow.parquet as pq, tiktoken, torch
+import jsonlines, memguard, numpy as np, pandas as pd, polars as pl, pyarrow as pa, pyarrow.parquet as pq, tiktoken
+import torch
 import sentencepiece, transformers, absl.app, fire, hydra, importlib, typer
 enc = tiktoken.get_encoding("gpt2")
 text = open("a.txt").read()

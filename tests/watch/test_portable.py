@@ -35,6 +35,7 @@ def test_it_stops_names_the_line_and_leaves_nobody() -> None:
 def test_it_passes_the_end_through(code: str, expected: int) -> None:
     from memguard.watch.portable import run_guarded
 
-    record = run_guarded(Command(sys.executable, (sys.executable, "-c", code)), Options())
+    seen = f"import time; time.sleep(0.5); {code}"  # on a busy machine it would end before it was looked at
+    record = run_guarded(Command(sys.executable, (sys.executable, "-c", seen)), Options())
     assert (record.exit_code, record.termination_reason) == (expected, None)
     assert record.limit is not None and record.peak is not None

@@ -124,6 +124,7 @@ class Reading:
     documents: DocumentTally
     size: int = 0
     file_sizes: list[int] = field(default_factory=list)
+    row_group_rows: int = 0  # of the largest row group of a Parquet file
     document_ends: list[int] = field(default_factory=list)  # documents up to the end of each of the profile's entries
     whole: bool = True  # every byte was read
     head_only: bool = False
@@ -357,6 +358,8 @@ def _read_parquet(source: Source, reading: Reading, one_pass: _Pass) -> float:
     with open_parquet(source.path) as file:
         column = text_column(source.path, file.schema_arrow, one_pass.column)
         rows, groups = file.metadata.num_rows, file.metadata.num_row_groups
+        largest = max((file.metadata.row_group(index).num_rows for index in range(groups)), default=0)
+        reading.row_group_rows = max(reading.row_group_rows, largest)
         text_size = sum(_column_size(file.metadata.row_group(index), column) for index in range(groups))
         whole = text_size <= one_pass.limit
         chosen = range(0, groups, 1 if whole else max(1, groups // 64))

@@ -79,6 +79,7 @@ class _Findings:
     whole: bool
     head_only: bool = False
     document_ends: Sequence[int] = ()
+    row_group_rows: int = 0
 
 
 def read_corpus(
@@ -187,6 +188,7 @@ def _read_stream(
         whole=reading.whole,
         head_only=reading.head_only,
         document_ends=reading.document_ends,
+        row_group_rows=reading.row_group_rows,
     )
 
 
@@ -277,6 +279,7 @@ def _stats(
         chunk_wide=chunk_wide,
         largest_files=tuple(sorted(found.file_sizes, reverse=True)[:_LARGEST_FILES]),
         # A text that has any character beyond ASCII may have an emoji where nobody looked.
+        row_group_rows=found.row_group_rows,
         longest_piece=scan.longest_piece if scan.longest_piece >= _LONG_PIECE else 0,
         char_width_high=4 if not found.whole and code_class > 0 and width < 4 else 0,
     )

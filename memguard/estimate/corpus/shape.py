@@ -98,7 +98,7 @@ class _Sample:
         if both < 2 or one < 1 or not self._counted:
             return both
         power = min(1.0, max(0.0, math.log2(both / one)))
-        return min(words, round(both * max(1.0, words / self._counted) ** power))
+        return int(min(words, round(both * max(1.0, words / self._counted) ** power)))
 
     def add(self, path: str, size: int, blocks: int) -> None:
         self._open = 0.0

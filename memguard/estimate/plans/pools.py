@@ -24,13 +24,10 @@ from memguard.records.estimate import ROW_BATCH, RowBatch, Step
 from memguard.units import MIB, format_size
 
 __all__ = [
-    "BATCHES_PER_BYTE",
-    "BATCHES_START",
     "FILE_WORKER",
     "MAP_PARENT",
-    "PARQUET_PER_BYTE",
-    "PARQUET_START",
     "WORKER",
+    "batches",
     "datasets_map",
     "from_dict_map",
     "in_memory",
@@ -38,24 +35,37 @@ __all__ = [
     "loading",
     "mapping",
     "parquet_list",
+    "parquet_table",
     "pool_files",
     "pool_shard",
+    "row_group",
 ]
 
 # pyarrow decoding a column: buffers of its threads, and what its memory pool keeps of pages, column chunk and table.
-# Fitted to seven texts of 20 MB and one of 40, read with pandas and pyarrow: within 3 % of the peak.
-PARQUET_START = 34 * MIB
-PARQUET_PER_BYTE = 3.5
+# Fitted to twelve texts of 20 to 80 MB, read with pandas and pyarrow: half of them within 3 % of the peak. Beyond 40 MB
+# each further byte takes less; the same file differs by 30 MiB from one run to the next.
+_PARQUET_START = 41 * MIB
+_PARQUET_PER_BYTE = 3.5
+_PARQUET_KNEE = 40_000_000
+_PARQUET_BEYOND = 1.45
 # The same for one row group at a time; a fit to nine texts of 20 to 80 MB: 46 to 83 MB, within 11 MB.
-BATCHES_START = 33 * MIB
-BATCHES_PER_BYTE = 0.9
+_BATCHES_START = 33 * MIB
+_BATCHES_PER_BYTE = 0.9
+# Where row groups are small, several of them are read ahead: 66 to 94 MiB for groups of 2 MB.
+_BATCHES_AHEAD = 66 * MIB
 
-# load_dataset turns any input into an Arrow file first. Beside the library itself that took, for JSONL 121 and 141 MB
-# (20 and 80 MB of it), for Parquet 77, 137 and 254 with one row group and 100 for 80 MB in small ones: start, per byte,
-# up to so many bytes, per byte of a row group.
-# CSV was not measured: as JSONL.
-_JSONL = (115e6, 0.35, 80_000_000, 0.0)
-_LOADING = {"jsonl": _JSONL, "csv": _JSONL, "parquet": (18e6, 0.95, 80_000_000, 2.0)}
+# load_dataset turns any input into an Arrow file first (datasets 5.2, pyarrow 26; `python -m tests.bench columns
+# --library datasets` measures it again). All but text on seven inputs of 20 to 80 MB, beside what importing datasets takes.
+# JSONL goes through in chunks of 10 MiB: 106 to 120 MiB, however much there is; strings fill a part of what is kept.
+_JSONL_LOADING, _JSONL_KEPT = 114 * MIB, 62 * MIB
+_JSONL_CHUNK = 10 * MIB
+# CSV goes through pandas in chunks of 10,000 rows, of which the one before is still there.
+_CSV_START, _CSV_KEPT = 20 * MIB, 13 * MIB
+_CSV_ROWS, _CSV_PER_BYTE = 10_000, 1.35
+# Parquet a row group at a time: 92, 158 and 288 MiB for one of 20, 40 and 80 MB; in groups of 1,000 rows it depends on
+# the text as a whole, 70 to 98, 108 and 137, and the same file differs by 20 from one run to the next.
+_GROUP_START, _GROUP_PER_BYTE = 31 * MIB, 3.4
+_GROUPS_START, _GROUPS_PER_BYTE, _GROUPS_MOST = 65 * MIB, 0.95, 80_000_000
 # Text goes through in chunks of 10 Mi characters (datasets.packaged_modules.text): a str of the chunk, which the reader
 # joins and extends, 4 bytes a character in a StringIO, the lines twice, Arrow's array. Later chunks find the heap in
 # pieces, and take between nothing and all of that again. This and what is kept of it are a fit to pool-shard
@@ -119,11 +129,17 @@ _PICKLE_KEPT, _PICKLE_KEPT_MOST = 1.9, 2.6
 _MAP_WRITER_ROWS = 1000  # writer_batch_size of Dataset.map
 
 
+def parquet_table(size: float) -> int:
+    """Bytes of pyarrow's table of `size` bytes of text, with what its pool keeps of reading it."""
+    beyond = max(0.0, size - _PARQUET_KNEE)
+    return round(_PARQUET_START + _PARQUET_PER_BYTE * (size - beyond) + _PARQUET_BEYOND * beyond)
+
+
 def parquet_list(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
     """pd.read_parquet(f)["text"].tolist(), or pyarrow's to_pylist: measured to be the same within 1 %."""
     del options
     documents = text.documents
-    table = "pyarrow's buffers and the table", round(PARQUET_START + PARQUET_PER_BYTE * text.bytes)
+    table = "pyarrow's buffers and the table", parquet_table(text.bytes)
     strs = "the list of texts", documents.str_bytes + costs.list_slot * documents.count
     copies = "tiktoken's UTF-8 copies in them", documents.copy_bytes
     size = list_bytes(text.tokens, text.heap_ints, costs)
@@ -138,10 +154,17 @@ def parquet_list(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]
     )
 
 
+def batches(text: Text, options: Options) -> int:
+    """Bytes of pyarrow's buffers while it reads row group after row group."""
+    group = row_group(text, options)
+    size = _BATCHES_START + _BATCHES_PER_BYTE * group
+    ahead = _BATCHES_AHEAD if group < text.bytes else 0
+    return round(max(size, min(ahead, _BATCHES_START + text.bytes)))
+
+
 def iter_batches(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
     """A batch of rows at a time; pyarrow still reads the column of a whole row group."""
     documents = text.documents
-    group = min(1.0, options.row_group_rows / max(1, documents.count)) * text.bytes
     rows = min(options.batch_rows, options.row_group_rows)
     average = text.peak_density * ROW_BATCH / max(1, documents.count)
     batch = text.row_batch or RowBatch(average, average, average)
@@ -150,12 +173,12 @@ def iter_batches(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]
     )
     tokens, heap_ints = round(text.tokens * of_tokens), round(text.heap_ints * of_boxed)
     size = list_bytes(tokens, heap_ints, costs)
-    row_group = "pyarrow's buffers for a row group", round(BATCHES_START + BATCHES_PER_BYTE * group)
+    buffers = "pyarrow's buffers for a row group", batches(text, options)
     strs = "the texts of a batch", round((documents.str_bytes + documents.copy_bytes) * share)
-    held = (python_part(costs, "pyarrow"), row_group, strs, (list_words("its list of ids", tokens, size), size))
+    held = (python_part(costs, "pyarrow"), buffers, strs, (list_words("its list of ids", tokens, size), size))
     return (
         load_step(costs, "pyarrow"),
-        step("iter_batches", python_part(costs, "pyarrow"), row_group),
+        step("iter_batches", python_part(costs, "pyarrow"), buffers),
         step("np.array", *held, ("its array, and the bytes to write", 2 * text.item * tokens)),
     )
 
@@ -197,10 +220,23 @@ def loading(text: Text, options: Options) -> tuple[int, int]:
     """Bytes that load_dataset takes, and what of them is still there afterwards."""
     if text.kind == "text":
         return _loading_text(text)
-    start, per_byte, up_to, per_group = _LOADING[text.kind]
-    group = min(1.0, options.row_group_rows / max(1, text.documents.count)) * text.bytes
-    most = round(start + per_byte * min(text.bytes, up_to) + per_group * group)
+    if text.kind == "jsonl":
+        share = min(1.0, 0.25 + 0.75 * text.bytes / _JSONL_CHUNK)
+        return round(share * _JSONL_LOADING), round(share * _JSONL_KEPT)
+    if text.kind == "csv":
+        first = min(1.0, _CSV_ROWS / max(1, text.documents.count)) * text.bytes
+        second = min(first, text.bytes - first)
+        most = max(_CSV_PER_BYTE * first, _CSV_PER_BYTE * second + first)
+        return round(_CSV_START + most), _CSV_KEPT
+    of_all = _GROUPS_START + _GROUPS_PER_BYTE * min(text.bytes, _GROUPS_MOST)
+    most = round(max(_GROUP_START + _GROUP_PER_BYTE * row_group(text, options), of_all * min(1.0, text.bytes / 8e6)))
     return most, round(_LOADING_KEPT * most)
+
+
+def row_group(text: Text, options: Options) -> float:
+    """Bytes of text in the largest row group."""
+    rows = text.row_group_rows or options.row_group_rows
+    return min(1.0, rows / max(1, text.documents.count)) * text.bytes
 
 
 def _loading_text(text: Text) -> tuple[int, int]:
@@ -263,14 +299,11 @@ def from_dict_map(text: Text, costs: Costs, options: Options) -> tuple[Step, ...
 
 def in_memory(table: int) -> int:
     """Bytes that Dataset.from_dict leaves behind beside the strs and a table of so many bytes."""
-    sizes, kept = zip(*_FROM_DICT, strict=True)
-    above = bisect.bisect_left(sizes, table)
-    if above == len(sizes):
-        return kept[-1]
-    if not above:
-        return kept[0]
-    share = (table - sizes[above - 1]) / (sizes[above] - sizes[above - 1])
-    return round(kept[above - 1] + share * (kept[above] - kept[above - 1]))
+    above = bisect.bisect_left(_FROM_DICT, (table, 0))
+    if above in (0, len(_FROM_DICT)):
+        return _FROM_DICT[min(above, len(_FROM_DICT) - 1)][1]
+    (size, kept), (larger, more) = _FROM_DICT[above - 1 : above + 1]
+    return round(kept + (more - kept) * (table - size) / (larger - size))
 
 
 def mapping(text: Text, costs: Costs, options: Options, table: int) -> tuple[str, int]:

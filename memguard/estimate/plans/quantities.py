@@ -93,6 +93,7 @@ class Text:
     chunk_wide: float = 1.0  # share of such stretches that are not ASCII
     row_batch: RowBatch | None = None  # the heaviest of the batches of 65,536 documents
     longest_piece: int = 0  # bytes that the tokenizer cannot take apart
+    row_group_rows: int = 0  # of the largest row group; 0: not known, pyarrow's own default is taken
     at_worst: bool = False  # for the high end of the band: what malloc keeps of smaller blocks counts for larger ones
     joined: bool = False  # the file is decompressed on the way: its pieces are joined into one bytes object
 
@@ -145,6 +146,7 @@ def text_of(stats: CorpusStats, bound: str) -> Text:
         chunk_wide=1.0 if bound == "high" else stats.chunk_wide,
         row_batch=stats.row_batch,
         longest_piece=stats.longest_piece,
+        row_group_rows=stats.row_group_rows,
         joined=stats.compressed,
         at_worst=bound == "high",
     )

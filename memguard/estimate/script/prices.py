@@ -17,6 +17,7 @@ from memguard.estimate.plans.quantities import MMAP_THRESHOLD_MAX, Options, insi
 from memguard.estimate.script.amounts import Piece
 from memguard.estimate.script.objects import NUMPY_OBJECT, STACKED, TORCH_OBJECT, dict_table, objects_size, set_table
 from memguard.estimate.script.scale import Scale
+from memguard.estimate.script.tables import TABLE_TRANSIENTS, loading, pages, table
 from memguard.script.extents import Extent
 from memguard.script.trace import Transient
 from memguard.script.values import Buffer, Held, Number
@@ -29,12 +30,13 @@ _MAPPED_TOKEN = 34
 # How many of tiktoken's futures still have their work item depends on the threads' timing: as little as this was
 # measured. The usual number is fitted in plans/documents.py, on the plans' own scripts.
 _FUTURE_LOW = 880
-# pyarrow's own default of write_table, as plans/pools.py takes it.
-_ROW_GROUP = 1_048_576
 # A word takes about 72 bytes with its slot, and six characters of English with its space.
 _WORD_BYTES_PER_CHAR = 12
 _CHARS_PER_WORD = 6
-_PAGE = 4096
+# numpy asks for pages of 2 MiB for arrays of 4 MiB and more (madvise, since 1.22).
+_PAGE = 2 << 20
+# Tokens a byte of a single long line against those of the whole text, either way.
+_ONE_LINE = 1.2
 _LONGEST_DESCENT = 100  # arrays made from one another
 
 
@@ -81,16 +83,17 @@ def _array(scale: Scale, piece: Piece, held: Held) -> float:
     buffer = held.buffer
     found = elements(scale, buffer, piece)
     if buffer.capacity is not None and buffer.origin == "prealloc":
-        found = _touched(buffer, piece.tokens, found)
+        found = _touched(scale, buffer, piece.tokens, found)
     return buffer.item * found
 
 
-def _touched(buffer: Buffer, stored: float, length: float) -> float:
+def _touched(scale: Scale, buffer: Buffer, stored: float, length: float) -> float:
     """Elements on the pages of a zeroed array that have been written to."""
-    row = buffer.row
-    if row is None:
+    dims = buffer.capacity
+    if not isinstance(dims, tuple) or len(dims) < 2:
         return min(length, stored)
-    rows = length / max(1.0, row)
+    rows = max(1.0, capacity(scale, dims[0]))
+    row = length / rows
     page = _PAGE / buffer.item
     return rows * min(row, stored / max(1.0, rows) + page) if row > page else length
 
@@ -104,8 +107,12 @@ def capacity(scale: Scale, length: float | Number | tuple[Number, ...]) -> float
     symbol, count = length.symbol, 0.0
     if symbol is not None and symbol.of is not None:
         before, scale.average_lines = scale.average_lines, scale.average_lines and symbol.unit != "longest"
-        count = sum(elements(scale, symbol.of, scale.piece(part)) for part in symbol.of.parts.values())
+        of = symbol.of
+        length_of = _count if of.kind in ("lists", "arrays") else elements
+        count = sum(length_of(scale, of, scale.piece(part)) for part in of.parts.values())
         scale.average_lines = before
+        if symbol.unit == "longest":  # the tokens of one line may stand closer than those of all, or less close
+            count *= {"low": 1 / _ONE_LINE, "high": _ONE_LINE}.get(scale.bound, 1.0)
     return max(0.0, length.offset + length.factor * count)
 
 
@@ -185,27 +192,15 @@ def _slots(scale: Scale, piece: Piece, held: Held) -> float:
     return table - held.buffer.item * count
 
 
-def _table(scale: Scale, piece: Piece, held: Held) -> float:
-    """pyarrow's table with its decoder's buffers; a batch of one; what load_dataset leaves in pyarrow's pool."""
-    if held.buffer.origin == "batches":
-        group = scale.text.bytes * min(1.0, _ROW_GROUP / max(1, scale.text.documents.count))
-        return plans_pools.BATCHES_START + plans_pools.BATCHES_PER_BYTE * group + 2 * piece.raw
-    if held.buffer.origin == "loaded":
-        return plans_pools.loading(scale.text, Options())[1]
-    if held.buffer.origin == "dataset":
-        return piece.raw
-    return plans_pools.PARQUET_START + plans_pools.PARQUET_PER_BYTE * piece.raw
-
-
 def _count(scale: Scale, buffer: Buffer, piece: Piece) -> float:
     """Elements of a list: as many as there are pieces of what was added at a time."""
     found = share = 0.0
     for site, part in buffer.parts.items():
         whole = scale.piece(part).share
+        share += whole
         if isinstance(site, tuple) and site[-1] == "same element":
             continue
-        found += _pieces(scale, buffer.pieces.get(site), whole)
-        share += whole
+        found += _pieces(scale, buffer.pieces.get(site), scale.piece(part.uncut()).share)
     if share <= 0:
         return _pieces(scale, next(iter(buffer.pieces.values()), None), piece.share)
     return found * piece.share / share
@@ -233,7 +228,8 @@ PRICES: dict[str, Callable[[Scale, Piece, Held], float]] = {
     "lists": _lists,
     "arrays": _arrays,
     "records": _records,
-    "table": _table,
+    "table": table,
+    "pages": pages,
     "slots": _slots,
     "objects": _objects,
     "digits": lambda scale, piece, held: held.buffer.width * elements(scale, held.buffer, piece),
@@ -284,14 +280,16 @@ def _decoding(scale: Scale, piece: Piece, *, newlines: bool) -> float:
     return (most - decoded) * min(1.0, piece.share)
 
 
+def _recased(scale: Scale, piece: Piece, transient: Transient) -> float:
+    """str.lower and its kind write a str that is not ASCII as 4 bytes a character first: Objects/unicodeobject.c,
+    case_operation.
+    """
+    return 4 * piece.chars if piece.utf8 else 0
+
+
 def _futures(scale: Scale, piece: Piece, transient: Transient) -> float:
     each = _FUTURE_LOW if scale.bound == "low" else plans_documents.FUTURE
     return each * scale.text.documents.count * piece.share
-
-
-def _loading(scale: Scale, piece: Piece, transient: Transient) -> float:
-    most, kept = plans_pools.loading(scale.text, Options())
-    return most - kept
 
 
 def _mapping(scale: Scale, piece: Piece, transient: Transient) -> float:
@@ -312,10 +310,12 @@ TRANSIENTS: dict[str, Callable[[Scale, Piece, Transient], float]] = {
     "decode": _decoded,
     "text": lambda scale, piece, transient: piece.text,
     "bytes": lambda scale, piece, transient: piece.raw,
+    "case": _recased,
     "futures": _futures,
-    "loading": _loading,
+    "loading": lambda scale, piece, transient: loading(scale),
     "mapping": _mapping,
     "mapping a table in memory": _mapping,
     "lists": _all_ids,
     "stacked": lambda scale, piece, transient: STACKED * piece.tokens,
+    **TABLE_TRANSIENTS,
 }

@@ -42,10 +42,18 @@ class Pricing:
     """Prices for one text. `baseline` is Python's own memory, `worker` that of each further process."""
 
     def __init__(
-        self, text: Text, shape: TextShape, costs: Costs, baseline: int = 0, worker: int = 0, *, bound: str = "expected"
+        self,
+        text: Text,
+        shape: TextShape,
+        costs: Costs,
+        baseline: int = 0,
+        worker: int = 0,
+        *,
+        bound: str = "expected",
+        tree: bool = False,
     ) -> None:
         self.baseline, self.worker = baseline, worker
-        self._scale = Scale(text, shape, costs, bound=bound)
+        self._scale = Scale(text, shape, costs, bound=bound, tree=tree)
         self._bound = bound
         self._gathered = 1.0  # while a moment is weighed: how full the lists are that gather lines
         self._sizes: dict[tuple[int, bool, float], int] = {}  # of what lives on from one moment to the next
@@ -157,8 +165,11 @@ class Pricing:
         """A list that is emptied at `bound`: that many, and the piece that made it full."""
         pieces = next((list(source.pieces.values()) for source in buffer.descent() if source.pieces), [])
         last = max((self.piece(extent) for extent in pieces), key=lambda p: p.tokens, default=Piece())
-        if bound.unit == "pieces":
-            limit = bound.amount * last.tokens
+        if bound.unit == "pieces":  # the longest is one of them
+            before, self._scale.average_lines = self._scale.average_lines, True
+            average = max((self.piece(extent) for extent in pieces), key=lambda p: p.tokens, default=Piece())
+            self._scale.average_lines = before
+            limit = bound.amount * average.tokens + last.tokens
         elif bound.unit == "chars":
             limit = bound.amount * total.tokens / max(1.0, total.chars) + last.tokens
         else:

@@ -7,13 +7,14 @@ figures together: the baseline of the script's libraries, the band around the pe
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 
 from memguard.estimate.baseline import FALLBACK_ANONYMOUS
 from memguard.estimate.model import judge
 from memguard.estimate.plans import pools as plans_pools
 from memguard.estimate.plans.costs import LIBRARIES, Costs
 from memguard.estimate.plans.quantities import Text, text_of
-from memguard.estimate.script.amounts import TextShape
+from memguard.estimate.script.amounts import Piece, TextShape
 from memguard.estimate.script.findings import findings_of
 from memguard.estimate.script.pricing import MOST, Pricing, Weighed
 from memguard.records.estimate import CorpusStats, Range
@@ -48,7 +49,7 @@ _SLACK_HIGH = 28 * MIB
 # Trees of processes: how much of a fork is copied depends on what the workers touch.
 _SLACK_SHARE_PROCESSES = 0.08
 # Dataset.map of a table in memory goes through pickles of unknown number; a row group's buffers differ by file.
-_SLACK_SHARES = {"from-dict-map": 0.15, "iter-batches": 0.15}
+_SLACK_SHARES = {"from-dict-map": 0.15, "iter-batches": 0.15, "duckdb-batches": 0.15}
 
 
 def heaviest_library(trace: Trace) -> str:
@@ -142,7 +143,7 @@ def _baseline(trace: Trace, costs: Costs) -> int:
 def _weigh(trace: Trace, text: Text, shape: TextShape, costs: Costs, bound: str) -> tuple[Weighed, ...]:
     baseline = _baseline(trace, costs)
     worker = plans_pools.FILE_WORKER if trace.name == "pool-files" else plans_pools.WORKER
-    pricing = Pricing(text, shape, costs, baseline, worker, bound=bound)
+    pricing = Pricing(text, shape, costs, baseline, worker, bound=bound, tree=trace.processes)
     start = Moment(Step("import", Span(0, 0), ""), ())
     loads = "tiktoken" in trace.imports and not trace.processes
     most = costs.baseline_peak if costs.script is None else costs.script.peak
@@ -165,13 +166,29 @@ def _peak(
     low -= round(share * low) + _SLACK_LOW
     high += round(share * high) + _SLACK_HIGH
     if trace.unrecognised or trace.name == "unknown":
-        # Whatever the unread lines do: as if they kept the text and a list of all its ids beside all the rest.
-        pricing = Pricing(text_of(stats, "high"), shape, costs)
-        everything = pricing.piece(Extent())
+        # Whatever the unread lines do: as if they kept the text that they can get at, and a list of all its ids, beside
+        # all the rest.
+        everything = _reached(trace, Pricing(text_of(stats, "high"), shape, costs))
         high += round(everything.text + everything.utf8)
         high += round(costs.list_slot * everything.tokens + costs.heap_int * everything.heap_ints)
         low = min(low, costs.baseline)
     return Range(max(0, min(low, top.bytes)), top.bytes, max(high, top.bytes))
+
+
+def _reached(trace: Trace, pricing: Pricing) -> Piece:
+    """The part of the text that lines which are not understood can get at: all of it where one of them may."""
+    whole = pricing.piece(Extent())
+    if not trace.unrecognised:
+        return whole
+    largest: dict[tuple[str | None, float, float], Piece] = {}
+    for extent in {extent for unread in trace.unrecognised for extent in unread.reached}:
+        piece, key = pricing.piece(replace(extent, times=1.0)), (extent.source, extent.low, extent.high)
+        if key not in largest or piece.share > largest[key].share:
+            largest[key] = piece
+    total = Piece()
+    for piece in largest.values():
+        total = total.plus(piece)
+    return total if total.share < whole.share else whole
 
 
 def _line(span: Span, places: Places) -> int | None:

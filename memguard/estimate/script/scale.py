@@ -15,8 +15,11 @@ __all__ = ["Scale"]
 class Scale:
     """One text, and what a Python on this machine takes for its values."""
 
-    def __init__(self, text: Text, shape: TextShape, costs: Costs, *, bound: str = "expected") -> None:
+    def __init__(
+        self, text: Text, shape: TextShape, costs: Costs, *, bound: str = "expected", tree: bool = False
+    ) -> None:
         self.text, self.shape, self.costs, self.bound = text, shape, costs, bound
+        self.tree = tree  # of processes: what counts is their anonymous memory
         self.average_lines = False  # whether the line at hand is an average one, or the longest
         self._sources: Mapping[str, float] = dict(shape.sources)
         self._pieces: dict[tuple[Extent, bool], Piece] = {}
@@ -81,6 +84,9 @@ class Scale:
             if not self.average_lines:
                 longest = max(longest, self.shape.longest_line / max(1, text.bytes))
             return min(1.0, longest if window.amount == 1 else window.amount / count + longest)
+        if window.unit == "groups":
+            rows = text.row_group_rows or count
+            return min(1.0, window.amount * rows / count)
         if window.unit == "files":
             largest = text.largest_files[0] if text.largest_files else None
             return 1.0 if largest is None else min(1.0, window.amount * largest / max(1, text.bytes))

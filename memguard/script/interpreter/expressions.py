@@ -342,14 +342,21 @@ class Evaluator(ast.NodeVisitor):
 
     def visit_DictComp(self, node: ast.DictComp) -> Any:
         result = self.state.make("list", node)
-        self.state.temps.append(result)
+        known = Sequence([], [], mutable=True)  # under keys that are known
+        self.state.temps += [result, known]
+        around = len(self.state.loops)
 
         def add() -> None:
             key = self.evaluate(node.key)
-            add_entry(self, result, key, self.evaluate(node.value), node)
+            value = self.evaluate(node.value)
+            if known.keys is not None and isinstance(key, Constant) and len(self.state.loops) == around:
+                known.keys.append(key)
+                known.items.append(value)
+            else:
+                add_entry(self, result, key, value, node)
 
         loops.comprehension(self, node.generators, add)
-        return result if result.kind != "list" else Sequence([], [], mutable=True)
+        return result if result.kind != "list" else known
 
     def visit_GeneratorExp(self, node: ast.GeneratorExp) -> Any:
         frame = self.state.frame

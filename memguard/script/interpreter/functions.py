@@ -32,7 +32,10 @@ def call_function(
     position = (getattr(node, "lineno", 0), getattr(node, "col_offset", 0))
     depth = sum(frame.node is function.node for frame in state.frames)
     if depth > 1 or len(state.calls) > _DEEPEST_CALL:
-        return unknown(Call(interpreter, args, kwargs, node))  # recursion
+        found = unknown(Call(interpreter, args, kwargs, node))  # recursion
+        if found is not UNKNOWN:
+            state.not_understood(node)  # it goes round as often as a loop does, whatever a turn gets
+        return found
     args = [*function.bound[0], *args]
     if function.owner is not None:
         args.insert(0, function.owner)

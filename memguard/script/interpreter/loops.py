@@ -15,10 +15,12 @@ from memguard.script.values import (
     KINDS,
     UNKNOWN,
     Buffer,
+    Constant,
     File,
     Function,
     Generator,
     Instance,
+    Method,
     Path,
     Range,
     Row,
@@ -59,6 +61,11 @@ def _iterate_range(interpreter: Interpreter, value: Range, body: Callable[[Any],
 
 
 def _iterate_members(interpreter: Interpreter, value: Sequence, body: Callable[[Any], None], node: ast.AST) -> None:
+    if value.keys is not None and 0 < len(value.keys) <= _UNROLLED and all(isinstance(k, Constant) for k in value.keys):
+        for index, key in enumerate(value.keys):
+            with interpreter.state.member(index):
+                body(key)
+        return
     if value.keys is not None or len(value.items) > _UNROLLED:
         members = [item for item in value.items if isinstance(item, Buffer)] if value.keys is None else []
         largest = max(members, key=lambda member: member.weight, default=UNKNOWN)
@@ -80,7 +87,7 @@ def _element(interpreter: Interpreter, value: Any, node: ast.AST) -> Callable[[i
     if isinstance(value, File):
         return lambda loop: line_of(interpreter, value, loop, node)
     if isinstance(value, Row):
-        return lambda loop: row_of(value, loop)
+        return lambda loop: row_of(value, loop, tuple(interpreter.state.loops))
     if isinstance(value, Buffer) and value.kind == "list":  # nothing of the input's size in it
         return lambda loop: UNKNOWN
     if isinstance(value, Buffer) and KINDS[value.kind].element:
@@ -97,8 +104,8 @@ def iterate_twice(
     consumes_input: bool = True,
     seen: Callable[[int, Any], Extent | None] | None = None,
 ) -> None:
-    """In the second iteration the values of the first are still there. `seen`: the part of the input that one goes over,
-    where the element does not say it.
+    """In the second iteration the values of the first are still there. `seen`: the part of the input that one goes
+    over, where the element does not say it.
     """
     state = interpreter.state
     loop = state.new_loop(node, count, consumes_input)
@@ -117,6 +124,11 @@ def _iterate_instance(interpreter: Interpreter, value: Instance, body: Callable[
     method = interpreter.attribute(value, "__iter__", node)
     if isinstance(method, Function):
         result = call_function(interpreter, method, [], {}, node)
+        if isinstance(result, Generator):
+            result.run(body)
+            return
+    if isinstance(method, Method) and isinstance(value.cls, str):  # a library's object
+        result = interpreter.call(method, [], {}, node)
         if isinstance(result, Generator):
             result.run(body)
             return

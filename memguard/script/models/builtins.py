@@ -8,11 +8,10 @@ from typing import Any
 
 from memguard.script.interface import Call
 from memguard.script.numbers import limited, number_of
-from memguard.script.operations.access import store_more
 from memguard.script.operations.digits import DIGITS, digits
 from memguard.script.operations.elements import one_of, view
-from memguard.script.operations.growth import ARRAYS, append, elementwise, extend
-from memguard.script.operations.tables import distinct, table_for, tabled
+from memguard.script.operations.growth import extend
+from memguard.script.operations.lengths import ARRAYS, elementwise
 from memguard.script.registry import function, nothing
 from memguard.script.state import joined
 from memguard.script.trace import Transient
@@ -35,10 +34,8 @@ from memguard.script.values import (
     Unknown,
 )
 
-__all__ = ["decode", "entries", "first", "make_list", "mapped"]
+__all__ = ["decode", "first", "mapped"]
 
-# Kinds whose elements are few however many there are: the characters of Unicode, the ids of a vocabulary.
-_FEW_DISTINCT = ("char", "token")
 # What sum() does not make a number of.
 _NO_NUMBERS = ("array", "arrays", "lists", "view")
 
@@ -140,101 +137,6 @@ def counted(call: Call) -> Any:
     return Range(stop, step, count)
 
 
-# -- containers -------------------------------------------------------------------------------------------------------
-
-
-@function("builtins.list builtins.tuple collections.deque")
-def make_list(call: Call) -> Any:
-    """list(x): a list of x's elements."""
-    if not call.args:
-        return call.state.make("list", call.node)
-    value = call.args[0]
-    if isinstance(value, (Sequence, Path)) or (isinstance(value, Row) and not value.column):
-        return value
-    if isinstance(value, Unknown):
-        return call.state.make("list", call.node)
-    result = call.hold("list")
-    if isinstance(value, File):
-        result.origin = "lines"
-    if isinstance(value, Buffer) and value.kind in ("strings", "lists", "records", "arrays"):
-        result.of, result.kind, result.refs = value, value.kind, [value]
-        result.parts.update(value.parts)
-        result.pieces.update(value.pieces)
-    elif isinstance(value, Buffer):
-        extend(call.interpreter, result, value, call.node)
-    else:
-        call.interpreter.iterate(value, lambda item: append(call.interpreter, result, item, call.node), call.node)
-        call.record("list")
-    return result
-
-
-@function("builtins.sorted", frees="its key sees the elements alone")
-def sorted_list(call: Call) -> Any:
-    value = call.arg(0)
-    if isinstance(value, Unknown):
-        return NOTHING
-    return make_list(call) if isinstance(value, (Buffer, Generator, File, Row, Range)) else value
-
-
-@function("builtins.set builtins.frozenset", frees="few characters and ids differ; of a dict only the keys")
-def make_set(call: Call) -> Any:
-    """set(x): as if all elements differed, where they are texts; few ones, where they are characters or ids."""
-    if not call.args:
-        return call.state.make("list", call.node)
-    value = call.args[0]
-    if isinstance(value, (Unknown, Constant)):
-        return NOTHING
-    if isinstance(value, Sequence):
-        return Sequence(list(value.items if value.keys is None else value.keys), mutable=True)
-    if isinstance(value, Buffer):
-        return entries(call, value, "set")
-    gathered = call.hold("list")
-    call.interpreter.iterate(value, lambda item: append(call.interpreter, gathered, item, call.node), call.node)
-    return entries(call, gathered, "set", priced=1)
-
-
-def entries(call: Call, elements: Buffer, origin: str, priced: int = 0) -> Any:
-    """A set or dict (`origin`) of `elements`, which it shares; `priced`: those stand in no list beside it."""
-    kind = KINDS[elements.kind]
-    if kind.small or kind.element in _FEW_DISTINCT:
-        return NOTHING
-    if not kind.element:
-        return UNKNOWN
-    result = call.hold(elements.kind, of=elements, refs=[elements], origin=elements.origin)
-    result.capacity, result.made_of, result.source = elements.capacity, elements.made_of, elements
-    result.parts.update(distinct(elements.parts) if elements.kind == "words" else elements.parts)
-    result.pieces.update(elements.pieces)
-    tabled(call.interpreter, result, origin, priced, call.node)
-    if not priced:  # those are there all the while, and the table grows by being copied
-        call.state.temps.append(table_for(call.interpreter, result, f"{origin} before", 0, call.node))
-        call.record(origin)
-        call.state.temps.pop()
-    return result
-
-
-@function("builtins.dict collections.OrderedDict")
-def make_dict(call: Call) -> Any:
-    """dict(a=1), dict(other), dict(pairs): values of keys that are not known are as if in a list."""
-    result = Sequence(list(call.kwargs.values()), [Constant(name) for name in call.kwargs], mutable=True)
-    value = call.arg(0)
-    if not call.args or isinstance(value, Unknown):
-        return result
-    if isinstance(value, Sequence) and value.keys is not None:
-        result.items[:0], result.keys = value.items, [*value.keys, *(result.keys or ())]
-        return result
-    if isinstance(value, (Instance, Row)):
-        return value
-
-    def add(pair: Any) -> None:
-        members = pair.items if isinstance(pair, Sequence) else [pair]
-        for member in members:
-            if isinstance(member, (Buffer, Row, Sequence, Instance)):
-                store_more(call.interpreter, result, member, call.node)
-
-    call.interpreter.iterate(value, add, call.node)
-    return result
-
-
 # -- numbers and texts ------------------------------------------------------------------------------------------------
 
 
@@ -270,16 +172,17 @@ def sum_all(call: Call) -> Any:
 @function("builtins.min builtins.max", frees="one element")
 def extreme(call: Call) -> Any:
     """One of the elements, or one of the arguments."""
-    numbers = [value for value in call.args if isinstance(value, Number)]
-    if len(call.args) > 1 and numbers:  # min(longest, 512)
-        known = [value for value in numbers if value.symbol is None]
-        if len(known) == len(call.args):  # max(1, cpu_count() - 2)
-            return (min if call.name.endswith("min") else max)(known, key=lambda n: n.offset)
-        return known[0] if known and call.name.endswith("min") else max(numbers, key=lambda n: n.symbol is not None)
     if len(call.args) > 1:
         result = call.args[0]
         for other in call.args[1:]:
             result = joined(result, other)
+        known = [number for value in call.args if (number := number_of(value)) is not None]
+        if len(known) == len(call.args):  # max(1, cpu_count() - 2)
+            return Number(min(known) if call.name.endswith("min") else max(known))
+        if known and call.name.endswith("min"):  # min(longest, 512): at most that
+            return Number(min(known))
+        if isinstance(result, Number):
+            return result
         return result if isinstance(result, (Buffer, Row, Sequence)) else NOTHING
     value = call.arg(0)
     if isinstance(value, Buffer) and KINDS[value.kind].element not in ("", "char", "token"):

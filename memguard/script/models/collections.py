@@ -6,7 +6,7 @@ from typing import Any
 
 from memguard.script.interface import Call
 from memguard.script.liveness import buffers_in
-from memguard.script.models.builtins import entries, make_list
+from memguard.script.models.containers import entries, make_list
 from memguard.script.operations.access import extend_members, member_of, of_key, store_more
 from memguard.script.operations.elements import one_of
 from memguard.script.operations.growth import append, clear, extend
@@ -16,10 +16,12 @@ from memguard.script.values import (
     KINDS,
     NOTHING,
     UNKNOWN,
+    Bound,
     Buffer,
     Constant,
     File,
     Generator,
+    Module,
     Number,
     Row,
     Sequence,
@@ -68,7 +70,25 @@ def _counted(call: Call, value: Any) -> Any:
     return Sequence([], [], mutable=True) if found is NOTHING else found
 
 
-function("collections.namedtuple typing.NamedTuple")(nothing("a class"))
+@function("collections.namedtuple typing.NamedTuple", frees="a class")
+def namedtuple(call: Call) -> Any:
+    return Module("collections.namedtuple()")
+
+
+@function("collections.namedtuple()")
+def named(call: Call) -> Any:
+    """One of a class that namedtuple has made."""
+    return Sequence([*call.args, *call.kwargs.values()])
+
+
+@function("collections.deque")
+def deque(call: Call) -> Any:
+    """deque(x, maxlen): a list that lets go what is more than maxlen."""
+    result = make_list(call.with_args(*call.args[:1]))
+    longest = call.number("maxlen", 1)
+    if isinstance(result, Buffer) and longest is not None:
+        result.bound = Bound(longest, "pieces")
+    return result
 
 
 # -- lists, deques, sets of what is not known one by one --------------------------------------------------------------
@@ -210,6 +230,13 @@ def cleared_members(call: Call) -> Any:
         if isinstance(item, Buffer) and (item.origin == "appended" or key is UNKNOWN):
             clear(call.interpreter, item, call.node)
     return _DONE
+
+
+@method(Sequence, "most_common elements subtract total")
+def counted(call: Call) -> Any:
+    """A Counter's: what has been added to it."""
+    rest = [item for item in call.owner.items if isinstance(item, Buffer) and item.origin == "appended"]
+    return rest[0] if rest else Sequence(list(call.owner.keys or ()))
 
 
 @method(Sequence, "copy union")

@@ -8,13 +8,17 @@ from typing import Any
 from memguard.script.extents import Extent
 from memguard.script.interface import Call
 from memguard.script.models.processes import worker_count
-from memguard.script.models.tables import column, to_list
+from memguard.script.models.tables import column, rows_together
 from memguard.script.operations.access import field_of
+from memguard.script.operations.elements import batch_of, ids_of, look_at
+from memguard.script.operations.inputs import open_file
 from memguard.script.registry import function, method, nothing
 from memguard.script.trace import Transient
 from memguard.script.values import UNKNOWN, Buffer, Constant, Generator, Path, Row, Sequence
 
 __all__: list[str] = []
+
+_TEST_SHARE = 0.25  # train_test_split's own
 
 
 @function("datasets.Dataset.from_dict datasets.Dataset.from_list datasets.Dataset.from_pandas")
@@ -22,7 +26,10 @@ def from_memory(call: Call) -> Any:
     """Arrow copies every string."""
     call.state.facts.from_dict = True
     columns = call.arg(0)
-    data = [v for v in columns.items if isinstance(v, Buffer)] if isinstance(columns, Sequence) else []
+    if isinstance(columns, Row):  # a frame, whose texts are Arrow's already
+        return Row(columns.extent, "dataset", refs=[columns])
+    data = [columns] if isinstance(columns, Buffer) else []
+    data += [v for v in columns.items if isinstance(v, Buffer)] if isinstance(columns, Sequence) else []
     extent = data[0].extent if data else Extent()
     table = call.hold("table", extent, origin="dataset")
     others = [made for value in data[1:] for made in column(call, value, shares_strings=False)]
@@ -32,18 +39,32 @@ def from_memory(call: Call) -> Any:
     return Row(extent, "dataset", refs=[table, *others])
 
 
-@function("datasets.load_dataset datasets.load_from_disk")
+@function("datasets.load_from_disk", frees="the path of a directory")
+def load_from_disk(call: Call) -> Any:
+    """Arrow files that are there already."""
+    call.state.facts.dataset = True
+    return Row(Extent(), "dataset", refs=[call.state.make("pages", call.node, item=0)])
+
+
+@function("datasets.load_dataset")
 def load_dataset(call: Call) -> Any:
-    """Arrow files, mapped into memory; the kernel takes those pages back."""
+    """Arrow files, mapped into memory: their pages count once they are looked at."""
     state = call.state
     state.facts.dataset = True
-    path = call.kwargs.get("data_files", call.arg(0))
-    text = path.text if isinstance(path, Path) else path.value if isinstance(path, Constant) else None
+    files = call.kwargs.get("data_files", call.arg(0))
+    text = files.text if isinstance(files, Path) else files.value if isinstance(files, Constant) else None
     if "data_files" in call.kwargs and text:
         state.inputs.setdefault(str(text))
     kept = call.hold("table", Extent(), origin="loaded")
     call.record("load_dataset", "", Transient("the Arrow file being made", "loading", Extent()))
-    return Row(Extent(), "dataset", refs=[kept])
+    pages = call.state.make("pages", call.node, item=0)
+    parts = {}
+    if isinstance(files, Sequence) and files.keys is not None:
+        for key, path in zip(files.keys, files.items, strict=False):
+            if isinstance(key, Constant) and isinstance(path, (Path, Constant)):
+                extent = open_file(call.interpreter, path, None, "parquet").extent
+                parts[str(key.value)] = Row(extent, "dataset", refs=[kept, pages])
+    return Row(Extent(), "dataset", dict(parts), refs=[kept, pages])
 
 
 @function(
@@ -53,14 +74,18 @@ def load_dataset(call: Call) -> Any:
 @function("datasets.Dataset.from_json datasets.Dataset.from_csv datasets.Dataset.from_file", frees="the path of a file")
 def from_files(call: Call) -> Any:
     call.state.facts.dataset = True
-    return Row(Extent(), "dataset")
+    return Row(Extent(), "dataset", refs=[call.state.make("pages", call.node, item=0)])
 
 
 @function("datasets.concatenate_datasets datasets.interleave_datasets")
 def concatenated(call: Call) -> Any:
+    """The same memory, in one table."""
     parts = call.arg(0)
     rows = [item for item in parts.items if isinstance(item, Row)] if isinstance(parts, Sequence) else []
-    return Row(rows[0].extent, "dataset", refs=[*rows]) if rows else UNKNOWN
+    if not rows:
+        return UNKNOWN
+    refs = list({id(ref): ref for row in rows for ref in row.refs}.values())
+    return Row(rows_together([row.extent for row in rows]), "dataset", dict(rows[0].fields), refs)
 
 
 function("datasets.disable_* datasets.enable_* datasets.set_* datasets.logging.* datasets.Features datasets.Value")(
@@ -69,18 +94,48 @@ function("datasets.disable_* datasets.enable_* datasets.set_* datasets.logging.*
 function("datasets.Sequence datasets.utils.logging.* datasets.get_dataset_split_names")(nothing("a setting or a type"))
 
 
+@function("datasets.DatasetDict datasets.IterableDatasetDict")
+def dataset_dict(call: Call) -> Any:
+    return call.arg(0)
+
+
 # -- methods ----------------------------------------------------------------------------------------------------------
 
 
 @method(
     "dataset",
-    "shard select shuffle with_format set_format rename_column rename_columns remove_columns select_columns filter "
-    "train_test_split cast cast_column flatten_indices sort take skip with_transform set_transform flatten pop "
+    "shard shuffle with_format set_format rename_column rename_columns remove_columns select_columns filter "
+    "cast cast_column flatten_indices sort skip with_transform set_transform flatten pop reset_format formatted_as "
     "class_encode_column unique add_column repeat to_iterable_dataset",
 )
 def same(call: Call) -> Any:
     owner = call.owner
-    return Row(owner.extent, "dataset", dict(owner.fields), list(owner.refs))
+    return Row(owner.extent, "dataset", dict(owner.fields), list(owner.refs), owner.column)
+
+
+@method("dataset", "select take")
+def selected(call: Call) -> Any:
+    """select(range(n)), take(n): so many rows."""
+    found = same(call)
+    first = call.arg(0, "indices", call.kwargs.get("n", UNKNOWN))
+    amount = getattr(first, "count", None) if call.name == "select" else call.number("n", 0)
+    if amount:
+        found.extent = found.extent.window(0, "lines", amount)
+    return found
+
+
+@method("dataset", "train_test_split")
+def split_in_two(call: Call) -> Any:
+    """A DatasetDict: rows in an order of their own, of the same table."""
+    owner = call.owner
+    share = call.number("test_size", 0)
+    share = _TEST_SHARE if share is None or not 0 < share < 1 else share
+    cuts = {"train": (0.0, 1.0 - share), "test": (1.0 - share, 1.0)}
+    parts = {
+        name: Row(owner.extent.part(*cut), "dataset", dict(owner.fields), list(owner.refs))
+        for name, cut in cuts.items()
+    }
+    return Row(owner.extent, "dataset", dict(parts), list(owner.refs))
 
 
 @method("dataset", "items values")
@@ -96,22 +151,27 @@ def batches(call: Call) -> Any:
 
     def run(consume: Callable[[Any], None]) -> None:
         def element(loop: int) -> Row:
-            return Row(owner.extent.window(loop, "lines", rows), "dataset")
+            return batch_of(call.interpreter, owner, owner.extent.window(loop, "lines", rows), call.node)
 
         call.interpreter.iterate_twice(call.node, element, consume)
 
     return Generator(run, (owner,))
 
 
-@method("dataset", "tolist to_list to_pylist to_numpy list")
+@method("dataset", "tolist to_list to_pylist to_numpy list to_dict")
 def as_list(call: Call) -> Any:
-    return to_list(call, call.owner)
+    """A str for every row; to_list also a dict."""
+    look_at(call.owner)
+    rows = call.name == "to_list" and not call.owner.column
+    result = call.hold("records" if rows else "strings", call.owner.extent, origin="parquet")
+    call.record("to_list")
+    return Row(call.owner.extent, "batch", {"text": result}) if call.name == "to_dict" else result
 
 
-@method("dataset", "to_pandas to_dict to_polars")
+@method("dataset", "to_pandas to_polars")
 def as_frame(call: Call) -> Any:
-    table = call.state.make("table", call.node, call.owner.extent, origin="parquet")
-    return Row(call.owner.extent, "parquet", refs=[table])
+    """The same memory."""
+    return Row(call.owner.extent, "parquet", refs=[call.owner])
 
 
 @method("dataset", "column get __getitem__")
@@ -119,9 +179,15 @@ def field(call: Call) -> Any:
     return field_of(call.interpreter, call.owner, call.arg(0), call.node)
 
 
-method("dataset", "save_to_disk to_parquet to_csv to_json push_to_hub cleanup_cache_files keys is* with_rank")(
-    nothing("written to files, or names")
-)
+@method("dataset", "save_to_disk to_parquet to_csv to_json push_to_hub")
+def written(call: Call) -> Any:
+    """Batch by batch, from the pages of the file."""
+    look_at(call.owner)
+    call.record("write")
+    return Constant(None)
+
+
+method("dataset", "cleanup_cache_files keys is* with_rank set_epoch state_dict load_state_dict")(nothing("names"))
 
 
 @method("dataset", "map")
@@ -136,30 +202,48 @@ def mapped(call: Call) -> Any:
     batched = isinstance(call.kwargs.get("batched"), Constant) and call.kwargs["batched"].value
     rows = call.number("batch_size") or 1000.0
     outcome: list[Any] = []
+    args = [UNKNOWN] if _is_true(call.kwargs.get("with_indices")) else []
 
     def each(row: Any) -> None:
         before = state.copies, state.workers
         state.copies = workers
         try:
-            outcome.append(call.interpreter.call(call.arg(0, "function"), [row], {}, call.node))
+            outcome.append(call.interpreter.call(call.arg(0, "function"), [row, *args], {}, call.node))
             words = "the processes of map, with 1,000 rows of ids each"
             call.record("map", "", Transient(words, kind, owner.extent, workers))
         finally:
             state.copies, state.workers = before
 
     def element(loop: int) -> Row:
-        origin, amount = ("dataset", rows) if batched else ("row", 1.0)
-        return Row(owner.extent.window(loop, "lines", amount), origin)
+        if batched:
+            return batch_of(call.interpreter, owner, owner.extent.window(loop, "lines", rows), call.node)
+        extent = owner.extent.window(loop, "lines", 1.0)
+        look_at(owner)
+        fields = {name: ids_of(extent, tuple(state.loops)) for name in _columns_of_ids(owner)}
+        return Row(extent, "row", dict(fields))
 
     call.interpreter.iterate_twice(call.node, element, each)
-    return _with_columns(Row(owner.extent, "dataset", refs=list(owner.refs)), outcome[-1] if outcome else None)
+    result = Row(owner.extent, "dataset", dict(owner.fields), refs=list(owner.refs))
+    return _with_columns(call, result, outcome[-1] if outcome else None)
 
 
-def _with_columns(result: Row, last: Any) -> Row:
-    """The columns that the mapped function gave, for one row or a batch."""
+def _is_true(value: Any) -> bool:
+    return isinstance(value, Constant) and bool(value.value)
+
+
+def _columns_of_ids(rows: Row) -> list[str]:
+    return [name for name, value in rows.fields.items() if isinstance(value, Row) and value.origin == "ids"]
+
+
+def _with_columns(call: Call, result: Row, last: Any) -> Row:
+    """The columns that the mapped function gave, for one row or a batch. Ids are int64 in the file."""
     if isinstance(last, Sequence) and last.keys is not None:
         for key, value in zip(last.keys, last.items, strict=False):
             if isinstance(key, Constant) and isinstance(value, Buffer):
-                ids = value.kind in ("ids", "array", "opaque", "chars")
-                result.fields[str(key.value)] = Row(result.extent, "ids" if ids else "dataset", column=True)
+                ids = value.kind in ("ids", "array", "opaque", "chars", "lists", "arrays")
+                made = Row(result.extent, "ids" if ids else "dataset", column=True)
+                if ids:
+                    made.refs.append(call.state.make("pages", call.node, item=8))
+                    result.refs.append(made.refs[0])
+                result.fields[str(key.value)] = made
     return result

@@ -83,7 +83,7 @@ def read_lines(call: Call) -> Any:
 
 @method(File, "read_row_group")
 def row_group(call: Call) -> Any:
-    extent = next_piece(call.interpreter, call.owner, "lines", 1_000_000)
+    extent = next_piece(call.interpreter, call.owner, "groups", 1)
     return Row(extent, "parquet", refs=[call.hold("table", extent, origin="batches")])
 
 

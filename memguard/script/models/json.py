@@ -6,11 +6,13 @@ from typing import Any
 
 from memguard.script.extents import Extent
 from memguard.script.interface import Call
+from memguard.script.models.builtins import mapped
 from memguard.script.operations.digits import DIGITS, digits
 from memguard.script.operations.growth import append
-from memguard.script.registry import function, nothing
+from memguard.script.operations.inputs import open_file
+from memguard.script.registry import function, gives, method, nothing
 from memguard.script.trace import Transient
-from memguard.script.values import UNKNOWN, Buffer, File, Row, Small
+from memguard.script.values import UNKNOWN, Buffer, Constant, File, Instance, Module, Row, Small
 
 __all__ = ["all_objects"]
 
@@ -50,10 +52,12 @@ def dumps(call: Call) -> Any:
         return call.hold("text", value.extent)
     if not call.reaches(value):
         return UNKNOWN
+    if isinstance(value, Buffer) and value.kind in _NUMBERS:
+        return _numbers(call, value)
     parts = call.hold("list")
     append(call.interpreter, parts, value, call.node)
     if parts.kind in _NUMBERS:
-        return _numbers(call, parts, value)
+        return _numbers(call, parts)
     if parts.kind not in ("strings", "records", "chars"):
         return UNKNOWN
     result = call.hold("text")
@@ -62,12 +66,11 @@ def dumps(call: Call) -> Any:
     return result
 
 
-def _numbers(call: Call, parts: Buffer, value: Any) -> Buffer:
+def _numbers(call: Call, source: Buffer) -> Buffer:
     """The text, and what json needs to put it together: with an indent a str for each number."""
-    source = value if isinstance(value, Buffer) and value.kind in _NUMBERS else parts
     indent = call.number("indent")
     result = digits(call, source, DIGITS + 2 + (indent or 0))
-    beside = [ref for ref in parts.refs if isinstance(ref, Buffer) and ref.kind in ("strings", "records")]
+    beside = [ref for ref in source.refs if isinstance(ref, Buffer) and ref.kind in ("strings", "records")]
     for strings in beside:
         text = call.hold("text")
         text.parts.update(strings.parts)
@@ -87,5 +90,24 @@ def _numbers(call: Call, parts: Buffer, value: Any) -> Buffer:
 # Kinds that are numbers in lists.
 _NUMBERS = ("ids", "lists", "objects")
 
+
+@function("jsonlines.open jsonlines.Reader", frees="the path of a file")
+def lines_of_objects(call: Call) -> Any:
+    """A document for each line; what is written is in the file."""
+    mode = call.arg(1, "mode", Constant("r"))
+    if isinstance(mode, Constant) and str(mode.value)[:1] in ("w", "a", "x"):
+        return Module("jsonlines.Writer()")
+    file = open_file(call.interpreter, call.arg(0))
+    return Instance("jsonlines.Reader", {"lines": mapped(call, file, lambda line: Row(line.extent, "json"))})
+
+
+@method("jsonlines.Reader", "iter __iter__")
+def lines_iterated(call: Call) -> Any:
+    return call.owner.attributes["lines"]
+
+
+method("jsonlines.Reader", "close")(nothing("the file stays on the disk"))
+function("jsonlines.Writer")(gives("what is written is in the file"))
+function("jsonlines.Writer().*")(nothing("what is written is in the file", runs=True))
 function("json.dump ujson.dump simplejson.dump")(nothing("written to the file piece by piece"))
 function("json.JSONDecodeError json.JSONEncoder")(nothing("a class"))

@@ -15,8 +15,9 @@ from memguard.script.operations.arrays import (
     shaped,
 )
 from memguard.script.operations.elements import view
-from memguard.script.operations.growth import ARRAYS, clear, extend
+from memguard.script.operations.growth import clear, extend
 from memguard.script.operations.inputs import open_file
+from memguard.script.operations.lengths import ARRAYS
 from memguard.script.registry import function, method, nothing
 from memguard.script.trace import Transient
 from memguard.script.values import (

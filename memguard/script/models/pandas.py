@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from memguard.script.interface import Call
-from memguard.script.models.tables import table_of
+from memguard.script.models.tables import rows_together, table_of
 from memguard.script.registry import function, nothing
 from memguard.script.values import UNKNOWN, Row, Sequence
 
@@ -20,18 +20,21 @@ def frame(call: Call) -> Any:
 
 @function("pandas.concat")
 def concatenated(call: Call) -> Any:
-    """A frame of its own, as large as all that it gets."""
+    """A frame of Arrow's texts, which stay where they are."""
     frames = call.arg(0, "objs")
     rows = [item for item in frames.items if isinstance(item, Row)] if isinstance(frames, Sequence) else []
     if not rows:
         return UNKNOWN
-    table = call.hold("table", origin="parquet")
-    for index, row in enumerate(rows):
-        table.parts[(*call.state.site(call.node), index)] = row.extent
-    call.record("concatenate")
-    return Row(table.extent, "parquet", refs=[table])
+    refs = list({id(row): row for row in rows}.values())
+    return Row(rows_together([row.extent for row in rows]), "parquet", dict(rows[0].fields), [*refs])
 
 
 function("pandas.set_option pandas.options.* pandas.to_datetime pandas.Timestamp pandas.isna pandas.notna")(
     nothing("a setting, a date or bools")
 )
+
+
+@function("pandas.merge")
+def merged(call: Call) -> Any:
+    frame_of = call.arg(0, "left")
+    return frame_of if isinstance(frame_of, Row) else UNKNOWN

@@ -45,8 +45,8 @@ def dumps(call: Call) -> Any:
 
 @function("pickle.dump dill.dump cloudpickle.dump joblib.dump torch.save", frees="written as it goes")
 def dump(call: Call) -> Any:
-    """Of a list of numbers there is no copy; the memo has an entry for each str, list, dict and array until the end, and
-    torch.save a record for each tensor.
+    """Of a list of numbers there is no copy; the memo has an entry for each str, list, dict and array until the end,
+    and torch.save a record for each tensor.
     """
     mark = len(call.state.temps)
     for value in buffers_in([call.arg(0)]):

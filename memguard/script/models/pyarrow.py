@@ -35,6 +35,14 @@ def concatenated(call: Call) -> Any:
     return Row(rows[0].extent, "parquet", refs=[*rows]) if rows else UNKNOWN
 
 
+@function("pyarrow.dataset.dataset pyarrow.parquet.ParquetDataset", frees="the path of a file")
+def dataset(call: Call) -> Any:
+    """Read ahead, so that a small one is there as a whole."""
+    file = open_file(call.interpreter, call.arg(0, "source"), None, "parquet")
+    call.state.facts.parquet = True
+    return Row(file.extent, "parquet", refs=[call.hold("table", file.extent, origin="parquet")])
+
+
 function("pyarrow.parquet.ParquetWriter")(gives("what is written is in the file"))
 function("pyarrow.parquet.write_table pyarrow.parquet.ParquetWriter().* pyarrow.csv.write_csv pyarrow.feather.write*")(
     nothing("what is written is in the file")

@@ -10,7 +10,7 @@ from memguard.script.interface import Call
 from memguard.script.numbers import arithmetic, number_of
 from memguard.script.operations.arrays import dimensions, filled, item_size, make_array, shaped
 from memguard.script.operations.elements import one_of
-from memguard.script.operations.growth import ARRAYS
+from memguard.script.operations.lengths import ARRAYS
 from memguard.script.registry import function, nothing
 from memguard.script.values import NOTHING, UNKNOWN, Buffer, Constant, Number, Range, Sequence, Small
 
@@ -22,8 +22,8 @@ __all__: list[str] = []
 
 @function("random.sample random.choices random.SystemRandom.sample")
 def sample(call: Call) -> Any:
-    """A list of k of the elements. Of a range each is an int of its own; random.sample lists all of a population that is
-    not much larger than k, and keeps the sample in a set beside otherwise.
+    """A list of k of the elements. Of a range each is an int of its own; random.sample lists all of a population that
+    is not much larger than k, and keeps the sample in a set beside otherwise.
     """
     population, k = call.arg(0, "population"), call.arg(1, "k")
     if len(call.args) < 2 and "k" not in call.kwargs:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from memguard.script.extents import MOST_TIMES, Extent
 from memguard.script.interface import Call
 from memguard.script.models.builtins import mapped
 from memguard.script.operations.access import field_of
-from memguard.script.operations.growth import append
+from memguard.script.operations.growth import append, extend
 from memguard.script.operations.inputs import open_file
-from memguard.script.registry import function, method, nothing
-from memguard.script.values import NOTHING, UNKNOWN, Buffer, Constant, File, Generator, Row, Sequence
+from memguard.script.registry import attribute, function, lookup_method, method, nothing
+from memguard.script.trace import Transient
+from memguard.script.values import NOTHING, UNKNOWN, Buffer, Constant, File, Generator, Instance, Method, Row, Sequence
 
-__all__ = ["batches", "column", "read_table", "table_of", "to_list"]
+__all__ = ["batches", "column", "read_table", "rows_together", "table_of", "to_list"]
 
 
 @function(
@@ -27,10 +30,34 @@ def read_table(call: Call) -> Any:
     file = path if isinstance(path, File) else open_file(call.interpreter, path, None, "parquet")
     state.facts.parquet = True
     if "chunksize" in call.kwargs or call.kwargs.get("iterator") is not None:
-        return batches(call, file, call.number("chunksize") or 10_000.0)
-    table = call.hold("table", file.extent, origin="parquet")
-    call.record("read")
+        return batches(call, file, call.number("chunksize") or 10_000.0, "chunks")
+    origin = _reader(call)
+    table = call.hold("table", file.extent, origin=origin)
+    call.record("read", "", *_reading(origin, file.extent))
     return Row(file.extent, "parquet", refs=[table])
+
+
+def _reader(call: Call) -> str:
+    """Who reads what: pandas csv, polars json, …; parquet for what pyarrow decodes."""
+    library = call.name.partition(".")[0]
+    if library == "pyarrow" and call.name.endswith(("read_table", "read_pandas")):
+        call.state.facts.imports.add("pandas")  # which pyarrow imports for it where it is there
+    if "csv" in call.name or (library == "pandas" and call.name.endswith("read_table")):
+        return f"{library} csv"
+    if "json" in call.name:
+        return f"{library} json"
+    return "polars parquet" if library == "polars" else "parquet"
+
+
+def _reading(origin: str, extent: Extent) -> list[Transient]:
+    """What the readers need meanwhile that let go of it afterwards."""
+    words = "the file while it is read"
+    found = {
+        "pandas csv": Transient(words, "reading pandas csv", extent),
+        "pandas json": Transient(words, "reading pandas json", extent),
+        "polars json": Transient(words, "reading polars json", extent),
+    }
+    return [found[origin]] if origin in found else []
 
 
 @method(File, "iter_batches")
@@ -38,13 +65,24 @@ def iter_batches(call: Call) -> Any:
     return batches(call, call.owner, call.number("batch_size", 0) or 65536.0)
 
 
-def batches(call: Call, file: File, rows: float) -> Generator:
+def rows_together(extents: list[Extent]) -> Extent:
+    """All the rows of several tables: one of them over and over, the parts of one input, or several inputs."""
+    first = extents[0]
+    if all(extent == first for extent in extents):
+        return replace(first, times=min(MOST_TIMES, first.times * len(extents)))
+    if all(extent.source == first.source and extent.is_whole for extent in extents):
+        size = sum((extent.high - extent.low) * extent.times for extent in extents)
+        return replace(first, low=0.0, high=min(1.0, size), times=max(1.0, size))
+    return Extent(times=max(extent.times for extent in extents))
+
+
+def batches(call: Call, file: File, rows: float, origin: str = "batches") -> Generator:
     """Record batches of `rows` documents, one at a time."""
     call.state.facts.batches = rows
 
     def element(loop: int) -> Row:
         extent = file.extent.window(loop, "lines", rows)
-        table = call.state.make("table", call.node, extent, origin="batches")
+        table = call.state.make("table", call.node, extent, origin=origin)
         return Row(extent, "parquet", refs=[table])
 
     return Generator(lambda consume: call.interpreter.iterate_twice(call.node, element, consume), (file,))
@@ -97,7 +135,19 @@ def as_list(call: Call) -> Any:
 def to_list(call: Call, rows: Row) -> Buffer:
     """column.to_pylist(): a Python str for every row."""
     origin = "parquet" if rows.origin in ("parquet", "row") else rows.origin
-    result = call.hold("lists" if rows.origin == "ids" else "strings", rows.extent, origin=origin)
+    if rows.origin == "ids":
+        result = call.state.make_lists(call.node, rows.extent)
+        call.state.temps.append(result)
+    else:
+        result = call.hold("strings", rows.extent, origin=origin)
+    call.record("to_list")
+    return result
+
+
+@method(Row, "to_dicts to_records")
+def to_records(call: Call) -> Any:
+    """A dict for every row."""
+    result = call.hold("records", call.owner.extent, origin="json")
     call.record("to_list")
     return result
 
@@ -123,37 +173,185 @@ def fields(call: Call) -> Any:
     return Sequence([Sequence([UNKNOWN, text])]) if call.name == "items" else Sequence([text])
 
 
-@method(Row, "apply map map_elements")
+@method(Row, "apply map progress_apply progress_map parallel_apply map_elements agg aggregate transform")
 def applied(call: Call) -> Any:
-    """frame["text"].apply(encode): a list of what it returns."""
+    """frame["text"].apply(encode): a list of what it returns; pandas makes strs of all the rows first."""
     if not call.args:
         return UNKNOWN
+    owner = call.owner
+    if isinstance(call.args[0], Constant) or not owner.extent.is_whole:
+        return owner  # agg("first"); one row
+    if owner.column and owner.origin == "parquet" and call.name != "map_elements":
+        owner = call.hold("strings", owner.extent, origin="parquet")
     result = call.hold("list")
 
     def each(row: Any) -> None:
         value = call.interpreter.call(call.args[0], [row], {}, call.node)
         append(call.interpreter, result, value, call.node)
 
+    call.interpreter.iterate(owner, each, call.node)
+    result.origin = _APPLIED
+    if result.kind == "lists" and owner is not call.owner:  # pandas tries them as an Arrow array, whose room stays
+        result.refs.append(call.state.make("table", call.node, result.extent, origin="tried as arrow"))
+        call.record("apply")
+    return result
+
+
+@method(Row, "iterrows itertuples to_batches iter_rows to_dict")
+def rows_of(call: Call) -> Any:
+    """One row at a time; iterrows makes strs of all of them first, to_dict("records") dicts."""
+    owner = call.owner
+    if call.name == "to_dict" and owner.extent.is_whole and owner.origin == "parquet":
+        return to_records(call)
+    rows = Row(owner.extent, owner.origin, dict(owner.fields), [owner])
+    if call.name == "iterrows":
+        strs = call.state.make("strings", call.node, owner.extent, origin="parquet")
+        return mapped(call, rows, lambda row: Sequence([UNKNOWN, row]), rows, strs)
+    return rows
+
+
+@method(Row, "groupby group_by partition_by")
+def grouped(call: Call) -> Any:
+    """Groups of rows: a copy of them in another order, at worst all in one."""
+    call.record("group", "", Transient("the rows in their order", "copied rows", call.owner.extent))
+    return Row(call.owner.extent, call.owner.origin, dict(call.owner.fields), [call.owner])
+
+
+@method(Row, "sample sort_values drop_duplicates merge join")
+def copied_rows(call: Call) -> Any:
+    """Rows in another order, or some of them: the old ones are there until they are let go."""
+    extent = call.owner.extent
+    strs = [Transient("a str for every row", "strs", extent)] if call.name == "drop_duplicates" else []
+    call.record("copy", "", Transient("the rows that stay", "copied rows", extent), *strs)
+    return call.owner
+
+
+@method(Row, "to_csv")
+def to_csv(call: Call) -> Any:
+    """A str for every row of up to 100,000."""
+    call.record("write", "", Transient("a str for every row", "strs", call.owner.extent))
+    return Constant(None)
+
+
+@method(Row, "to_json")
+def to_json(call: Call) -> Any:
+    call.record("write", "", Transient("the frame as one text", "frame to json", call.owner.extent))
+    return Constant(None)
+
+
+@method(Row, "to_parquet to_feather")
+def to_parquet(call: Call) -> Any:
+    """Texts are Arrow's already; lists of ids become an int64 each."""
+    owner = call.owner
+    ids = any(isinstance(value, Buffer) and value.kind == "lists" for value in owner.fields.values())
+    call.record("write", "", *([Transient("the lists as int64", "lists to arrow", owner.extent)] if ids else []))
+    return Constant(None)
+
+
+_APPLIED = "apply"  # the origin of a list that is a column
+_COLUMN = "ids strings lists arrays objects records"
+
+
+@method(_COLUMN, "tolist to_list to_numpy astype explode dropna fillna reset_index as_py to_pylist")
+def of_column(call: Call) -> Any:
+    """A column that apply() made: the same objects, in a list of their own where one is asked for."""
+    if call.name not in ("tolist", "to_list", "explode"):
+        return call.owner
+    result = call.hold("list")
+    extend(call.interpreter, result, call.owner, call.node)
+    return result
+
+
+method(_COLUMN, "sum mean std min max describe hist value_counts nunique")(nothing("numbers"))
+
+
+@attribute(_COLUMN, "values array")
+def values_of_column(call: Call) -> Any:
+    return call.owner if call.owner.origin == _APPLIED else Method(call.owner, call.name)
+
+
+@method(_COLUMN, "apply map progress_apply")
+def column_applied(call: Call) -> Any:
+    if not call.args:
+        return UNKNOWN
+    result = call.hold("list")
+
+    def each(element: Any) -> None:
+        value = call.interpreter.call(call.args[0], [element], {}, call.node)
+        append(call.interpreter, result, value, call.node)
+
     call.interpreter.iterate(call.owner, each, call.node)
     return result
 
 
-@method(Row, "iterrows itertuples to_dict to_batches iter_rows to_dicts to_records")
-def rows_of(call: Call) -> Any:
-    rows = Row(call.owner.extent, call.owner.origin, refs=[call.owner])
-    if call.name == "iterrows":
-        return mapped(call, rows, lambda row: Sequence([UNKNOWN, row]))
-    return rows
-
-
-@method(Row, "to_* drop* fillna* astype* sample* reset* head* select* filter* collect* lazy limit tail copy slice")
-@method(Row, "sort* with_columns rename* combine_chunks cast unique explode dropna* query iloc loc")
+@method(Row, "to_* drop* fillna* astype* reset* head* select* filter* collect* lazy limit tail copy slice")
+@method(
+    Row,
+    "sort* with_columns* str_* assign set_index rename* combine_chunks cast unique explode dropna* query iloc loc",
+)
 def same_rows(call: Call) -> Any:
     return call.owner
 
 
-method(
-    Row, "keys update setdefault is* sum mean min max count len nunique value_counts describe info to_parquet to_csv"
-)(nothing("names or numbers, or written to a file"))
-method(Row, "save_to_disk to_json write_* sink_*")(nothing("written to a file"))
+method(Row, "keys update setdefault is* sum mean min max count len nunique value_counts describe info")(
+    nothing("names or numbers, or written to a file")
+)
+method(Row, "save_to_disk write_* sink_*")(nothing("written to a file"))
 method(Row, "startswith endswith find index")(nothing("a number or a bool"))
+
+
+# -- attributes -------------------------------------------------------------------------------------------------------
+
+
+@attribute(Row, "*")
+def attribute_of_rows(call: Call) -> Any:
+    """frame.text, row.text: a column or a field, where the frame has no method of that name."""
+    owner = call.owner
+    if call.name in _FACTS:
+        return NOTHING
+    if call.name in ("values", "array") and owner.column:
+        return owner
+    if call.name == "str":
+        return Instance("pandas.str", {"column": owner})
+    if call.name in ("loc", "iloc", "at", "iat"):
+        return owner
+    if call.name.startswith("_") or lookup_method(owner, call.name) is not None or owner.origin == "json":
+        return Method(owner, call.name)
+    return field_of(call.interpreter, owner, Constant(call.name), call.node)
+
+
+_FACTS = frozenset(("shape", "columns", "column_names", "dtypes", "dtype", "size", "nbytes", "num_rows"))
+
+
+@method("pandas.str", "cat")
+def concatenated_strs(call: Call) -> Any:
+    """series.str.cat(sep=" "): one text, made of a str for every row."""
+    column_of = call.owner.attributes["column"]
+    call.hold("strings", column_of.extent, origin="parquet")
+    result = call.hold("text", column_of.extent)
+    call.record("join")
+    return result
+
+
+@method("pandas.str", "lower upper strip lstrip rstrip replace title slice normalize removeprefix removesuffix encode")
+def new_column(call: Call) -> Any:
+    """A column of texts of its own."""
+    extent = call.owner.attributes["column"].extent
+    made = call.hold("table", extent, origin="column")
+    call.record("copy")
+    return Row(extent, "parquet", refs=[made], column=True)
+
+
+@method("pandas.str", "split findall")
+def split_column(call: Call) -> Any:
+    result = call.hold("words", call.owner.attributes["column"].extent)
+    call.record("split")
+    return result
+
+
+@method("pandas.str", "len contains startswith endswith count match fullmatch find is*")
+def measured_column(call: Call) -> Any:
+    """Numbers or bools; rows that are chosen by them are copied."""
+    extent = call.owner.attributes["column"].extent
+    call.record("copy", "", Transient("the rows that stay", "copied rows", extent))
+    return NOTHING

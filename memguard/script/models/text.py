@@ -11,6 +11,7 @@ from memguard.script.operations.digits import digits
 from memguard.script.operations.elements import one_of
 from memguard.script.operations.growth import append, clear
 from memguard.script.registry import function, method, nothing
+from memguard.script.trace import Transient
 from memguard.script.values import NOTHING, UNKNOWN, Buffer, Constant, File, Generator, Module, Path, Row, Sequence
 
 __all__: list[str] = []
@@ -42,17 +43,30 @@ def encoded(call: Call) -> Any:
 
 @method("text bytes", "strip lstrip rstrip")
 def stripped(call: Call) -> Any:
-    """The same str where nothing is cut off; a copy of a whole text, whose last newline is."""
-    return call.owner if not call.owner.extent.is_whole else _copy(call, call.owner.kind, call.owner, "copy")
+    """The same str where nothing is cut off, as of what split() gives; a copy of a text or a line that ends in one."""
+    owner = call.owner
+    if owner.extent.is_whole:
+        return _copy(call, owner.kind, owner, "copy")
+    if owner.of is not None and owner.of.origin != "split":
+        return call.hold(owner.kind, owner.extent)
+    return owner
 
 
 @method(
     "text bytes",
-    "lower upper replace casefold title capitalize swapcase translate expandtabs removeprefix removesuffix zfill "
-    "format center ljust rjust hex",
+    "replace translate expandtabs removeprefix removesuffix zfill format center ljust rjust hex",
 )
 def copied(call: Call) -> Any:
     return _copy(call, call.owner.kind, call.owner, "copy")
+
+
+@method("text bytes", "lower upper casefold title capitalize swapcase")
+def recased(call: Call) -> Any:
+    result = call.hold(call.owner.kind, call.owner.extent)
+    words = f"the characters while {call.name}() writes them"
+    wide = () if call.owner.kind == "bytes" else (Transient(words, "case", call.owner.extent, call.state.copies),)
+    call.record("copy", call.state.label_of(call.owner), *wide)
+    return result
 
 
 @method("text bytes", "splitlines split rsplit")
@@ -61,8 +75,8 @@ def split(call: Call) -> Any:
     separator = call.args[0].value if call.args and isinstance(call.args[0], Constant) else None
     at_lines = isinstance(separator, (str, bytes)) and not separator.strip() and separator[-1:] in ("\n", b"\n")
     words = call.name != "splitlines" and not at_lines and not (isinstance(separator, str) and len(separator) > 2)
-    result = _copy(call, "words" if words and text.extent.is_whole else "strings", text, "split")
-    result.origin = "lines"
+    result = _copy(call, "words" if words else "strings", text, "split")
+    result.origin = "split"
     return result
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from memguard.script.interface import Call
 from memguard.script.operations.arrays import item_size, make_array
+from memguard.script.operations.elements import view
 from memguard.script.registry import function, nothing
-from memguard.script.values import Buffer
+from memguard.script.values import UNKNOWN, Buffer, Instance, Sequence
 
 __all__: list[str] = []
 
@@ -29,13 +30,36 @@ def byte_tensor(call: Call) -> Any:
 
 @function("torch.from_numpy")
 def shared(call: Call) -> Any:
-    return call.arg(0)
+    """The same memory."""
+    value = call.arg(0)
+    if not isinstance(value, Buffer):
+        return UNKNOWN
+    found = view(value)
+    found.library = "torch"
+    return found
 
 
 @function("torch.nn.utils.rnn.pad_sequence torch.flatten torch.squeeze torch.clone")
 def copied(call: Call) -> Any:
     value = call.arg(0)
     return make_array(call, value, value.item if isinstance(value, Buffer) and value.kind == "array" else 8, "copy")
+
+
+@function("torch.utils.data.TensorDataset torch.utils.data.ConcatDataset torch.utils.data.StackDataset")
+def dataset(call: Call) -> Any:
+    """It keeps what it gets."""
+    return Sequence(list(call.args))
+
+
+@function("torch.utils.data.DataLoader torch.utils.data.Subset torch.utils.data.random_split")
+def loader(call: Call) -> Any:
+    """It keeps its data set, and gives batches of some elements."""
+    kept = Instance("torch.utils.data.DataLoader", {"dataset": call.arg(0, "dataset")})
+    call.state.spaces.append(kept.attributes)
+    return Sequence([kept, kept]) if call.name.endswith("random_split") else kept
+
+
+function("torch.utils.data.*Sampler torch.utils.data.Dataset torch.utils.data.get_worker_info")(nothing("an order"))
 
 
 function("torch.manual_seed torch.set_num_threads torch.get_num_threads torch.device torch.no_grad torch.cuda.*")(

@@ -9,9 +9,10 @@ from memguard.script.extents import Extent
 from memguard.script.interface import Interpreter
 from memguard.script.liveness import buffers_in
 from memguard.script.numbers import fraction_of, number_of
-from memguard.script.operations.elements import one_of, view
-from memguard.script.operations.growth import ARRAYS, append, clear, elementwise, extend
+from memguard.script.operations.elements import batch_of, look_at, one_of, row_of, view
+from memguard.script.operations.growth import append, clear, extend
 from memguard.script.operations.ints import ints_behind
+from memguard.script.operations.lengths import ARRAYS, elementwise
 from memguard.script.operations.tables import add_entry, value_in
 from memguard.script.values import (
     KINDS,
@@ -43,6 +44,8 @@ __all__ = [
     "unpacked",
 ]
 
+# What a data set of several parts calls them: dataset["train"] is no column.
+_SPLITS = frozenset(("train", "test", "validation", "valid", "val", "dev", "eval", "all"))
 _MOST_ARGUMENTS = 64  # sys.argv[1:1000000] is nobody's
 
 
@@ -70,8 +73,8 @@ def subscript(interpreter: Interpreter, owner: Any, node: ast.Subscript) -> Any:
         return field_of(interpreter, owner, key, node)
     if isinstance(owner, Sequence):
         found = member_of(interpreter, owner, key)
-        small = found is UNKNOWN and owner.keys is not None and not buffers_in(owner.items)
-        return of_key(key) if small else found
+        shared = found is UNKNOWN and owner.keys is not None and not buffers_in(owner.items)
+        return of_key(key) if shared else found
     if isinstance(owner, Path) and owner.many:
         return Path(None, owner.argument, False, owner.key)
     if isinstance(owner, Module) and owner.name == "sys.argv":
@@ -96,19 +99,35 @@ def field_of(interpreter: Interpreter, record: Row, key: Any, node: ast.AST) -> 
         interpreter.state.facts.columns.setdefault(name)
     if isinstance(name, str) and name in record.fields:
         return record.fields[name]
+    if record.column and (isinstance(name, str) or (record.origin == "dataset" and not isinstance(key, Number))):
+        return record  # a mask was taken for a column before
+    if record.column:
+        look_at(record)
+        loop = _loop_of(interpreter, key)
+        return Buffer("text", {0: record.extent.window(loop, "lines", 1)}, (), 0)
     if record.origin == "dataset":
         if isinstance(key, Number):
-            return Row(record.extent.window(0, "lines", 1), "row")
-        return Row(record.extent, "dataset", dict(record.fields), list(record.refs), column=record.column)
-    if record.column:
-        loop = interpreter.state.loops[-1][0] if interpreter.state.loops else 0
-        return Buffer("text", {0: record.extent.window(loop, "lines", 1)}, (), 0)
+            return row_of(record, _loop_of(interpreter, key), tuple(interpreter.state.loops))
+        whole = not isinstance(name, str) or name in _SPLITS
+        return Row(record.extent, "dataset", dict(record.fields), list(record.refs), column=not whole)
+    if record.origin == "batch":
+        record.fields[str(name)] = value = interpreter.state.make("strings", node, record.extent, origin="parquet")
+        return value
     if record.origin == "parquet":
-        return Row(record.extent, record.origin, refs=[record], column=True)
+        names = isinstance(key, Sequence)  # frame[["text", "id"]]
+        return Row(record.extent, record.origin, dict(record.fields) if names else {}, [record], not names)
     value = interpreter.state.make("text", node, record.extent, origin=record.origin)
     if isinstance(name, str):
         record.fields[name] = value
     return value
+
+
+def _loop_of(interpreter: Interpreter, key: Any) -> int:
+    """The loop that moves an index: each of its iterations sees another row."""
+    loops = [loop for loop, _ in interpreter.state.loops]
+    if not loops or number_of(key) is not None:
+        return 0
+    return key.loop if isinstance(key, Number) and key.loop in loops else loops[-1]
 
 
 def member_of(interpreter: Interpreter, owner: Sequence, key: Any) -> Any:
@@ -149,10 +168,35 @@ def slice_of(interpreter: Interpreter, owner: Any, low: Any, high: Any, node: as
         first, last = number_of(low), number_of(high)
         return Sequence(owner.items[None if first is None else int(first) : None if last is None else int(last)])
     if isinstance(owner, Row):
-        return owner
+        return _rows_slice(interpreter, owner, low, high, node)
     if not isinstance(owner, Buffer):
         return owner if isinstance(owner, Path) else UNKNOWN
     return _buffer_slice(interpreter, owner, low, high, node)
+
+
+def _rows_slice(interpreter: Interpreter, owner: Row, low: Any, high: Any, node: ast.AST) -> Any:
+    """Of a data set, dataset[:1000]: lists of Python objects; of a frame, the rows of that part."""
+    if owner.origin != "dataset" and not owner.column:
+        return owner
+    state, extent = interpreter.state, owner.extent
+    width = _width(low, high) if high is not None else None
+    if width is not None:
+        stepping = low.loop if isinstance(low, Number) else 0
+        if stepping:
+            state.consumes_input(stepping)
+        extent = extent.window(stepping, "lines", width)
+    look_at(owner)
+    if owner.origin == "ids":
+        lists = state.make_lists(node, extent)
+        state.temps.append(lists)
+        return lists
+    if owner.origin != "dataset":
+        return Row(extent, owner.origin, refs=list(owner.refs), column=True)
+    if owner.column:
+        result = state.hold("strings", node, extent, origin="parquet")
+        state.comes_from(result, state.record_moment(node, "to_list", ""))
+        return result
+    return batch_of(interpreter, owner, extent, node)
 
 
 def _buffer_slice(interpreter: Interpreter, owner: Buffer, low: Any, high: Any, node: ast.AST) -> Any:
@@ -165,7 +209,7 @@ def _buffer_slice(interpreter: Interpreter, owner: Buffer, low: Any, high: Any, 
     if owner.kind in ("array", "view", "mapped", "arrays", "table", "char", "token", "opaque"):
         kind = "mapped" if owner.kind == "mapped" else "view"
         view = Buffer(kind, {0: extent}, tuple(state.loops), owner.line, owner.item, refs=[owner], of=owner)
-        view.file_item, view.steps = owner.file_item, owner.steps
+        view.file_item, view.steps, view.library = owner.file_item, owner.steps, owner.library
         return view
     if owner.kind in ("strings", "lists", "records"):
         part = Buffer(owner.kind, {0: extent}, tuple(state.loops), owner.line, refs=[owner], of=owner)

@@ -15,7 +15,20 @@ from memguard.script.interface import Interpreter
 from memguard.script.liveness import buffers_in
 from memguard.script.values import KINDS, Buffer, File, Number, Path, Range, Row, Symbol
 
-__all__ = ["index_of", "line_of", "one_of", "one_path", "piece_of_range", "piece_seen", "row_of", "together", "view"]
+__all__ = [
+    "batch_of",
+    "ids_of",
+    "index_of",
+    "line_of",
+    "look_at",
+    "one_of",
+    "one_path",
+    "piece_of_range",
+    "piece_seen",
+    "row_of",
+    "together",
+    "view",
+]
 
 
 def index_of(value: Range, loop: int) -> Number:
@@ -64,17 +77,44 @@ def line_of(interpreter: Interpreter, file: File, loop: int, node: ast.AST) -> A
     return interpreter.state.make("bytes" if file.binary else "text", node, extent)
 
 
-def row_of(rows: Row, loop: int) -> Any:
+def row_of(rows: Row, loop: int, loops: tuple[tuple[int, int], ...]) -> Any:
     """One row of a table, one value of a column."""
     extent = rows.extent.window(loop, "lines", 1)
+    look_at(rows)
     if rows.column:
-        return Buffer("ids" if rows.origin == "ids" else "text", {0: extent}, (), 0)
-    row = Row(extent, rows.origin)
+        return ids_of(extent, loops) if rows.origin == "ids" else Buffer("text", {0: extent}, (), 0)
+    row = Row(extent, "row" if rows.origin == "dataset" else rows.origin)
     for name, value in rows.fields.items():
-        if isinstance(value, Buffer):
+        if isinstance(value, Row) and value.origin == "ids":
+            row.fields[name] = ids_of(extent, loops)
+        elif isinstance(value, Buffer):
             kind = KINDS[value.kind].element or value.kind
             row.fields[name] = Buffer(kind, {0: extent}, value.created_in, value.line, value.item)
     return row
+
+
+def ids_of(extent: Extent, loops: tuple[tuple[int, int], ...]) -> Buffer:
+    """A row's list of ids, made when it is asked for, with its int objects."""
+    ids = Buffer("ids", {0: extent}, loops, 0)
+    ids.refs.append(Buffer("ints", ids.parts, loops, 0, source=ids))
+    return ids
+
+
+def look_at(rows: Row) -> None:
+    """What of an Arrow file has been looked at stays in memory."""
+    for ref in rows.refs:
+        if isinstance(ref, Buffer) and ref.kind == "pages":
+            ref.parts[0] = rows.extent
+
+
+def batch_of(interpreter: Interpreter, rows: Row, extent: Extent, node: ast.AST) -> Row:
+    """Some rows of a data set as a dict of lists: its texts are made once, whichever of them are used."""
+    look_at(rows)
+    batch = Row(extent, "batch")
+    for name, value in rows.fields.items():
+        if isinstance(value, Row) and value.origin == "ids":
+            batch.fields[name] = interpreter.state.make_lists(node, extent)
+    return batch
 
 
 def one_of(interpreter: Interpreter, buffer: Buffer, loop: int) -> Any:
@@ -86,7 +126,9 @@ def one_of(interpreter: Interpreter, buffer: Buffer, loop: int) -> Any:
     loops = tuple(interpreter.state.loops)
     if kind in ("char", "token"):
         return Buffer(kind, {0: extent}, loops, buffer.line, of=buffer, steps=buffer.steps)
-    return Buffer(kind, {0: extent}, loops, buffer.line, buffer.item, of=buffer, steps=buffer.steps)
+    found = Buffer(kind, {0: extent}, loops, buffer.line, buffer.item, of=buffer, steps=buffer.steps)
+    found.library = buffer.library
+    return found
 
 
 def _piece(buffer: Buffer, loop: int) -> Extent:
@@ -107,5 +149,5 @@ def _piece(buffer: Buffer, loop: int) -> Extent:
 def view(array: Buffer) -> Buffer:
     """The same memory under another name."""
     found = Buffer("view", dict(array.parts), array.created_in, array.line, array.item, refs=[array], of=array)
-    found.file_item, found.steps = array.file_item, array.steps
+    found.file_item, found.steps, found.library = array.file_item, array.steps, array.library
     return found

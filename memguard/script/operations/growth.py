@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 from typing import Any
 
-from memguard.script.extents import MOST_TIMES, Extent
+from memguard.script.extents import Extent
 from memguard.script.interface import Interpreter
 from memguard.script.liveness import buffers_in
-from memguard.script.numbers import arithmetic, limited
+from memguard.script.numbers import arithmetic
 from memguard.script.operations.elements import together
 from memguard.script.operations.ints import hold_ints, ints_of
+from memguard.script.operations.lengths import ARRAYS, elementwise, known_length, length_of, made
 from memguard.script.operations.smalls import larger, made_of, slots
-from memguard.script.values import KINDS, UNKNOWN, Buffer, Constant, Number, Row, Sequence, Small, Symbol, Unknown
+from memguard.script.trace import Transient
+from memguard.script.values import KINDS, Buffer, Constant, Number, Row, Sequence, Small, Unknown
 
 __all__ = [
-    "ARRAYS",
     "append",
     "append_made",
     "clear",
-    "elementwise",
     "extend",
     "grown_copy",
-    "length_of",
-    "repeated",
     "sum_of",
 ]
 
-
-ARRAYS = ("array", "view", "mapped")
 # Lists of Python objects: one that gets what it is not a list of keeps that beside the rest.
 _LISTS = frozenset(("ids", "chars", "strings", "words", "lists", "arrays", "records", "objects"))
 
@@ -38,16 +33,47 @@ def append(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST) 
     """buffer.append(value), also what a list comprehension does with each element."""
     state = interpreter.state
     inner = [found for found in buffers_in([value]) if found is not buffer]
+    shared = 0
     for index, found in enumerate(inner):  # a container, an object: all that it keeps
-        _append_one(interpreter, buffer, found, node, (*state.site(node), index) if index else state.site(node))
+        site = (*state.site(node), index) if index else state.site(node)
+        if _shares_string(interpreter, buffer, found, node, site):
+            shared += 1
+        else:
+            _append_one(interpreter, buffer, found, node, site)
     if not isinstance(value, (Buffer, Row)):
-        _append_small(interpreter, buffer, value, node)
+        _append_small(interpreter, buffer, value, node, shared)
+    elif shared:
+        append_made(interpreter, buffer, (), state.turn(buffer.created_in), None, node)
     if buffer.kind != "list":
         _added(interpreter, buffer, value, state.record_moment(node, "append", state.label_of(buffer)))
 
 
-def _append_small(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST) -> None:
-    """Something whose own size does not follow the input's: as many as the loops around go over."""
+def _shares_string(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST, site: Any) -> bool:
+    """[lines[i] for i in order], {line: i for …}: the strings are those of another list, which lives as long."""
+    root = value.of if isinstance(value, Buffer) and value.kind == "text" else None
+    while root is not None and root.of is not None:
+        root = root.of
+    lasting = root is not None and set(root.created_in) <= set(buffer.created_in)
+    if root is None or not lasting or root.kind not in ("strings", "words"):
+        own = isinstance(value, Buffer) and value.kind in ("text", "bytes")
+        if own and buffer.of is not None and buffer.kind in ("strings", "words"):
+            buffer.of = None  # it has strings of its own, too
+        return False
+    fresh = buffer.kind in ("list", "objects") and not buffer.parts
+    if not (fresh or buffer.of is root):
+        return False
+    _become(interpreter, buffer, root.kind, node, value)
+    buffer.of, buffer.origin = root, buffer.origin or root.origin
+    if not any(ref is root for ref in buffer.refs):
+        buffer.refs.append(root)
+    _grow(interpreter, buffer, value, node, site)
+    return True
+
+
+def _append_small(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST, unpriced: int = 0) -> None:
+    """Something whose own size does not follow the input's: as many as the loops around go over. `unpriced`: members
+    that cost nothing themselves.
+    """
     state = interpreter.state
     piece = state.turn(buffer.created_in)
     count = None if piece is not None else state.times_round(buffer.created_in)
@@ -56,8 +82,8 @@ def _append_small(interpreter: Interpreter, buffer: Buffer, value: Any, node: as
             _maybe_endless(interpreter, buffer, node)
         return
     found = made_of(value)
-    shared = slots(value)
-    if shared:
+    shared = slots(value) - unpriced
+    if shared > 0:
         found = (Small("slots of others", shared), *found)
     append_made(interpreter, buffer, found, piece, count, node)
 
@@ -70,7 +96,7 @@ def append_made(
     count: float | None,
     node: ast.AST,
 ) -> None:
-    """One object made of `found` for every one of `piece`'s windows, or `count` of them; none where neither is known."""
+    """One object made of `found` for each of `piece`'s windows, or `count` of them; none where neither is known."""
     if piece is None and count is None:
         return
     taker = _taker(interpreter, buffer, "objects", node)
@@ -298,10 +324,10 @@ def sum_of(interpreter: Interpreter, left: Any, right: Any, node: ast.AST) -> An
         for value in (left, right):
             if isinstance(value, Buffer) and value.kind in ("ids", "lists"):
                 hold_ints(interpreter, result, value, node)
-    total = length_of(left), length_of(right)
-    if result.kind == "ids" and total[0] is not None and total[1] is not None:
-        result.capacity = _length(arithmetic(ast.Add(), *total))
-    _made(interpreter, result, (left, right), state.record_moment(node, "concatenate", ""))
+    first_length, second_length = length_of(left), length_of(right)
+    if result.kind == "ids" and first_length is not None and second_length is not None:
+        result.capacity = known_length(arithmetic(ast.Add(), first_length, second_length))
+    made(interpreter, result, (left, right), state.record_moment(node, "concatenate", ""))
     return result
 
 
@@ -314,23 +340,6 @@ def _add_parts(interpreter: Interpreter, result: Buffer, value: Buffer, node: as
         result.parts[mine] = grown
         result.pieces[mine] = value.pieces.get(key, part)
         result.grown_in[mine] = value.grown_in.get(key, tuple(state.loops))
-
-
-def _made(interpreter: Interpreter, result: Buffer, values: tuple[Any, ...], step: int) -> None:
-    """`step` has made `result` of `values`."""
-    for value in values:
-        interpreter.state.flow(value, step)
-    interpreter.state.comes_from(result, step)
-
-
-def elementwise(interpreter: Interpreter, left: Any, right: Any, node: ast.AST) -> Buffer:
-    """array + array, array * 2: an array of its own, as long as they are and as wide as the wider one."""
-    arrays = [value for value in (left, right) if isinstance(value, Buffer) and value.kind in ARRAYS]
-    largest = max(arrays, key=lambda array: array.weight)
-    result = interpreter.state.hold("array", node, item=max(array.item for array in arrays), source=largest)
-    result.parts.update(largest.parts)
-    _made(interpreter, result, (left, right), interpreter.state.record_moment(node, "array", ""))
-    return result
 
 
 def grown_copy(interpreter: Interpreter, old: Buffer, value: Any, node: ast.AST) -> Any:
@@ -347,69 +356,8 @@ def grown_copy(interpreter: Interpreter, old: Buffer, value: Any, node: ast.AST)
     elif isinstance(value, Unknown) and state.new_loops(old.created_in):
         _grow_by_unknown(interpreter, new, node)
     state.temps.append(new)
-    _made(interpreter, new, (old, value), state.record_moment(node, "concatenate", state.label_of(old)))
+    # The name of a module keeps the old one meanwhile; a function's lets go of it, and it grows in place.
+    copied = state.frame is state.frames[0] and bool(state.new_loops(old.created_in))
+    meanwhile = [Transient("the text before", new.kind, new.extent)] if copied else []
+    made(interpreter, new, (old, value), state.record_moment(node, "concatenate", state.label_of(old), meanwhile))
     return new
-
-
-def _length(found: Number | None) -> float | Number | None:
-    """A length that says more than that the list is as long as it is."""
-    if found is None or found.symbol is None:
-        return None if found is None else found.offset
-    return found if found.symbol.of is not None else None
-
-
-def length_of(value: Any) -> Number | None:
-    """len(value) of a list, as far as it is linear in what is known; None for what has none."""
-    if isinstance(value, Sequence):
-        return Number(float(len(value.items))) if value.keys is None else None
-    if not isinstance(value, Buffer) or value.kind not in ("ids", "chars"):
-        return None
-    if isinstance(value.capacity, Number):
-        return value.capacity
-    return Number(0.0, Symbol("len", value, "sum")) if value.capacity is None else Number(value.capacity)
-
-
-def repeated(interpreter: Interpreter, value: Any, count: Number | None, node: ast.AST) -> Any:
-    """[0] * n, text * n; None for a count of which nothing is known."""
-    if isinstance(value, Buffer) and value.kind not in ("list", "chars"):
-        return _times(interpreter, value, count, node)
-    result = interpreter.state.make("chars", node)
-    if isinstance(value, Sequence):
-        result.refs += buffers_in(value.items)
-    of = count.symbol.of if count is not None and count.symbol is not None else None
-    if count is not None and count.known is not None:
-        length = float(len(value.items)) or 1.0 if isinstance(value, Sequence) else 1.0
-        if isinstance(value, Buffer) and isinstance(value.capacity, float):
-            length = value.capacity
-        result.capacity = limited(length * max(0.0, count.known))
-        result.parts[interpreter.state.site(node)] = Extent()
-    elif of is not None and count is not None:
-        unit = KINDS[of.kind].unit
-        result.kind = {"chars": "chars", "bytes": "chars", "tokens": "ids"}.get(unit, "objects")
-        result.capacity = count
-        if count.factor > 0:
-            times = {key: min(MOST_TIMES, part.times * count.factor) for key, part in of.parts.items()}
-            result.parts.update({key: replace(part, times=times[key]) for key, part in of.parts.items()})
-            result.pieces.update(of.pieces)
-    elif not result.refs:
-        return UNKNOWN
-    return result
-
-
-def _times(interpreter: Interpreter, value: Buffer, count: Number | None, node: ast.AST) -> Any:
-    """`value` as often as `count` says; all of the input where that is not known."""
-    if value.kind in ARRAYS:
-        return elementwise(interpreter, value, None, node)
-    state = interpreter.state
-    result = state.hold(value.kind, node, source=value)
-    result.refs += ints_of(value)
-    if count is None or count.known is None:
-        state.not_understood(node)
-        result.parts[state.site(node)] = Extent()
-    else:
-        times = max(0.0, count.known)
-        result.parts.update(
-            {site: replace(part, times=min(MOST_TIMES, part.times * times)) for site, part in value.parts.items()}
-        )
-    _made(interpreter, result, (value,), state.record_moment(node, "copy", ""))
-    return result

@@ -36,7 +36,7 @@ def hold_ints(
     interpreter: Interpreter, buffer: Buffer, value: Buffer | None, node: ast.AST, extent: Extent | None = None
 ) -> None:
     """`buffer` gets `value`, or an element of it: it shares the int objects that live as long as itself, and gathers
-    those that each iteration makes anew. None: of `extent`, from nowhere that is known.
+    those that each iteration makes for itself. None: of `extent`, from nowhere that is known.
     """
     sources = [] if value is None else ints_behind(value)
     boxed = value is None or value.kind in ("array", "view", "mapped", "arrays", "opaque") or _of_array(value)
@@ -46,6 +46,11 @@ def hold_ints(
         _gather(interpreter, buffer, found, node)
         return
     for ints in sources:
+        if ints.limit is not None and ints.source is not buffer and buffer.limit is None:
+            # They come from a list that is emptied again and again: what is kept of it is more than it ever holds.
+            buffer.refs = [ref for ref in buffer.refs if ref is not ints]
+            _gather(interpreter, buffer, _kept(ints, value), node)
+            continue
         if any(ref is ints for ref in buffer.refs):
             continue
         if set(ints.created_in) <= set(buffer.created_in) and ints.source is not buffer:
@@ -73,10 +78,12 @@ def _of_array(value: Buffer) -> bool:
 def _kept(ints: Buffer, value: Buffer | None) -> dict[object, Extent]:
     """What `value` keeps of `ints`: a slice of a list keeps no more of them than it has slots."""
     parts = dict(ints.parts)
-    if value is not None and len(parts) == 1 and value.parts and not isinstance(value.capacity, float):
+    if value is not None and len(parts) == 1 and value.parts:
         key, part = next(iter(parts.items()))
-        if 0 < measure(value.extent) < measure(part) and value.kind != "token":
-            return {key: value.extent}
+        kept, seen = value.extent, len(part.windows)
+        cut = len(kept.windows) > seen and kept.windows[:seen] == part.windows
+        if (cut or measure(kept) < measure(part)) and value.kind != "token":
+            return {key: kept}
     return parts
 
 

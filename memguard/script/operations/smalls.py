@@ -1,6 +1,6 @@
 """Objects whose size does not follow the input's, but whose number may: an index, a digest, a tuple, a dict. Pure.
 
-A list of them is a Buffer of kind objects. What a container among them holds of the input's size is a Buffer of its own.
+A list of them is a Buffer of kind objects. What a container of them holds of the input's size is a Buffer of its own.
 """
 
 from __future__ import annotations

@@ -43,6 +43,7 @@ OWNERS = {
     "app": "typer.Typer()",
     "settings": "transformers.HfArgumentParser(Box)",
     "stack": "contextlib.ExitStack()",
+    "jsonlines.Reader": "jsonlines.open('a')",
     "requests.Response": "requests.get('u', stream=True)",
     "duckdb.Relation": "duckdb.read_parquet('a')",
     "duckdb.Connection": "duckdb.connect()",

@@ -1,0 +1,125 @@
+"""list, tuple, sorted, set and dict: what they gather, share and need for their tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from memguard.script.interface import Call
+from memguard.script.operations.access import store_more
+from memguard.script.operations.growth import append, extend
+from memguard.script.operations.tables import distinct, table_for, tabled
+from memguard.script.registry import function
+from memguard.script.values import (
+    KINDS,
+    NOTHING,
+    UNKNOWN,
+    Buffer,
+    Constant,
+    File,
+    Generator,
+    Instance,
+    Path,
+    Range,
+    Row,
+    Sequence,
+    Unknown,
+)
+
+__all__ = ["entries", "make_list"]
+
+# Kinds whose elements are few however many there are: the characters of Unicode, the ids of a vocabulary.
+_FEW_DISTINCT = ("char", "token")
+
+
+@function("builtins.list builtins.tuple")
+def make_list(call: Call) -> Any:
+    """list(x): a list of x's elements."""
+    if not call.args:
+        return call.state.make("list", call.node)
+    value = call.args[0]
+    if isinstance(value, (Sequence, Path)) or (isinstance(value, Row) and not value.column):
+        return value
+    if isinstance(value, Unknown):
+        return call.state.make("list", call.node)
+    result = call.hold("list")
+    if isinstance(value, File):
+        result.origin = "lines"
+    if isinstance(value, Buffer) and value.kind in ("strings", "lists", "records", "arrays"):
+        result.of, result.kind, result.refs = value, value.kind, [value]
+        result.parts.update(value.parts)
+        result.pieces.update(value.pieces)
+    elif isinstance(value, Buffer):
+        extend(call.interpreter, result, value, call.node)
+    else:
+        call.interpreter.iterate(value, lambda item: append(call.interpreter, result, item, call.node), call.node)
+        call.record("list")
+    return result
+
+
+@function("builtins.sorted", frees="its key sees the elements alone")
+def sorted_list(call: Call) -> Any:
+    value = call.arg(0)
+    if isinstance(value, Unknown):
+        return NOTHING
+    return make_list(call) if isinstance(value, (Buffer, Generator, File, Row, Range)) else value
+
+
+@function("builtins.set builtins.frozenset", frees="few characters and ids differ; of a dict only the keys")
+def make_set(call: Call) -> Any:
+    """set(x): as if all elements differed, where they are texts; few ones, where they are characters or ids."""
+    if not call.args:
+        result = call.state.make("list", call.node)
+        result.refs.append(table_for(call.interpreter, result, "set", 1, call.node))
+        return result
+    value = call.args[0]
+    if isinstance(value, (Unknown, Constant)):
+        return NOTHING
+    if isinstance(value, Sequence):
+        return Sequence(list(value.items if value.keys is None else value.keys), mutable=True)
+    if isinstance(value, Buffer):
+        return entries(call, value, "set")
+    gathered = call.hold("list")
+    call.interpreter.iterate(value, lambda item: append(call.interpreter, gathered, item, call.node), call.node)
+    return entries(call, gathered, "set", priced=1)
+
+
+def entries(call: Call, elements: Buffer, origin: str, priced: int = 0) -> Any:
+    """A set or dict (`origin`) of `elements`, which it shares; `priced`: those stand in no list beside it."""
+    kind = KINDS[elements.kind]
+    if kind.small or kind.element in _FEW_DISTINCT:
+        return NOTHING
+    if not kind.element:
+        return UNKNOWN
+    result = call.hold(elements.kind, of=elements, refs=[elements], origin=elements.origin)
+    result.capacity, result.made_of, result.source = elements.capacity, elements.made_of, elements
+    result.parts.update(distinct(elements.parts) if elements.kind == "words" else elements.parts)
+    result.pieces.update(elements.pieces)
+    tabled(call.interpreter, result, origin, priced, call.node)
+    if not priced:  # those are there all the while, and the table grows by being copied
+        call.state.temps.append(table_for(call.interpreter, result, f"{origin} before", 0, call.node))
+        call.record(origin)
+        call.state.temps.pop()
+    return result
+
+
+@function("builtins.dict collections.OrderedDict")
+def make_dict(call: Call) -> Any:
+    """dict(a=1), dict(other), dict(pairs): values of keys that are not known are as if in a list."""
+    result = Sequence(list(call.kwargs.values()), [Constant(name) for name in call.kwargs], mutable=True)
+    value = call.arg(0)
+    if not call.args or isinstance(value, Unknown):
+        return result
+    if isinstance(value, Sequence) and value.keys is not None:
+        result.items[:0], result.keys = value.items, [*value.keys, *(result.keys or ())]
+        return result
+    if isinstance(value, (Instance, Row)):
+        return value
+
+    def add(pair: Any) -> None:
+        members = pair.items if isinstance(pair, Sequence) else [pair]
+        for member in members:
+            if isinstance(member, (Buffer, Row, Sequence, Instance)):
+                store_more(call.interpreter, result, member, call.node)
+
+    call.interpreter.iterate(value, add, call.node)
+    return result

@@ -55,7 +55,8 @@ _BATCHES_PER_BYTE = 0.9
 _BATCHES_AHEAD = 66 * MIB
 
 # load_dataset turns any input into an Arrow file first (datasets 5.2, pyarrow 26; `python -m tests.bench columns
-# --library datasets` measures it again). All but text on seven inputs of 20 to 80 MB, beside what importing datasets takes.
+# --library datasets` measures it again). All but text on seven inputs of 20 to 80 MB, beside what importing datasets
+# takes.
 # JSONL goes through in chunks of 10 MiB: 106 to 120 MiB, however much there is; strings fill a part of what is kept.
 _JSONL_LOADING, _JSONL_KEPT = 114 * MIB, 62 * MIB
 _JSONL_CHUNK = 10 * MIB

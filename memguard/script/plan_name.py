@@ -40,9 +40,9 @@ def name_plan(state: State) -> str:
     facts = state.facts
     if facts.from_dict:
         return "from-dict-map"
-    if facts.map_workers is not None or facts.dataset:
+    if facts.maps or facts.dataset:
         of_hugging_face = "transformers" in facts.imports and "tiktoken" not in facts.imports
-        return "hf-map" if of_hugging_face and facts.map_workers is not None else "datasets-map"
+        return "hf-map" if of_hugging_face and facts.maps else "datasets-map"
     if facts.pool:
         filled = any(held.buffer.origin == "prealloc" for held in _all(state) if held.parts)
         return "pool-shard" if filled else "pool-files"

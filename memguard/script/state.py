@@ -47,7 +47,8 @@ class Facts:
     parquet: bool = False
     dataset: bool = False  # datasets, from files
     from_dict: bool = False  # datasets, from what is in memory
-    map_workers: float | None = None  # None: no Dataset.map
+    maps: bool = False  # Dataset.map
+    map_workers: float | None = None  # None: in the script's own process
     pool: bool = False
     pool_workers: float | None = None  # None: as many as the machine has cores
     batches: float | None = None  # rows of a record batch

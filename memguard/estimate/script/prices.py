@@ -13,7 +13,7 @@ from math import prod
 from memguard.estimate.plans import documents as plans_documents
 from memguard.estimate.plans import pools as plans_pools
 from memguard.estimate.plans.costs import RUST_ID
-from memguard.estimate.plans.quantities import MMAP_THRESHOLD_MAX, Options, inside_tiktoken
+from memguard.estimate.plans.quantities import MMAP_THRESHOLD_MAX, Options, inside_tiktoken, list_bytes
 from memguard.estimate.script.amounts import Piece
 from memguard.estimate.script.objects import NUMPY_OBJECT, STACKED, TORCH_OBJECT, dict_table, objects_size, set_table
 from memguard.estimate.script.scale import Scale
@@ -27,6 +27,7 @@ __all__ = ["PRICES", "TRANSIENTS"]
 # The output of map stays in memory where its input does: an int64 a token, and its copies on the way from the workers.
 # Fitted to 12 and 30 MB of English with two workers: between 0.94 and 1.13 of them.
 _MAPPED_TOKEN = 34
+_MAP_ROWS = 1000  # writer_batch_size of Dataset.map
 # How many of tiktoken's futures still have their work item depends on the threads' timing: as little as this was
 # measured. The usual number is fitted in plans/documents.py, on the plans' own scripts.
 _FUTURE_LOW = 880
@@ -280,6 +281,14 @@ def _mapping(scale: Scale, piece: Piece, transient: Transient) -> float:
     return size + (plans_pools.in_memory(in_memory) + _MAPPED_TOKEN * scale.text.tokens if in_memory else 0)
 
 
+def _mapping_here(scale: Scale, piece: Piece, transient: Transient) -> float:
+    """Dataset.map in the script's own process: 1,000 rows of ids as lists, and as Arrow's int64 in a buffer that
+    doubles; Arrow's pool has room for more of it. Within 8 % of the peaks with single rows and batches of 20 and 40 MB.
+    """
+    share = min(1.0, _MAP_ROWS / max(1, scale.text.documents.count))
+    return share * (list_bytes(scale.text.tokens, scale.text.heap_ints, scale.costs) + 2 * 8 * scale.text.tokens)
+
+
 def _all_ids(scale: Scale, piece: Piece, transient: Transient) -> float:
     return scale.costs.list_slot * piece.tokens + scale.costs.heap_int * piece.heap_ints
 
@@ -295,6 +304,8 @@ TRANSIENTS: dict[str, Callable[[Scale, Piece, Transient], float]] = {
     "loading": lambda scale, piece, transient: loading(scale),
     "mapping": _mapping,
     "mapping a table in memory": _mapping,
+    "mapping here": _mapping_here,
+    "from memory": lambda scale, piece, transient: plans_pools.in_memory(round(piece.raw)),
     "lists": _all_ids,
     "stacked": lambda scale, piece, transient: STACKED * piece.tokens,
     **TABLE_TRANSIENTS,

@@ -51,6 +51,8 @@ _READING = {
 }
 # load_dataset brings in further pages of its libraries' files: resident, but no part of a tree's own memory.
 _LOADING_FILES = round(8.6 * MIB)
+# What pyarrow's pool keeps differs from one run to the next.
+_RUNS = {"low": -14 * MIB, "high": 14 * MIB}
 # Frame.to_json makes the text in a buffer that doubles, and that into a str, and that into lines.
 _TO_JSON_PER_BYTE = 6.0
 # Parquet from a column of lists: an int64 for each id, in a buffer that doubles.
@@ -74,13 +76,15 @@ def table(scale: Scale, piece: Piece, held: Held) -> float:
     if origin == "column":
         return 0.0 if scale.text.kind == "parquet" else piece.raw
     reading = _READING.get(origin)
-    return plans_pools.parquet_table(piece.raw) if reading is None else reading.kept(piece.raw)
+    if reading is None:
+        return plans_pools.parquet_table(scale.text, piece.raw) + _RUNS.get(scale.bound, 0)
+    return reading.kept(piece.raw)
 
 
 def pages(scale: Scale, piece: Piece, held: Held) -> float:
     """Of an Arrow file in memory, once all of it has been looked at; `item` bytes a token, else the text."""
-    if scale.tree:
-        return 0.0  # the kernel takes them back, and a tree's own memory is without them
+    if scale.tree or scale.bound == "low":
+        return 0.0  # the kernel takes them back when it needs them, and a tree's own memory is without them
     return held.buffer.item * piece.tokens if held.buffer.item else piece.raw
 
 

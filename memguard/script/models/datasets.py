@@ -35,7 +35,7 @@ def from_memory(call: Call) -> Any:
     others = [made for value in data[1:] for made in column(call, value, shares_strings=False)]
     if data and data[0].kind not in ("strings", "words", "records", "text"):
         others += column(call, data[0], shares_strings=False)
-    call.record("from_dict")
+    call.record("from_dict", "", Transient("what is kept of making it", "from memory", extent))
     return Row(extent, "dataset", refs=[table, *others])
 
 
@@ -196,9 +196,15 @@ def mapped(call: Call) -> Any:
     state, owner = call.state, call.owner
     if not call.args and "function" not in call.kwargs:
         return UNKNOWN
-    workers = worker_count(call.kwargs.get("num_proc")) or 1.0
+    given = call.kwargs.get("num_proc", Constant(None))
+    state.facts.maps = True
+    here = isinstance(given, Constant) and given.value is None
+    workers = 1.0 if here else worker_count(given) or 1.0
     kind = "mapping a table in memory" if state.facts.from_dict else "mapping"
-    state.facts.map_workers = workers
+    if here:
+        kind = "mapping here"
+    else:
+        state.facts.map_workers = workers
     batched = isinstance(call.kwargs.get("batched"), Constant) and call.kwargs["batched"].value
     rows = call.number("batch_size") or 1000.0
     outcome: list[Any] = []

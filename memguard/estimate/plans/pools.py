@@ -55,17 +55,20 @@ _BATCHES_PER_BYTE = 0.9
 _BATCHES_AHEAD = 66 * MIB
 
 # load_dataset turns any input into an Arrow file first (datasets 5.2, pyarrow 26; `python -m tests.bench columns
-# --library datasets` measures it again). All but text on seven inputs of 20 to 80 MB, beside what the import takes.
-# JSONL goes through in chunks of 10 MiB: 106 to 120 MiB, however much there is; strings fill a part of what is kept.
-_JSONL_LOADING, _JSONL_KEPT = 114 * MIB, 62 * MIB
-_JSONL_CHUNK = 10 * MIB
+# --library datasets` measures it again). Anonymous memory beside what importing datasets takes, for all but text: a fit
+# to nine inputs of 5 to 80 MB, within 8 % of the process' peak; wide characters in one row group take 12 % less.
+# JSONL goes through in chunks of 10 MiB, of which two are there at once: 106 to 120 MiB, however much there is. What is
+# kept of it is less than can be seen then: strs that are made later fill a part of it.
+_JSONL_START, _JSONL_PER_BYTE, _JSONL_MOST = 2 * MIB, 7.4, 115 * MIB
+_JSONL_KEPT_PER_BYTE, _JSONL_KEPT_MOST = 5.3, 62 * MIB
 # CSV goes through pandas in chunks of 10,000 rows, of which the one before is still there.
-_CSV_START, _CSV_KEPT = 20 * MIB, 13 * MIB
-_CSV_ROWS, _CSV_PER_BYTE = 10_000, 1.35
-# Parquet a row group at a time: 92, 158 and 288 MiB for one of 20, 40 and 80 MB; in groups of 1,000 rows it depends on
-# the text as a whole, 70 to 98, 108 and 137, and the same file differs by 20 from one run to the next.
-_GROUP_START, _GROUP_PER_BYTE = 31 * MIB, 3.4
-_GROUPS_START, _GROUPS_PER_BYTE, _GROUPS_MOST = 65 * MIB, 0.95, 80_000_000
+_CSV_START, _CSV_LEAST, _CSV_KEPT = 2 * MIB, 23 * MIB, 13 * MIB
+_CSV_ROWS, _CSV_PER_BYTE = 10_000, 2.25
+# Parquet goes through a row group at a time. In groups of 1,000 rows it depends on the text as a whole, since some are
+# read ahead, and the same file differs by 20 MiB from one run to the next.
+_GROUP_START, _GROUP_PER_BYTE = 18.5 * MIB, 3.6
+_GROUPS_START, _GROUPS_PER_BYTE, _GROUPS_KNEE = 37.5 * MIB, 2.4, 20_000_000
+_GROUPS_BEYOND, _GROUPS_MOST = 0.95, 80_000_000
 # Text goes through in chunks of 10 Mi characters (datasets.packaged_modules.text): a str of the chunk, which the reader
 # joins and extends, 4 bytes a character in a StringIO, the lines twice, Arrow's array. Later chunks find the heap in
 # pieces, and take between nothing and all of that again. This and what is kept of it are a fit to pool-shard
@@ -220,16 +223,20 @@ def loading(text: Text, options: Options) -> tuple[int, int]:
     """Bytes that load_dataset takes, and what of them is still there afterwards."""
     if text.kind == "text":
         return _loading_text(text)
+    size = text.bytes
     if text.kind == "jsonl":
-        share = min(1.0, 0.25 + 0.75 * text.bytes / _JSONL_CHUNK)
-        return round(share * _JSONL_LOADING), round(share * _JSONL_KEPT)
+        most = min(_JSONL_MOST, _JSONL_START + _JSONL_PER_BYTE * size)
+        return round(most), round(min(most, _JSONL_KEPT_MOST, _JSONL_KEPT_PER_BYTE * size))
     if text.kind == "csv":
-        first = min(1.0, _CSV_ROWS / max(1, text.documents.count)) * text.bytes
-        second = min(first, text.bytes - first)
-        most = max(_CSV_PER_BYTE * first, _CSV_PER_BYTE * second + first)
-        return round(_CSV_START + most), _CSV_KEPT
-    of_all = _GROUPS_START + _GROUPS_PER_BYTE * min(text.bytes, _GROUPS_MOST)
-    most = round(max(_GROUP_START + _GROUP_PER_BYTE * row_group(text, options), of_all * min(1.0, text.bytes / 8e6)))
+        first = min(1.0, _CSV_ROWS / max(1, text.documents.count)) * size
+        second = min(first, size - first)
+        most = _CSV_START + max(_CSV_PER_BYTE * first, _CSV_PER_BYTE * second + first)
+        return round(max(_CSV_LEAST * min(1.0, size / 5e6), most)), _CSV_KEPT
+    first, beyond = min(size, _GROUPS_KNEE), max(0, min(size, _GROUPS_MOST) - _GROUPS_KNEE)
+    group, groups = row_group(text, options), 0.0
+    if group < size:
+        groups = _GROUPS_START + _GROUPS_PER_BYTE * first + _GROUPS_BEYOND * beyond
+    most = round(max(_GROUP_START + _GROUP_PER_BYTE * group, groups))
     return most, round(_LOADING_KEPT * most)
 
 

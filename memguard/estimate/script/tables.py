@@ -39,8 +39,8 @@ class _Reading:
 # Each within 3 % of the peaks on seven inputs, pandas' JSON lines within 13 %: it holds the file as bytes, str, lines
 # and objects, and what is made later fills a part of what the heap keeps of that. What is no row is read as Parquet.
 _READING = {
-    "pandas csv": _Reading(3.3 * MIB, 2.0, 6.7 * MIB, 1.0),
-    "pandas json": _Reading(30 * MIB, 8.2, 40 * MIB, 4.2),
+    "pandas csv": _Reading(2.5 * MIB, 2.0, 6.7 * MIB, 1.0),
+    "pandas json": _Reading(22 * MIB, 8.2, 32 * MIB, 4.2),
     "polars parquet": _Reading(22 * MIB, 1.48),
     "polars csv": _Reading(19 * MIB, 2.04),
     "polars json": _Reading(18.5 * MIB, 2.15, 19 * MIB, 1.08),

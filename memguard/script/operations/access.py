@@ -73,8 +73,8 @@ def subscript(interpreter: Interpreter, owner: Any, node: ast.Subscript) -> Any:
         return field_of(interpreter, owner, key, node)
     if isinstance(owner, Sequence):
         found = member_of(interpreter, owner, key)
-        without = found is UNKNOWN and owner.keys is not None and not buffers_in(owner.items)
-        return of_key(key) if without else found
+        shared = found is UNKNOWN and owner.keys is not None and not buffers_in(owner.items)
+        return of_key(key) if shared else found
     if isinstance(owner, Path) and owner.many:
         return Path(None, owner.argument, False, owner.key)
     if isinstance(owner, Module) and owner.name == "sys.argv":

@@ -59,12 +59,12 @@ def imported(path: str) -> set[str]:
     tree = parsed(path)
     typing_only = {
         id(inner)
-        for node in ast.walk(tree)
+        for node in walked(tree)
         if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
         for inner in ast.walk(node)
     }
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in walked(tree):
         if id(node) in typing_only:
             continue
         if isinstance(node, ast.Import):
@@ -195,10 +195,15 @@ def parsed(path: str) -> ast.Module:
     return ast.parse(source(path))
 
 
+@functools.cache
+def walked(tree: ast.AST) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(tree))
+
+
 def own_imports(tree: ast.AST) -> set[str]:
     """Modules of this package that are imported anywhere below `tree`, for type checkers and in functions included."""
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in walked(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -268,7 +273,7 @@ def test_no_import_circle() -> None:
 
 
 def functions(path: str) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return (n for n in ast.walk(parsed(path)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
+    return (n for n in walked(parsed(path)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
 def test_no_import_of_the_package_inside_a_function() -> None:
@@ -288,7 +293,7 @@ def is_private(name: str) -> bool:
 
 def private_imports(tree: ast.Module) -> Iterator[str]:
     """from memguard.x import _y"""
-    for node in ast.walk(tree):
+    for node in walked(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("memguard"):
             for alias in node.names:
                 if is_private(alias.name) and f"{node.module}.{alias.name}" not in MODULES:
@@ -298,7 +303,7 @@ def private_imports(tree: ast.Module) -> Iterator[str]:
 def own_names(tree: ast.Module) -> set[str]:
     """Names that this file gives: to functions, classes, variables, attributes of self and cls."""
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in walked(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             names.add(node.name)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -314,7 +319,7 @@ def own_names(tree: ast.Module) -> set[str]:
 
 def private_attributes(tree: ast.Module) -> Iterator[str]:
     """x._y, where no object of this file has a _y; other people's modules (os._exit, sys._getframe) may be asked."""
-    imports = [n for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom)]
+    imports = [n for n in walked(tree) if isinstance(n, ast.Import | ast.ImportFrom)]
     foreign = {
         (alias.asname or alias.name).split(".")[0]
         for node in imports
@@ -322,7 +327,7 @@ def private_attributes(tree: ast.Module) -> Iterator[str]:
         if not (node.module or "" if isinstance(node, ast.ImportFrom) else alias.name).startswith("memguard")
     }
     own = own_names(tree)
-    for node in ast.walk(tree):
+    for node in walked(tree):
         if not isinstance(node, ast.Attribute) or not is_private(node.attr) or node.attr in own:
             continue
         if not isinstance(node.value, ast.Name) or node.value.id not in foreign:

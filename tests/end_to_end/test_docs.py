@@ -57,7 +57,15 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if commands(p)], ids=lambda p: p.name)
+# Its `python -c` lines need no memguard, and estimate.md has commands of the same kinds as its others.
+SLOW = ("memory-terms.md",)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(p, marks=[pytest.mark.slow] if p.name in SLOW else []) for p in PAGES if commands(p)],
+    ids=lambda p: p.name,
+)
 def test_every_documented_command_runs(page: Path, desk: Path, environment: dict[str, str]) -> None:
     for command, expected in commands(page):
         result = subprocess.run(

@@ -14,7 +14,7 @@ from memguard.script.operations.ints import hold_ints, ints_of
 from memguard.script.operations.lengths import ARRAYS, elementwise, known_length, length_of, made
 from memguard.script.operations.smalls import larger, made_of, slots
 from memguard.script.trace import Transient
-from memguard.script.values import KINDS, Buffer, Constant, Number, Row, Sequence, Small, Unknown
+from memguard.script.values import KINDS, Buffer, Constant, Number, Path, Row, Sequence, Small, Unknown
 
 __all__ = [
     "append",
@@ -81,6 +81,9 @@ def _append_small(interpreter: Interpreter, buffer: Buffer, value: Any, node: as
         if isinstance(value, Unknown):
             _maybe_endless(interpreter, buffer, node)
         return
+    if isinstance(value, Path) and buffer.kind in ("list", "objects"):
+        of_many = tuple(window for window in value.windows if window.unit == "files")
+        buffer.names = Path(None, value.argument, False, value.key, of_many)
     found = made_of(value)
     shared = slots(value) - unpriced
     if shared > 0:
@@ -171,7 +174,7 @@ def extend(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST) 
     elif isinstance(value, Buffer) and value.kind != "list":
         taker = _taker(interpreter, buffer, KINDS[value.kind].extends, node, value)
         if taker.kind == "objects":
-            taker.made_of = larger(taker.made_of, value.made_of)
+            taker.made_of, taker.names = larger(taker.made_of, value.made_of), taker.names or value.names
             if isinstance(value.capacity, float):
                 taker.capacity = value.capacity
         taker.origin = taker.origin or value.origin

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.estimate.script_texts import M, ascii_text, at_line, weigh
+from tests.estimate.script_texts import M, ascii_text, at_line, peak, weigh
 
 FOLDER = replace(ascii_text(), largest_files=(3 * M, 2 * M, 1 * M))  # of 100 MB
 
@@ -26,3 +26,21 @@ for i in range(0, len(names), {amount}):
 """
     report = weigh(source, FOLDER)
     assert at_line(report, 5) - at_line(report, 2) == pytest.approx(megabytes * M, rel=0.01, abs=M / 2)
+
+
+@pytest.mark.parametrize("loop", ["for i in [0]:", "for i in (0,):", "for i in range(1):", "for name in ['a']:"])
+@pytest.mark.parametrize("add", ["lines.extend({})", "lines += {}"])
+def test_lines_are_handed_over(loop: str, add: str) -> None:
+    """The list that readlines() gives lives until they are added: of the lines, there is one only."""
+    read = 'open("a").readlines()'
+    alone = peak(f"lines = {read}\nprint(lines)\n")
+    added = peak(f"lines = []\n{loop}\n    {add.format(read)}\nprint(lines)\n")
+    slots = 8 * M  # of a million lines
+    assert added - alone == pytest.approx(slots, rel=0.05)
+
+
+def test_lines_that_a_name_keeps_are_counted_there() -> None:
+    """What is let go by the list that they were added to is still there."""
+    alone = weigh('kept = open("a").readlines()\nprint(kept)\n')
+    both = weigh('lines = []\nkept = open("a").readlines()\nlines.extend(kept)\nlines.clear()\nprint(kept)\n')
+    assert at_line(both, 5) >= at_line(alone, 2)

@@ -28,6 +28,9 @@ __all__ = [
 # Lists of Python objects: one that gets what it is not a list of keeps that beside the rest.
 _LISTS = frozenset(("ids", "chars", "strings", "words", "lists", "arrays", "records", "objects"))
 
+# Whose elements are objects that two lists share, which are larger than their slots by far.
+_OF_OBJECTS = frozenset(("strings", "records"))
+
 
 def append(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST) -> None:
     """buffer.append(value), also what a list comprehension does with each element."""
@@ -183,6 +186,8 @@ def extend(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST) 
             if isinstance(ref, Buffer) and ref.origin == "beside" and ref is not buffer:
                 beside = _taker(interpreter, buffer, ref.kind, node, ref)
                 _grow(interpreter, beside, ref, node, (*state.site(node), ref.kind))
+        if value.kind in _OF_OBJECTS:
+            _hand_over(interpreter, value, node)
         _added(interpreter, buffer, value, state.record_moment(node, "extend", state.label_of(buffer)))
     elif isinstance(value, Sequence):
         for item in value.items if value.keys is None else value.keys:
@@ -195,6 +200,16 @@ def extend(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST) 
             _grow_by_unknown(interpreter, buffer, node)
     elif value is not None and not isinstance(value, (Constant, Number, Buffer)):
         interpreter.iterate(value, lambda element: append(interpreter, buffer, element, node), node)
+
+
+def _hand_over(interpreter: Interpreter, value: Buffer, node: ast.AST) -> None:
+    """lines.extend(file.readlines()): of a list that no name keeps, nothing but the slots is there beside the other."""
+    temps = interpreter.state.temps
+    if value.of is None and any(temp is value for temp in temps):
+        slots = interpreter.state.make("objects", node, source=value)
+        slots.parts.update(value.parts)
+        slots.pieces.update(value.pieces)
+        temps[:] = [slots if temp is value else temp for temp in temps]
 
 
 def _padded(interpreter: Interpreter, buffer: Buffer, value: Buffer) -> bool:

@@ -153,6 +153,7 @@ class Buffer:
     row: float | None = None  # elements of each of its lists or arrays, where that is one number for all
     made_of: tuple[Small, ...] = ()  # what an element of objects is, beside its slot
     library: str = ""  # whose arrays they are, where that is not numpy: torch
+    names: Path | None = None  # what an element of objects is, where it is the path of one of many files
     refs: list[Any] = field(default_factory=list)  # what it keeps alive
     pieces: dict[Any, Extent] = field(default_factory=dict)  # what was added at a time
     grown_in: dict[Any, tuple[tuple[int, int], ...]] = field(default_factory=dict)  # in which iteration

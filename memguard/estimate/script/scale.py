@@ -89,8 +89,7 @@ class Scale:
             rows = text.row_group_rows or count
             return min(1.0, window.amount * rows / count)
         if window.unit == "files":
-            largest = text.largest_files[0] if text.largest_files else None
-            return 1.0 if largest is None else min(1.0, window.amount * largest / max(1, text.bytes))
+            return self._of_files(window.amount)
         if window.unit.endswith(" behind"):
             return 1.0
         if window.unit == "distinct words":
@@ -99,6 +98,15 @@ class Scale:
             return min(1.0, window.amount / max(1.0, self.shape.words or text.chars / 6))
         total = {"chars": text.read_chars, "bytes": text.bytes, "tokens": text.tokens}.get(window.unit, count)
         return min(1.0, window.amount / max(1, total))
+
+    def _of_files(self, amount: float) -> float:
+        """The share of the `amount` largest files: those behind the largest that are known are as the last of these."""
+        largest = self.text.largest_files
+        if not largest:
+            return 1.0
+        known = largest[: max(1, round(amount))]
+        together = sum(known) + max(0.0, amount - len(known)) * largest[-1]
+        return min(1.0, together / max(1, self.text.bytes))
 
     def count(self, buffer: Buffer, piece: Piece) -> float:
         """Elements of a list: as many as there are pieces of what was added at a time."""

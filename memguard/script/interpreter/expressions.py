@@ -23,6 +23,7 @@ from memguard.script.numbers import arithmetic, literal
 from memguard.script.operations.access import subscript
 from memguard.script.operations.command_line import argv
 from memguard.script.operations.growth import append
+from memguard.script.operations.inputs import one_of_many
 from memguard.script.operations.tables import tabled
 from memguard.script.source import Places
 from memguard.script.state import DEEPEST, Frame, State, joined
@@ -37,7 +38,6 @@ from memguard.script.values import (
     Module,
     Namespace,
     Number,
-    Path,
     Range,
     Row,
     Sequence,
@@ -159,7 +159,7 @@ class Evaluator(ast.NodeVisitor):
             return text
         parts = [str(value.value) if isinstance(value, Constant) else None for value in values]
         known = None not in parts and sum(len(part or "") for part in parts) <= operators.LONGEST_TEXT
-        return Constant("".join(filter(None, parts))) if known else Path()
+        return Constant("".join(filter(None, parts))) if known else one_of_many(values, all_of_it=True)
 
     def _sequence(self, elements: list[ast.expr], mutable: bool) -> Any:
         items: list[Any] = []

@@ -28,10 +28,10 @@ from memguard.script.values import (
     Sequence,
 )
 
-__all__ = ["comprehension", "dict_comprehension", "iterate", "iterate_twice"]
+__all__ = ["UNROLLED", "comprehension", "dict_comprehension", "iterate", "iterate_twice"]
 
 # Up to this many known members a loop is followed member by member.
-_UNROLLED = 12
+UNROLLED = 12
 
 
 def iterate(interpreter: Interpreter, value: Any, body: Callable[[Any], None], node: ast.AST) -> None:
@@ -62,12 +62,12 @@ def _iterate_range(interpreter: Interpreter, value: Range, body: Callable[[Any],
 
 
 def _iterate_members(interpreter: Interpreter, value: Sequence, body: Callable[[Any], None], node: ast.AST) -> None:
-    if value.keys is not None and 0 < len(value.keys) <= _UNROLLED and all(isinstance(k, Constant) for k in value.keys):
+    if value.keys is not None and 0 < len(value.keys) <= UNROLLED and all(isinstance(k, Constant) for k in value.keys):
         for index, key in enumerate(value.keys):
             with interpreter.state.member(index):
                 body(key)
         return
-    if value.keys is not None or len(value.items) > _UNROLLED:
+    if value.keys is not None or len(value.items) > UNROLLED:
         members = [item for item in value.items if isinstance(item, Buffer)] if value.keys is None else []
         largest = max(members, key=lambda member: member.weight, default=UNKNOWN)
         count = float(len(value.items)) if members else None
@@ -110,7 +110,8 @@ def iterate_twice(
     """
     state = interpreter.state
     loop = state.new_loop(node, count, consumes_input)
-    for number in state.passes():
+    once = count is not None and count <= 1  # range(1), [0]: nothing is there from an iteration before
+    for number in (2,) if once else state.passes():
         with state.iteration(loop, number):
             mark = len(state.temps)
             value = element(loop)

@@ -8,7 +8,7 @@ from typing import Any
 from memguard.script.interface import Interpreter
 from memguard.script.numbers import arithmetic
 from memguard.script.operations.growth import sum_of
-from memguard.script.operations.inputs import joined_path
+from memguard.script.operations.inputs import joined_path, one_of_many
 from memguard.script.operations.lengths import ARRAYS, elementwise, repeated
 from memguard.script.values import UNKNOWN, Buffer, Constant, Number, Path, Sequence, Unknown
 
@@ -48,15 +48,17 @@ def binary(interpreter: Interpreter, op: ast.operator, left: Any, right: Any, no
         return elementwise(interpreter, left, right, node)
     if isinstance(op, ast.Mod) and isinstance(left, Constant):  # "%s\n" % text
         values = right.items if isinstance(right, Sequence) else [right]
-        return formatted(interpreter, values, node) or UNKNOWN
+        names = one_of_many(values)
+        return formatted(interpreter, values, node) or (names if names.windows else UNKNOWN)
     if isinstance(op, ast.Div) and isinstance(left, Path):
         return joined_path([left, right])
     if isinstance(op, ast.Add) and is_text(left) and is_text(right):
         longest = len(left.value) + len(right.value) > LONGEST_TEXT
         return UNKNOWN if longest else Constant(left.value + right.value)
     if isinstance(op, ast.Add) and (isinstance(left, Path) or isinstance(right, Path)):
-        path = left if isinstance(left, Path) else right
-        return Path(argument=False, many=path.many)
+        if any(isinstance(value, Path) and value.many for value in (left, right)):
+            return Path(many=True)
+        return one_of_many([left, right], all_of_it=True)
     return UNKNOWN
 
 

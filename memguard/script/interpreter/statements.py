@@ -12,6 +12,7 @@ from memguard.script.interpreter.assignments import Assigner
 from memguard.script.interpreter.commands import add_command
 from memguard.script.interpreter.conditions import threshold_of
 from memguard.script.interpreter.expressions import STAR
+from memguard.script.interpreter.loops import UNROLLED
 from memguard.script.interpreter.modules import public_names
 from memguard.script.operations.inputs import path_text
 from memguard.script.source import Places, dotted_name
@@ -307,7 +308,10 @@ class ScriptInterpreter(Assigner, ast.NodeVisitor):
             finally:
                 self.state.frame = inner
 
-        self.iterate(self.evaluate(node.iter), body, node)
+        # for i in [0, 1]: a list that nothing can be added to
+        few = node.iter if isinstance(node.iter, ast.List) and 0 < len(node.iter.elts) <= UNROLLED else None
+        value = self._sequence(few.elts, mutable=False) if few else self.evaluate(node.iter)
+        self.iterate(value, body, node)
         self.run(node.orelse)
         return "return" if flows and all(flow in ("return", "raise") for flow in flows) else ""
 

@@ -92,6 +92,7 @@ def entries(call: Call, elements: Buffer, origin: str, priced: int = 0) -> Any:
         return UNKNOWN
     result = call.hold(elements.kind, of=elements, refs=[elements], origin=elements.origin)
     result.capacity, result.made_of, result.source = elements.capacity, elements.made_of, elements
+    result.names = elements.names
     result.parts.update(distinct(elements.parts) if elements.kind == "words" else elements.parts)
     result.pieces.update(elements.pieces)
     tabled(call.interpreter, result, origin, priced, call.node)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os.path as paths  # its string functions alone
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from memguard.script.interface import Call
 from memguard.script.operations.inputs import joined_path, open_file, path_text, read_all
 from memguard.script.registry import attribute, function, method, nothing
-from memguard.script.values import NOTHING, Constant, Number, Path, Sequence, Symbol
+from memguard.script.values import NOTHING, Constant, Generator, Number, Path, Sequence, Symbol
 
 __all__: list[str] = []
 
@@ -67,7 +68,19 @@ def path(call: Call) -> Any:
 function("pathlib.Path.cwd pathlib.Path.home")(nothing("a directory", Path()))
 
 
-@function("os.listdir os.scandir os.walk glob.glob glob.iglob", frees="the path of a directory")
+@function("os.walk", frees="the path of a directory")
+def walk(call: Call) -> Any:
+    """(directory, directories in it, files in it) of each directory."""
+    files = listing(call)
+
+    def run(consume: Callable[[Any], None]) -> None:
+        parts = Sequence([Path(None, files.argument), replace(files, text=None), replace(files, text=None)])
+        call.interpreter.iterate_twice(call.node, lambda loop: parts, consume)
+
+    return Generator(run, tuple(call.args))
+
+
+@function("os.listdir os.scandir glob.glob glob.iglob", frees="the path of a directory")
 def listing(call: Call) -> Any:
     """Many files."""
     first = call.arg(0, "", Path("."))
@@ -88,7 +101,14 @@ def parent(call: Call) -> Any:
 
 @attribute(Path, "stem name suffix")
 def name_of_path(call: Call) -> Any:
-    return Path(paths.basename(call.owner.text)) if call.owner.text else Path()
+    """The name of one of many files opens no more than one of them."""
+    return Path(paths.basename(call.owner.text)) if call.owner.text else Path(windows=call.owner.windows)
+
+
+@attribute(Path, "path")
+def path_of_entry(call: Call) -> Any:
+    """Of what os.scandir gives."""
+    return call.owner
 
 
 @method(Path, "open")
@@ -104,7 +124,10 @@ def read_path(call: Call) -> Any:
 
 @method(Path, "glob rglob iterdir")
 def files_below(call: Call) -> Any:
-    return replace(call.owner, text=None, many=True)
+    """Many files, all of those of a directory that is one of many."""
+    if call.owner.text and not call.owner.windows:
+        call.state.inputs.setdefault(call.owner.text)
+    return replace(call.owner, text=None, many=True, windows=())
 
 
 @method(Path, "joinpath")
@@ -120,5 +143,11 @@ def same(call: Call) -> Any:
     return call.owner
 
 
-method(Path, "with_* replace rstrip split format strip relative_to")(nothing("another path", Path()))
+@method(Path, "with_* replace strip rstrip lstrip removesuffix removeprefix lower relative_to")
+def other_path(call: Call) -> Any:
+    """Another path; of one of many files, that of one of as many."""
+    return Path(windows=call.owner.windows)
+
+
+method(Path, "split format")(nothing("another path", Path()))
 method(Path, "*")(nothing("a path keeps no text; what is written through it is on the disk", NOTHING))

@@ -10,6 +10,7 @@ from memguard.script.models.builtins import decode, mapped
 from memguard.script.operations.digits import digits
 from memguard.script.operations.elements import one_of
 from memguard.script.operations.growth import append, clear
+from memguard.script.operations.inputs import one_of_many
 from memguard.script.registry import function, method, nothing
 from memguard.script.trace import Transient
 from memguard.script.values import NOTHING, UNKNOWN, Buffer, Constant, File, Generator, Module, Path, Row, Sequence
@@ -154,7 +155,7 @@ def formatted(call: Call) -> Any:
     """ "{}\\n".format(text) has the text in it."""
     texts = [value for value in call.given if isinstance(value, Buffer) and value.kind in ("text", "bytes")]
     if not texts:
-        return Path() if not call.reaches(*call.given) else UNKNOWN
+        return one_of_many(call.given) if not call.reaches(*call.given) else UNKNOWN
     result = call.hold("text")
     for index, text in enumerate(texts):
         result.parts[(*call.state.site(call.node), index)] = text.extent

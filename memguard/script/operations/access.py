@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from typing import Any
 
-from memguard.script.extents import Extent
+from memguard.script.extents import Extent, Window
 from memguard.script.interface import Interpreter
 from memguard.script.liveness import buffers_in
 from memguard.script.numbers import fraction_of, number_of
-from memguard.script.operations.elements import batch_of, look_at, one_of, row_of, view
+from memguard.script.operations.elements import batch_of, look_at, one_of, one_path, row_of, view
 from memguard.script.operations.growth import append, clear, extend
 from memguard.script.operations.ints import ints_behind
 from memguard.script.operations.lengths import ARRAYS, elementwise
@@ -76,7 +77,7 @@ def subscript(interpreter: Interpreter, owner: Any, node: ast.Subscript) -> Any:
         shared = found is UNKNOWN and owner.keys is not None and not buffers_in(owner.items)
         return of_key(key) if shared else found
     if isinstance(owner, Path) and owner.many:
-        return Path(None, owner.argument, False, owner.key)
+        return one_path(owner, _loop_of(interpreter, key))
     if isinstance(owner, Module) and owner.name == "sys.argv":
         number = number_of(key)
         return Path(None, True, False, "argv" if number is None else f"argv[{number:.0f}]")
@@ -169,9 +170,24 @@ def slice_of(interpreter: Interpreter, owner: Any, low: Any, high: Any, node: as
         return Sequence(owner.items[None if first is None else int(first) : None if last is None else int(last)])
     if isinstance(owner, Row):
         return _rows_slice(interpreter, owner, low, high, node)
+    if isinstance(owner, Buffer) and owner.names is not None and owner.names.windows:
+        owner = replace(owner.names, many=True, windows=())
+    if isinstance(owner, Path) and owner.many:
+        return _some_paths(interpreter, owner, low, high)
     if not isinstance(owner, Buffer):
         return owner if isinstance(owner, Path) else UNKNOWN
     return _buffer_slice(interpreter, owner, low, high, node)
+
+
+def _some_paths(interpreter: Interpreter, owner: Path, low: Any, high: Any) -> Path:
+    """files[:100], and files[i : i + 100] in a loop that moves i by as many."""
+    width = _width(low, high)
+    moving = isinstance(low, Number) and low.loop in {loop for loop, _ in interpreter.state.loops}
+    if not moving:
+        return owner
+    width = abs(low.factor * low.step) if width is None else width
+    interpreter.state.consumes_input(low.loop)
+    return replace(owner, text=None, windows=(Window(low.loop, "files", max(1.0, width)),))
 
 
 def _rows_slice(interpreter: Interpreter, owner: Row, low: Any, high: Any, node: ast.AST) -> Any:

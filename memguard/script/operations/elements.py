@@ -121,6 +121,8 @@ def one_of(interpreter: Interpreter, buffer: Buffer, loop: int) -> Any:
     """What iteration `loop` over `buffer` gets."""
     kind = KINDS[buffer.kind].element
     extent = _piece(buffer, loop)
+    if buffer.names is not None:
+        return one_path(replace(buffer.names, windows=()), loop) if buffer.names.windows else buffer.names
     if kind == "record":
         return Row(extent, buffer.origin or "json")
     loops = tuple(interpreter.state.loops)

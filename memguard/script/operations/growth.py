@@ -14,7 +14,7 @@ from memguard.script.operations.ints import hold_ints, ints_of
 from memguard.script.operations.lengths import ARRAYS, elementwise, known_length, length_of, made
 from memguard.script.operations.smalls import larger, made_of, slots
 from memguard.script.trace import Transient
-from memguard.script.values import KINDS, Buffer, Constant, Number, Row, Sequence, Small, Unknown
+from memguard.script.values import KINDS, Buffer, Constant, Number, Path, Row, Sequence, Small, Unknown
 
 __all__ = [
     "append",
@@ -27,6 +27,9 @@ __all__ = [
 
 # Lists of Python objects: one that gets what it is not a list of keeps that beside the rest.
 _LISTS = frozenset(("ids", "chars", "strings", "words", "lists", "arrays", "records", "objects"))
+
+# Whose elements are objects that two lists share, which are larger than their slots by far.
+_OF_OBJECTS = frozenset(("strings", "records"))
 
 
 def append(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST) -> None:
@@ -81,6 +84,9 @@ def _append_small(interpreter: Interpreter, buffer: Buffer, value: Any, node: as
         if isinstance(value, Unknown):
             _maybe_endless(interpreter, buffer, node)
         return
+    if isinstance(value, Path) and buffer.kind in ("list", "objects"):
+        of_many = tuple(window for window in value.windows if window.unit == "files")
+        buffer.names = Path(None, value.argument, False, value.key, of_many)
     found = made_of(value)
     shared = slots(value) - unpriced
     if shared > 0:
@@ -171,7 +177,7 @@ def extend(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST) 
     elif isinstance(value, Buffer) and value.kind != "list":
         taker = _taker(interpreter, buffer, KINDS[value.kind].extends, node, value)
         if taker.kind == "objects":
-            taker.made_of = larger(taker.made_of, value.made_of)
+            taker.made_of, taker.names = larger(taker.made_of, value.made_of), taker.names or value.names
             if isinstance(value.capacity, float):
                 taker.capacity = value.capacity
         taker.origin = taker.origin or value.origin
@@ -180,6 +186,8 @@ def extend(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST) 
             if isinstance(ref, Buffer) and ref.origin == "beside" and ref is not buffer:
                 beside = _taker(interpreter, buffer, ref.kind, node, ref)
                 _grow(interpreter, beside, ref, node, (*state.site(node), ref.kind))
+        if value.kind in _OF_OBJECTS:
+            _hand_over(interpreter, value, node)
         _added(interpreter, buffer, value, state.record_moment(node, "extend", state.label_of(buffer)))
     elif isinstance(value, Sequence):
         for item in value.items if value.keys is None else value.keys:
@@ -192,6 +200,16 @@ def extend(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST) 
             _grow_by_unknown(interpreter, buffer, node)
     elif value is not None and not isinstance(value, (Constant, Number, Buffer)):
         interpreter.iterate(value, lambda element: append(interpreter, buffer, element, node), node)
+
+
+def _hand_over(interpreter: Interpreter, value: Buffer, node: ast.AST) -> None:
+    """lines.extend(file.readlines()): of a list that no name keeps, nothing but the slots is there beside the other."""
+    temps = interpreter.state.temps
+    if value.of is None and any(temp is value for temp in temps):
+        slots = interpreter.state.make("objects", node, source=value)
+        slots.parts.update(value.parts)
+        slots.pieces.update(value.pieces)
+        temps[:] = [slots if temp is value else temp for temp in temps]
 
 
 def _padded(interpreter: Interpreter, buffer: Buffer, value: Buffer) -> bool:

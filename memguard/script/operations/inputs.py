@@ -11,7 +11,7 @@ from memguard.script.interface import Interpreter
 from memguard.script.trace import Transient
 from memguard.script.values import Buffer, Constant, File, Path
 
-__all__ = ["joined_path", "next_piece", "open_file", "path_text", "read_all", "read_piece"]
+__all__ = ["joined_path", "next_piece", "one_of_many", "open_file", "path_text", "read_all", "read_piece"]
 
 _LONGEST_PATH = 4096  # PATH_MAX of linux/limits.h
 
@@ -83,3 +83,14 @@ def joined_path(parts: list[Any]) -> Path:
     if all(texts) and sum(map(len, texts)) <= _LONGEST_PATH:
         return Path(paths.join(*texts), argument, many, key, windows)
     return Path(None, argument, many, key, windows)
+
+
+def one_of_many(parts: list[Any], *, all_of_it: bool = False) -> Path:
+    """A text with `parts` in it: f"{name}.txt" is one of many files where `name` is. `all_of_it`: they stand one after
+    the other, with nothing between them.
+    """
+    windows = next((part.windows for part in parts if isinstance(part, Path) and part.windows), ())
+    texts = [text for part in parts if (text := path_text(part)) or part == Constant("")]
+    if all_of_it and not windows and len(texts) == len(parts) and sum(map(len, texts)) <= _LONGEST_PATH:
+        return Path("".join(texts), any(isinstance(part, Path) and part.argument for part in parts))
+    return Path(windows=windows)

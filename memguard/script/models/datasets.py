@@ -48,9 +48,13 @@ def load_from_disk(call: Call) -> Any:
 
 @function("datasets.load_dataset")
 def load_dataset(call: Call) -> Any:
-    """Arrow files, mapped into memory: their pages count once they are looked at."""
+    """Arrow files, mapped into memory: their pages count once they are looked at. With streaming=True, an
+    IterableDataset, whose class asks torch for one of its own.
+    """
     state = call.state
     state.facts.dataset = True
+    if _is_true(call.kwargs.get("streaming")):
+        state.facts.imports.add("torch")
     files = call.kwargs.get("data_files", call.arg(0))
     text = files.text if isinstance(files, Path) else files.value if isinstance(files, Constant) else None
     if "data_files" in call.kwargs and text:

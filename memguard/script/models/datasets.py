@@ -55,6 +55,7 @@ def load_dataset(call: Call) -> Any:
     state.facts.dataset = True
     if _is_true(call.kwargs.get("streaming")):
         state.facts.imports.add("torch")
+        state.facts.imported.setdefault("torch")
     files = call.kwargs.get("data_files", call.arg(0))
     text = files.text if isinstance(files, Path) else files.value if isinstance(files, Constant) else None
     if "data_files" in call.kwargs and text:

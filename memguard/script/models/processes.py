@@ -92,9 +92,7 @@ def pool_apply(call: Call) -> Any:
     return found[0] if found and isinstance(found[0], (Buffer, Row, Sequence)) else NOTHING
 
 
-def _in_worker(
-    call: Call, apply: Any, args: list[Any], consume: Callable[[Any], None], waits: bool = False
-) -> None:
+def _in_worker(call: Call, apply: Any, args: list[Any], consume: Callable[[Any], None], waits: bool = False) -> None:
     """`waits`: the results of all calls may wait in the parent, which takes them one by one."""
     state, workers = call.state, call.owner.workers
     before = state.copies, state.workers

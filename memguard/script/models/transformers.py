@@ -16,7 +16,7 @@ from memguard.script.values import NOTHING, UNKNOWN, Buffer, Constant, Encoder, 
 __all__: list[str] = []
 
 _NAMES = ("pretrained_model_name_or_path", "tokenizer_file", "name_or_path")
-# Models whose tokenizers have a model_max_length of 512; GPT-2's and BART's is 1,024. Where it is not known, the larger.
+# Models whose tokenizers have a model_max_length of 512; GPT-2's is 1,024. Where not known, the larger.
 _SHORT = ("bert", "electra", "t5", "mpnet", "xlm-r", "minilm")
 _MASKS = ("attention_mask", "token_type_ids")
 

@@ -129,8 +129,8 @@ class Trace:
 
     @property
     def processes(self) -> bool:
-        """True when it starts workers."""
-        return "workers" in self.parameters or any(moment.workers for moment in self.moments)
+        """True when it starts workers: a Dataset.map of one runs in the script's own process."""
+        return self.parameters.get("workers", "1") != "1" or any(moment.workers for moment in self.moments)
 
     def has_kind(self, kind: str) -> bool:
         """True when a value of `kind` is alive at some moment."""

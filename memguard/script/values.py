@@ -366,6 +366,7 @@ class Encoder:
 
     library: str  # tiktoken, tokenizers, transformers, sentencepiece; nltk's and spacy's are functions
     masks: int = 0  # lists beside the ids that calling it gives: attention_mask, token_type_ids
+    longest: float = 1024.0  # tokens: the model's own max_length
 
 
 @dataclass(frozen=True, slots=True)

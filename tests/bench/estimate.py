@@ -39,7 +39,7 @@ from memguard.units import MIB, parse_size
 from tests.bench._estimate_rows import Measurement, Row, TokenRow, append, line, read_measurements, summary
 from tests.bench._estimate_runs import POOLS, SHARD_TOKENS, SINGLE, Run, texts, write_source
 from tests.bench._peaks import single_peak, tree_peak
-from tests.gpt2_cache import fill_cache
+from tests.gpt2_cache import GPT2_URLS, fill_cache
 
 PROGRAMS = Path(__file__).parent.parent / "programs"
 COUNTED, SAMPLED = Depth(count_limit=1 << 40), Depth(count_limit=0)
@@ -118,11 +118,10 @@ def _offline(directory: Path) -> dict[str, str]:
 def _write_tokenizer(directory: Path, python: str) -> bool:
     """tokenizer.json of GPT-2's vocabulary, written by the tokenizers of that Python; False where it has none."""
     names = []
-    for url in gpt2_files.URLS:
-        contents = gpt2_files.contents(url)
-        if contents is not None and url.endswith(("encoder.json", "vocab.bpe")):
+    for url in GPT2_URLS:
+        if url.endswith(("encoder.json", "vocab.bpe")):
             names.append(directory / url.rpartition("/")[2])
-            names[-1].write_bytes(contents)
+            names[-1].write_bytes(gpt2_files.contents(url) or b"")
     program = "import sys; from tokenizers import ByteLevelBPETokenizer as T; import transformers\n"
     program += "T.from_file(*sys.argv[1:3]).save(sys.argv[3])"
     words = [str(name) for name in sorted(names)] + [str(directory / "tokenizer.json")]

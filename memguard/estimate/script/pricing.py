@@ -182,7 +182,7 @@ class Pricing:
     # -- what calls need meanwhile ----------------------------------------------------------------------------
 
     def transient(self, transient: Transient) -> int:
-        copies = 1.0 if transient.kind.startswith("mapping") else transient.copies
+        copies = 1.0 if transient.kind.startswith(("mapping", "waiting")) else transient.copies
         return self._in_workers(copies, lambda: self._needed_meanwhile(transient))
 
     def _needed_meanwhile(self, transient: Transient) -> tuple[float, float]:

@@ -86,6 +86,8 @@ def _encodings(scale: Scale, piece: Piece, held: Held) -> float:
 
 def tokens_of_each(scale: Scale, buffer: Buffer, piece: Piece) -> float:
     """Tokens of a list of texts that may be truncated (to `capacity` each) or padded (to that, or to the longest)."""
+    if buffer.row is not None and buffer.origin.endswith("padded"):  # to so many each
+        return scale.count(buffer, piece) * buffer.row
     most = buffer.capacity if isinstance(buffer.capacity, float) else None
     if buffer.origin.endswith("padded"):
         longest = scale.shape.longest_line * scale.text.tokens / max(1, scale.text.bytes)

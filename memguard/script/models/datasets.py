@@ -48,9 +48,14 @@ def load_from_disk(call: Call) -> Any:
 
 @function("datasets.load_dataset")
 def load_dataset(call: Call) -> Any:
-    """Arrow files, mapped into memory: their pages count once they are looked at."""
+    """Arrow files, mapped into memory: their pages count once they are looked at. With streaming=True, an
+    IterableDataset, whose class asks torch for one of its own.
+    """
     state = call.state
     state.facts.dataset = True
+    if _is_true(call.kwargs.get("streaming")):
+        state.facts.imports.add("torch")
+        state.facts.imported.setdefault("torch")
     files = call.kwargs.get("data_files", call.arg(0))
     text = files.text if isinstance(files, Path) else files.value if isinstance(files, Constant) else None
     if "data_files" in call.kwargs and text:
@@ -215,6 +220,8 @@ def mapped(call: Call) -> Any:
         state.copies = workers
         try:
             outcome.append(call.interpreter.call(call.arg(0, "function"), [row, *args], {}, call.node))
+            if _padded(outcome[-1]):
+                state.temps.append(outcome[-1])  # alive while it is written
             words = "the processes of map, with 1,000 rows of ids each"
             call.record("map", "", Transient(words, kind, owner.extent, workers))
         finally:
@@ -235,6 +242,14 @@ def mapped(call: Call) -> Any:
 
 def _is_true(value: Any) -> bool:
     return isinstance(value, Constant) and bool(value.value)
+
+
+def _padded(given: Any) -> bool:
+    """Rows padded to a fixed length: GPT2Tokenizer, 1,000 rows of 256, 512 and 1,024 tokens, 10 MB of English, datasets
+    5.2, transformers 5.24: 324, 361 and 487 MiB, where 308 are needed without padding.
+    """
+    fields = given.fields.values() if isinstance(given, Row) else ()
+    return any(isinstance(field, Buffer) and field.row is not None for field in fields)
 
 
 def _columns_of_ids(rows: Row) -> list[str]:

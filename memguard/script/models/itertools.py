@@ -111,11 +111,15 @@ def starmap(call: Call) -> Any:
 
 @function("itertools.tee")
 def tee(call: Call) -> Any:
-    """The iterators keep what one of them is ahead of the other: all of it at worst."""
+    """The iterators keep what one of them is ahead of the other: all of it at worst. They hold what they go over, too:
+    of a dict also its values.
+    """
     gathered = call.hold("list")
-    call.interpreter.iterate(
-        call.arg(0), lambda element: append(call.interpreter, gathered, element, call.node), call.node
-    )
+    value = call.arg(0)
+    call.interpreter.iterate(value, lambda element: append(call.interpreter, gathered, element, call.node), call.node)
+    if isinstance(value, Sequence) and value.keys is not None:
+        for item in value.items:
+            append(call.interpreter, gathered, item, call.node)
     return Sequence([gathered, gathered])
 
 

@@ -10,6 +10,7 @@ from memguard.script.numbers import number_of
 from memguard.script.operations.growth import append
 from memguard.script.operations.ints import new_ints
 from memguard.script.registry import function, gives, method, nothing
+from memguard.script.trace import Transient
 from memguard.script.values import (
     NOTHING,
     UNKNOWN,
@@ -65,14 +66,16 @@ def pool_map(call: Call) -> Any:
     if len(call.args) < 2:
         return UNKNOWN
 
+    waits = call.name.startswith("imap")
+
     def run(consume: Callable[[Any], None]) -> None:
         def each(item: Any) -> None:
             star = call.name.startswith("starmap") and isinstance(item, Sequence)
-            _in_worker(call, call.args[0], list(item.items) if star else [item], consume)
+            _in_worker(call, call.args[0], list(item.items) if star else [item], consume, waits)
 
         call.interpreter.iterate(call.args[1], each, call.node)
 
-    if call.name.startswith("imap"):
+    if waits:
         return Generator(run, tuple(call.args))
     result = call.hold("list")
     run(lambda element: append(call.interpreter, result, element, call.node))
@@ -89,7 +92,8 @@ def pool_apply(call: Call) -> Any:
     return found[0] if found and isinstance(found[0], (Buffer, Row, Sequence)) else NOTHING
 
 
-def _in_worker(call: Call, apply: Any, args: list[Any], consume: Callable[[Any], None]) -> None:
+def _in_worker(call: Call, apply: Any, args: list[Any], consume: Callable[[Any], None], waits: bool = False) -> None:
+    """`waits`: the results of all calls may wait in the parent, which takes them one by one."""
     state, workers = call.state, call.owner.workers
     before = state.copies, state.workers
     if workers is None:
@@ -97,7 +101,7 @@ def _in_worker(call: Call, apply: Any, args: list[Any], consume: Callable[[Any],
     state.copies = state.workers = workers or 1.0
     try:
         result = call.interpreter.call(apply, args, {}, call.node)
-        call.record("pool")
+        call.record("pool", "", *(_waiting(result, state.workers) if waits else ()))
     finally:
         state.copies, state.workers = before
     if isinstance(result, Buffer):
@@ -107,6 +111,15 @@ def _in_worker(call: Call, apply: Any, args: list[Any], consume: Callable[[Any],
         copy.refs = [new_ints(call.interpreter, copy, call.node)] if result.kind == "ids" else []
         result = copy
     consume(result)
+
+
+def _waiting(result: Any, workers: float) -> list[Transient]:
+    """Lists of ids: the parent takes longer to unpickle and use one than a worker to make and pickle it."""
+    if not isinstance(result, Buffer) or result.kind not in ("ids", "lists"):
+        return []
+    seen = result.extent
+    everything = seen.over_all_iterations({window.loop for window in seen.windows})
+    return [Transient("results that wait in the parent", "waiting results", everything, workers)]
 
 
 method(Pool, "close join terminate shutdown wait ready get")(nothing("the workers end"))

@@ -16,6 +16,8 @@ from memguard.script.values import NOTHING, UNKNOWN, Buffer, Constant, Encoder, 
 __all__: list[str] = []
 
 _NAMES = ("pretrained_model_name_or_path", "tokenizer_file", "name_or_path")
+# Models whose tokenizers have a model_max_length of 512; GPT-2's is 1,024. Where not known, the larger.
+_SHORT = ("bert", "electra", "t5", "mpnet", "xlm-r", "minilm")
 _MASKS = ("attention_mask", "token_type_ids")
 
 
@@ -37,7 +39,9 @@ def loaded(call: Call) -> Any:
         call.state.facts.imports.add("torch")
     known = f"{call.name} {name}".lower()
     pairs = "bert" in known or "pretrainedtokenizerfast" in known
-    return Encoder("transformers", 2 if pairs and "roberta" not in known and "distilbert" not in known else 1)
+    masks = 2 if pairs and "roberta" not in known and "distilbert" not in known else 1
+    short = any(name in known for name in _SHORT) and "gpt2" not in known
+    return Encoder("transformers", masks, 512.0 if short else 1024.0)
 
 
 @function("transformers.*")
@@ -114,15 +118,16 @@ def _many(call: Call, texts: Buffer, inside: Buffer) -> Row:
     limit = _limit(call)
     padded = call.kwargs.get("padding")
     origin = "" if _off(padded) else "padded"
+    row = None
     if origin and getattr(padded, "value", None) == "max_length":
-        limit = limit or number_of(call.kwargs.get("max_length"))
-    inside.capacity = limit
+        row = limit = limit or number_of(call.kwargs.get("max_length")) or call.owner.longest
+    inside.capacity, inside.row = limit, row
     if origin:
         inside.origin += " padded"
     fields: dict[str, Any] = {}
     for name in ("input_ids", *_masks(call)):
         own = name == "input_ids"
-        fields[name] = lists_of(call, texts, ints=own, capacity=limit, origin=origin)
+        fields[name] = lists_of(call, texts, ints=own, capacity=limit, origin=origin, row=row)
     call.record("list")
     if _tensors(call):  # made of the lists, which go then
         arrays = {name: _array(call, texts, limit, origin) for name in fields}

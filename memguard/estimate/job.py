@@ -44,6 +44,7 @@ __all__ = ["Progress", "Request", "estimate", "estimate_files", "read_job_limits
 Size = int | str  # bytes, or as the flags take it: "512M", "8GiB", "75%"
 Progress = Callable[[str, int, int | None], None]  # stage, bytes done since the last call, bytes in all where known
 
+_WHOLE_OBJECTS = {"json", "jsonlines", "orjson", "simplejson", "ujson"}  # give all of a record
 _ENCODING, _VAL_FRACTION, _TEXT_FIELD = "gpt2", 0.1, "text"
 # Counting peaks at some 250 MiB, sampling at 100: the estimate itself must not be what is killed.
 _ROOM_TO_COUNT = 384 * MIB
@@ -196,9 +197,11 @@ def estimate_files(
     any_record = request.text_field is None and plan is not None
     if any_record and plan is not None:
         column = named_column(sources, plan.columns)
+        if column not in (None, *plan.columns) and sources[0].kind == "jsonl" and plan.imports & _WHOLE_OBJECTS:
+            column = WHOLE  # every field of a dict is held, whichever is used
         request = replace(request, text_field=column)
         if column == WHOLE:
-            notes = ("no column of text is there: each record's JSON is taken for its text",)
+            notes = ("the script names no column of text that is there: each record's JSON is its text",)
         elif column is not None and column not in plan.columns:
             notes = (f"the script names no column that is there: {column} has most text, and counts alone",)
     if plan is not None and request.input_format is None:

@@ -96,7 +96,13 @@ function("datasets.Sequence datasets.utils.logging.* datasets.get_dataset_split_
 
 @function("datasets.DatasetDict datasets.IterableDatasetDict")
 def dataset_dict(call: Call) -> Any:
-    return call.arg(0)
+    """Of data sets by name: one of several parts, as load_dataset gives it."""
+    value = call.arg(0)
+    if not (isinstance(value, Sequence) and value.keys and all(isinstance(item, Row) for item in value.items)):
+        return value
+    refs = list({id(ref): ref for row in value.items for ref in row.refs}.values())
+    parts = {str(key.value): row for key, row in zip(value.keys, value.items, strict=True) if isinstance(key, Constant)}
+    return Row(rows_together([row.extent for row in value.items]), "dataset", parts, refs)
 
 
 # -- methods ----------------------------------------------------------------------------------------------------------

@@ -119,7 +119,8 @@ def linspace(call: Call) -> Any:
 
 
 @function(
-    "torch.randperm numpy.random.permutation numpy.random.default_rng().permutation numpy.random.RandomState().permutation"
+    "torch.randperm numpy.random.permutation "
+    "numpy.random.default_rng().permutation numpy.random.RandomState().permutation"
 )
 def permutation(call: Call) -> Any:
     """Of a number, or of an array, which is copied."""
@@ -150,7 +151,8 @@ def choice(call: Call) -> Any:
 
 
 @function(
-    "numpy.random.randint numpy.random.random_integers torch.randint numpy.random.default_rng().*int* numpy.random.RandomState().*int*",
+    "numpy.random.randint numpy.random.random_integers torch.randint "
+    "numpy.random.default_rng().*int* numpy.random.RandomState().*int*",
     frees="one number",
 )
 def randint(call: Call) -> Any:
@@ -164,7 +166,9 @@ def rand(call: Call) -> Any:
 
 @function(
     "numpy.random.random numpy.random.random_sample numpy.random.uniform numpy.random.normal "
-    "numpy.random.default_rng().random numpy.random.RandomState().random numpy.random.default_rng().uniform numpy.random.RandomState().uniform numpy.random.default_rng().normal numpy.random.RandomState().normal",
+    "numpy.random.default_rng().random numpy.random.RandomState().random "
+    "numpy.random.default_rng().uniform numpy.random.RandomState().uniform "
+    "numpy.random.default_rng().normal numpy.random.RandomState().normal",
     frees="numbers",
 )
 def random(call: Call) -> Any:

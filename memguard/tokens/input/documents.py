@@ -39,8 +39,8 @@ class Reading:
     separator: bytes | None = None
     column: str = "text"
     errors: str = "strict"
-    any_record: bool = False
     specials: Specials | None = None
+    any_record: bool = False
 
     def __post_init__(self) -> None:
         if self.documents not in DOCUMENTS:

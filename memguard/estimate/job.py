@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from memguard.errors import ConfigError
 from memguard.estimate import corpus, model, script_job
 from memguard.estimate.baseline import Baseline, BaselineProbe, timed_pieces
-from memguard.estimate.corpus.columns import named_column
+from memguard.estimate.corpus.columns import WHOLE, named_column
 from memguard.estimate.corpus.inputs import find_inputs, is_plain
 from memguard.estimate.plans.catalogue import PLANS, plan_named
 from memguard.estimate.plans.costs import cached_int_max, read_costs
@@ -44,6 +44,7 @@ __all__ = ["Progress", "Request", "estimate", "estimate_files", "read_job_limits
 Size = int | str  # bytes, or as the flags take it: "512M", "8GiB", "75%"
 Progress = Callable[[str, int, int | None], None]  # stage, bytes done since the last call, bytes in all where known
 
+_WHOLE_OBJECTS = {"json", "jsonlines", "orjson", "simplejson", "ujson"}  # give all of a record
 _ENCODING, _VAL_FRACTION, _TEXT_FIELD = "gpt2", 0.1, "text"
 # Counting peaks at some 250 MiB, sampling at 100: the estimate itself must not be what is killed.
 _ROOM_TO_COUNT = 384 * MIB
@@ -193,10 +194,15 @@ def estimate_files(
     request = request.completed(plan)
     sources = find_inputs(request.sample_files, request.input_format) if request.sample_files else ()
     notes: tuple[str, ...] = ()
-    if request.text_field is None and plan is not None:
+    any_record = request.text_field is None and plan is not None
+    if any_record and plan is not None:
         column = named_column(sources, plan.columns)
+        if column not in (None, *plan.columns) and sources[0].kind == "jsonl" and plan.imports & _WHOLE_OBJECTS:
+            column = WHOLE  # every field of a dict is held, whichever is used
         request = replace(request, text_field=column)
-        if column is not None and column not in plan.columns:
+        if column == WHOLE:
+            notes = ("the script names no column of text that is there: each record's JSON is its text",)
+        elif column is not None and column not in plan.columns:
             notes = (f"the script names no column that is there: {column} has most text, and counts alone",)
     if plan is not None and request.input_format is None:
         sources = script_job.as_script_reads(plan, sources)
@@ -207,16 +213,24 @@ def estimate_files(
     program = tuning.baseline_program
     pieces = timed_pieces(sources)
     with BaselineProbe(encoding, library=library, pieces=pieces, program=program, modules=modules) as probe:
-        found = _corpus(request, sources, limits, progress, tuning)
+        found = _corpus(request, sources, limits, progress, tuning, any_record)
         found = replace(found, notes=(*found.notes, *notes))
         baseline = probe.result()
     return _judged(request, plan, sources, limits, found, baseline, tuning)
 
 
 def _corpus(
-    request: Request, sources: tuple[Source, ...], limits: Limits, progress: Progress | None, tuning: Tuning
+    request: Request,
+    sources: tuple[Source, ...],
+    limits: Limits,
+    progress: Progress | None,
+    tuning: Tuning,
+    any_record: bool,
 ) -> corpus.Corpus:
-    """The files, or a text that is not here: a size and a likeness, or a public corpus."""
+    """The files, or a text that is not here: a size and a likeness, or a public corpus.
+
+    `any_record`: a record without the field of the text is taken whole.
+    """
     encoding, fraction = request.encoding or _ENCODING, request.val_fraction or 0.0
     if request.corpus:
         stats = public_corpus(request.corpus, encoding=encoding, val_fraction=fraction)
@@ -239,7 +253,8 @@ def _corpus(
         depth=corpus.Depth(
             count_limit, tuning.scan_limit, tuning.packed_limit, tuning.document_limit, exact=request.exact
         ),
-        text_field=request.text_field or _TEXT_FIELD,
+        text_field=_TEXT_FIELD if request.text_field is None else request.text_field,
+        any_record=any_record,
         progress=None if progress is None else lambda stage, done: progress(stage, done, total),
     )
     if size is None:

@@ -17,7 +17,7 @@ from memguard.script.extents import MOST_TIMES, Extent, measure
 from memguard.script.liveness import Liveness
 from memguard.script.source import Places
 from memguard.script.trace import Flow, Moment, Span, Step, Transient
-from memguard.script.values import KINDS, Bound, Buffer, Constant, Held, Number, Threshold, Unknown
+from memguard.script.values import KINDS, Bound, Buffer, Constant, Held, Number, Row, Threshold, Unknown
 
 __all__ = ["DEEPEST", "BudgetSpent", "Facts", "Frame", "LoopInfo", "State", "joined"]
 
@@ -382,8 +382,8 @@ def joined(first: Any, second: Any) -> Any:
     if isinstance(first, Buffer) and isinstance(second, Buffer):
         return second if second.weight > first.weight else first
     for one, other in ((first, second), (second, first)):
-        if isinstance(one, Buffer):
-            return one
+        if isinstance(one, Buffer):  # a line that is parsed where it is still a text
+            return other if isinstance(other, Row) and other.extent == one.extent and one.kind == "text" else one
         if isinstance(one, Unknown) or (isinstance(one, Constant) and one.value is None):
             return other
     if isinstance(first, Number) and isinstance(second, Number) and first != second:

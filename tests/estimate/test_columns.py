@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from memguard.errors import InputError
 from memguard.estimate.corpus.columns import named_column
 from memguard.estimate.corpus.inputs import find_inputs
 from memguard.estimate.job import Request, estimate_files, read_job_limits
@@ -78,3 +79,43 @@ def test_a_trace_has_the_names() -> None:
         "import json\nfor line in open('a'):\n    row = json.loads(line)\n    x = row['body'] + row.get('title', '')\n"
     )
     assert {"body", "title"} <= set(trace.columns)
+
+
+NESTED = [{"data": {"text": "words of a story " * 20}, "id": i} for i in range(50)]
+TURNS = [{"messages": [{"role": "user", "content": "words of a story " * 20}], "id": str(i)} for i in range(50)]
+NUMBERS = [{"ids": list(range(100)), "n": i} for i in range(50)]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+@pytest.mark.parametrize(
+    ("records", "chars", "told"),
+    [(NESTED, 340, False), (TURNS, 340, False), (NUMBERS, 390, True)],
+    ids=["nested", "list of dicts", "numbers"],
+)
+def test_records_without_a_field_of_text(
+    records: list[dict[str, object]], chars: int, told: bool, suffix: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "jsonl":
+        path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    else:
+        parquet, arrow = pytest.importorskip("pyarrow.parquet"), pytest.importorskip("pyarrow")
+        parquet.write_table(arrow.Table.from_pylist(records), path)
+    script = tmp_path / "s.py"
+    script.write_text(
+        "import sys, datasets\nd = datasets.load_dataset('x', data_files=sys.argv[1])\n"
+        "for row in d: a, b = row['data'], row['messages']\n"
+    )
+    found = estimate_files(Request((str(path),), script=str(script)), read_job_limits(), tuning=QUICK)
+    assert chars * 50 <= found.input.chars <= (chars + 60) * 50
+    assert any("each record's JSON" in note for note in found.notes) == told
+
+
+def test_a_record_that_lacks_the_field_of_the_others_is_taken_whole(tmp_path: Path) -> None:
+    path, script = tmp_path / "a.jsonl", tmp_path / "s.py"
+    path.write_text('{"text": "a story"}\n' * 30 + '{"body": "words of a story"}\n["a list"]\n{"text": 7}\n')
+    script.write_text("import sys, json\nx = [json.loads(line)['text'] for line in open(sys.argv[1])]\n")
+    found = estimate_files(Request((str(path),), script=str(script)), read_job_limits(), tuning=QUICK)
+    assert found.input.documents == 33
+    with pytest.raises(InputError, match="no field 'text'"):
+        estimate_files(Request((str(path),)), read_job_limits(), tuning=QUICK)

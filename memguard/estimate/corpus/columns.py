@@ -15,7 +15,9 @@ from memguard.errors import MemguardError
 from memguard.estimate.corpus.inputs import open_parquet
 from memguard.tokens.input.source import Source, is_url
 
-__all__ = ["named_column"]
+__all__ = ["WHOLE", "named_column"]
+
+WHOLE = ""  # no column: a record's text is all that is in it
 
 _MOST_LINES = 20
 _LONGEST_LINE = 1 << 20
@@ -23,7 +25,8 @@ _LONGEST_LINE = 1 << 20
 
 def named_column(sources: Collection[Source], names: Collection[str]) -> str | None:
     """The name among `names` under which the first of `sources` has most text, or any name where it has none under
-    those and none under `text`. None for `text`, and for files that cannot be looked into before they are read.
+    those and none under `text`; WHOLE where no name has any. None for `text`, and for files that cannot be looked into
+    before they are read. Text in lists and dicts is that of the name that they stand under.
     """
     source = next(iter(sources), None)
     if source is None or source.compression or source.once or is_url(source.path):
@@ -32,6 +35,8 @@ def named_column(sources: Collection[Source], names: Collection[str]) -> str | N
         sizes = _SIZES[source.kind](source.path) if source.kind in _SIZES else {}
     except (OSError, ValueError, MemguardError, csv.Error):
         return None
+    if not sizes:
+        return WHOLE if source.kind in ("jsonl", "parquet") else None
     known = [name for name in names if sizes.get(name)] or ([] if "text" in sizes else list(sizes))
     return max(known, key=lambda name: sizes[name], default=None)
 
@@ -51,9 +56,17 @@ def _added(records: Any) -> dict[str, int]:
     sizes: dict[str, int] = {}
     for record in records:
         for name, value in record.items():
-            if isinstance(value, str):
-                sizes[name] = sizes.get(name, 0) + len(value)
+            if size := _characters(value):
+                sizes[name] = sizes.get(name, 0) + size
     return sizes
+
+
+def _characters(value: Any) -> int:
+    """Of a str, and of all those in lists and dicts."""
+    if isinstance(value, str):
+        return len(value)
+    members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return sum(map(_characters, members))
 
 
 def _of_columns(path: str) -> dict[str, int]:
@@ -63,7 +76,12 @@ def _of_columns(path: str) -> dict[str, int]:
             return dict.fromkeys(texts, 1)
         group = file.metadata.row_group(0)
         columns = [group.column(number) for number in range(group.num_columns)]
-        return {c.path_in_schema: c.total_uncompressed_size for c in columns if c.path_in_schema in texts}
+        sizes: dict[str, int] = {}
+        for column in columns:
+            name = column.path_in_schema if column.path_in_schema in texts else column.path_in_schema.split(".")[0]
+            if name in texts:
+                sizes[name] = sizes.get(name, 0) + column.total_uncompressed_size
+        return sizes
 
 
 _SIZES = {"jsonl": _of_lines, "csv": _of_rows, "parquet": _of_columns}

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memguard.errors import InputError
-from memguard.estimate.corpus.inputs import check_text, open_parquet, text_column
+from memguard.estimate.corpus.inputs import check_text, open_parquet, size_of, text_columns, texts_of
 from memguard.estimate.corpus.sample import (
     SAMPLE_STRATA,
     Encode,
@@ -217,6 +217,7 @@ class _Pass:
     limit: int
     count_limit: int
     column: str
+    any_record: bool
     progress: Progress
 
 
@@ -229,11 +230,13 @@ def read_stream(
     count_limit: int,
     exact: bool,
     text_field: str,
+    any_record: bool = False,
     progress: Progress,
 ) -> Reading:
     """Packed text, JSONL, CSV, Parquet, stdin: read once from the front, or as far as `limit` bytes of text.
 
-    Tokens are counted in `count_limit` bytes. `exact`: neither limit holds. Raises InputError.
+    Tokens are counted in `count_limit` bytes. `exact`: neither limit holds. `any_record`: as in documents.Reading.
+    Raises InputError.
     """
     kind = sources[0].kind
     unit = {"jsonl": "record", "csv": "row", "parquet": "row"}.get(kind, "line")
@@ -241,7 +244,8 @@ def read_stream(
     reading = Reading(TextScan(paths=[source.path for source in sources]), profile, DocumentTally(unit))
     if exact or any(source.size is None for source in sources):
         limit = sys.maxsize
-    one_pass = _Pass(encode, limit // len(sources), sys.maxsize if exact else count_limit, text_field, progress)
+    counted = sys.maxsize if exact else count_limit
+    one_pass = _Pass(encode, limit // len(sources), counted, text_field, any_record, progress)
     read = {"text": _read_text, "parquet": _read_parquet}.get(kind, _read_records)
     for source in sources:
         reading.scan.starts.append(reading.scan.size)
@@ -301,7 +305,7 @@ def _text_blocks(reader: ByteReader) -> Iterator[bytes]:
 
 def _read_records(source: Source, reading: Reading, one_pass: _Pass) -> float:
     """Adds the documents of JSON lines or CSV, a block of them at a time; returns the share that was read."""
-    rules = Rules(column=one_pass.column, errors="replace")
+    rules = Rules(column=one_pass.column, errors="replace", any_record=one_pass.any_record)
     done, started = 0, reading.scan.size
     # No cut is looked for: a document of any length is one.
     for batch in read_records(source, rules, None, Sizes(_BLOCK, sys.maxsize), Place()):
@@ -356,19 +360,19 @@ def _add_documents(texts: Iterable[str], path: str, reading: Reading, one_pass: 
 def _read_parquet(source: Source, reading: Reading, one_pass: _Pass) -> float:
     """Whole, or the first rows of row groups all over the file; returns the share of the rows that was read."""
     with open_parquet(source.path) as file:
-        column = text_column(source.path, file.schema_arrow, one_pass.column)
+        columns = text_columns(source.path, file.schema_arrow, one_pass.column, any_record=one_pass.any_record)
         rows, groups = file.metadata.num_rows, file.metadata.num_row_groups
         largest = max((file.metadata.row_group(index).num_rows for index in range(groups)), default=0)
         reading.row_group_rows = max(reading.row_group_rows, largest)
-        text_size = sum(_column_size(file.metadata.row_group(index), column) for index in range(groups))
+        text_size = sum(size_of(file.metadata.row_group(index), columns) for index in range(groups))
         whole = text_size <= one_pass.limit
         chosen = range(0, groups, 1 if whole else max(1, groups // 64))
         wanted = rows if whole else max(1, round(rows * one_pass.limit / max(1, text_size) / len(chosen)))
         read = 0
         for group in chosen:
             left = wanted
-            for batch in file.iter_batches(batch_size=_PARQUET_BATCH, row_groups=[group], columns=[column]):
-                texts = [text for text in batch.column(0).to_pylist()[:left] if text is not None]
+            for batch in file.iter_batches(batch_size=_PARQUET_BATCH, row_groups=[group], columns=columns):
+                texts = texts_of(batch, left)
                 _add_documents(texts, source.path, reading, one_pass)
                 read += min(left, batch.num_rows)
                 one_pass.progress("reading", round((source.size or 0) * batch.num_rows / max(1, rows)))
@@ -378,12 +382,3 @@ def _read_parquet(source: Source, reading: Reading, one_pass: _Pass) -> float:
     if not read:
         raise InputError(f"{source.path}: has no rows", "there is nothing to estimate", path=source.path)
     return float(read / rows)
-
-
-def _column_size(group: Any, column: str) -> int:
-    for index in range(group.num_columns):
-        found = group.column(index)
-        if found.path_in_schema == column:
-            size: int = found.total_uncompressed_size
-            return size
-    return 0

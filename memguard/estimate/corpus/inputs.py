@@ -7,6 +7,7 @@ source that is `is_plain` can be read at any place; all others are streams.
 from __future__ import annotations
 
 import difflib
+import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from typing import Any
 from memguard.errors import EngineNotInstalled, InputError
 from memguard.tokens.input.source import Source, find_sources, is_url, open_binary
 
-__all__ = ["check_text", "find_inputs", "is_plain", "open_parquet", "text_column"]
+__all__ = ["check_text", "find_inputs", "is_plain", "open_parquet", "size_of", "text_columns", "texts_of"]
 
 # What is looked at of each file. A NUL in a text this far in is an oddity of the text; before it, the file is no text.
 _BINARY_HEAD = 64 * 1024  # bytes
@@ -91,10 +92,32 @@ def open_parquet(path: str) -> Iterator[Any]:
         yield file
 
 
-def text_column(path: str, schema: Any, column: str) -> str:
-    """`column`, where `schema` has it as strings. Raises InputError, which names those that it has."""
+def text_columns(path: str, schema: Any, column: str, *, any_record: bool = False) -> list[str]:
+    """`column`, where `schema` has it as strings. `any_record`: as anything, and every column where it has not.
+
+    Raises InputError, which names the columns of strings that there are.
+    """
+    if any_record:
+        return [column] if column in schema.names else list(schema.names)
     names = [field.name for field in schema if "string" in str(field.type)]
     if column in names:
-        return column
+        return [column]
     hint = f"--text-field one of: {', '.join(names)}" if names else "it has no column of strings"
     raise InputError(f"{path}: no text column {column!r}", hint, path=path)
+
+
+def texts_of(batch: Any, most: int) -> list[str]:
+    """Of the first `most` rows: the text of the only column, or the JSON of what is no text."""
+    rows = (batch.column(0) if batch.num_columns == 1 else batch).slice(0, most).to_pylist()
+    return [
+        row if isinstance(row, str) else json.dumps(row, ensure_ascii=False, default=str)
+        for row in rows
+        if row is not None
+    ]
+
+
+def size_of(group: Any, columns: Sequence[str]) -> int:
+    """Bytes of these columns of a row group, and of those nested in them."""
+    found = (group.column(index) for index in range(group.num_columns))
+    wanted = set(columns)
+    return sum(c.total_uncompressed_size for c in found if {c.path_in_schema, c.path_in_schema.split(".")[0]} & wanted)

@@ -90,10 +90,12 @@ def read_corpus(
     cached_int_max: int = 256,
     depth: Depth | None = None,
     text_field: str = "text",
+    any_record: bool = False,
     progress: Progress | None = None,
 ) -> Corpus:
     """`sources`: as find_inputs gives them. `val_fraction` 0: the text is one slice. `text_field`: of JSONL records, or
-    the column of a CSV or Parquet file. Raises InputError, ConfigError for an encoding that does not exist."""
+    the column of a CSV or Parquet file; `any_record`: records without it are text, too. Raises InputError, ConfigError
+    for an encoding that does not exist."""
     vocabulary = load_vocabulary(encoding)
     depth = depth or Depth()
     report = progress or (lambda stage, done: None)
@@ -102,7 +104,8 @@ def read_corpus(
             found, engine = _read_text(sources, encoding, cached_int_max, depth, report)
         else:
             engine = make_engine(encoding)
-            found = _read_stream(sources, engine, cached_int_max, _affordable(depth, engine), text_field, report)
+            fields = text_field, any_record
+            found = _read_stream(sources, engine, cached_int_max, _affordable(depth, engine), fields, report)
         stats = _stats(sources, found, encoding, vocabulary.n_vocab, val_fraction)
         stream_rate = None if found.files is None else _rate(found.files, engine)
     except OSError as error:
@@ -166,7 +169,12 @@ def _count(
 
 
 def _read_stream(
-    sources: Sequence[Source], engine: Engine, cached_int_max: int, depth: Depth, text_field: str, report: Progress
+    sources: Sequence[Source],
+    engine: Engine,
+    cached_int_max: int,
+    depth: Depth,
+    fields: tuple[str, bool],
+    report: Progress,
 ) -> _Findings:
     reading: Reading = read_stream(
         sources,
@@ -175,7 +183,8 @@ def _read_stream(
         limit=depth.packed_limit if sources[0].kind == "text" else depth.document_limit,
         count_limit=depth.count_limit,
         exact=depth.exact,
-        text_field=text_field,
+        text_field=fields[0],
+        any_record=fields[1],
         progress=report,
     )
     return _Findings(

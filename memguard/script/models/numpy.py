@@ -284,9 +284,7 @@ def computed(call: Call) -> Any:
 
 for _names in ("uint", "int", "float", "bool", "dtype", "iinfo", "finfo"):
     function(f"numpy.{_names}*")(nothing("one number, or what is known of a type"))
-function("numpy.random.seed numpy.random.default_rng numpy.random.RandomState numpy.random.Generator* numpy.errstate")(
-    nothing("a generator of numbers")
-)
+function("numpy.random.seed numpy.errstate")(nothing("a generator of numbers"))
 function("numpy.set_printoptions numpy.seterr numpy.printoptions numpy.testing.*")(nothing("a setting"))
 
 

@@ -11,7 +11,7 @@ from memguard.script.numbers import arithmetic, number_of
 from memguard.script.operations.arrays import dimensions, filled, item_size, make_array, shaped
 from memguard.script.operations.elements import one_of
 from memguard.script.operations.lengths import ARRAYS
-from memguard.script.registry import function, nothing
+from memguard.script.registry import function, gives, nothing
 from memguard.script.values import NOTHING, UNKNOWN, Buffer, Constant, Number, Range, Sequence, Small
 
 __all__: list[str] = []
@@ -91,7 +91,10 @@ def _listed(call: Call, k: Any, population: Any) -> Buffer | None:
     return result
 
 
-function("random.shuffle numpy.random.shuffle")(nothing("in place"))
+function("random.shuffle numpy.random.shuffle numpy.random.default_rng().shuffle numpy.random.RandomState().shuffle")(
+    nothing("in place")
+)
+function("numpy.random.default_rng numpy.random.RandomState numpy.random.Generator")(gives("a generator's own state"))
 
 
 # -- numpy and torch --------------------------------------------------------------------------------------------------
@@ -115,7 +118,10 @@ def linspace(call: Call) -> Any:
     return _of_length(call, [call.arg(2, "num", Number(50.0))])
 
 
-@function("torch.randperm numpy.random.permutation")
+@function(
+    "torch.randperm numpy.random.permutation "
+    "numpy.random.default_rng().permutation numpy.random.RandomState().permutation"
+)
 def permutation(call: Call) -> Any:
     """Of a number, or of an array, which is copied."""
     value = call.arg(0, "n")
@@ -124,7 +130,9 @@ def permutation(call: Call) -> Any:
     return _of_length(call, [value])
 
 
-@function("numpy.random.choice", frees="one element")
+@function(
+    "numpy.random.choice numpy.random.default_rng().choice numpy.random.RandomState().choice", frees="one element"
+)
 def choice(call: Call) -> Any:
     """As many as `size` says. Without replacement the order of all of them is made first."""
     value, size = call.arg(0, "a"), call.arg(1, "size", Constant(None))
@@ -142,7 +150,11 @@ def choice(call: Call) -> Any:
     return found
 
 
-@function("numpy.random.randint numpy.random.random_integers torch.randint", frees="one number")
+@function(
+    "numpy.random.randint numpy.random.random_integers torch.randint "
+    "numpy.random.default_rng().*int* numpy.random.RandomState().*int*",
+    frees="one number",
+)
 def randint(call: Call) -> Any:
     return _sized(call, call.arg(2, "size", Constant(None)))
 
@@ -152,9 +164,15 @@ def rand(call: Call) -> Any:
     return _of_length(call, list(call.args)) if call.args else NOTHING
 
 
-@function("numpy.random.random numpy.random.random_sample numpy.random.uniform numpy.random.normal", frees="numbers")
+@function(
+    "numpy.random.random numpy.random.random_sample numpy.random.uniform numpy.random.normal "
+    "numpy.random.default_rng().random numpy.random.RandomState().random "
+    "numpy.random.default_rng().uniform numpy.random.RandomState().uniform "
+    "numpy.random.default_rng().normal numpy.random.RandomState().normal",
+    frees="numbers",
+)
 def random(call: Call) -> Any:
-    place = 0 if "random.random" in call.name else 2
+    place = 0 if ".random" in call.name.removeprefix("numpy.random") else 2
     return _sized(call, call.arg(place, "size", Constant(None)))
 
 

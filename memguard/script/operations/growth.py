@@ -334,7 +334,7 @@ def sum_of(interpreter: Interpreter, left: Any, right: Any, node: ast.AST) -> An
     for index, value in enumerate((left, right)):
         if isinstance(value, Buffer) and value.kind != "list":
             _become(interpreter, result, KINDS[value.kind].extends, node, value)
-            _add_parts(interpreter, result, value, node, index)
+            _add_parts(interpreter, result, value, node, index, again=not _is_target(state.statement, node, index))
         elif isinstance(value, Sequence):
             for item in value.items:
                 append(interpreter, result, item, node)
@@ -349,11 +349,22 @@ def sum_of(interpreter: Interpreter, left: Any, right: Any, node: ast.AST) -> An
     return result
 
 
-def _add_parts(interpreter: Interpreter, result: Buffer, value: Buffer, node: ast.AST, index: int) -> None:
+def _is_target(statement: ast.AST, node: ast.AST, index: int) -> bool:
+    """Whether the operand at `index` is what the sum is assigned to: `data = more + data`."""
+    if not (isinstance(statement, ast.Assign) and isinstance(node, ast.BinOp) and statement.value is node):
+        return False
+    operand, target = (node.left, node.right)[index], statement.targets[0]
+    return isinstance(operand, ast.Name) and isinstance(target, ast.Name) and operand.id == target.id
+
+
+def _add_parts(
+    interpreter: Interpreter, result: Buffer, value: Buffer, node: ast.AST, index: int, *, again: bool
+) -> None:
+    """`again`: each iteration of the loops around adds `value` once more; it is not what the sum before has left."""
     state = interpreter.state
     site = state.site(node)
     for key, part in value.parts.items():
-        grown = state.gathered(part, result.created_in, node)
+        grown = state.gathered(part, result.created_in, node) if again else part
         mine = key if grown == part else (*site, index)
         result.parts[mine] = grown
         result.pieces[mine] = value.pieces.get(key, part)

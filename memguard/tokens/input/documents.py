@@ -30,13 +30,17 @@ WHITE = b" \t\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a document is. `separator` overrides `documents`; `column` names the text of JSONL, CSV and Parquet."""
+    """What a document is. `separator` overrides `documents`; `column` names the text of JSONL, CSV and Parquet.
+
+    `any_record`: one that has no such text is a document all the same: its JSON, or that of what the column holds.
+    """
 
     documents: str = "file"
     separator: bytes | None = None
     column: str = "text"
     errors: str = "strict"
     specials: Specials | None = None
+    any_record: bool = False
 
     def __post_init__(self) -> None:
         if self.documents not in DOCUMENTS:

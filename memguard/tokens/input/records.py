@@ -195,15 +195,22 @@ class _JsonLines(_Lines):
         try:
             text = value[name]
         except (KeyError, TypeError, IndexError):
+            if self.reading.any_record:
+                return self._encoded(_as_json(value), place)
             keys = ", ".join(map(str, value)) if isinstance(value, dict) else type(value).__name__
             raise self.wrong(
                 f"the line at byte {place:,} has no field {name!r}", place, f"it has: {keys[:200]} (--text-field NAME)"
             ) from None
         if text is None:
             return None, 0
+        if not isinstance(text, str) and self.reading.any_record:
+            text = _as_json(text)
         if not isinstance(text, str):
             kind = type(text).__name__
             raise self.wrong(f"the field {name!r} of the line at byte {place:,} is no text but {kind}", place)
+        return self._encoded(text, place)
+
+    def _encoded(self, text: str, place: int) -> tuple[bytes, int]:
         try:
             return text.encode(), 0
         except UnicodeEncodeError as error:  # half of a surrogate pair, as in "\\ud83d"
@@ -212,6 +219,10 @@ class _JsonLines(_Lines):
                 raise self.wrong(what, place, "--errors replace (U+FFFD for it) or --errors ignore goes on") from None
             how = self.reading.errors
             return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", how).encode(), 1
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 class _Csv(_Lines):
@@ -238,15 +249,18 @@ class _Csv(_Lines):
                 if column is None:
                     column = self._column(row)
                 elif number > offset and row:
-                    text = row[column].encode() if column < len(row) else None
+                    text = ",".join(row).encode() if column < 0 else row[column].encode() if column < len(row) else None
                     yield _Record(number - 1, number, text, invalid[0])
                     invalid[0] = 0
         except csv.Error as error:
             raise self.wrong(f"row {number + 2:,} is no CSV: {error}", number) from None
 
     def _column(self, header: list[str]) -> int:
+        """Its place; -1 where a whole row is the document."""
         header = [name.removeprefix("\ufeff") for name in header]
         name = self.reading.column
+        if name not in header and self.reading.any_record:
+            return -1
         if name not in header:
             raise self.wrong(f"there is no column {name!r}", 0, f"it has: {', '.join(header)[:200]} (--column NAME)")
         return header.index(name)

@@ -161,7 +161,7 @@ class Evaluator(ast.NodeVisitor):
         known = None not in parts and sum(len(part or "") for part in parts) <= operators.LONGEST_TEXT
         return Constant("".join(filter(None, parts))) if known else one_of_many(values, all_of_it=True)
 
-    def _sequence(self, elements: list[ast.expr], mutable: bool) -> Any:
+    def sequence_of(self, elements: list[ast.expr], mutable: bool) -> Any:
         items: list[Any] = []
         for element in elements:
             if isinstance(element, ast.Starred):
@@ -176,13 +176,13 @@ class Evaluator(ast.NodeVisitor):
         return Sequence(items, mutable=mutable)
 
     def visit_Tuple(self, node: ast.Tuple) -> Any:
-        return self._sequence(node.elts, mutable=False)
+        return self.sequence_of(node.elts, mutable=False)
 
     def visit_Set(self, node: ast.Set) -> Any:
-        return self._sequence(node.elts, mutable=True)
+        return self.sequence_of(node.elts, mutable=True)
 
     def visit_List(self, node: ast.List) -> Any:
-        found = self._sequence(node.elts, mutable=True)
+        found = self.sequence_of(node.elts, mutable=True)
         if all(isinstance(item, (Number, Unknown, Constant)) and not operators.is_text(item) for item in found.items):
             return self.state.make("list", node)
         return found

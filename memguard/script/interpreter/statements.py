@@ -310,7 +310,7 @@ class ScriptInterpreter(Assigner, ast.NodeVisitor):
 
         # for i in [0, 1]: a list that nothing can be added to
         few = node.iter if isinstance(node.iter, ast.List) and 0 < len(node.iter.elts) <= UNROLLED else None
-        value = self._sequence(few.elts, mutable=False) if few else self.evaluate(node.iter)
+        value = self.sequence_of(few.elts, mutable=False) if few else self.evaluate(node.iter)
         self.iterate(value, body, node)
         self.run(node.orelse)
         return "return" if flows and all(flow in ("return", "raise") for flow in flows) else ""

@@ -32,8 +32,8 @@ _REFERENCE = {
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Each iteration of `loop` sees `amount` `unit`s (chars, bytes, lines, groups of rows, files, tokens); loop 0 is none
-    of them.
+    """Each iteration of `loop` sees `amount` `unit`s (chars, bytes, lines, groups of rows, files, tokens); loop 0 is
+    none of them.
     """
 
     loop: int

@@ -55,6 +55,10 @@ class Facts:
     narrowed: bool = False  # one of them is then
     container: str = ""  # array.array, np.append
 
+    def brings(self, library: str) -> None:
+        """A library that is called imports another one, where that is installed."""
+        self.imported.setdefault(f"?{library}")
+
 
 @dataclass(eq=False, slots=True)
 class Frame:

@@ -41,7 +41,8 @@ def _reader(call: Call) -> str:
     """Who reads what: pandas csv, polars json, …; parquet for what pyarrow decodes."""
     library = call.name.partition(".")[0]
     if library == "pyarrow" and call.name.endswith(("read_table", "read_pandas")):
-        call.state.facts.imports.add("pandas")  # which pyarrow imports for it where it is there
+        call.state.facts.imports.add("pandas")
+        call.state.facts.brings("pandas")
     if "csv" in call.name or (library == "pandas" and call.name.endswith("read_table")):
         return f"{library} csv"
     if "json" in call.name:

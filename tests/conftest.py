@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import itertools
 import os
 import pydoc_data.topics
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import memguard
 from tests.boxes import MemoryBox
 from tests.gpt2_cache import fill_cache
 
@@ -30,9 +32,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Where Python may write no byte code beside the source, pytest would rewrite every test module in every run, which
-    takes each worker some seconds: it keeps what it has made in its own cache."""
-    if sys.dont_write_bytecode and hasattr(config, "cache"):
+    """Where Python is told to write no byte code, each worker would rewrite every test module in every run, and each of
+    the thousand Pythons that the tests start would compile the package: that is done once, and kept."""
+    if not sys.dont_write_bytecode:
+        return
+    if not hasattr(config, "workerinput"):
+        compileall.compile_dir(Path(memguard.__file__).parent, quiet=2)
+    if hasattr(config, "cache"):
         sys.pycache_prefix = str(config.cache.mkdir("bytecode"))
         sys.dont_write_bytecode = False
 

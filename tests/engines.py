@@ -31,7 +31,10 @@ class _Lent:
 
 @contextmanager
 def lent_engines() -> Iterator[None]:
-    """Jobs and estimates of this process take their engines from those of earlier ones."""
+    """Jobs and estimates of this process take their engines from those of earlier ones, until the block is left.
+
+    Each holds 30 MiB and more, which a later test that forks under a limit would have to carry.
+    """
     from memguard.estimate.corpus import read
     from memguard.tokens import pipeline
     from memguard.tokens.engine import pool
@@ -39,4 +42,7 @@ def lent_engines() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module in (pipeline, pool, read):
             patch.setattr(module, "make_engine", _Lent)
-        yield
+        try:
+            yield
+        finally:
+            _idle.clear()

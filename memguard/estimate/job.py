@@ -192,8 +192,12 @@ def estimate_files(
     plan = script_job.read_plan(request.script, request.arguments) if request.script else None
     request = request.completed(plan)
     sources = find_inputs(request.sample_files, request.input_format) if request.sample_files else ()
-    if request.text_field is None:
-        request = replace(request, text_field=named_column(sources, () if plan is None else plan.columns))
+    notes: tuple[str, ...] = ()
+    if request.text_field is None and plan is not None:
+        column = named_column(sources, plan.columns)
+        request = replace(request, text_field=column)
+        if column is not None and column not in plan.columns:
+            notes = (f"the script names no column that is there: {column} has most text, and counts alone",)
     if plan is not None and request.input_format is None:
         sources = script_job.as_script_reads(plan, sources)
     encoding = request.encoding or _ENCODING
@@ -204,6 +208,7 @@ def estimate_files(
     pieces = timed_pieces(sources)
     with BaselineProbe(encoding, library=library, pieces=pieces, program=program, modules=modules) as probe:
         found = _corpus(request, sources, limits, progress, tuning)
+        found = replace(found, notes=(*found.notes, *notes))
         baseline = probe.result()
     return _judged(request, plan, sources, limits, found, baseline, tuning)
 

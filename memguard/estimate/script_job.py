@@ -13,6 +13,7 @@ import time
 from memguard.errors import ConfigError, InputError
 from memguard.estimate import corpus, script
 from memguard.estimate.modules import ModuleFinder
+from memguard.estimate.own_tokens import read_own_tokens, with_own_tokens
 from memguard.estimate.plans.costs import Costs
 from memguard.estimate.script.amounts import TextShape
 from memguard.estimate.script_source import read_source
@@ -103,7 +104,15 @@ def with_script(
 ) -> ScriptEstimate:
     """`result` with the script in it. `from_files`: its text is here, and can be looked at once more."""
     shape = _shape(plan, result.input, tuning) if from_files else TextShape()
-    report = script.estimate_script(plan, result.input, shape, limits, costs)
+    stats, notes = result.input, result.notes
+    if plan.tokenizer or plan.has_kind("vocabulary"):
+        files = [path for path in stats.paths if os.path.isfile(path)] if from_files and not stats.compressed else []
+        own = read_own_tokens(plan.tokenizer, plan.path, files, stats.encoding, costs.cached_int_max)
+        stats, shape = with_own_tokens(stats, own), dataclasses.replace(shape, entries=own.entries)
+        if not own.known:
+            name = plan.tokenizer or "the script's tokenizer"
+            notes = (*notes, f"{name} is not here: tokens counted with {stats.encoding} stand in for its own")
+    report = script.estimate_script(plan, stats, shape, limits, costs)
 
     end = time.process_time() + _KNOB_SECONDS
     finder = ModuleFinder(plan.path)
@@ -116,11 +125,12 @@ def with_script(
             changed = script.read_script(source, plan.path, finder, os.cpu_count(), arguments)
         except InputError:
             return None
-        return (changed, *script.script_peak(changed, result.input, shape, limits, costs))
+        return (changed, *script.script_peak(changed, stats, shape, limits, costs))
 
     knobs = script.knobs_of(plan, report.plan.peak, report.plan.verdict, weigh)
     report = dataclasses.replace(report, knobs=knobs)
     fields = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
+    fields["notes"] = notes
     return ScriptEstimate(**fields, script=report)
 
 
@@ -133,4 +143,6 @@ def _shape(plan: script.Trace, stats: CorpusStats, tuning: Tuning) -> TextShape:
     names = plan.sources
     if len(names) == len(files) > 1:  # one name each, in the order in which they are opened
         sources = {name: [file] for name, file in zip(names, files, strict=True)}
-    return corpus.read_shape(files, sources, scan_limit=tuning.line_scan_limit)
+    shape = corpus.read_shape(files, sources, scan_limit=tuning.line_scan_limit)
+    trains = plan.needs("word counts") or plan.needs("training on lines")
+    return corpus.with_distinct_words(shape, files) if trains else shape

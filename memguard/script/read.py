@@ -86,6 +86,7 @@ def _read(tree: ast.Module, source: str, interpreter: ScriptInterpreter) -> Trac
         imported=tuple(state.facts.imported),
         columns=tuple(state.facts.columns),
         notes=pressure_notes(tree) if "on_pressure" in source else (),
+        tokenizer=state.facts.tokenizer,
         modules=tuple(modules.sources),
         missing=tuple(state.missing),
         unfinished=state.ended is not None,

@@ -30,6 +30,7 @@ from memguard.script.values import (
     UNKNOWN,
     Buffer,
     Constant,
+    Encoder,
     Function,
     Generator,
     Instance,
@@ -187,6 +188,8 @@ def rows() -> list[tuple[str, str, Model]]:
 def _owner_name(owner: Any) -> str:
     if isinstance(owner, Buffer):
         return owner.kind
+    if isinstance(owner, Encoder):
+        return owner.library
     if isinstance(owner, Row) and owner.origin == "dataset":
         return "dataset"
     if isinstance(owner, Instance):

@@ -42,6 +42,8 @@ class Facts:
     imported: dict[str, None] = field(default_factory=dict)  # pyarrow.parquet, transformers:AutoTokenizer, in order
     columns: dict[str, None] = field(default_factory=dict)  # names that it uses as keys, and as fields of rows
     encoding: str = "gpt2"
+    tokenizer: str = ""  # file or model of a tokenizer that is not tiktoken's
+    cut_in_words: bool = False  # a tokenizer that is trained has got a pre-tokenizer
     parquet: bool = False
     dataset: bool = False  # datasets, from files
     from_dict: bool = False  # datasets, from what is in memory

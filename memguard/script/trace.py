@@ -119,6 +119,7 @@ class Trace:
     ] = ()  # modules of libraries and names from them, in order: numpy, datasets:load_dataset; ?torch:
     # what a library imports itself, where it is installed
     notes: tuple[str, ...] = ()  # what its author should know, beside its memory
+    tokenizer: str = ""  # file or model of a tokenizer that is not tiktoken's, as the script has it
     modules: tuple[ModuleSource, ...] = ()  # in the order in which they were read
     missing: tuple[str, ...] = ()  # names of modules that it imports and nobody found
     unfinished: bool = False  # a part of it was not looked at: it takes more steps than the interpreter has
@@ -133,3 +134,11 @@ class Trace:
     def processes(self) -> bool:
         """True when it starts workers."""
         return "workers" in self.parameters or any(moment.workers for moment in self.moments)
+
+    def has_kind(self, kind: str) -> bool:
+        """True when a value of `kind` is alive at some moment."""
+        return any(held.kind == kind for moment in self.moments for held in moment.alive)
+
+    def needs(self, kind: str) -> bool:
+        """True when some call needs a transient of `kind`."""
+        return any(transient.kind == kind for moment in self.moments for transient in moment.transients)

@@ -82,6 +82,13 @@ KINDS: dict[str, Kind] = {
     "pages": Kind("", "lists", "lines", "pieces", "mapped pages of an Arrow file", grows=False),
     "slots": Kind("", "ids", "lines", "pieces", "entries of a set or dict", grows=False),
     "opaque": Kind("opaque", "ids", "tokens", "tokens", "unknown, taken for a list of ids"),
+    "encoding": Kind("", "encodings", "tokens", "tokens", "Encoding", grows=False),
+    "encodings": Kind("encoding", "encodings", "pieces", "pieces", "Encodings", extended="encodings"),
+    "doc": Kind("text", "docs", "tokens", "tokens", "Doc", grows=False, extended="words"),
+    "docs": Kind("doc", "docs", "pieces", "pieces", "Docs", extended="docs"),
+    "pieces": Kind("text", "lists", "tokens", "tokens", "list of tokens as str", extended="pieces"),
+    "heap": Kind("", "ids", "tokens", "tokens", "freed, and not given back", grows=False, small=True),
+    "vocabulary": Kind("", "ids", "tokens", "tokens", "tokenizer", grows=False, small=True),
     "objects": Kind("object", "objects", "pieces", "pieces", "list of small objects", extended="objects"),
     "digits": Kind("char", "strings", "chars", "chars", "numbers as text", grows=False),
     "mapped": Kind("token", "arrays", "bytes", "tokens", "", grows=False),
@@ -94,8 +101,10 @@ KINDS: dict[str, Kind] = {
 """kinds of Buffer: text, bytes, ids (a list's slots), ints (the int objects of such a list), array, chars (a list with
 one slot a character), strings, lists (of ids), arrays, words, records, table (Arrow, pandas), pages (of an Arrow file,
 once they are looked at), slots (what a set or dict needs for its entries), objects (a list of small ones, as many as
-the input says: indexes, hashes, tuples), digits (numbers as text), opaque, mapped (a file in memory that the kernel
-takes back), view (of an array), list (empty so far), and what single elements of them are.
+the input says: indexes, hashes, tuples), digits (numbers as text), encoding (of a
+Hugging Face tokenizer), encodings (a list of them), doc and docs (spacy's), pieces (a list of tokens as str), heap
+(what malloc keeps of what was freed), vocabulary (a tokenizer's own weight), opaque, mapped (a file in memory that the
+kernel takes back), view (of an array), list (empty so far), and what single elements of them are.
 """
 
 
@@ -352,7 +361,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    library: str  # tiktoken, or another's name
+    """A tokenizer: its methods have the rows of `library`."""
+
+    library: str  # tiktoken, tokenizers, transformers, sentencepiece; nltk's and spacy's are functions
+    masks: int = 0  # lists beside the ids that calling it gives: attention_mask, token_type_ids
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,8 +37,8 @@ def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         (["id", "content", "title"], "content"),
         (["title"], "title"),
         (["n", "text", "id"], "id"),
-        (["text"], None),
-        ([], None),
+        (["text"], "content"),
+        ([], "content"),
     ],
 )
 def test_of_the_names_the_one_with_most_text(names: list[str], column: str | None, file: Path) -> None:
@@ -60,10 +60,17 @@ def test_what_cannot_be_looked_into_has_no_column(tmp_path: Path) -> None:
     for name, data in (
         ("a.jsonl", b"not json\n"),
         ("c.txt", b"text\n"),
-        ("d.csv", b"\xff\x00\n"),
+        ("d.csv", b"\xff\n"),
     ):
         (tmp_path / name).write_bytes(data)
         assert named_column(find_inputs((str(tmp_path / name),), None), ["text"]) is None
+
+
+def test_another_column_than_the_script_names_is_told(file: Path, tmp_path: Path) -> None:
+    script = tmp_path / "s.py"
+    script.write_text("import sys, datasets\nd = datasets.load_dataset('x', data_files=sys.argv[1])\nt = d['story']\n")
+    found = estimate_files(Request((str(file),), script=str(script)), read_job_limits(), tuning=QUICK)
+    assert any("content has most text" in note for note in found.notes)
 
 
 def test_a_trace_has_the_names() -> None:

@@ -142,7 +142,8 @@ args.func(args)
 def test_what_the_command_line_calls_is_read(name: str) -> None:
     report = weigh(HEAD + ENTRIES[name])
     assert report.unrecognised == ()
-    assert report.plan.peak == weigh(HEAD + "prepare(sys.argv[1])\n").plan.peak
+    weighs = "import transformers\n" * ("import HfArgumentParser" in ENTRIES[name])  # its import, which has a price
+    assert report.plan.peak == weigh(weighs + HEAD + "prepare(sys.argv[1])\n").plan.peak
     assert report.plan.peak.expected - BASELINE >= 900 * M
 
 

@@ -25,8 +25,13 @@ import duckdb, functools, glob, gzip, hashlib, html, io, itertools, json, math, 
 import pathlib, pickle, queue, random, re, requests, sys, threading, time, tqdm, unicodedata, urllib.request
 import jsonlines, memguard, numpy as np, pandas as pd, polars as pl, pyarrow as pa, pyarrow.parquet as pq, tiktoken
 import torch
+import nltk, spacy, tokenizers
 import sentencepiece, transformers, absl.app, fire, hydra, importlib, typer
 enc = tiktoken.get_encoding("gpt2")
+tok = tokenizers.Tokenizer.from_file("t.json")
+hf = transformers.PreTrainedTokenizerFast(tokenizer_file="t.json")
+sp = sentencepiece.SentencePieceProcessor(model_file="m.model")
+nlp = spacy.blank("en")
 text = open("a.txt").read()
 data = open("a.txt", "rb").read()
 ids = enc.encode(text)

@@ -5,6 +5,7 @@ read.py       files -> Corpus: decides what is read whole and what is sampled, a
 scan.py       every byte: characters, width, newlines, malformed UTF-8
 sample.py     tokens, counted or from a stratified sample
 documents.py  lines, records and rows; packed files and stdin, read as streams
+vocabulary.py the words that differ from one another, for a script that trains a tokenizer
 shape.py      the longest line and the words, for a script that goes line by line
 
 The names below load on first use: numpy is imported while the child that measures Python's own memory starts.
@@ -19,7 +20,17 @@ from memguard.estimate.lazy import door
 if TYPE_CHECKING:
     from memguard.estimate.corpus.read import Corpus, Depth, read_corpus
     from memguard.estimate.corpus.shape import read_shape
+    from memguard.estimate.corpus.vocabulary import with_distinct_words
 
-__all__ = ["Corpus", "Depth", "read_corpus", "read_shape"]
+__all__ = ["Corpus", "Depth", "read_corpus", "read_shape", "with_distinct_words"]
 
-__getattr__ = door(__name__, {"Corpus": "read", "Depth": "read", "read_corpus": "read", "read_shape": "shape"})
+__getattr__ = door(
+    __name__,
+    {
+        "Corpus": "read",
+        "Depth": "read",
+        "read_corpus": "read",
+        "read_shape": "shape",
+        "with_distinct_words": "vocabulary",
+    },
+)

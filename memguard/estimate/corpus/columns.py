@@ -22,17 +22,17 @@ _LONGEST_LINE = 1 << 20
 
 
 def named_column(sources: Collection[Source], names: Collection[str]) -> str | None:
-    """The name among `names` under which the first of `sources` has most text; None where none of them has any, and
-    for files that cannot be looked into before they are read.
+    """The name among `names` under which the first of `sources` has most text, or any name where it has none under
+    those and none under `text`. None for `text`, and for files that cannot be looked into before they are read.
     """
     source = next(iter(sources), None)
-    if source is None or not names or source.compression or source.once or is_url(source.path):
+    if source is None or source.compression or source.once or is_url(source.path):
         return None
     try:
         sizes = _SIZES[source.kind](source.path) if source.kind in _SIZES else {}
     except (OSError, ValueError, MemguardError, csv.Error):
         return None
-    known = [name for name in names if sizes.get(name)]
+    known = [name for name in names if sizes.get(name)] or ([] if "text" in sizes else list(sizes))
     return max(known, key=lambda name: sizes[name], default=None)
 
 

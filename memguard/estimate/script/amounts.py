@@ -17,6 +17,11 @@ class TextShape:
     word_strings: int = 0  # bytes of all words as str objects, with their slots
     line_bytes: tuple[float, ...] = ()  # the lines in parts of equal numbers, the shortest first: the mean of each
     sources: tuple[tuple[str, float], ...] = ()  # the script's names of its inputs → share of all bytes
+    entries: int = 0  # of the vocabulary of the script's own tokenizer; 0: it is not here
+    distinct: int = 0  # words and punctuation marks, each with its space, that differ; 0: not counted
+    distinct_bytes: int = 0
+    distinct_between_spaces: int = 0
+    distinct_growth: float = 0.6  # of how many there are with the size of the text: its exponent (Heaps' law)
 
 
 @dataclass(frozen=True, slots=True)

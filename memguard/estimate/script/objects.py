@@ -52,8 +52,8 @@ OBJECTS: dict[str, Callable[[float], float]] = {
     "instance": lambda size: 96,  # 48 and its values, which are no dict before someone asks for it
     "slots": lambda size: _rounded(32 + 8 * size),
     "shared": lambda size: 0,
-    "memo": lambda size: 54,  # pickle's entry for each object that may come twice; 62 measured, 8 are the slot
-    "storage": lambda size: 1290,  # torch.save: a record of each tensor's storage, and the tensor in the memo
+    "memo": lambda size: 46,  # pickle's entry for each object that may come twice: 43 to 65 measured, 8 are the slot
+    "storage": lambda size: 1400,  # torch.save: a record of each tensor's storage, and the memo: 1,340 to 1,500
     "slots of others": lambda size: -8 * size,
 }
 

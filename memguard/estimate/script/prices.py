@@ -18,7 +18,7 @@ from memguard.estimate.script.amounts import Piece
 from memguard.estimate.script.objects import NUMPY_OBJECT, STACKED, TORCH_OBJECT, dict_table, objects_size, set_table
 from memguard.estimate.script.scale import Scale
 from memguard.estimate.script.tables import TABLE_TRANSIENTS, loading, pages, table
-from memguard.script.extents import Extent
+from memguard.estimate.script.tokenizer_prices import TOKENIZER_PRICES, TOKENIZER_TRANSIENTS, tokens_of_each
 from memguard.script.trace import Transient
 from memguard.script.values import Buffer, Held, Number
 
@@ -108,9 +108,9 @@ def capacity(scale: Scale, length: float | Number | tuple[Number, ...]) -> float
     symbol, count = length.symbol, 0.0
     if symbol is not None and symbol.of is not None:
         before, scale.average_lines = scale.average_lines, scale.average_lines and symbol.unit != "longest"
-        of = symbol.of
-        length_of = _count if of.kind in ("lists", "arrays") else elements
-        count = sum(length_of(scale, of, scale.piece(part)) for part in of.parts.values())
+        of, pieces = symbol.of, [scale.piece(part) for part in symbol.of.parts.values()]
+        listed = of.kind in ("lists", "arrays")
+        count = sum(scale.count(of, piece) if listed else elements(scale, of, piece) for piece in pieces)
         scale.average_lines = before
         if symbol.unit == "longest":  # the tokens of one line may stand closer than those of all, or less close
             count *= {"low": 1 / _ONE_LINE, "high": _ONE_LINE}.get(scale.bound, 1.0)
@@ -121,12 +121,14 @@ def elements(scale: Scale, buffer: Buffer, piece: Piece) -> float:
     """How many elements `piece` of `buffer` has, which may be an array of what has other elements than tokens."""
     if buffer.file_item:
         return piece.raw / buffer.file_item
+    if buffer.origin.endswith("padded"):
+        return tokens_of_each(scale, buffer, piece)
     source, left = buffer, _LONGEST_DESCENT
     while left:
         if source.capacity is not None and not isinstance(source.capacity, Number):
             return capacity(scale, source.capacity)
         if source.kind == "lists" or source.kind == "arrays":
-            return piece.tokens if source.row is None or source is buffer else source.row * _count(scale, source, piece)
+            return piece.tokens if source.row is None or source is buffer else source.row * scale.count(source, piece)
         made_from = source.source or source.of
         if made_from is None or source.kind not in ("array", "view", "mapped"):
             break
@@ -140,13 +142,13 @@ def elements(scale: Scale, buffer: Buffer, piece: Piece) -> float:
     if source.kind == "words":
         return (scale.shape.words or scale.text.chars / _CHARS_PER_WORD) * piece.share
     if source.kind in ("strings", "records", "objects", "table"):
-        return _count(scale, source, piece)
+        return scale.count(source, piece)
     return piece.tokens
 
 
 def _strings(scale: Scale, piece: Piece, held: Held) -> float:
     """Strings have a header each, and a slot in their list."""
-    documents, count = scale.text.documents, _count(scale, held.buffer, piece)
+    documents, count = scale.text.documents, scale.count(held.buffer, piece)
     if count >= 0.9 * documents.count * piece.share:  # as measured, each as narrow as its own characters
         size = (documents.str_bytes + scale.costs.list_slot * documents.count) * piece.share
     else:
@@ -157,7 +159,7 @@ def _strings(scale: Scale, piece: Piece, held: Held) -> float:
 
 
 def _records(scale: Scale, piece: Piece, held: Held) -> float:
-    return _strings(scale, piece, held) + _count(scale, held.buffer, piece) * sys.getsizeof({"text": ""})
+    return _strings(scale, piece, held) + scale.count(held.buffer, piece) * sys.getsizeof({"text": ""})
 
 
 def _words(scale: Scale, piece: Piece, held: Held) -> float:
@@ -165,14 +167,15 @@ def _words(scale: Scale, piece: Piece, held: Held) -> float:
 
 
 def _lists(scale: Scale, piece: Piece, held: Held) -> float:
-    count, slot = _count(scale, held.buffer, piece), scale.costs.list_slot
-    inside = piece.tokens if held.buffer.row is None else held.buffer.row * count
+    count, slot = scale.count(held.buffer, piece), scale.costs.list_slot
+    tokens = tokens_of_each(scale, held.buffer, piece)
+    inside = tokens if held.buffer.row is None else held.buffer.row * count
     return slot * inside + (plans_documents.SMALL_LIST + slot) * count
 
 
 def _arrays(scale: Scale, piece: Piece, held: Held) -> float:
     buffer = held.buffer
-    count, slot = _count(scale, buffer, piece), scale.costs.list_slot
+    count, slot = scale.count(buffer, piece), scale.costs.list_slot
     own = TORCH_OBJECT if buffer.library == "torch" else plans_documents.SMALL_ARRAY
     if buffer.origin == "views":
         return ((TORCH_OBJECT if buffer.library == "torch" else NUMPY_OBJECT) + slot) * count
@@ -191,30 +194,6 @@ def _slots(scale: Scale, piece: Piece, held: Held) -> float:
     if before:  # the one that is copied into this one, when that has just grown
         return table / (2 if count > 50_000 or origin == "dict" else 4)
     return table - held.buffer.item * count
-
-
-def _count(scale: Scale, buffer: Buffer, piece: Piece) -> float:
-    """Elements of a list: as many as there are pieces of what was added at a time."""
-    found = share = 0.0
-    for site, part in buffer.parts.items():
-        whole = scale.piece(part).share
-        share += whole
-        if isinstance(site, tuple) and site[-1] == "same element":
-            continue
-        found += _pieces(scale, buffer.pieces.get(site), scale.piece(part.uncut()).share)
-    if share <= 0:
-        return _pieces(scale, next(iter(buffer.pieces.values()), None), piece.share)
-    return found * piece.share / share
-
-
-def _pieces(scale: Scale, extent: Extent | None, share: float) -> float:
-    """How many pieces as large as `extent` are in `share` of the text."""
-    if extent is None or not extent.windows:
-        return scale.text.documents.count * share
-    window = next((window for window in reversed(extent.windows) if window.loop), extent.windows[-1])
-    if window.unit == "lines":  # an average one, not the longest
-        return scale.text.documents.count * share / window.amount
-    return share / max(1e-12, scale.share(window))
 
 
 PRICES: dict[str, Callable[[Scale, Piece, Held], float]] = {
@@ -241,6 +220,7 @@ PRICES: dict[str, Callable[[Scale, Piece, Held], float]] = {
     "char": _nothing,
     "token": _nothing,
     "object": _nothing,
+    **TOKENIZER_PRICES,
 }
 
 
@@ -329,4 +309,5 @@ TRANSIENTS: dict[str, Callable[[Scale, Piece, Transient], float]] = {
     "lists": _all_ids,
     "stacked": lambda scale, piece, transient: STACKED * piece.tokens,
     **TABLE_TRANSIENTS,
+    **TOKENIZER_TRANSIENTS,
 }

@@ -84,7 +84,10 @@ class Pricing:
         if moment.workers:
             parts.append((f"{moment.workers:.0f} worker processes", round(self.worker * moment.workers)))
         named: dict[str, int] = {}
+        living = {id(held.buffer) for held in moment.alive}
         for held in moment.alive:
+            if held.kind == "heap" and id(held.buffer.source) in living and held.buffer.origin != "text":
+                continue  # it is not free yet
             size = self.held(held)
             if size:
                 words = self._words(held)

@@ -41,6 +41,16 @@ __all__ = ["estimate_script", "heaviest_library", "import_memory", "script_peak"
 # What a script saves that does not import them: resident, anonymous; a bare Python (CPython 3.11, numpy 2.4, x86-64).
 _WITHOUT = {"tiktoken": (28 * MIB, 22 * MIB), "numpy": (12 * MIB, 6 * MIB)}
 _BARE = 8 * MIB
+# What importing a library adds beside numpy: resident, anonymous. `python -m tests.bench tokenizers --libraries`;
+# transformers 5.24 without torch, which it loads for its Auto classes alone; spacy's torch is counted apart.
+_ADDED = {
+    "tokenizers": (7 * MIB, 3 * MIB),
+    "transformers": (36 * MIB, 27 * MIB),
+    "sentencepiece": (8 * MIB, 4 * MIB),
+    "nltk": (185 * MIB, 116 * MIB),
+    "spacy": (75 * MIB, 43 * MIB),
+}
+_BRING_NUMPY = frozenset(("transformers", "nltk", "spacy"))
 
 # What the allocator may keep and the formulas may miss: a share of the peak, and bytes below and above it.
 _SLACK_SHARE = 0.02
@@ -50,6 +60,10 @@ _SLACK_HIGH = 28 * MIB
 _SLACK_SHARE_PROCESSES = 0.08
 # Dataset.map of a table in memory goes through pickles of unknown number; a row group's buffers differ by file.
 _SLACK_SHARES = {"from-dict-map": 0.15, "iter-batches": 0.15, "duckdb-batches": 0.15}
+# What malloc keeps of a tokenizer's pieces differs by the order in which they are freed; what a trainer counts, and how
+# many tokens spacy makes of a text, by that text.
+_SLACK_TOKENIZERS, _SLACK_TRAINERS, _SLACK_DOCS = 0.10, 0.14, 0.20
+_TRAINERS = ("word counts", "line counts", "training on lines", "training on suffixes")
 
 
 def heaviest_library(trace: Trace) -> str:
@@ -130,14 +144,16 @@ def _baseline(trace: Trace, costs: Costs) -> int:
         loaded += max((lib.anonymous if trace.processes else lib.rss for lib in lacks), default=0)
         usual = costs.anonymous() if trace.processes else costs.rss()
         return max(loaded, usual) if trace.missing or costs.script.missing else loaded
-    library = heaviest_library(trace)
+    library, which = heaviest_library(trace), int(trace.processes)
     baseline = costs.anonymous(library) if trace.processes else costs.rss(library)
-    if library or trace.unrecognised:
-        return baseline
-    for name, (rss, anonymous) in _WITHOUT.items():
-        if name not in trace.imports:
-            baseline -= anonymous if trace.processes else rss
-    return max(_BARE, baseline)
+    added = [figures[which] for name, figures in _ADDED.items() if name in trace.imports]
+    if "transformers" in trace.imports and "tokenizers" in trace.imports:
+        added.remove(_ADDED["tokenizers"][which])  # which it brings
+    if trace.unrecognised or (library and not added):
+        return baseline + sum(added)
+    brought = {"numpy"} if library or _BRING_NUMPY & trace.imports else set()
+    saved = sum(figures[which] for name, figures in _WITHOUT.items() if name not in trace.imports | brought)
+    return max(_BARE, baseline - saved + sum(added))
 
 
 def _weigh(trace: Trace, text: Text, shape: TextShape, costs: Costs, bound: str) -> tuple[Weighed, ...]:
@@ -161,11 +177,11 @@ def _peak(
     top: Weighed,
 ) -> Range:
     share = _SLACK_SHARE_PROCESSES if trace.processes else _SLACK_SHARE
-    share = _SLACK_SHARES.get(trace.name, share)
+    share = max(_SLACK_SHARES.get(trace.name, share), _tokenizer_slack(trace))
     low, high = (max(w.bytes for w in weighed[bound]) for bound in ("low", "high"))
     low -= round(share * low) + _SLACK_LOW
     high += round(share * high) + _SLACK_HIGH
-    if trace.unrecognised or trace.name == "unknown":
+    if trace.unrecognised or (trace.name == "unknown" and not any(map(trace.needs, _TRAINERS))):
         # Whatever the unread lines do: as if they kept the text that they can get at, and a list of all its ids, beside
         # all the rest.
         everything = _reached(trace, Pricing(text_of(stats, "high"), shape, costs))
@@ -189,6 +205,14 @@ def _reached(trace: Trace, pricing: Pricing) -> Piece:
     for piece in largest.values():
         total = total.plus(piece)
     return total if total.share < whole.share else whole
+
+
+def _tokenizer_slack(trace: Trace) -> float:
+    if any(map(trace.needs, _TRAINERS)):
+        return _SLACK_TRAINERS
+    if trace.has_kind("doc") or trace.has_kind("docs"):
+        return _SLACK_DOCS
+    return _SLACK_TOKENIZERS if trace.has_kind("heap") else 0.0
 
 
 def _line(span: Span, places: Places) -> int | None:

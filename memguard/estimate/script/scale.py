@@ -8,6 +8,7 @@ from memguard.estimate.plans.costs import Costs
 from memguard.estimate.plans.quantities import Text
 from memguard.estimate.script.amounts import Piece, TextShape
 from memguard.script.extents import Extent, Window
+from memguard.script.values import Buffer
 
 __all__ = ["Scale"]
 
@@ -98,3 +99,24 @@ class Scale:
             return min(1.0, window.amount / max(1.0, self.shape.words or text.chars / 6))
         total = {"chars": text.read_chars, "bytes": text.bytes, "tokens": text.tokens}.get(window.unit, count)
         return min(1.0, window.amount / max(1, total))
+
+    def count(self, buffer: Buffer, piece: Piece) -> float:
+        """Elements of a list: as many as there are pieces of what was added at a time."""
+        found = share = 0.0
+        for site, part in buffer.parts.items():
+            share += self.piece(part).share
+            if isinstance(site, tuple) and site[-1] == "same element":
+                continue
+            found += self._pieces_in(buffer.pieces.get(site), self.piece(part.uncut()).share)
+        if share <= 0:
+            return self._pieces_in(next(iter(buffer.pieces.values()), None), piece.share)
+        return found * piece.share / share
+
+    def _pieces_in(self, extent: Extent | None, share: float) -> float:
+        """How many pieces as large as `extent` are in `share` of the text."""
+        if extent is None or not extent.windows:
+            return self.text.documents.count * share
+        window = next((window for window in reversed(extent.windows) if window.loop), extent.windows[-1])
+        if window.unit == "lines":  # an average one, not the longest
+            return self.text.documents.count * share / window.amount
+        return share / max(1e-12, self.share(window))

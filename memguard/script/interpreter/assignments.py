@@ -10,7 +10,7 @@ from memguard.script.interpreter.expressions import Evaluator
 from memguard.script.operations.access import extend_members, store, unpacked
 from memguard.script.operations.growth import clear, extend, grown_copy
 from memguard.script.source import dotted_name
-from memguard.script.values import UNKNOWN, Buffer, Class, Instance, Namespace, Number, Sequence, Symbol
+from memguard.script.values import UNKNOWN, Buffer, Class, Encoder, Instance, Namespace, Number, Sequence, Symbol
 
 __all__ = ["Assigner"]
 
@@ -70,6 +70,8 @@ class Assigner(Evaluator, ast.NodeVisitor):
                 owner.attributes[target.attr] = value
             elif isinstance(owner, Class):
                 owner.scope[target.attr] = value
+            elif isinstance(owner, Encoder) and target.attr == "pre_tokenizer":
+                self.state.facts.cut_in_words = True
             elif isinstance(owner, Namespace):
                 self._replace(owner.env.get(target.attr), value, target)
                 owner.env[target.attr] = value

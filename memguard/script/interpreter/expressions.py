@@ -15,6 +15,7 @@ from memguard.script import registry
 from memguard.script.finder import Finder
 from memguard.script.interface import Call
 from memguard.script.interpreter import calls, loops, operators
+from memguard.script.interpreter.classes import class_attribute
 from memguard.script.interpreter.functions import call_function
 from memguard.script.interpreter.modules import Modules
 from memguard.script.interpreter.summaries import is_repeated
@@ -22,8 +23,8 @@ from memguard.script.numbers import arithmetic, literal
 from memguard.script.operations.access import subscript
 from memguard.script.operations.command_line import argv
 from memguard.script.operations.growth import append
-from memguard.script.operations.tables import add_entry, tabled
-from memguard.script.source import Places, dotted_name
+from memguard.script.operations.tables import tabled
+from memguard.script.source import Places
 from memguard.script.state import DEEPEST, Frame, State, joined
 from memguard.script.values import (
     UNKNOWN,
@@ -33,7 +34,6 @@ from memguard.script.values import (
     Function,
     Generator,
     Instance,
-    Method,
     Module,
     Namespace,
     Number,
@@ -271,30 +271,7 @@ class Evaluator(ast.NodeVisitor):
         return registry.attribute_of(Call(self, [], {}, node, name, owner))
 
     def class_attribute(self, owner: Instance, cls: Class, name: str, node: ast.AST) -> Any:
-        todo: list[Any] = [cls]
-        seen: set[int] = set()
-        while todo:
-            found = todo.pop(0)
-            if not isinstance(found, Class) or id(found) in seen:
-                continue
-            self.state.spend()
-            seen.add(id(found))
-            if name in found.scope:
-                value = found.scope[name]
-                if not isinstance(value, Function):
-                    return value
-                return self._bound(owner, value, node)
-            todo += found.bases
-        return Method(owner, name)
-
-    def _bound(self, owner: Instance, function: Function, node: ast.AST) -> Any:
-        decorators = [dotted_name(d) for d in getattr(function.node, "decorator_list", [])]
-        if "staticmethod" in decorators:
-            return function
-        bound = Function(function.node, function.scopes, owner)
-        if any(d.split(".")[-1] in ("property", "cached_property") for d in decorators):
-            return call_function(self, bound, [], {}, node)
-        return bound
+        return class_attribute(self, owner, cls, name, node)
 
     def visit_Subscript(self, node: ast.Subscript) -> Any:
         return subscript(self, self.evaluate(node.value), node)
@@ -341,22 +318,7 @@ class Evaluator(ast.NodeVisitor):
         return result
 
     def visit_DictComp(self, node: ast.DictComp) -> Any:
-        result = self.state.make("list", node)
-        known = Sequence([], [], mutable=True)  # under keys that are known
-        self.state.temps += [result, known]
-        around = len(self.state.loops)
-
-        def add() -> None:
-            key = self.evaluate(node.key)
-            value = self.evaluate(node.value)
-            if known.keys is not None and isinstance(key, Constant) and len(self.state.loops) == around:
-                known.keys.append(key)
-                known.items.append(value)
-            else:
-                add_entry(self, result, key, value, node)
-
-        loops.comprehension(self, node.generators, add)
-        return result if result.kind != "list" else known
+        return loops.dict_comprehension(self, node)
 
     def visit_GeneratorExp(self, node: ast.GeneratorExp) -> Any:
         frame = self.state.frame

@@ -10,6 +10,7 @@ from memguard.script.extents import Extent
 from memguard.script.interface import Interpreter
 from memguard.script.interpreter.functions import call_function
 from memguard.script.operations.elements import index_of, line_of, one_of, one_path, piece_of_range, piece_seen, row_of
+from memguard.script.operations.tables import add_entry
 from memguard.script.state import Frame
 from memguard.script.values import (
     KINDS,
@@ -27,7 +28,7 @@ from memguard.script.values import (
     Sequence,
 )
 
-__all__ = ["comprehension", "iterate", "iterate_twice"]
+__all__ = ["comprehension", "dict_comprehension", "iterate", "iterate_twice"]
 
 # Up to this many known members a loop is followed member by member.
 _UNROLLED = 12
@@ -170,3 +171,24 @@ def comprehension(
     finally:
         state.frame = outer
         state.frames.remove(frame)
+
+
+def dict_comprehension(interpreter: Interpreter, node: ast.DictComp) -> Any:
+    """{key: value for …}: members that are known one by one where all keys are, else as if they were in a list."""
+    state = interpreter.state
+    result = state.make("list", node)
+    known = Sequence([], [], mutable=True)
+    state.temps += [result, known]
+    around = len(state.loops)
+
+    def add() -> None:
+        key = interpreter.evaluate(node.key)
+        value = interpreter.evaluate(node.value)
+        if known.keys is not None and isinstance(key, Constant) and len(state.loops) == around:
+            known.keys.append(key)
+            known.items.append(value)
+        else:
+            add_entry(interpreter, result, key, value, node)
+
+    comprehension(interpreter, node.generators, add)
+    return result if result.kind != "list" else known

@@ -21,6 +21,7 @@ from memguard.script.models import (
     memguard,
     mmap,
     modules,
+    nltk,
     numpy,
     pandas,
     paths,
@@ -30,10 +31,14 @@ from memguard.script.models import (
     pyarrow,
     random,
     requests,
+    sentencepiece,
+    spacy,
     tables,
     text,
+    tiktoken,
     tokenizers,
     torch,
+    transformers,
 )
 
 __all__ = [
@@ -54,6 +59,7 @@ __all__ = [
     "memguard",
     "mmap",
     "modules",
+    "nltk",
     "numpy",
     "pandas",
     "paths",
@@ -63,8 +69,12 @@ __all__ = [
     "pyarrow",
     "random",
     "requests",
+    "sentencepiece",
+    "spacy",
     "tables",
     "text",
+    "tiktoken",
     "tokenizers",
     "torch",
+    "transformers",
 ]

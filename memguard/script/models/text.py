@@ -198,7 +198,6 @@ def recoded(call: Call) -> Any:
 
 
 @function("re.split re.findall re.Pattern.split re.Pattern.findall regex.findall regex.split textwrap.wrap")
-@function("nltk.word_tokenize nltk.tokenize.word_tokenize")
 def found_words(call: Call) -> Any:
     text = _text_in(call)
     return UNKNOWN if text is None else _copy(call, "words", text, "split")

@@ -1,4 +1,4 @@
-"""tiktoken, transformers, tokenizers, sentencepiece: texts into token ids."""
+"""tokenizers: texts into Encodings, which hold ids, tokens, offsets and masks; and the training of a vocabulary."""
 
 from __future__ import annotations
 
@@ -6,188 +6,188 @@ from typing import Any
 
 from memguard.script.extents import Extent
 from memguard.script.interface import Call
-from memguard.script.operations.arrays import make_array
-from memguard.script.operations.growth import append
-from memguard.script.operations.ints import new_ints
+from memguard.script.operations.encoding import (
+    as_long_as,
+    decoded,
+    ids_of,
+    keep_in_heap,
+    load,
+    texts_of,
+    the_text,
+    without_heap,
+)
+from memguard.script.operations.inputs import open_file, path_text
 from memguard.script.registry import attribute, function, method, nothing
 from memguard.script.trace import Transient
-from memguard.script.values import NOTHING, UNKNOWN, Buffer, Encoder, Generator, Row, Sequence
+from memguard.script.values import NOTHING, UNKNOWN, Buffer, Constant, Encoder, Path, Sequence
 
-__all__ = ["encode", "encoding_of_model"]
-
-# tiktoken/model.py of tiktoken 0.14, which is not needed to read a script. tests/script/models compares the two.
-MODEL_ENCODINGS = {
-    **dict.fromkeys(("o1", "o3", "o4-mini", "gpt-5", "gpt-4.1", "gpt-4o"), "o200k_base"),
-    **dict.fromkeys(("gpt-4", "gpt-3.5-turbo", "gpt-3.5", "gpt-35-turbo", "davinci-002", "babbage-002"), "cl100k_base"),
-    **dict.fromkeys(
-        ("text-embedding-ada-002", "text-embedding-3-small", "text-embedding-3-large"),
-        "cl100k_base",
-    ),
-    **dict.fromkeys(
-        ("text-davinci-003", "text-davinci-002", "code-davinci-002", "code-davinci-001", "code-cushman-002"),
-        "p50k_base",
-    ),
-    **dict.fromkeys(("code-cushman-001", "davinci-codex", "cushman-codex"), "p50k_base"),
-    **dict.fromkeys(("text-davinci-edit-001", "code-davinci-edit-001"), "p50k_edit"),
-    **dict.fromkeys(
-        (
-            "text-davinci-001",
-            "text-curie-001",
-            "text-babbage-001",
-            "text-ada-001",
-            "davinci",
-            "curie",
-            "babbage",
-            "ada",
-        ),
-        "r50k_base",
-    ),
-    **{f"text-similarity-{name}-001": "r50k_base" for name in ("davinci", "curie", "babbage", "ada")},
-    **{f"text-search-{name}-doc-001": "r50k_base" for name in ("davinci", "curie", "babbage", "ada")},
-    **{f"code-search-{name}-code-001": "r50k_base" for name in ("babbage", "ada")},
-    **dict.fromkeys(("gpt2", "gpt-2"), "gpt2"),
-}
-MODEL_PREFIXES = {
-    **dict.fromkeys(
-        ("o1-", "o3-", "o4-mini-", "gpt-5", "gpt-4.5-", "gpt-4.1-", "chatgpt-4o-", "gpt-4o-"), "o200k_base"
-    ),
-    **dict.fromkeys(("gpt-4-", "gpt-3.5-turbo-", "gpt-35-turbo-"), "cl100k_base"),
-    "gpt-oss-": "o200k_harmony",
-    "ft:gpt-4o": "o200k_base",
-    **dict.fromkeys(("ft:gpt-4", "ft:gpt-3.5-turbo", "ft:davinci-002", "ft:babbage-002"), "cl100k_base"),
-}
+__all__ = ["encoding_of", "encodings_of"]
 
 
-def encoding_of_model(model: str) -> str | None:
-    """The name of a model's encoding, as tiktoken.encoding_name_for_model finds it; None for no model of its."""
-    if model in MODEL_ENCODINGS:
-        return MODEL_ENCODINGS[model]
-    return next((name for prefix, name in MODEL_PREFIXES.items() if model.startswith(prefix)), None)
+# -- tokenizers -------------------------------------------------------------------------------------------------------
 
 
-@function("tiktoken.get_encoding", frees="a name")
-def get_encoding(call: Call) -> Any:
-    call.state.facts.encoding = call.text(0, "encoding_name") or call.state.facts.encoding
-    return Encoder("tiktoken")
+@function(
+    "tokenizers.Tokenizer.from_* tokenizers.*Tokenizer.from_file tokenizers.implementations.*.from_file",
+    frees="the path of a file",
+)
+@function(
+    "tokenizers.*BPETokenizer tokenizers.*WordPieceTokenizer tokenizers.implementations.*Tokenizer",
+    frees="the paths of its files",
+)
+def loaded(call: Call) -> Any:
+    """Tokenizer.from_file("tok.json"), ByteLevelBPETokenizer("vocab.json", "merges.txt"), or an empty one to train."""
+    call.state.facts.cut_in_words = True
+    if call.args or call.kwargs:
+        load(call, path_text(call.arg(0)), "tokenizers")
+    return Encoder("tokenizers")
 
 
-@function("tiktoken.encoding_for_model")
-def encoding_for_model(call: Call) -> Any:
-    """A model whose encoding is not known may make more tokens of the text: the line is listed."""
-    model = call.text(0, "model_name")
-    name = None if model is None else encoding_of_model(model)
-    if name is None:
-        call.state.not_understood(call.node)
-    else:
-        call.state.facts.encoding = name
-    return Encoder("tiktoken")
+@function("tokenizers.Tokenizer", frees="a model without a text")
+def made(call: Call) -> Any:
+    return Encoder("tokenizers")
 
 
-function("tiktoken.list_encoding_names tiktoken.encoding_name_for_model")(nothing("names"))
-
-
-@function("transformers.* tokenizers.* sentencepiece.*")
-def other_tokenizer(call: Call) -> Any:
-    call.state.not_understood(call.node)  # what it needs while it encodes is not known
-    return Encoder("other")
+function("tokenizers.*")(nothing("a part of a tokenizer"))
 
 
 # -- encoding ---------------------------------------------------------------------------------------------------------
 
 
-@method(Encoder, "encode encode_ordinary tokenize EncodeAsIds encode_as_ids encode_with_unstable")
+@method("tokenizers", "encode")
 def encoded(call: Call) -> Any:
-    return encode(call, call.arg(0, "text"), tiktoken=call.owner.library == "tiktoken")
+    found = encoding_of(call, call.arg(0, "sequence"))
+    return ids_of(call, call.arg(0, "sequence")) if found is None else found
 
 
-@method(Encoder, "encode_to_numpy")
-def encoded_to_numpy(call: Call) -> Any:
-    result = encoded(call)
-    return make_array(call, result, 4) if isinstance(result, Buffer) else result
+def encoding_of(call: Call, value: Any) -> Buffer | None:
+    """The Encoding of one text; None for what is no text. Nothing else is at hand meanwhile that it could share."""
+    value = the_text(call, value)
+    if not isinstance(value, Buffer) or value.kind not in ("text", "bytes", "opaque"):
+        return None
+    before = without_heap(call)
+    result = as_long_as(call, "encoding", value)
+    inside = Transient("pieces of the text inside tokenizers", "pieces", value.extent, call.state.copies)
+    call.record("encode", call.state.label_of(value), inside)
+    call.state.temps.append(result)
+    keep_in_heap(call, before, result, "text")
+    return result
 
 
-@method(Encoder, "__call__")
-def called(call: Call) -> Any:
-    ids = encode(call, call.arg(0, "text"), tiktoken=False)
-    return Row(ids.extent, "json", {"input_ids": ids}) if isinstance(ids, Buffer) else NOTHING
-
-
-@method(Encoder, "*batch*")
+@method("tokenizers", "encode_batch encode_batch_fast")
 def encoded_batch(call: Call) -> Any:
-    """A list of lists; the texts of the batch all get their UTF-8 copy."""
-    state, value = call.state, call.arg(0, "text")
-    if "decode" in call.name:
-        return UNKNOWN
-    if isinstance(value, (Generator, Sequence)):
-        texts = call.hold("list")
-        call.interpreter.iterate(value, lambda text: append(call.interpreter, texts, text, call.node), call.node)
-        value = texts
-    if not isinstance(value, Buffer) or value.kind == "list":
-        return encode(call, value)
-    value.mark_encoded()
-    result = state.make("lists", call.node, value.extent)
-    if len(value.parts) > 1:
-        result.parts = dict(value.parts)
-    result.pieces.update(value.pieces)
-    result.source = value
-    result.refs.append(new_ints(call.interpreter, result, call.node))
-    state.temps.append(result)
-    futures = Transient("the futures of tiktoken's threads", "futures", value.extent, state.copies)
-    call.record("encode", state.label_of(value), futures)
+    return encodings_of(call, texts_of(call, call.arg(0, "input"))) or UNKNOWN
+
+
+def encodings_of(call: Call, texts: Any) -> Buffer | None:
+    """An Encoding for each of several texts; None for what is not known as several texts."""
+    if not isinstance(texts, Buffer) or texts.kind not in ("strings", "words", "records", "lists"):
+        return None
+    before = without_heap(call)
+    origin = "fast" if call.name == "encode_batch_fast" else "batch"
+    result = as_long_as(call, "encodings", texts, origin=origin)
+    call.state.temps.append(result)
+    copies = Transient("copies of the texts inside tokenizers", "batch", texts.extent, call.state.copies)
+    call.record("encode", call.state.label_of(texts), copies)
+    keep_in_heap(call, before, result, origin)
     return result
 
 
-def encode(call: Call, value: Any, *, tiktoken: bool = True) -> Any:
-    """A list of ids. tiktoken keeps them in a Vec of its own meanwhile, and a UTF-8 copy in a str that is not ASCII."""
-    state = call.state
-    if isinstance(value, Row):
-        value = state.make("text", call.node, value.extent)
-    if not isinstance(value, Buffer):
-        return _unknown_ids(call, value)
-    result = state.make_ids(call.node, value.extent)
-    if len(value.parts) > 1:
+@attribute("encoding", "ids")
+def ids_in(call: Call) -> Any:
+    """Each time a new list, and new int objects."""
+    return _list_of_it(call, call.state.make_ids(call.node, call.owner.extent))
+
+
+@attribute("encoding", "attention_mask type_ids special_tokens_mask word_ids words sequence_ids")
+def masks_in(call: Call) -> Any:
+    """Lists of 0, 1 and the like: their slots alone."""
+    return _list_of_it(call, call.state.make("ids", call.node, call.owner.extent, origin="mask"))
+
+
+@attribute("encoding", "tokens")
+def tokens_in(call: Call) -> Any:
+    return _list_of_it(call, call.state.make("pieces", call.node, call.owner.extent))
+
+
+@attribute("encoding", "offsets")
+def offsets_in(call: Call) -> Any:
+    """A tuple of two ints for each token."""
+    return _list_of_it(call, call.state.make("slots", call.node, call.owner.extent, item=136))
+
+
+@attribute("encoding", "overflowing")
+def rest_of(call: Call) -> Any:
+    """What was cut off, as Encodings: parts of what this one holds."""
+    result = as_long_as(call, "encodings", call.owner)
+    result.of = call.owner
+    return result
+
+
+attribute("encoding", "n_sequences")(nothing("a number"))
+
+
+def _list_of_it(call: Call, result: Buffer) -> Buffer:
+    if len(call.owner.parts) > 1:
         result.parts.clear()
-        result.parts.update(value.parts)
-    result.source = value
-    state.temps.append(result)
-    inside = []
-    if tiktoken:
-        if value.kind in ("text", "opaque"):
-            value.mark_encoded()
-        inside = [Transient("ids inside tiktoken", "rust", value.extent, state.copies)]
-    call.record("encode", state.label_of(value), *inside)
+        result.parts.update(call.owner.parts)
+    result.source = call.owner
+    call.state.temps.append(result)
+    call.record("list")
     return result
 
 
-def _unknown_ids(call: Call, value: Any) -> Any:
-    """Something unknown inside a loop over the input may be a piece of it."""
-    if call.reaches(value):
-        return UNKNOWN
-    if not call.state.new_loops(()):
-        return call.state.make("list", call.node)
-    call.state.not_understood(call.node)
-    return call.state.make_ids(call.node, Extent())
+method("encoding", "char_to_* token_to_* word_to_* set_sequence_id pad truncate merge")(nothing("of a token"))
 
 
-@method(Encoder, "from_* get_* load Load train* __init__")
-def same_encoder(call: Call) -> Any:
-    """AutoTokenizer.from_pretrained, SentencePieceProcessor.load; get_vocab is as small as a vocabulary."""
-    return call.owner
+method("tokenizers", "decode")(decoded)
 
 
-@method(Encoder, "decode decode_bytes DecodeIds")
-def decoded(call: Call) -> Any:
-    """The text of some ids."""
-    value = call.arg(0)
-    if not isinstance(value, Buffer):
-        return UNKNOWN
-    result = call.hold("text")
-    result.parts.update(value.parts)
-    call.record("decode", call.state.label_of(value))
-    return result
+@method("tokenizers", "decode_batch post_process")
+def not_modelled(call: Call) -> Any:
+    return UNKNOWN
 
 
-method(Encoder, "*")(nothing("of a token, or of the vocabulary"))
-attribute(Encoder, "eot_token n_vocab eos_token_id vocab_size max_token_value *_token *_token_id name")(
-    nothing("a number or a name")
-)
+method("tokenizers", "*")(nothing("of a token, or of the vocabulary"))
+attribute("tokenizers", "padding truncation")(nothing("a setting"))
+
+
+# -- training ---------------------------------------------------------------------------------------------------------
+
+
+@method("tokenizers", "train")
+def trained(call: Call) -> Any:
+    """Files are read line by line. What grows is the count of each word that differs from the others."""
+    files = call.arg(0, "files")
+    for value in files.items if isinstance(files, Sequence) else [files]:
+        if isinstance(value, (Path, Constant)):
+            _count_words(call, [open_file(call.interpreter, value).extent])
+        elif call.reaches(value):
+            return UNKNOWN
+    return NOTHING
+
+
+@method("tokenizers", "train_from_iterator")
+def trained_on_texts(call: Call) -> Any:
+    """Batches of texts from Python, counted in the same way."""
+    texts: list[Any] = []
+    value = call.arg(0, "iterator")
+    if isinstance(value, Buffer) and value.kind in ("strings", "records"):
+        texts.append(value)
+    else:
+        call.interpreter.iterate(value, texts.append, call.node)
+    known = [text for text in texts if hasattr(text, "extent")]
+    if not known:
+        return UNKNOWN if call.reaches(value) else NOTHING
+    seen = known[-1].extent
+    _count_words(call, [seen.over_all_iterations({window.loop for window in seen.windows})])
+    return NOTHING
+
+
+def _count_words(call: Call, extents: list[Extent]) -> None:
+    for extent in extents:
+        if call.state.facts.cut_in_words:
+            inside = Transient("words and their counts inside the trainer", "word counts", extent, call.state.copies)
+        else:
+            inside = Transient("lines and their counts inside the trainer", "line counts", extent, call.state.copies)
+        call.record("train", "", inside)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from memguard.script.interface import Call
 from memguard.script.operations.arrays import item_size, make_array
 from memguard.script.operations.elements import view
-from memguard.script.registry import function, nothing
-from memguard.script.values import UNKNOWN, Buffer, Instance, Sequence
+from memguard.script.registry import function, method, nothing
+from memguard.script.values import NOTHING, UNKNOWN, Buffer, Generator, Instance, Sequence
 
 __all__: list[str] = []
+
+_LOADER = "torch.utils.data.DataLoader"
 
 
 @function("torch.tensor torch.as_tensor torch.LongTensor")
@@ -54,9 +57,19 @@ def dataset(call: Call) -> Any:
 @function("torch.utils.data.DataLoader torch.utils.data.Subset torch.utils.data.random_split")
 def loader(call: Call) -> Any:
     """It keeps its data set, and gives batches of some elements."""
-    kept = Instance("torch.utils.data.DataLoader", {"dataset": call.arg(0, "dataset")})
+    kept = Instance(_LOADER, {"dataset": call.arg(0, "dataset")})
     call.state.spaces.append(kept.attributes)
     return Sequence([kept, kept]) if call.name.endswith("random_split") else kept
+
+
+@method(_LOADER, "__iter__")
+def batches(call: Call) -> Any:
+    """A few elements at a time."""
+
+    def run(consume: Callable[[Any], None]) -> None:
+        call.interpreter.iterate_twice(call.node, lambda loop: NOTHING, consume, consumes_input=False)
+
+    return Generator(run, (call.owner,))
 
 
 function("torch.utils.data.*Sampler torch.utils.data.Dataset torch.utils.data.get_worker_info")(nothing("an order"))

@@ -125,7 +125,7 @@ def _append_one(interpreter: Interpreter, buffer: Buffer, value: Buffer | Row, n
     if value.kind == "view" and value.of is not None:
         _append_view(interpreter, buffer, value, node, site)
         return
-    in_words = value.of is not None and value.of.kind == "words"
+    in_words = value.of is not None and value.of.kind in ("words", "doc", "pieces")
     taker = _taker(interpreter, buffer, "words" if in_words else KINDS[value.kind].in_list, node, value)
     if value.origin or value.kind == "text":
         taker.origin = taker.origin or value.origin

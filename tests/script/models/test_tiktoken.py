@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from memguard.script.models.tokenizers import MODEL_ENCODINGS, MODEL_PREFIXES, encoding_of_model
+from memguard.script.models.tiktoken import MODEL_ENCODINGS, MODEL_PREFIXES, encoding_of_model
 from memguard.script.read import read_script
 
 

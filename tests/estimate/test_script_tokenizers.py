@@ -1,0 +1,99 @@
+"""What tokenizers of the field cost in a script: the arithmetic of each price, written out once more.
+
+The text is 100 MB of ASCII: 25 M tokens, 18.75 M of them with an int object of their own, a million lines.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from memguard.estimate.plans.quantities import text_of
+from memguard.estimate.script.amounts import TextShape
+from memguard.estimate.script.report import estimate_script
+from tests.estimate.script_texts import BASELINE, COSTS, M, ascii_text, at_line, limits_of, read, weigh
+
+HF = 'from tokenizers import Tokenizer\ntok = Tokenizer.from_file("tok.json")\ntext = open("a.txt").read()\n'
+# numpy and tiktoken are not imported, tokenizers is; 50,000 entries of a vocabulary; the text.
+BASE = (7 - 40) * 1024 * 1024  # beside what the tests' Python weighs
+TABLES, TEXT, TOKENS, LINES = 680 * 50_000, 100 * M, 25 * M, M
+
+
+def test_a_whole_text_is_in_pieces_in_a_map_and_in_an_encoding() -> None:
+    report = weigh(HF + "encoding = tok.encode(text)\ndel text\nprint(len(encoding))\n")
+    pieces = (18 + 384 / 5.2) * TEXT + 32 * TOKENS
+    table = 17 * (1 << 27)  # 117 M entries at 7/8
+    assert at_line(report, 4) == pytest.approx(BASE + TABLES + TEXT + pieces + table + 1.5 * 64 * TOKENS, rel=0.01)
+    kept = 96 * TOKENS + 20 * TEXT + 72 * TEXT
+    assert at_line(report, 6) == pytest.approx(BASE + TABLES + kept, rel=0.01)
+
+
+def test_what_malloc_keeps_outlives_the_encoding_and_is_used_again() -> None:
+    once = weigh(HF + "ids = tok.encode(text).ids\ndel text\nprint(len(ids))\n")
+    twice = weigh(HF + "ids = tok.encode(text).ids\nids = tok.encode(text).ids\ndel text\nprint(len(ids))\n")
+    ids = 8 * TOKENS + 32 * TOKENS * 3 // 4
+    assert at_line(once, 5) == pytest.approx(BASE + TABLES + 72 * TEXT + ids, rel=0.01)
+    assert at_line(twice, 6) == at_line(once, 5)
+
+
+def test_a_batch_is_priced_by_tokens_and_texts_and_stays_when_it_has_gone() -> None:
+    report = weigh(
+        HF
+        + "lines = text.splitlines()\ndel text\nencodings = tok.encode_batch(lines)\nprint()\ndel encodings\nprint()\n"
+    )
+    strings = TEXT + 64 * LINES + 8 * LINES
+    batch = 100 * TOKENS + 800 * LINES
+    assert at_line(report, 6) == pytest.approx(BASE + TABLES + strings + batch + TEXT + 450 * LINES, rel=0.01)
+    assert at_line(report, 7) == pytest.approx(BASE + TABLES + strings + batch, rel=0.01)
+    assert at_line(report, 9) == pytest.approx(BASE + TABLES + strings + 0.88 * batch, rel=0.01)
+
+
+def test_truncated_and_padded_batches_have_as_many_tokens_as_they_say() -> None:
+    head = HF.replace("tokenizers import Tokenizer", "transformers import PreTrainedTokenizerFast as Tokenizer")
+    lines = "lines = text.splitlines()\ndel text\n"
+    whole = at_line(weigh(head + lines + "batch = tok(lines)\nprint()\n"), 6)
+    cut = at_line(weigh(head + lines + "batch = tok(lines, truncation=True, max_length=10)\nprint()\n"), 6)
+    # 25 tokens a line, of which 15 go: of each 100 bytes in an Encoding, 8 in each of three lists. The ints stay.
+    assert whole - cut == pytest.approx(15 * LINES * (100 + 3 * 8), rel=0.01)
+    shape = TextShape(longest_line=4000, line_bytes=())
+    source = (
+        head
+        + lines
+        + 'batch = tok(lines, padding=True, max_length=64, truncation=True, return_tensors="np")\nprint()\n'
+    )
+    stats = ascii_text()
+    report = estimate_script(read(source), stats, shape, limits_of(1 << 40), COSTS)
+    assert at_line(report, 6) >= 64 * LINES * (100 + 3 * 8)
+    assert text_of(stats, "expected").documents.count == LINES
+
+
+def test_trainers_follow_the_words_that_differ() -> None:
+    source = """\
+        from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+        tok = Tokenizer(models.BPE())
+        tok.pre_tokenizer = pre_tokenizers.ByteLevel()
+        tok.train(["a.txt"], trainers.BpeTrainer(vocab_size=8000))
+        """
+    counted = TextShape(distinct=100_000, distinct_bytes=1_000_000, distinct_between_spaces=150_000)
+    mib = 1024 * 1024
+
+    def top(source: str, shape: TextShape) -> int:
+        return (
+            estimate_script(read(source), ascii_text(), shape, limits_of(1 << 40), COSTS).plan.peak.expected - BASELINE
+        )
+
+    assert top(source, counted) == pytest.approx(BASE + 6 * mib + 170 * 100_000 + 87 * M, rel=0.01)
+    # Without a pre-tokenizer each line is one word.
+    without = source.replace("tok.pre_tokenizer =", "other =")
+    assert top(without, counted) == pytest.approx(BASE + 6 * mib + 170 * LINES + 87 * TEXT, rel=0.01)
+    lines = "import sentencepiece\nsentencepiece.SentencePieceTrainer.train(input='a.txt', model_type='bpe')\n"
+    expected = BASE + mib + 11 * mib + 1.7 * TEXT + 92 * LINES + 267 * 150_000
+    assert top(lines, counted) == pytest.approx(expected, rel=0.01)
+    few = lines.replace("model_type", "input_sentence_size=1000, model_type")
+    assert top(few, counted) < BASE + 20 * mib
+    assert top(lines.replace(", model_type='bpe'", ""), counted) == pytest.approx(BASE + mib + 19.5 * TEXT, rel=0.01)
+
+
+def test_the_band_is_wider_than_for_lists_of_ids() -> None:
+    peak = weigh(HF + "encoding = tok.encode(text)\n").plan.peak
+    assert peak.high >= 1.1 * peak.expected
+    assert peak.low <= 0.91 * peak.expected

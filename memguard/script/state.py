@@ -188,14 +188,6 @@ class State:
         ids.refs.append(ints)
         return ids
 
-    def make_lists(self, node: ast.AST, extent: Extent) -> Buffer:
-        """A list of lists of ids, one for each row, with their int objects."""
-        lists = self.make("lists", node, extent)
-        ints = self.make("ints", node, source=lists)
-        ints.parts, ints.pieces = lists.parts, lists.pieces
-        lists.refs.append(ints)
-        return lists
-
     def new_loops(self, created_in: Iterable[tuple[int, int]]) -> list[int]:
         """The loops, outermost first, that have begun another iteration since `created_in`."""
         self.spend(len(self.loops) // 4)

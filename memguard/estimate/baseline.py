@@ -101,7 +101,7 @@ for descriptor in (0, 1, 2):
     os.dup2(silent, descriptor)
 missing = []
 for word in modules:
-    module, _, attribute = word.partition(":")
+    module, _, attribute = word.lstrip("?").partition(":")
     top = module.partition(".")[0]
     if top not in sys.stdlib_module_names:
         from importlib.machinery import PathFinder
@@ -117,7 +117,7 @@ for word in modules:
         if attribute:
             getattr(sys.modules[module], attribute)
     except BaseException:
-        if top not in missing:
+        if top not in missing and not word.startswith("?"):
             missing.append(top)
 if any(word.partition(":")[0] == "tiktoken" for word in modules) and "tiktoken" not in missing:
     get_encoding(name).encode_ordinary("The first words of a text. " * 4000)

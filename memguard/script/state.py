@@ -57,6 +57,10 @@ class Facts:
     narrowed: bool = False  # one of them is then
     container: str = ""  # array.array, np.append
 
+    def brings(self, library: str) -> None:
+        """A library that is called imports another one, where that is installed."""
+        self.imported.setdefault(f"?{library}")
+
 
 @dataclass(eq=False, slots=True)
 class Frame:
@@ -183,14 +187,6 @@ class State:
         ints.parts, ints.pieces = ids.parts, ids.pieces
         ids.refs.append(ints)
         return ids
-
-    def make_lists(self, node: ast.AST, extent: Extent) -> Buffer:
-        """A list of lists of ids, one for each row, with their int objects."""
-        lists = self.make("lists", node, extent)
-        ints = self.make("ints", node, source=lists)
-        ints.parts, ints.pieces = lists.parts, lists.pieces
-        lists.refs.append(ints)
-        return lists
 
     def new_loops(self, created_in: Iterable[tuple[int, int]]) -> list[int]:
         """The loops, outermost first, that have begun another iteration since `created_in`."""

@@ -114,7 +114,10 @@ class Trace:
     encoding: str
     imports: frozenset[str]
     columns: tuple[str, ...] = ()  # names that it uses as keys, and as fields of rows: one may be the text's column
-    imported: tuple[str, ...] = ()  # modules of libraries and names from them, in order: numpy, datasets:load_dataset
+    imported: tuple[
+        str, ...
+    ] = ()  # modules of libraries and names from them, in order: numpy, datasets:load_dataset; ?torch:
+    # what a library imports itself, where it is installed
     notes: tuple[str, ...] = ()  # what its author should know, beside its memory
     tokenizer: str = ""  # file or model of a tokenizer that is not tiktoken's, as the script has it
     modules: tuple[ModuleSource, ...] = ()  # in the order in which they were read

@@ -9,6 +9,7 @@ from memguard.script.extents import MOST_TIMES, Extent
 from memguard.script.interface import Call
 from memguard.script.models.builtins import mapped
 from memguard.script.operations.access import field_of
+from memguard.script.operations.elements import lists_of
 from memguard.script.operations.growth import append, extend
 from memguard.script.operations.inputs import open_file
 from memguard.script.registry import attribute, function, lookup_method, method, nothing
@@ -41,7 +42,8 @@ def _reader(call: Call) -> str:
     """Who reads what: pandas csv, polars json, …; parquet for what pyarrow decodes."""
     library = call.name.partition(".")[0]
     if library == "pyarrow" and call.name.endswith(("read_table", "read_pandas")):
-        call.state.facts.imports.add("pandas")  # which pyarrow imports for it where it is there
+        call.state.facts.imports.add("pandas")
+        call.state.facts.brings("pandas")
     if "csv" in call.name or (library == "pandas" and call.name.endswith("read_table")):
         return f"{library} csv"
     if "json" in call.name:
@@ -136,7 +138,7 @@ def to_list(call: Call, rows: Row) -> Buffer:
     """column.to_pylist(): a Python str for every row."""
     origin = "parquet" if rows.origin in ("parquet", "row") else rows.origin
     if rows.origin == "ids":
-        result = call.state.make_lists(call.node, rows.extent)
+        result = lists_of(call.interpreter, rows.extent, call.node)
         call.state.temps.append(result)
     else:
         result = call.hold("strings", rows.extent, origin=origin)

@@ -10,7 +10,7 @@ from memguard.script.extents import Extent, Window
 from memguard.script.interface import Interpreter
 from memguard.script.liveness import buffers_in
 from memguard.script.numbers import fraction_of, number_of
-from memguard.script.operations.elements import batch_of, look_at, one_of, one_path, row_of, view
+from memguard.script.operations.elements import batch_of, lists_of, look_at, one_of, one_path, row_of, view
 from memguard.script.operations.growth import append, clear, extend
 from memguard.script.operations.ints import ints_behind
 from memguard.script.operations.lengths import ARRAYS, elementwise
@@ -203,7 +203,7 @@ def _rows_slice(interpreter: Interpreter, owner: Row, low: Any, high: Any, node:
         extent = extent.window(stepping, "lines", width)
     look_at(owner)
     if owner.origin == "ids":
-        lists = state.make_lists(node, extent)
+        lists = lists_of(interpreter, extent, node)
         state.temps.append(lists)
         return lists
     if owner.origin != "dataset":

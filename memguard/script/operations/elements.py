@@ -20,6 +20,7 @@ __all__ = [
     "ids_of",
     "index_of",
     "line_of",
+    "lists_of",
     "look_at",
     "one_of",
     "one_path",
@@ -100,6 +101,15 @@ def ids_of(extent: Extent, loops: tuple[tuple[int, int], ...]) -> Buffer:
     return ids
 
 
+def lists_of(interpreter: Interpreter, extent: Extent, node: ast.AST) -> Buffer:
+    """A list of lists of ids, one for each row of a column, with their int objects."""
+    lists = interpreter.state.make("lists", node, extent)
+    ints = interpreter.state.make("ints", node, source=lists)
+    ints.parts, ints.pieces = lists.parts, lists.pieces
+    lists.refs.append(ints)
+    return lists
+
+
 def look_at(rows: Row) -> None:
     """What of an Arrow file has been looked at stays in memory."""
     for ref in rows.refs:
@@ -113,7 +123,7 @@ def batch_of(interpreter: Interpreter, rows: Row, extent: Extent, node: ast.AST)
     batch = Row(extent, "batch")
     for name, value in rows.fields.items():
         if isinstance(value, Row) and value.origin == "ids":
-            batch.fields[name] = interpreter.state.make_lists(node, extent)
+            batch.fields[name] = lists_of(interpreter, extent, node)
     return batch
 
 

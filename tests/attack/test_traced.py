@@ -46,7 +46,10 @@ def test_under(name: str, command: list[str], variables: dict[str, str], tmp_pat
         assert not outcome.wrong(SHAPES[name]), (seed, choose(name, seed))
 
 
-@pytest.mark.parametrize("name", ["for", "checkpoint inside encode", "four tasks, half done"])
+@pytest.mark.parametrize(
+    "name",
+    ["for", *(pytest.param(n, marks=pytest.mark.slow) for n in ("checkpoint inside encode", "four tasks, half done"))],
+)
 @pytest.mark.skipif(importlib.util.find_spec("IPython") is None, reason="no IPython here")
 def test_in_a_notebook(name: str, tmp_path: Path) -> None:
     for seed in range(2):

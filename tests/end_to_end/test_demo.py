@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.people import myself
 
 
+@pytest.mark.slow
 def test_the_demo_tells_the_whole_story(tmp_path: Path) -> None:
     who = myself(tmp_path)
     who.env["TIKTOKEN_CACHE_DIR"] = str(tmp_path / "none")

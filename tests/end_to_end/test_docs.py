@@ -58,7 +58,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 # Its `python -c` lines need no memguard, and estimate.md has commands of the same kinds as its others.
-SLOW = ("memory-terms.md",)
+SLOW = ("memory-terms.md", "estimate.md")
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the guard is exact on Linux")
 def test_a_script_is_measured_and_leaves_nothing(desk: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = str(desk / "text.txt")

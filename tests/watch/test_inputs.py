@@ -64,10 +64,11 @@ def test_no_data(path: str) -> None:
 
 
 SCRIPT = """
-import sys
+import sys, time
 source, cache, written, made = sys.argv[1:]
 opened = [open(source), open(cache)]
 both = open(written, "r+"), open(written)
+time.sleep(0.05)  # a process's start is known to 10 ms, a file's time to 4
 with open(made, "w") as file: file.write("x" * 100000)
 opened.append(open(made))
 print("ready", flush=True)

@@ -82,8 +82,8 @@ NOTEBOOKS: dict[str, tuple[tuple[str, ...], str, str, str]] = {
 }
 
 
-# What a cell can hold that a script cannot. The other three are those of CELLS and of tests/inject/test_culprit.py.
-QUICK = ("in a function of an earlier cell", "kept by Out alone")
+# What a cell can hold that a script cannot. The other four are those of CELLS and of tests/inject/test_culprit.py.
+QUICK = ("in a function of an earlier cell",)
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,7 @@ def test_a_steady_job_is_left_alone() -> None:
     assert record.culprit is None and record.stack is None
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_a_pool_that_lost_a_worker_is_no_hang(method: str) -> None:
     notes: list[str] = []
     record = run_guarded(program("dead_worker", method), Options(timing=Timing(pool_idle=0.7)), notes.append)

@@ -74,13 +74,24 @@ def test_sub_commands_are_no_arguments() -> None:
     assert read(source, "count", "a.txt") == (("a.txt",), True)
 
 
+def test_a_flag_that_stores_a_function_may_be_given_or_not() -> None:
+    source = (
+        "import argparse\ndef count(path): text = open(path).read()\nparser = argparse.ArgumentParser()\n"
+        "parser.add_argument('path')\n"
+        "parser.add_argument('--count', dest='run', action='store_const', const=count)\nargs = parser.parse_args()\n"
+        "args.run(args.path)\n"
+    )
+    assert read(source, "a.txt", "--count") == (("a.txt",), True)
+
+
 def test_words_have_the_type_of_their_option() -> None:
     options = [
         Option("many", ("--many",), takes=2),
         Option("count", ("--count",), kind="int"),
         Option("rate", ("--rate",), default=Number(0.1)),
         Option("on", ("--on", "--no-on"), takes=0, default=Constant(True)),
-        Option("off", ("--off",), takes=0),
+        Option("off", ("--off",), takes=0, default=Constant(False)),
+        Option("stored", ("--stored",), takes=0),
         Option("word", positional=True),
         Option("path", positional=True),
     ]

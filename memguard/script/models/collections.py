@@ -1,4 +1,4 @@
-"""collections: defaultdict, and the methods of lists, sets and dicts. deque and Counter are in builtins.py."""
+"""collections: defaultdict, Counter, deque; and the methods of lists, sets and dicts."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 from memguard.script.values import UNKNOWN, Constant, Number, Path, Sequence
@@ -55,24 +56,29 @@ def given_options(options: Iterable[Option], words: tuple[str, ...], *, skip: It
             continue
         flag, equals, value = word.partition("=")
         option = flags.get(flag) or _abbreviated(flag, flags)
-        if option is None or (option.takes == 0 and not equals):
-            if option is not None:
-                found[option.name] = Constant(not _is_on(option) and not flag.startswith("--no-"))
+        if option is None:
             continue
-        taken = [value] if equals else []
-        while not equals and index < len(words) and len(taken) < option.takes * _MANY_WORDS:
-            if _is_flag(words[index]) or (option.takes == 1 and taken):
-                break
-            taken.append(words[index])
-            index += 1
+        if option.takes == 0:
+            found |= {name: Constant(not on and not flag.startswith("--no-")) for name, on in _switch(option)}
+            continue
+        taken = [value] if equals else _values_of(option, words[index:])
+        index += 0 if equals else len(taken)
         found[option.name] = _value(option, taken)
-    off = {option.name: Constant(_is_on(option)) for option in known if option.takes == 0}
+    off = {name: Constant(on) for option in known for name, on in _switch(option)}
     return off | found | _positional([one for one in known if one.positional and one.name not in found], plain)
 
 
-def _is_on(option: Option) -> bool:
-    """Whether a flag is set where nobody gives it."""
-    return isinstance(option.default, Constant) and option.default.value is True
+def _values_of(option: Option, words: tuple[str, ...]) -> list[str]:
+    """The words behind a flag that are its."""
+    most = 1 if option.takes == 1 else len(words)
+    return list(takewhile(lambda word: not _is_flag(word), words[:most]))
+
+
+def _switch(option: Option) -> list[tuple[str, bool]]:
+    """Name and default of what is on or off; none of what stores something else, which may be anything."""
+    if option.takes or not isinstance(option.default, Constant) or not isinstance(option.default.value, bool):
+        return []
+    return [(option.name, option.default.value)]
 
 
 def _positional(options: list[Option], words: list[str]) -> dict[str, Any]:

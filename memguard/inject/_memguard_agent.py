@@ -36,6 +36,7 @@ _STACK_DESCRIPTOR = 240  # far above what a script's own files use, below every 
 directory = os.path.dirname(__file__)
 runs = []  # type: list[Run]  # whose requests are handled here; the innermost guard's last
 _busy = 0  # the pid that is handling a request: a child that is forked meanwhile is not
+left = False  # a signal that has come meanwhile has left its request to whoever is handling one
 
 
 class Run:
@@ -187,57 +188,47 @@ def leave(run):
 def _on_signal(number, frame):
     # type: (int, FrameType | None) -> None
     """In the main thread, between two of Python's steps or in a call that looks for signals. `frame`: the script's."""
-    global _busy
     if runs:
         _write_lost_dump(runs[-1])
-    if not any(os.path.exists(_request_path(run)) for run in runs):  # the stack alone was wanted
+    if not any(os.path.exists(request_path(run)) for run in runs):  # the stack alone was wanted
         return
-    error = None  # type: BaseException | None
     try:
         signals = load("_memguard_signals")
     except Exception:
         return  # the guard gets no answer, and goes on without
-    held = signals.hold()
-    nested, _busy = _busy, os.getpid()
-    try:
-        error = _handle_all(frame, nested == _busy)
-    except BaseException:
-        pass  # what a user's __len__ or property raises during an inspection; the script's signals are held meanwhile
-    finally:
-        _busy = nested
-        held.release(frame)
-        frame = None
+    nested = _busy == os.getpid()
+    error = None  # type: BaseException | None
+    while error is None:
+        error = _answer(signals, frame, nested)
+        if nested or not left:  # else one has come after the last look at what is asked
+            break
+    frame = None
     if error is not None:
         raise error
 
 
-def _request_path(run):
+def _answer(signals, frame, nested):
+    # type: (Any, FrameType | None, bool) -> BaseException | None
+    """Handles what is asked, the script's signals held meanwhile, and returns the error that is to be raised."""
+    global _busy, left
+    held = signals.hold()
+    before, _busy = _busy, os.getpid()
+    left = left and nested
+    try:
+        return load("_memguard_requests").handle_all(frame, nested)  # type: ignore[no-any-return]
+    except BaseException:  # what a user's __len__ or property raises during an inspection
+        left = left or nested  # or the modules are not loaded yet: whoever is loading them looks again
+        return None
+    finally:
+        try:
+            _busy = before
+        finally:
+            held.release(frame)
+
+
+def request_path(run):
     # type: (Run) -> str
     return os.path.join(run.path, "request.%d" % os.getpid())
-
-
-def _handle_all(frame, nested):
-    # type: (FrameType | None, bool) -> BaseException | None
-    """Until there is nothing new. Nested: the signal has come while a request is being handled, by a callback say."""
-    error = None  # type: BaseException | None
-    for run in list(runs):
-        while True:
-            path = _request_path(run)
-            if not os.path.exists(path):
-                break
-            requests = load("_memguard_requests")
-            new = [request for request in requests.read_requests(path) if request["seq"] > run.done]
-            if nested:  # whoever is handling one looks again when it is done; one word does not wait for that
-                new = [request for request in new if "raise-hard" in request["do"]]
-            if not new:
-                break
-            run.done = new[-1]["seq"]
-            if run is not runs[-1]:  # the signal's own dump went to the innermost guard's file
-                run.reopen()
-                run.dump()
-            for request in new:
-                error = requests.handle(request, run, frame) or error
-    return error
 
 
 def trim():

@@ -63,6 +63,29 @@ def read_requests(path):
         return []
 
 
+def handle_all(frame, nested):
+    # type: (FrameType | None, bool) -> BaseException | None
+    """Until there is nothing new. Nested: the signal has come while a request is being handled, by a callback say."""
+    error = None  # type: BaseException | None
+    for run in list(_agent.runs):
+        while True:
+            path = _agent.request_path(run)
+            new = [request for request in read_requests(path) if request["seq"] > run.done]
+            if nested:  # whoever is handling one looks again when it is done; one word does not wait for that
+                wanted = [request for request in new if "raise-hard" in request["do"]]
+                _agent.left = _agent.left or len(wanted) < len(new)
+                new = wanted
+            if not new:
+                break
+            run.done = new[-1]["seq"]
+            if run is not _agent.runs[-1]:  # the signal's own dump went to the innermost guard's file
+                run.reopen()
+                run.dump()
+            for request in new:
+                error = handle(request, run, frame) or error
+    return error
+
+
 def handle(request, run, frame):
     # type: (dict[str, Any], Any, FrameType | None) -> BaseException | None
     """Does what `request` says, answers each part as it is done, and returns the error that it orders to be raised."""

@@ -280,3 +280,41 @@ def test_a_pool_reports_a_dead_worker_and_no_living_one(run_directory: Path, tmp
     assert (code, out, err) == (0, "[0, 1, 2, 3, 4, 5]\n", "")
     (line,) = events.read_text().splitlines()
     assert '"exitcode": 4' in line
+
+
+# The second request comes when the first is done and the agent has just looked whether there is another.
+ASKED_AGAIN = """
+import marshal, os, signal, sys, time
+agent = sys.modules["_memguard_agent"]
+requests = agent.load("_memguard_requests")
+look, looks = requests.read_requests, []
+
+def ask(*words):
+    path = agent.request_path(agent.runs[0])
+    each = {"within": 1.0, "salvage": None, "message": "told", "until": time.monotonic() + 60}
+    asked = [dict(each, seq=n, do=(word,)) for n, word in enumerate(words, 1)]
+    with open(path + ".new", "wb") as file:
+        file.write(marshal.dumps(asked))
+    os.rename(path + ".new", path)
+    os.kill(os.getpid(), signal.SIGURG)
+
+def look_and_be_asked(path):
+    found = look(path)
+    looks.append(found)
+    if len(looks) == 2:
+        ask("reclaim", "raise")
+    return found
+
+requests.read_requests = look_and_be_asked
+try:
+    ask("reclaim")
+    for n in range(100): time.sleep(0.001)
+    print("not told")
+except MemoryError as error:
+    print(error)
+"""
+
+
+def test_a_request_that_comes_after_the_last_look_is_seen(run_directory: Path) -> None:
+    code, out, err = output([sys.executable, "-c", ASKED_AGAIN], environment(run_directory))
+    assert (code, out, err) == (0, "told\n", "")

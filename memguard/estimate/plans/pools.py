@@ -24,6 +24,7 @@ from memguard.records.estimate import ROW_BATCH, RowBatch, Step
 from memguard.units import MIB, format_size
 
 __all__ = [
+    "DENSEST_ROWS",
     "FILE_WORKER",
     "MAP_PARENT",
     "WORKER",
@@ -105,7 +106,7 @@ MAP_PARENT = 10 * MIB
 # own then. 29.5 MiB for the objects of datasets, tiktoken and numpy.
 _GARBAGE_ROWS, _GARBAGE = 18_000, 30 * MIB
 # One worker at a time is at its densest rows: 1,000 of them are more than the stretch of 1 MB whose density is known.
-_DENSEST_ROWS = 0.5
+DENSEST_ROWS = 0.5
 # The rows' lists of ids become Arrow's int64: a buffer that doubles until all are in it, is cut to its size, and is
 # copied for the file that it is written to. Bytes for each id, of one batch; the pages are not given back afterwards.
 _ARROW_WRITE = 30
@@ -328,7 +329,7 @@ def mapping(text: Text, costs: Costs, options: Options, table: int) -> tuple[str
     lists = list_bytes(text.tokens, text.heap_ints, costs)
     writing = 1.0 if text.at_worst else (1 + _WRITING_TOO * (workers - 1)) / workers
     each = (lists + _ARROW_WRITE * text.tokens * writing) * batch / documents
-    dense = _DENSEST_ROWS * (text.peak_density - 1) * batch / documents
+    dense = DENSEST_ROWS * (text.peak_density - 1) * batch / documents
     densest = min(dense, 1 - batch / documents) * (lists + _ARROW_WRITE * text.tokens)
     several = max(0.0, rows / _MAP_WRITER_ROWS - 1) * _BATCH_KEPT
     several = min(several, _BATCHES_KEPT, _BATCHES_KEPT_SHARE * each)

@@ -4,7 +4,7 @@ memory of the whole tree. Where a constant is a fit, it says so."""
 from __future__ import annotations
 
 from memguard.estimate.plans.costs import Costs
-from memguard.estimate.plans.pools import MAP_PARENT, loading
+from memguard.estimate.plans.pools import DENSEST_ROWS, MAP_PARENT, loading
 from memguard.estimate.plans.quantities import Options, Text, step
 from memguard.records.estimate import Step
 from memguard.units import MIB
@@ -15,14 +15,15 @@ __all__ = ["group_texts", "hf_map", "indexed_dataset"]
 _INSTEAD_OF_TIKTOKEN = -9 * MIB
 _BATCH = 1000  # rows of a batch of Dataset.map
 # An id of such a batch: its part of the Encoding (token, offsets, word, masks), two entries in Python's lists, its int,
-# and Arrow's int32 and int8 of it. A fit to 6, 10 and 15 MB, English and 20 languages: 138 to 180 bytes where the
-# process can use what load_dataset has left of its heap, 188 to 209 in a worker, which cannot.
-_BATCH_TOKEN, _BATCH_TOKEN_IN_WORKER = 155, 200
+# and Arrow's int32 and int8 of it. A fit to texts of 6 to 20 MB, English and 20 languages: 138 to 207 bytes where the
+# process can use what load_dataset has left of its heap, 183 to 260 in a worker, which cannot.
+_BATCH_TOKEN, _BATCH_TOKEN_IN_WORKER = 180, 230
 _WORKER = 11 * MIB
 # Of the others' peaks, what they hold while one is at its own: 0.5 of it and 1.0 of it were measured.
 _TOGETHER = 0.85
-# group_texts goes on from there: the same ids joined and cut, and once more as labels. 7 to 30 bytes.
-_GROUPED_TOKEN = 23
+# group_texts goes on from there: the same ids joined and cut, and once more as labels. 3 to 30 bytes; 10 at most in a
+# worker, which has room left by then.
+_GROUPED_TOKEN, _GROUPED_TOKEN_IN_WORKER = 17, 5
 # A worker that loads tiktoken's vocabulary itself: while it does so, and afterwards. The parent has it imported alone.
 _LOADING, _LOADED = 38 * MIB, 28 * MIB
 _VOCABULARY = 19 * MIB
@@ -45,20 +46,20 @@ def _mapped(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
     workers = min(max(1, options.workers), documents)
     python = "Python and its libraries, datasets and transformers", costs.anonymous("datasets") + _INSTEAD_OF_TIKTOKEN
     tokens = text.tokens * min(_BATCH, documents / workers) / documents
+    if text.at_worst:  # the densest rows may all be in one batch
+        tokens *= 1 + DENSEST_ROWS * (text.peak_density - 1)
     if workers == 1:
-        held, each, processes = 0, 1.0, ("a batch of 1,000 rows", _BATCH_TOKEN)
+        held, each, grouped, processes = 0, 1.0, _GROUPED_TOKEN, ("a batch of 1,000 rows", _BATCH_TOKEN)
     else:
         each = workers if text.at_worst else 1 + _TOGETHER * (workers - 1)
-        held, processes = (
-            MAP_PARENT + workers * _WORKER,
-            ("batches of 1,000 rows in the workers", _BATCH_TOKEN_IN_WORKER),
-        )
+        held, grouped = MAP_PARENT + workers * _WORKER, _GROUPED_TOKEN_IN_WORKER
+        processes = "batches of 1,000 rows in the workers", _BATCH_TOKEN_IN_WORKER
     words, token = processes
     alive = python, ("what is kept of load_dataset", kept), ("the processes of map", held)
     return (
         step("load_dataset", python, ("the Arrow file being made", most)),
         step("map", *alive, (words, round(token * each * tokens))),
-        step("group_texts", *alive, (words, round((token + _GROUPED_TOKEN) * each * tokens))),
+        step("group_texts", *alive, (words, round((token + grouped) * each * tokens))),
     )
 
 

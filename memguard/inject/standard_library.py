@@ -188,17 +188,42 @@ def _load_array():
     package = sys.modules.get("collections")
     if package is not None and not _is_foreign("collections", package):
         return _load("array")
-    lent = {"collections": type(sys)("collections"), "collections.abc": sys.modules["_collections_abc"]}
-    before = {name: sys.modules.get(name) for name in lent}
-    sys.modules.update(lent)
+    lent = _Lent("collections")
+    lent.put_in_place()
     try:
         return _load("array")
     finally:
-        for name, module in before.items():
-            if module is not None:
-                sys.modules[name] = module
-            elif sys.modules.get(name) is lent[name]:
-                del sys.modules[name]
+        lent.take_back()
+
+
+class _Lent(type(sys)):  # type: ignore[misc]
+    """Stands for collections for a moment. A thread that imports it just then gets what the real one has."""
+
+    def put_in_place(self):
+        # type: () -> None
+        names = {"collections": self, "collections.abc": sys.modules["_collections_abc"]}  # type: dict[str, ModuleType]
+        self.__before = {name: sys.modules[name] for name in names if name in sys.modules}
+        sys.modules.update(names)
+
+    def take_back(self):
+        # type: () -> None
+        """Both names in one call of the interpreter: no thread sees one of them alone."""
+        found = sys.modules.get("collections")
+        if found is self:
+            list(map(sys.modules.pop, ("collections", "collections.abc"), (None, None)))
+            sys.modules.update(self.__before)
+        elif found is not None and not _is_foreign("collections", found):  # a thread was already loading it
+            found.__dict__.setdefault("abc", sys.modules["_collections_abc"])  # its `import collections.abc` found ours
+
+    def __getattr__(self, name):
+        # type: (str) -> Any
+        if name in ("__spec__", "__path__", "__file__"):  # the import system asks for them
+            raise AttributeError(name)
+        self.take_back()
+        __import__("collections.abc")
+        real = sys.modules["collections"]
+        self.__dict__.update(real.__dict__)
+        return getattr(real, name)
 
 
 def _load(name):

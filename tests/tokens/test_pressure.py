@@ -25,7 +25,7 @@ from memguard.tokens.job import tokenize
 from memguard.tokens.progress import JobProgress
 from memguard.tokens.tuning import Tuning
 from memguard.units import GIB, MIB
-from tests.boxes import MemoryBox, machine_oom_kills
+from tests.boxes import MemoryBox
 
 ROOT = Path(__file__).parents[2]
 
@@ -145,14 +145,14 @@ def test_two_gigabytes_allowed_in_a_box_of_300_mib(
 ) -> None:
     """Either sees the limit beforehand, and gives back memory when the guard asks for it."""
     path, expected = random_words
-    out, kills = str(tmp_path / "out"), machine_oom_kills()
+    out = str(tmp_path / "out")
     command = [sys.executable, "-m", "memguard", "tokenize", str(path), "-o", out, "--max-memory", "2G", "--json"]
     if way == "library":
         command = [sys.executable, "-c", LIBRARY, str(path), out]
     with MemoryBox(300 * MIB) as box:
         done = box.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stderr
-    assert (box.oom_kills, machine_oom_kills()) == (0, kills)
+    assert box.oom_kills == 0
     assert [shard.sha256 for shard in from_json(Manifest, done.stdout).shards] == expected
     assert ("less than --max-memory 2.00 GiB" in done.stderr) == (way == "command")
 

@@ -137,12 +137,14 @@ def with_script(
 def _shape(plan: script.Trace, stats: CorpusStats, tuning: Tuning) -> TextShape:
     """The text's longest line, where the files are here and plain; which share each of several inputs is."""
     files = [path for path in stats.paths if os.path.isfile(path)]
-    if not files or stats.compressed or stats.kind == "parquet":
+    trains = any(map(plan.needs, script.TRAINERS))
+    if not files or stats.compressed:
         return TextShape()
+    if stats.kind == "parquet":
+        return corpus.with_distinct_words(TextShape(), files, stats.kind, stats.bytes) if trains else TextShape()
     sources: dict[str, list[str]] = {}
     names = plan.sources
     if len(names) == len(files) > 1:  # one name each, in the order in which they are opened
         sources = {name: [file] for name, file in zip(names, files, strict=True)}
     shape = corpus.read_shape(files, sources, scan_limit=tuning.line_scan_limit)
-    trains = plan.needs("word counts") or plan.needs("training on lines")
-    return corpus.with_distinct_words(shape, files) if trains else shape
+    return corpus.with_distinct_words(shape, files, stats.kind) if trains else shape

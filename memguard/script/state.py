@@ -14,12 +14,13 @@ from math import prod
 from typing import Any
 
 from memguard.script.extents import MOST_TIMES, Extent, measure
+from memguard.script.facts import Facts
 from memguard.script.liveness import Liveness
 from memguard.script.source import Places
 from memguard.script.trace import Flow, Moment, Span, Step, Transient
 from memguard.script.values import KINDS, Bound, Buffer, Constant, Held, Number, Row, Threshold, Unknown
 
-__all__ = ["DEEPEST", "BudgetSpent", "Facts", "Frame", "LoopInfo", "State", "joined"]
+__all__ = ["DEEPEST", "BudgetSpent", "Frame", "LoopInfo", "State", "joined"]
 
 # Steps of some 4 µs (CPython 3.11) that the interpreter takes at most: for expressions and statements looked at, values
 # alive at a moment, names copied for a branch, and for what each moment takes to be weighed later. The scripts of
@@ -27,39 +28,13 @@ __all__ = ["DEEPEST", "BudgetSpent", "Facts", "Frame", "LoopInfo", "State", "joi
 _STEPS = 200_000
 DEEPEST = 200  # expressions, statements and calls inside one another
 _READ_TWICE = 2  # loops inside one another, whatever runs around them
+# What workers have of their own: no name of a script has a space in it.
+_IN_WORKERS = "the workers' "
 _LATEST = 8  # steps that a Buffer remembers to have come from
 
 
 class BudgetSpent(Exception):
     """The interpreter has taken all the steps that it has."""
-
-
-@dataclass(slots=True)
-class Facts:
-    """What the plan's name and its parameters are made from, beside what is held."""
-
-    imports: set[str] = field(default_factory=set)
-    imported: dict[str, None] = field(default_factory=dict)  # pyarrow.parquet, transformers:AutoTokenizer, in order
-    columns: dict[str, None] = field(default_factory=dict)  # names that it uses as keys, and as fields of rows
-    encoding: str = "gpt2"
-    tokenizer: str = ""  # file or model of a tokenizer that is not tiktoken's
-    cut_in_words: bool = False  # a tokenizer that is trained has got a pre-tokenizer
-    parquet: bool = False
-    dataset: bool = False  # datasets, from files
-    from_dict: bool = False  # datasets, from what is in memory
-    maps: bool = False  # Dataset.map
-    map_workers: float | None = None  # None: in the script's own process
-    pool: bool = False
-    pool_workers: float | None = None  # None: as many as the machine has cores
-    batches: float | None = None  # rows of a record batch
-    chunks: list[tuple[str, float]] = field(default_factory=list)  # (unit, amount) of every read(n)
-    wide_arrays: list[Buffer] = field(default_factory=list)  # of 8 bytes an element, made from a list
-    narrowed: bool = False  # one of them is then
-    container: str = ""  # array.array, np.append
-
-    def brings(self, library: str) -> None:
-        """A library that is called imports another one, where that is installed."""
-        self.imported.setdefault(f"?{library}")
 
 
 @dataclass(eq=False, slots=True)
@@ -113,6 +88,7 @@ class State:
     calls: list[tuple[int, int]] = field(default_factory=list)  # positions of the calls being followed
     members: list[int] = field(default_factory=list)  # of the loops that are followed member by member
     workers: float = 0.0
+    standing: float = 0.0  # workers of a pool that is there, whether they are at work or not
     copies: float = 1.0
     generators: dict[ast.AST, bool] = field(default_factory=dict)  # functions: whether each of them yields
     followed: dict[ast.AST, int] = field(default_factory=dict)  # functions: how often each of them was called
@@ -249,6 +225,22 @@ class State:
             self.not_understood(inside[-1][1])
         return False
 
+    @property
+    def in_worker(self) -> bool:
+        """What is read now runs in the workers."""
+        return self.workers > 0
+
+    def keep_in_workers(self, name: str, buffer: Buffer) -> None:
+        """Each worker has `buffer` from now on, until they end."""
+        self.frames[0].env[_IN_WORKERS + name] = buffer
+
+    def end_workers(self) -> None:
+        """With all that they have."""
+        self.standing = 0.0
+        env = self.frames[0].env
+        for name in [name for name in env if name.startswith(_IN_WORKERS)]:
+            del env[name]
+
     # -- loops and branches -----------------------------------------------------------------------------------
 
     def new_loop(self, node: ast.AST, count: float | None = None, consumes_input: bool = False) -> int:
@@ -328,7 +320,7 @@ class State:
     def record_moment(self, node: ast.AST, kind: str, variable: str = "", transients: Iterable[Transient] = ()) -> int:
         """All that is alive now, while `kind` happens at `node`. The number of that step."""
         step = Step(kind, self.places.span(node), variable)
-        self.moments.append(Moment(step, self.alive(), tuple(transients), self.workers))
+        self.moments.append(Moment(step, self.alive(), tuple(transients), max(self.workers, self.standing)))
         if kind == "line":
             return -1
         key = (kind, step.span)

@@ -123,6 +123,8 @@ class Trace:
     tokenizer: str = ""  # file or model of a tokenizer that is not tiktoken's, as the script has it
     modules: tuple[ModuleSource, ...] = ()  # in the order in which they were read
     missing: tuple[str, ...] = ()  # names of modules that it imports and nobody found
+    spawned: bool = False  # its workers are Pythons of their own, which import all that it does
+    encodes_here: bool = True  # its first process has tiktoken's vocabulary, if any has
     unfinished: bool = False  # a part of it was not looked at: it takes more steps than the interpreter has
 
     @property

@@ -153,7 +153,7 @@ class Buffer:
     row: float | None = None  # elements of each of its lists or arrays, where that is one number for all
     made_of: tuple[Small, ...] = ()  # what an element of objects is, beside its slot
     library: str = ""  # whose arrays they are, where that is not numpy: torch
-    names: Path | None = None  # what an element of objects is, where it is the path of one of many files
+    names: Path | Sequence | None = None  # an element of objects that is the path of one of many files, or has one
     refs: list[Any] = field(default_factory=list)  # what it keeps alive
     pieces: dict[Any, Extent] = field(default_factory=dict)  # what was added at a time
     grown_in: dict[Any, tuple[tuple[int, int], ...]] = field(default_factory=dict)  # in which iteration
@@ -372,3 +372,4 @@ class Encoder:
 @dataclass(frozen=True, slots=True)
 class Pool:
     workers: float | None
+    processes: bool = True  # else threads

@@ -73,7 +73,7 @@ def test_trainers_follow_the_words_that_differ() -> None:
         tok.pre_tokenizer = pre_tokenizers.ByteLevel()
         tok.train(["a.txt"], trainers.BpeTrainer(vocab_size=8000))
         """
-    counted = TextShape(distinct=100_000, distinct_bytes=1_000_000, distinct_between_spaces=150_000)
+    counted = TextShape(distinct=100_000, distinct_bytes=M, distinct_chars=2 * M, distinct_pairs=10_000)
     mib = 1024 * 1024
 
     def top(source: str, shape: TextShape) -> int:
@@ -86,11 +86,16 @@ def test_trainers_follow_the_words_that_differ() -> None:
     without = source.replace("tok.pre_tokenizer =", "other =")
     assert top(without, counted) == pytest.approx(BASE + 6 * mib + 170 * LINES + 87 * TEXT, rel=0.01)
     lines = "import sentencepiece\nsentencepiece.SentencePieceTrainer.train(input='a.txt', model_type='bpe')\n"
-    expected = BASE + mib + 11 * mib + 1.7 * TEXT + 92 * LINES + 267 * 150_000
-    assert top(lines, counted) == pytest.approx(expected, rel=0.01)
+    trainer = BASE + mib + 9.2 * M
+    one_thread = trainer + 0.98 * TEXT + 36 * 2 * M + 650 * 10_000
+    assert top(lines, counted) == pytest.approx(one_thread + 3.3 * TEXT, rel=0.01)  # 16, unless it says how many
+    assert top(lines.replace("model_type", "num_threads=1, model_type"), counted) == pytest.approx(one_thread, rel=0.01)
+    four = top(lines.replace("model_type", "num_threads=4, model_type"), counted)
+    assert one_thread + 0.9 * TEXT < four < one_thread + 1.3 * TEXT
     few = lines.replace("model_type", "input_sentence_size=1000, model_type")
-    assert top(few, counted) < BASE + 20 * mib
-    assert top(lines.replace(", model_type='bpe'", ""), counted) == pytest.approx(BASE + mib + 19.5 * TEXT, rel=0.01)
+    assert top(few, counted) < BASE + 25 * mib
+    unigram = trainer + 18.9 * TEXT
+    assert top(lines.replace(", model_type='bpe'", ""), counted) == pytest.approx(unigram, rel=0.01)
 
 
 def test_the_band_is_wider_than_for_lists_of_ids() -> None:

@@ -7,6 +7,7 @@ sample and all of it.
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import re
@@ -97,7 +98,7 @@ def _characters(word: str) -> int:
 
 def _pairs(words: Iterable[str]) -> set[str]:
     """Neighbours in a word: what a trainer of pairs begins with."""
-    return {first + second for word in words for first, second in zip(word, word[1:], strict=False)}
+    return {first + second for word in words for first, second in itertools.pairwise(word)}
 
 
 def _unescaped(found: re.Match[str]) -> str:

@@ -112,6 +112,8 @@ class Pricing:
     def held(self, held: Held) -> int:
         if held.buffer.of is not None or not KINDS[held.kind].words:
             return 0
+        if held.kind == "vocabulary":  # however the text is dealt out
+            return _bytes(PRICES[held.kind](self._scale, self.piece(Extent()), held) * held.buffer.copies)
         key = id(held), self._scale.average_lines, self._gathered
         if key not in self._sizes:
             self._sizes[key] = self._in_workers(held.buffer.copies, lambda: self._held(held))
@@ -182,6 +184,8 @@ class Pricing:
     # -- what calls need meanwhile ----------------------------------------------------------------------------
 
     def transient(self, transient: Transient) -> int:
+        if transient.kind.startswith("loading ") and transient.copies > 1:
+            return _bytes(TRANSIENTS[transient.kind](self._scale, self.piece(Extent()), transient) * transient.copies)
         copies = 1.0 if transient.kind.startswith(("mapping", "waiting")) else transient.copies
         return self._in_workers(copies, lambda: self._needed_meanwhile(transient))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from memguard.script.extents import Extent
 from memguard.script.interface import Call
 from memguard.script.operations.arrays import make_array
 from memguard.script.operations.encoding import decoded, ids_of, lists_of, texts_of
@@ -55,6 +56,8 @@ MODEL_PREFIXES = {
     **dict.fromkeys(("ft:gpt-4", "ft:gpt-3.5-turbo", "ft:davinci-002", "ft:babbage-002"), "cl100k_base"),
 }
 
+_ENTRIES = {"cl100k_base": 100_256.0, "o200k_base": 199_998.0, "o200k_harmony": 199_998.0}  # others have 50,257
+
 
 def encoding_of_model(model: str) -> str | None:
     """The name of a model's encoding, as tiktoken.encoding_name_for_model finds it; None for no model of its."""
@@ -66,7 +69,7 @@ def encoding_of_model(model: str) -> str | None:
 @function("tiktoken.get_encoding", frees="a name")
 def get_encoding(call: Call) -> Any:
     call.state.facts.encoding = call.text(0, "encoding_name") or call.state.facts.encoding
-    return Encoder("tiktoken")
+    return _loaded(call)
 
 
 @function("tiktoken.encoding_for_model")
@@ -78,6 +81,21 @@ def encoding_for_model(call: Call) -> Any:
         call.state.not_understood(call.node)
     else:
         call.state.facts.encoding = name
+    return _loaded(call)
+
+
+def _loaded(call: Call) -> Encoder:
+    """The first process' vocabulary is part of what Python weighs; each worker that loads one has its own."""
+    state = call.state
+    if not state.in_worker:
+        state.facts.encodes_here = True
+        return Encoder("tiktoken")
+    entries = _ENTRIES.get(state.facts.encoding, 50_257.0)
+    tables = state.make("vocabulary", call.node, Extent(), origin="tiktoken", capacity=entries)
+    state.keep_in_workers("tables of tiktoken", tables)
+    call.record(
+        "load", "", Transient("the vocabulary while workers read it", "loading tiktoken", Extent(), state.copies)
+    )
     return Encoder("tiktoken")
 
 

@@ -170,7 +170,7 @@ def slice_of(interpreter: Interpreter, owner: Any, low: Any, high: Any, node: as
         return Sequence(owner.items[None if first is None else int(first) : None if last is None else int(last)])
     if isinstance(owner, Row):
         return _rows_slice(interpreter, owner, low, high, node)
-    if isinstance(owner, Buffer) and owner.names is not None and owner.names.windows:
+    if isinstance(owner, Buffer) and isinstance(owner.names, Path) and owner.names.windows:
         owner = replace(owner.names, many=True, windows=())
     if isinstance(owner, Path) and owner.many:
         return _some_paths(interpreter, owner, low, high)

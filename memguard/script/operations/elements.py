@@ -13,7 +13,7 @@ from typing import Any
 from memguard.script.extents import MOST_TIMES, Extent, Window, measure
 from memguard.script.interface import Interpreter
 from memguard.script.liveness import buffers_in
-from memguard.script.values import KINDS, Buffer, File, Number, Path, Range, Row, Symbol
+from memguard.script.values import KINDS, Buffer, File, Number, Path, Range, Row, Sequence, Symbol
 
 __all__ = [
     "batch_of",
@@ -132,7 +132,7 @@ def one_of(interpreter: Interpreter, buffer: Buffer, loop: int) -> Any:
     kind = KINDS[buffer.kind].element
     extent = _piece(buffer, loop)
     if buffer.names is not None:
-        return one_path(replace(buffer.names, windows=()), loop) if buffer.names.windows else buffer.names
+        return _named(buffer.names, loop)
     if kind == "record":
         return Row(extent, buffer.origin or "json")
     loops = tuple(interpreter.state.loops)
@@ -141,6 +141,15 @@ def one_of(interpreter: Interpreter, buffer: Buffer, loop: int) -> Any:
     found = Buffer(kind, {0: extent}, loops, buffer.line, buffer.item, of=buffer, steps=buffer.steps)
     found.library = buffer.library
     return found
+
+
+def _named(value: Any, loop: int) -> Any:
+    """A path of one of many files as `loop` sees it, or what has one: (path, number)."""
+    if isinstance(value, Path):
+        return one_path(replace(value, windows=()), loop) if value.windows else value
+    if isinstance(value, Sequence):
+        return Sequence([_named(item, loop) for item in value.items], value.keys, value.mutable)
+    return value
 
 
 def _piece(buffer: Buffer, loop: int) -> Extent:

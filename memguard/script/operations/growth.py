@@ -12,9 +12,9 @@ from memguard.script.numbers import arithmetic
 from memguard.script.operations.elements import together
 from memguard.script.operations.ints import hold_ints, ints_of
 from memguard.script.operations.lengths import ARRAYS, elementwise, known_length, length_of, made
-from memguard.script.operations.smalls import larger, made_of, slots
+from memguard.script.operations.smalls import larger, made_of, names_of, slots
 from memguard.script.trace import Transient
-from memguard.script.values import KINDS, Buffer, Constant, Number, Path, Row, Sequence, Small, Unknown
+from memguard.script.values import KINDS, Buffer, Constant, Number, Row, Sequence, Small, Unknown
 
 __all__ = [
     "append",
@@ -84,9 +84,8 @@ def _append_small(interpreter: Interpreter, buffer: Buffer, value: Any, node: as
         if isinstance(value, Unknown):
             _maybe_endless(interpreter, buffer, node)
         return
-    if isinstance(value, Path) and buffer.kind in ("list", "objects"):
-        of_many = tuple(window for window in value.windows if window.unit == "files")
-        buffer.names = Path(None, value.argument, False, value.key, of_many)
+    if buffer.kind in ("list", "objects"):
+        buffer.names = names_of(value) or buffer.names
     found = made_of(value)
     shared = slots(value) - unpriced
     if shared > 0:

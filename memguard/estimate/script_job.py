@@ -12,15 +12,17 @@ import time
 
 from memguard.errors import ConfigError, InputError
 from memguard.estimate import corpus, script
+from memguard.estimate.corpus.records import holds_records
 from memguard.estimate.modules import ModuleFinder
 from memguard.estimate.own_tokens import read_own_tokens, with_own_tokens
 from memguard.estimate.plans.costs import Costs
-from memguard.estimate.script.amounts import TextShape
+from memguard.estimate.script.amounts import RecordShape, TextShape
 from memguard.estimate.script_source import read_source
 from memguard.estimate.tuning import Tuning
 from memguard.records.estimate import CorpusStats, Estimate, Range
 from memguard.records.limits import Limits
 from memguard.records.script import ScriptEstimate
+from memguard.script.values import Field
 from memguard.tokens.input.source import Source
 
 __all__ = ["as_script_reads", "inputs_of", "read_plan", "with_script"]
@@ -46,12 +48,27 @@ _PARSERS = {
 }
 
 
-def read_plan(path: str, arguments: tuple[str, ...] | None = None) -> script.Trace:
-    """`arguments`: the script's own, None where they are not known.
+def read_plan(
+    path: str, arguments: tuple[str, ...] | None = None, records: RecordShape | None = None
+) -> script.Trace:
+    """`arguments`: the script's own, None where they are not known. `records`: what stands in those of its input.
 
     Raises InputError for what is no Python source, or cannot be read.
     """
-    return script.read_script(read_source(path), path, ModuleFinder(path), os.cpu_count(), arguments)
+    return _read(read_source(path), path, ModuleFinder(path), arguments, records)
+
+
+def _read(
+    source: str,
+    path: str,
+    finder: ModuleFinder,
+    arguments: tuple[str, ...] | None,
+    records: RecordShape | None,
+) -> script.Trace:
+    whole = max(1.0, records.data) if records is not None else 1.0
+    fields = records.fields if records is not None else {}
+    known = {name: Field(field.kind, field.bytes / whole) for name, field in fields.items()}
+    return script.read_script(source, path, finder, os.cpu_count(), arguments, known)
 
 
 def inputs_of(plan: script.Trace) -> tuple[str, ...]:
@@ -83,13 +100,22 @@ def _is_here(path: str) -> bool:
 
 
 def as_script_reads(plan: script.Trace, sources: tuple[Source, ...]) -> tuple[Source, ...]:
-    """CSV and JSON lines as text, where the script imports nothing that would take them apart."""
+    """CSV and JSON lines as text, where the script imports nothing that would take them apart; files of JSON records
+    whose names do not say so as records, where it imports what does.
+    """
     return tuple(
         dataclasses.replace(source, kind="text")
         if source.kind in _PARSERS and not plan.imports & _PARSERS[source.kind]
         else source
-        for source in sources
+        for source in _named_by_content(plan, sources)
     )
+
+
+def _named_by_content(plan: script.Trace, sources: tuple[Source, ...]) -> tuple[Source, ...]:
+    texts = [source for source in sources if source.kind == "text"]
+    if len(texts) < len(sources) or not plan.imports & _PARSERS["jsonl"] or not all(map(holds_records, texts)):
+        return sources
+    return tuple(dataclasses.replace(source, kind="jsonl") for source in sources)
 
 
 def with_script(
@@ -101,9 +127,11 @@ def with_script(
     from_files: bool,
     tuning: Tuning,
     arguments: tuple[str, ...] | None = None,
+    records: RecordShape | None = None,
 ) -> ScriptEstimate:
     """`result` with the script in it. `from_files`: its text is here, and can be looked at once more."""
     shape = _shape(plan, result.input, tuning) if from_files else TextShape()
+    shape = dataclasses.replace(shape, records=records)
     stats, notes = result.input, result.notes
     if plan.tokenizer or plan.has_kind("vocabulary"):
         files = [path for path in stats.paths if os.path.isfile(path)] if from_files and not stats.compressed else []
@@ -122,7 +150,7 @@ def with_script(
         if time.process_time() > end:
             return None
         try:
-            changed = script.read_script(source, plan.path, finder, os.cpu_count(), arguments)
+            changed = _read(source, plan.path, finder, arguments, records)
         except InputError:
             return None
         return (changed, *script.script_peak(changed, stats, shape, limits, costs))

@@ -8,6 +8,7 @@ CSV are those of tokens/input/records.py: a document here is what is one there.
 from __future__ import annotations
 
 import functools
+import itertools
 import random
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from memguard.errors import InputError
 from memguard.estimate.corpus.inputs import check_text, open_parquet, size_of, text_columns, texts_of
+from memguard.estimate.corpus.json_list import is_list, read_list, text_of
 from memguard.estimate.corpus.sample import (
     SAMPLE_STRATA,
     Encode,
@@ -54,6 +56,7 @@ _LINE_END = 16 * 1024
 # The head of a file may differ from the rest: by 12 to 30 % on mixed texts (the first 4 MiB).
 _HEAD_ERROR = 0.10
 _PARQUET_BATCH = 128
+_LIST_BATCH = 256
 
 
 @dataclass(slots=True)
@@ -305,6 +308,8 @@ def _text_blocks(reader: ByteReader) -> Iterator[bytes]:
 
 def _read_records(source: Source, reading: Reading, one_pass: _Pass) -> float:
     """Adds the documents of JSON lines or CSV, a block of them at a time; returns the share that was read."""
+    if source.kind == "jsonl" and one_pass.any_record and not source.compression and is_list(source.path):
+        return _read_list(source, reading, one_pass)
     rules = Rules(column=one_pass.column, errors="replace", any_record=one_pass.any_record)
     done, started = 0, reading.scan.size
     # No cut is looked for: a document of any length is one.
@@ -318,6 +323,21 @@ def _read_records(source: Source, reading: Reading, one_pass: _Pass) -> float:
             # Of what is not packed, JSON lines say where the batch ends; `done` is up to a block further.
             plain_lines = source.kind == "jsonl" and not source.compression
             return _share(batch.after.offset if plain_lines else done, source.size)
+    return 1.0
+
+
+def _read_list(source: Source, reading: Reading, one_pass: _Pass) -> float:
+    """The same of a file that is one JSON list."""
+    started, reported = reading.scan.size, 0
+    records = read_list(source.path)
+    while batch := list(itertools.islice(records, _LIST_BATCH)):
+        texts = (text for record, _ in batch if (text := text_of(record, one_pass.column)) is not None)
+        _add_documents(texts, source.path, reading, one_pass)
+        done = batch[-1][1]
+        one_pass.progress("reading", done - reported)
+        reported = done
+        if reading.scan.size - started >= one_pass.limit and source.size:
+            return _share(done, source.size)
     return 1.0
 
 

@@ -9,7 +9,17 @@ from typing import Any
 from memguard.script.extents import Extent
 from memguard.script.interface import Interpreter
 from memguard.script.interpreter.functions import call_function
-from memguard.script.operations.elements import index_of, line_of, one_of, one_path, piece_of_range, piece_seen, row_of
+from memguard.script.operations.elements import (
+    index_of,
+    line_of,
+    look_at,
+    one_of,
+    one_path,
+    piece_of_range,
+    piece_seen,
+    row_of,
+)
+from memguard.script.operations.fields import of_column
 from memguard.script.operations.tables import add_entry
 from memguard.script.state import Frame
 from memguard.script.values import (
@@ -88,12 +98,19 @@ def _element(interpreter: Interpreter, value: Any, node: ast.AST) -> Callable[[i
     if isinstance(value, File):
         return lambda loop: line_of(interpreter, value, loop, node)
     if isinstance(value, Row):
+        if value.column and value.path:
+            return lambda loop: _of_column(interpreter, value, loop, node)
         return lambda loop: row_of(value, loop, tuple(interpreter.state.loops))
     if isinstance(value, Buffer) and value.kind == "list":  # nothing of the input's size in it
         return lambda loop: UNKNOWN
     if isinstance(value, Buffer) and KINDS[value.kind].element:
         return lambda loop: one_of(interpreter, value, loop)
     return None
+
+
+def _of_column(interpreter: Interpreter, value: Row, loop: int, node: ast.AST) -> Any:
+    look_at(value)
+    return of_column(interpreter, value, loop, node)
 
 
 def iterate_twice(

@@ -10,6 +10,7 @@ from memguard.script.interface import Interpreter
 from memguard.script.liveness import buffers_in
 from memguard.script.numbers import arithmetic
 from memguard.script.operations.elements import together
+from memguard.script.operations.fields import shared_with
 from memguard.script.operations.ints import hold_ints, ints_of
 from memguard.script.operations.lengths import ARRAYS, elementwise, known_length, length_of, made
 from memguard.script.operations.smalls import larger, made_of, slots
@@ -121,6 +122,7 @@ def _append_one(interpreter: Interpreter, buffer: Buffer, value: Buffer | Row, n
     if isinstance(value, Row):
         taker = _taker(interpreter, buffer, "records", node)
         taker.origin = taker.origin or value.origin
+        shared_with(taker, value)
         interpreter.state.grow(taker, site, value.extent, node)
         return
     if isinstance(value.capacity, float) and value.kind in ("chars", "objects"):  # [0] * 64
@@ -135,6 +137,7 @@ def _append_one(interpreter: Interpreter, buffer: Buffer, value: Buffer | Row, n
     taker = _taker(interpreter, buffer, "words" if in_words else KINDS[value.kind].in_list, node, value)
     if value.origin or value.kind == "text":
         taker.origin = taker.origin or value.origin
+    shared_with(taker, value)
     _like(taker, value, site)
     _grow(interpreter, taker, value, node, site, one=taker.kind in ("lists", "arrays"))
     if taker.kind == "objects":
@@ -276,8 +279,9 @@ def _grow(
 ) -> None:
     """`one`: `value` is one element, however many parts it has."""
     state = interpreter.state
-    if len(value.parts) > 1 and value.weight > 0:  # of several inputs, or a list put together before
-        for index, part in enumerate(list(value.parts.values())):  # buffer.extend(buffer)
+    parts = value.joined_parts
+    if len(parts) > 1 and value.weight > 0:  # of several inputs, or a list put together before
+        for index, part in enumerate(parts):  # buffer.extend(buffer)
             more = ("same element",) if one and index else ()
             state.grow(buffer, (*site, index, *more), part, node)
     else:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import glob
+import itertools
 import os
 import time
 
@@ -22,6 +23,7 @@ from memguard.estimate.tuning import Tuning
 from memguard.records.estimate import CorpusStats, Estimate, Range
 from memguard.records.limits import Limits
 from memguard.records.script import ScriptEstimate
+from memguard.script.extents import Extent
 from memguard.script.values import Field
 from memguard.tokens.input.source import Source
 
@@ -29,6 +31,7 @@ __all__ = ["as_script_reads", "inputs_of", "read_plan", "with_script"]
 
 # Of processor time for reading it with other numbers in it: a usual script takes 10 to 40 ms each time.
 _KNOB_SECONDS = 0.8
+_MOST_FILES = 10_000  # below a directory that the script names
 
 # Who takes records of a kind apart: a script that imports none of them reads such a file as text.
 _PARSERS = {
@@ -48,9 +51,7 @@ _PARSERS = {
 }
 
 
-def read_plan(
-    path: str, arguments: tuple[str, ...] | None = None, records: RecordShape | None = None
-) -> script.Trace:
+def read_plan(path: str, arguments: tuple[str, ...] | None = None, records: RecordShape | None = None) -> script.Trace:
     """`arguments`: the script's own, None where they are not known. `records`: what stands in those of its input.
 
     Raises InputError for what is no Python source, or cannot be read.
@@ -132,6 +133,8 @@ def with_script(
     """`result` with the script in it. `from_files`: its text is here, and can be looked at once more."""
     shape = _shape(plan, result.input, tuning) if from_files else TextShape()
     shape = dataclasses.replace(shape, records=records)
+    if records is not None and records.longest:  # a JSON list has no lines
+        shape = dataclasses.replace(shape, longest_line=records.longest)
     stats, notes = result.input, result.notes
     if plan.tokenizer or plan.has_kind("vocabulary"):
         files = [path for path in stats.paths if os.path.isfile(path)] if from_files and not stats.compressed else []
@@ -165,12 +168,49 @@ def with_script(
 def _shape(plan: script.Trace, stats: CorpusStats, tuning: Tuning) -> TextShape:
     """The text's longest line, where the files are here and plain; which share each of several inputs is."""
     files = [path for path in stats.paths if os.path.isfile(path)]
-    if not files or stats.compressed or stats.kind == "parquet":
+    if not files:
         return TextShape()
+    beside = _shares_here(plan, files)
+    if stats.compressed or stats.kind == "parquet":
+        return TextShape(sources=beside)
     sources: dict[str, list[str]] = {}
     names = plan.sources
     if len(names) == len(files) > 1:  # one name each, in the order in which they are opened
         sources = {name: [file] for name, file in zip(names, files, strict=True)}
     shape = corpus.read_shape(files, sources, scan_limit=tuning.line_scan_limit)
+    if beside:
+        shape = dataclasses.replace(shape, sources=beside)
     trains = plan.needs("word counts") or plan.needs("training on lines")
     return corpus.with_distinct_words(shape, files) if trains else shape
+
+
+def _shares_here(plan: script.Trace, files: list[str]) -> tuple[tuple[str, float], ...]:
+    """Files and directories that the script names itself and that are here: what they hold, as a share of `files`.
+
+    None of them counts like that where the script reads nothing else: then what it is given stands for them.
+    """
+    given = {os.path.realpath(file): os.path.getsize(file) for file in files}
+    total = max(1, sum(given.values()))
+    shares, reads_given = [], False
+    names = [name for name in plan.sources if os.path.exists(name)]
+    if len(names) < 2 and len(names) == len(plan.sources) and all(part.source for part in _parts(plan)):
+        return ()
+    for name in names:
+        inside = {os.path.realpath(path): os.path.getsize(path) for path in _files_in(name)}
+        mine = sum(size for path, size in given.items() if path in inside)
+        shares.append((name, (mine or sum(inside.values())) / total))
+        reads_given = reads_given or bool(mine)
+    others = len(names) < len(plan.sources) or not all(part.source for part in _parts(plan))
+    return tuple(shares) if reads_given or others else ()
+
+
+def _parts(plan: script.Trace) -> set[Extent]:
+    return {part for moment in plan.moments for held in moment.alive for part in held.parts}
+
+
+def _files_in(path: str) -> list[str]:
+    """The file, or those below the directory."""
+    if os.path.isfile(path):
+        return [path]
+    found = (os.path.join(directory, name) for directory, _, names in os.walk(path) for name in names)
+    return [name for name in itertools.islice(found, _MOST_FILES) if os.path.isfile(name)]

@@ -55,7 +55,8 @@ def read_script(
 
     `path` is the script's own, for messages and for what it finds beside itself; `finder` reads the modules of its own
     that it imports, `cores` is what os.cpu_count() gives where it will run, `words` are its own arguments (None: not
-    known), `fields` what stands in the records of its input, by path. Raises InputError for what is not Python, or too large or too deep for a script.
+    known), `fields` what stands in the records of its input, by path. Raises InputError for what is not Python, or too
+    large or too deep for a script.
     """
     with quiet_collector():
         tree = parse_script(source, path)

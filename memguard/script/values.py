@@ -355,6 +355,7 @@ class Range:
     stop: Any
     step: float | None
     count: float | None  # iterations, where known
+    start: Any = None
 
 
 @dataclass(eq=False, slots=True)

@@ -8,7 +8,6 @@ CSV are those of tokens/input/records.py: a document here is what is one there.
 from __future__ import annotations
 
 import functools
-import itertools
 import random
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 
 from memguard.errors import InputError
 from memguard.estimate.corpus.inputs import check_text, open_parquet, size_of, text_columns, texts_of
-from memguard.estimate.corpus.json_list import is_list, read_list, text_of
+from memguard.estimate.corpus.json_list import is_list, texts_of_list
 from memguard.estimate.corpus.sample import (
     SAMPLE_STRATA,
     Encode,
@@ -56,7 +55,6 @@ _LINE_END = 16 * 1024
 # The head of a file may differ from the rest: by 12 to 30 % on mixed texts (the first 4 MiB).
 _HEAD_ERROR = 0.10
 _PARQUET_BATCH = 128
-_LIST_BATCH = 256
 
 
 @dataclass(slots=True)
@@ -328,14 +326,11 @@ def _read_records(source: Source, reading: Reading, one_pass: _Pass) -> float:
 
 def _read_list(source: Source, reading: Reading, one_pass: _Pass) -> float:
     """The same of a file that is one JSON list."""
-    started, reported = reading.scan.size, 0
-    records = read_list(source.path)
-    while batch := list(itertools.islice(records, _LIST_BATCH)):
-        texts = (text for record, _ in batch if (text := text_of(record, one_pass.column)) is not None)
+    started, before = reading.scan.size, 0
+    for texts, done in texts_of_list(source.path, one_pass.column):
         _add_documents(texts, source.path, reading, one_pass)
-        done = batch[-1][1]
-        one_pass.progress("reading", done - reported)
-        reported = done
+        one_pass.progress("reading", done - before)
+        before = done
         if reading.scan.size - started >= one_pass.limit and source.size:
             return _share(done, source.size)
     return 1.0

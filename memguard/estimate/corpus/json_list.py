@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from memguard.errors import InputError
 
-__all__ = ["is_list", "objects_in", "read_list", "text_of"]
+__all__ = ["is_list", "objects_in", "read_list", "text_of", "texts_of_list"]
 
 _READ = 1 << 20  # characters at a time; as many again each time that a record is longer
+_BATCH = 256  # records
 _LONGEST = 1 << 28  # characters of one record
 
 # A value is an object behind the start of a list, or behind another one.
@@ -41,7 +44,7 @@ def objects_in(text: str) -> Iterator[tuple[dict[str, Any], int, int]]:
 def read_list(path: str) -> Iterator[tuple[dict[str, Any], int]]:
     """Each object of the list, and the bytes of the file that have been read by then. Raises InputError, OSError."""
     decoder = json.JSONDecoder()
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
+    with open(path, "rb") as stored, io.TextIOWrapper(stored, "utf-8-sig", "replace") as file:
         text, start, more = file.read(_READ), 0, _READ
         while True:
             found = _OBJECT.search(text, start)
@@ -59,7 +62,15 @@ def read_list(path: str) -> Iterator[tuple[dict[str, Any], int]]:
                 text, start, more = text[start:] + added, 0, 2 * more
                 continue
             start, more = end, _READ
-            yield value, file.buffer.tell()
+            yield value, stored.tell()
+
+
+def texts_of_list(path: str, column: str) -> Iterator[tuple[list[str], int]]:
+    """The texts of some records at a time, and the bytes that have been read by then. Raises as read_list does."""
+    records = read_list(path)
+    while batch := list(islice(records, _BATCH)):
+        texts = [text for record, _ in batch if (text := text_of(record, column)) is not None]
+        yield texts, batch[-1][1]
 
 
 def text_of(record: Any, column: str) -> str | None:

@@ -64,6 +64,8 @@ def read_record_shape(sources: Sequence[Source], column: str) -> RecordShape | N
             for record, size in _READERS[source.kind](source.path, blocks):
                 part.add(record, size)
             total.take(part, source.size or 0)
+            if source.kind == "jsonl" and is_list(source.path):
+                total.longest = max(total.longest, part.longest)
     except (OSError, ValueError, MemguardError, csv.Error, RecursionError):
         return None
     return total.shape()
@@ -171,6 +173,7 @@ class _Sample:
         self.fields: dict[str, _Tally] = {}
         self.records = self.documents = self.read = self.lines = 0.0
         self.reference = self.data = self.objects = self.keys = 0.0
+        self.longest = 0  # of a JSON list
 
     def add(self, record: Any, size: int) -> None:
         if not isinstance(record, dict):
@@ -192,6 +195,7 @@ class _Sample:
         if not size:
             size = round(_data(record))
         self.read += size
+        self.longest = max(self.longest, size)
         self.lines += _aligned(sys.getsizeof("") + size)
 
     def _walk(self, path: str, value: Any, depth: int) -> None:
@@ -250,6 +254,7 @@ class _Sample:
             data=self.data * each,
             objects=self.objects * each,
             keys=self.keys * each,
+            longest=self.longest,
         )
 
 

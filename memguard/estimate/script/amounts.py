@@ -34,6 +34,7 @@ class RecordShape:
     data: float  # UTF-8 of all texts, and 8 bytes for each number
     objects: float
     keys: float
+    longest: int = 0  # bytes of the longest one that was seen, where a line is none; 0: the longest line
 
 
 @dataclass(frozen=True, slots=True)

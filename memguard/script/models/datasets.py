@@ -24,6 +24,7 @@ __all__: list[str] = []
 # one column and two, from_dict and from_list (datasets 5.2.0, pyarrow 26.0.1).
 _BUILDERS = 5.3
 _ROWS = Extent(columns=(ALL_FIELDS,))  # all of them, as a table holds them
+_BUILDERS_OF_FILES = frozenset(("json", "csv", "parquet", "text", "arrow", "pandas"))
 _TEST_SHARE = 0.25  # train_test_split's own
 
 
@@ -71,12 +72,14 @@ def load_dataset(call: Call) -> Any:
     text = files.text if isinstance(files, Path) else files.value if isinstance(files, Constant) else None
     if "data_files" in call.kwargs and text:
         state.inputs.setdefault(str(text))
+    everything = replace(_ROWS, source=_source(call, text))
     if _is_true(call.kwargs.get("streaming")):  # row group after row group, and no file is made
         state.facts.brings("torch")
         call.record("load_dataset")
-        return Row(_ROWS, "dataset", refs=[call.hold("table", _ROWS.window(0, "lines", 1000), origin="batches")])
-    kept = call.hold("table", _ROWS, origin="loaded")
-    call.record("load_dataset", "", Transient("the Arrow file being made", "loading", _ROWS))
+        batch = call.hold("table", everything.window(0, "lines", 1000), origin="batches")
+        return Row(everything, "dataset", refs=[batch])
+    kept = call.hold("table", everything, origin="loaded")
+    call.record("load_dataset", "", Transient("the Arrow file being made", "loading", everything))
     pages = call.state.make("pages", call.node, item=0)
     parts = {}
     if isinstance(files, Sequence) and files.keys is not None:
@@ -84,7 +87,15 @@ def load_dataset(call: Call) -> Any:
             if isinstance(key, Constant) and isinstance(path, (Path, Constant)):
                 extent = of_all_fields(open_file(call.interpreter, path, None, "parquet").extent)
                 parts[str(key.value)] = Row(extent, "dataset", refs=[kept, pages])
-    return Row(_ROWS, "dataset", dict(parts), refs=[kept, pages])
+    return Row(everything, "dataset", dict(parts), refs=[kept, pages])
+
+
+def _source(call: Call, text: Any) -> str | None:
+    """What is loaded, where that is named: a file, a directory, a data set."""
+    if not text or text in _BUILDERS_OF_FILES:
+        return None
+    call.state.sources.setdefault(str(text))
+    return str(text)
 
 
 @function(

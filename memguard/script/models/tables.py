@@ -89,7 +89,7 @@ def rows_together(extents: list[Extent]) -> Extent:
     if all(extent.source == first.source and extent.is_whole for extent in extents):
         size = sum((extent.high - extent.low) * extent.times for extent in extents)
         return replace(first, low=0.0, high=min(1.0, size), times=max(1.0, size))
-    return Extent(times=max(extent.times for extent in extents))
+    return Extent(times=max(extent.times for extent in extents), columns=first.columns)
 
 
 def batches(call: Call, file: File, rows: float, origin: str = "batches") -> Generator:

@@ -10,8 +10,8 @@ from memguard.script.extents import Extent, Window
 from memguard.script.interface import Interpreter
 from memguard.script.liveness import buffers_in
 from memguard.script.numbers import fraction_of, number_of
-from memguard.script.operations.fields import column_of, column_row, column_values, columns_of, field_value, of_column
 from memguard.script.operations.elements import batch_of, lists_of, look_at, one_of, one_path, row_of, view
+from memguard.script.operations.fields import column_of, column_row, column_values, columns_of, field_value, of_column
 from memguard.script.operations.growth import append, clear, extend
 from memguard.script.operations.ints import ints_behind
 from memguard.script.operations.lengths import ARRAYS, elementwise
@@ -70,7 +70,9 @@ def subscript(interpreter: Interpreter, owner: Any, node: ast.Subscript) -> Any:
         small = value_in(owner)
         if small is not None:
             return small
-        return one_of(interpreter, owner, loop) if KINDS[owner.kind].element else UNKNOWN
+        return (
+            part_of_loop(interpreter, one_of(interpreter, owner, loop), key) if KINDS[owner.kind].element else UNKNOWN
+        )
     if isinstance(owner, Row):
         return field_of(interpreter, owner, key, node)
     if isinstance(owner, Sequence):
@@ -94,6 +96,17 @@ def of_key(key: Any) -> Buffer | Small:
     return Small("shared")
 
 
+def part_of_loop(interpreter: Interpreter, found: Any, key: Any) -> Any:
+    """lines[i], where i goes over a part of the indexes."""
+    info = interpreter.state.loop_info.get(key.loop) if isinstance(key, Number) else None
+    if info is not None and info.part != (0.0, 1.0):
+        if isinstance(found, Buffer):
+            found.parts = {site: extent.part(*info.part) for site, extent in found.parts.items()}
+        elif isinstance(found, Row):
+            found.extent = found.extent.part(*info.part)
+    return found
+
+
 def field_of(interpreter: Interpreter, record: Row, key: Any, node: ast.AST) -> Any:
     """record["text"], table["text"], batch["ids"], datasets["train"]."""
     name = key.value if isinstance(key, Constant) else None
@@ -111,7 +124,8 @@ def field_of(interpreter: Interpreter, record: Row, key: Any, node: ast.AST) -> 
         return of_column(interpreter, record, _loop_of(interpreter, key), node)
     if record.origin == "dataset":
         if isinstance(key, Number):
-            return row_of(record, _loop_of(interpreter, key), tuple(interpreter.state.loops))
+            row = row_of(record, _loop_of(interpreter, key), tuple(interpreter.state.loops))
+            return part_of_loop(interpreter, row, key)
         if isinstance(name, str) and name not in _SPLITS:
             return column_row(state, record, name)
         return Row(record.extent, "dataset", dict(record.fields), list(record.refs))

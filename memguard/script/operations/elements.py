@@ -24,6 +24,7 @@ __all__ = [
     "look_at",
     "one_of",
     "one_path",
+    "part_of_range",
     "piece_of_range",
     "piece_seen",
     "row_of",
@@ -45,6 +46,15 @@ def piece_seen(value: Any) -> Extent | None:
     return next((extent for extent in found if extent.windows), None)
 
 
+def part_of_range(value: Range) -> tuple[float, float]:
+    """The part of a list's indexes that it goes over: range(int(0.9 * len(x)), len(x)) is 0.9 to 1."""
+    start, stop = value.start, value.stop
+    if not (isinstance(start, Number) and isinstance(stop, Number) and start.symbol and stop.symbol):
+        return 0.0, 1.0
+    same = start.symbol.of is not None and start.symbol.of is stop.symbol.of
+    return (start.factor, stop.factor) if same and 0 <= start.factor < stop.factor <= 1 else (0.0, 1.0)
+
+
 def piece_of_range(value: Range, loop: int) -> Extent | None:
     """The same of an iteration over range(len(x)), range(10 * len(x)), range(0, len(x) // 2, 16)."""
     stop = value.stop
@@ -53,6 +63,10 @@ def piece_of_range(value: Range, loop: int) -> Extent | None:
         return None
     piece = replace(_piece(of, loop), times=together(of).times)
     *outer, window = piece.windows
+    part = part_of_range(value)
+    if part[0] > 0:
+        piece = piece.part(*part)
+        return replace(piece, windows=(*outer, replace(window, amount=window.amount * max(1.0, value.step or 1.0))))
     steps = (value.step or 1.0) / min(1.0, stop.factor)
     windows = (*outer, replace(window, amount=window.amount * max(1.0, steps)))
     return replace(piece, windows=windows, times=min(MOST_TIMES, piece.times * max(1.0, stop.factor)))

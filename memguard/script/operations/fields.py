@@ -29,7 +29,6 @@ __all__ = [
 ]
 
 
-
 def of_all_fields(extent: Extent) -> Extent:
     """Records as a table holds them."""
     return extent if extent.columns else extent.of_fields((ALL_FIELDS,))

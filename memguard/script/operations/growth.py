@@ -334,7 +334,13 @@ def sum_of(interpreter: Interpreter, left: Any, right: Any, node: ast.AST) -> An
     if any(isinstance(value, Buffer) and value.kind in ARRAYS for value in (left, right)):
         return elementwise(interpreter, left, right, node)
     result = state.hold("list", node)
-    result.created_in = min((d.created_in for d in (left, right) if isinstance(d, Buffer)), key=len, default=())
+    # ids + NEWLINE, a list of constants, is as old as ids
+    kept = [
+        v
+        for i, v in enumerate((left, right))
+        if _is_target(state.statement, node, i) or getattr(v, "kind", "") != "list"
+    ]
+    result.created_in = min((d.created_in for d in kept if isinstance(d, Buffer)), key=len, default=tuple(state.loops))
     for index, value in enumerate((left, right)):
         if isinstance(value, Buffer) and value.kind != "list":
             _become(interpreter, result, KINDS[value.kind].extends, node, value)
@@ -358,7 +364,7 @@ def _is_target(statement: ast.AST, node: ast.AST, index: int) -> bool:
     if not (isinstance(statement, ast.Assign) and isinstance(node, ast.BinOp) and statement.value is node):
         return False
     operand, target = (node.left, node.right)[index], statement.targets[0]
-    return isinstance(operand, ast.Name) and isinstance(target, ast.Name) and operand.id == target.id
+    return isinstance(operand, (ast.Name, ast.Attribute)) and ast.unparse(operand) == ast.unparse(target)
 
 
 def _add_parts(
@@ -389,7 +395,7 @@ def grown_copy(interpreter: Interpreter, old: Buffer, value: Any, node: ast.AST)
     elif isinstance(value, Unknown) and state.new_loops(old.created_in):
         _grow_by_unknown(interpreter, new, node)
     state.temps.append(new)
-    # The name of a module keeps the old one meanwhile; a function's lets go of it, and it grows in place.
+    # A module's name keeps the old one meanwhile; a function's lets go of it, and it grows in place.
     copied = state.frame is state.frames[0] and bool(state.new_loops(old.created_in))
     meanwhile = [Transient("the text before", new.kind, new.extent)] if copied else []
     made(interpreter, new, (old, value), state.record_moment(node, "concatenate", state.label_of(old), meanwhile))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         MemguardError,
         MemoryLimitExceeded,
         ShardError,
+        SpillError,
         SystemInterfaceError,
     )
     from memguard.estimate.job import estimate
@@ -39,6 +40,7 @@ __all__ = [
     "MemoryLimitExceeded",
     "ShardError",
     "ShardWriter",
+    "SpillError",
     "SystemInterfaceError",
     "__version__",
     "checkpoint",

@@ -85,11 +85,10 @@ class TokenBuffer(GrowsAtItsEnd):
             self._extend_slowly(iter(iterable))
 
     def _extend_list(self, values: list[Any]) -> None:
-        if self._waiting:
-            if len(values) <= _FEW and self._may_wait(values):
-                self._waiting += values
-                self._grown(8 * len(values))
-                return
+        if self._waiting and len(values) <= _FEW and self._may_wait(values):
+            self._waiting += values
+            self._grown(8 * len(values))
+            return
         store = self._store if self._stop is None and len(values) <= _FEW_IDS and not self._waiting else None
         if store is not None and set(map(type, values)) == _INTS:
             store.put_ints(values)

@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 from memguard import TokenBuffer
 from memguard.dropin import arrays, buffer, packed, spill
 
+LAW = settings(deadline=None, max_examples=max(8, settings().max_examples // 3))
+
 
 @pytest.fixture(autouse=True, scope="module")
 def _small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
@@ -100,6 +102,7 @@ def change(ids: Any, kind: str, value: Any) -> Any:
 
 
 @given(CHANGES)
+@LAW
 def test_it_grows_and_shrinks_as_a_list_and_leaves_others_alone(changes: list[tuple[str, Any]]) -> None:
     plain: Any = []
     ids: Any = TokenBuffer()
@@ -151,6 +154,7 @@ READS: list[Callable[[Any], Any]] = [
 
 
 @given(IDS, st.integers(0, 30))
+@LAW
 def test_what_reads_a_list_reads_it(values: list[int], cut: int) -> None:
     ids = add_all(TokenBuffer(), [values[:cut], values[cut:]])
     for read in READS:
@@ -159,6 +163,7 @@ def test_what_reads_a_list_reads_it(values: list[int], cut: int) -> None:
 
 
 @given(IDS, PLACES, PLACES, st.sampled_from([None, 1, 2, 3, -1, -2, 7, 0]))
+@LAW
 def test_items_and_slices(values: list[int], start: int | None, stop: int | None, step: int | None) -> None:
     ids = TokenBuffer(values)
     assert result(lambda x: list(x[start:stop:step]), ids) == result(lambda x: list(x[start:stop:step]), values)
@@ -167,7 +172,7 @@ def test_items_and_slices(values: list[int], start: int | None, stop: int | None
 
 
 @given(IDS)
-@settings(deadline=None)
+@LAW
 def test_arrays_are_numpys_own_of_a_list(values: list[int]) -> None:
     ids = TokenBuffer(values)
     # (U and S have the width of any int64, as an array has them: NumPy does not say that it looks for a str.)

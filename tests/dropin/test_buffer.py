@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import copy
+import multiprocessing
 import pickle
 import random
+import threading
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -194,7 +196,7 @@ def test_arrays_are_numpys_own_of_a_list(values: list[int]) -> None:
         "c16",
         "O",
         "U3",
-        "m8",
+        "m8[s]",
     )
     with np.errstate(all="ignore"):
         for dtype in (None, int, float, *kinds):
@@ -297,3 +299,40 @@ def test_a_guard_that_is_short_of_memory_gets_the_tail(monkeypatch: pytest.Monke
     assert store.spilled == 31
     ids.extend([2])
     assert store.spilled == 31 and list(ids) == [*range(30), 1, 2]
+
+
+def test_threads_that_append_lose_nothing() -> None:
+    ids = TokenBuffer()
+
+    def work(number: int) -> None:
+        for value in range(2000):
+            ids.append(number)
+            if value % 7 == 0:
+                ids.extend([number, number])
+            if value == 1000 and number == 3:
+                ids.append(100_000)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    counts = Counter(ids)
+    assert counts.pop(100_000) == 1
+    assert counts == dict.fromkeys(range(4), 2000 + 2 * 286)
+
+
+def double(ids: Any) -> Any:
+    ids.extend(list(ids))
+    return ids
+
+
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
+def test_worker_processes_have_buffers_of_their_own(method: str) -> None:
+    ids = TokenBuffer(range(100))
+    ids.append(70_000)
+    with multiprocessing.get_context(method).Pool(1) as pool:
+        found = pool.map(double, [ids, ids[:3]])
+    assert [list(one) for one in found] == [[*range(100), 70_000] * 2, [0, 1, 2] * 2]
+    assert [type(one) for one in found] == [TokenBuffer] * 2
+    assert len(ids) == 101

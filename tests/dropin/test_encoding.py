@@ -265,3 +265,22 @@ def test_the_word_cache_goes_when_it_has_grown_or_the_guard_asks(monkeypatch: py
     list(fresh.stream([b"hello world " * 2000]))
     assert len(forgotten) == 2
     assert fresh._cache == encoder.budgets.CACHE_FLOOR
+
+
+def test_without_a_fast_engine_tiktoken_does_it(
+    monkeypatch: pytest.MonkeyPatch, real: tiktoken.Encoding, small: Path
+) -> None:
+    make = encoder.make_engine
+    monkeypatch.setattr(encoder, "make_engine", lambda name, **_: make(name, "tiktoken"))
+    ours = encoding.Encoding("gpt2")
+    monkeypatch.setattr(ours, "_encoder", encoder.Encoder("gpt2"))
+    for value in ("", "a b", "a long text " * 20, f"x{EOT}y" * 9, "\ud83d\ude00 é" * 40):
+        clean = value.encode("utf-8", "ignore").decode()
+        (small / "text").write_text(clean, encoding="utf-8", newline="")
+        lazy = read_text(small / "text", encoding="utf-8", newline="")
+        for encode in ENCODES:
+            assert result(encode, ours, value) == result(encode, real, value)
+            assert result(encode, ours, lazy) == result(encode, real, clean)
+    assert not ours._fast
+    assert ours.encode_ordinary_batch(["a b", "c"]) == real.encode_ordinary_batch(["a b", "c"])
+    assert list(TokenBuffer(ours.encode("a b")) + ours.encode("c")) == real.encode("a b") + real.encode("c")

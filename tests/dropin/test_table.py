@@ -41,10 +41,9 @@ def run(code: str, x: Any) -> Any:
     except SyntaxError:
         compiled = compile(code, "table", "exec")
     try:
-        found = eval(compiled, names)
+        return plain(eval(compiled, names)), plain(names["x"])
     except Exception as error:
         return error
-    return plain(found), plain(names["x"])
 
 
 def plain(value: Any) -> Any:

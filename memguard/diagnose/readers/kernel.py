@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from dataclasses import replace
 
 from memguard.diagnose.lines import Line, split_message
 from memguard.diagnose.log_reader import LogReader
@@ -24,6 +25,7 @@ from memguard.records.diagnosis import Event
 
 __all__ = ["KernelReader"]
 
+_KILL_WORDS = ("ut of memory", "ut of Memory", "total-vm:", "sacrifice child", "or a child", "same memory", "vsz:")
 _DUMP_TRIGGERS = ("tgid total_vm", "memory: usage ", "emory cgroup stats for", "as a result of limit of")
 # After so many lines that say nothing to us, an open report is over: call traces and Mem-Info of the largest machines
 # stay below it.
@@ -31,13 +33,23 @@ _PATIENCE = 5000
 _MAX_OPEN = 16  # hosts or callers whose reports may be open at a time
 _MAX_NAME = 64  # TASK_COMM_LEN is 16, workqueue names are longer
 
-_KILL = re.compile(r"Kill(ed)? process (\d{1,10}) \((.{0,80}?)\)(?=,? (?:total-vm:|UID |score )| sharing same memory)")
+_KILL = re.compile(
+    r"[Kk]ill(ed)? process (\d{1,10})(?:, UID \d{1,10},)? \((.{0,80}?)\)"
+    r"(?=,? (?:total-vm:|vsz:|UID |score )| sharing same memory)"
+)
+_KILL_SHORT = re.compile(r"Kill(ed)? process (\d{1,10}) \(([^()\s]{1,64})\)(?=\.?(?:\s|$|[A-Z]))")  # 2.6 without sizes
 _KILL_CUT = re.compile(r"Kill(ed)? process (\d{1,10}) \((.{0,80})")
-_SIZE = re.compile(r"(total-vm|anon-rss|file-rss|shmem-rss|pgtables|UID|oom_score_adj)[: ](-?\d{1,18})(kB)?")
+_KILL_24 = re.compile(r"^VM: killing process (\S{1,64})")  # 2.4
+_SIZE = re.compile(
+    r"(total-vm|anon-rss|file-rss|shmem-rss|pgtables|UID|oom_score_adj)[: ](-?\d{1,3}(?:,\d{2,3}){1,6}|-?\d{1,18})(kB)?"
+)
+_TRACE_OF_GROUP = re.compile(r"^(?:\[<[0-9a-f]{4,16}>\] )?mem_cgroup_(?:out_of_memory|oom_synchronize)\+")
+_TRACE_OF_MACHINE = re.compile(r"^(?:\[<[0-9a-f]{4,16}>\] )?__alloc_pages_(?:slowpath|may_oom)\b")
 _SKIPPED = re.compile(r"OOM victim (\d{1,10}) \((.{0,80})\) is already exiting")
 _REAPED = re.compile(r"oom_reaper: (?:reaped process |unable to reap pid:)(\d{1,10}) \((.{0,80}?)\)(?:, |$)")
 _USAGE = re.compile(r"(memory\+swap|memory|swap|kmem): usage (\d{1,18})kB, limit (\d{1,18})kB, failcnt (\d{1,18})")
 _PID = re.compile(r"PID: (\d{1,10}) Comm: |Pid: (\d{1,10}), comm: ")
+_COMM = re.compile(r"[Cc]omm: (.{1,64}?) (?:Not tainted|Tainted|Kdump|\d\.)")
 _RELEASE = re.compile(r"(?:Not tainted|Tainted: [A-Z ]{1,40}?(?:\[.{0,80}\] ?)?) ?(\d{1,2}\.\d{1,3}\S{0,80})")
 _STAT = re.compile(r"([a-z_0-9]{2,40}) (\d{1,19})")
 _STATS_ONE_LINE = re.compile(r"([a-z_]{2,40}):(\d{1,18})KB")
@@ -55,6 +67,8 @@ class KernelReader(LogReader):
         "ill process ",
         "illed process ",
         "ut of memory",
+        "ut of Memory",
+        "VM: killing process",
         "OOM victim",
         "memory.oom.group",
         *_DUMP_TRIGGERS,
@@ -68,6 +82,7 @@ class KernelReader(LogReader):
         self._patience = _PATIENCE
         self._finished: list[Event] = []
         self._taken = False
+        self._last: tuple[str | None, str | None] = (None, None)  # host and caller of the line before
 
     @property
     def active(self) -> bool:
@@ -82,6 +97,10 @@ class KernelReader(LogReader):
         self._patience -= 1
         self._taken = False
         if line.program in (None, "kernel") or "kernel" in (line.program or ""):
+            if line.program is None and line.time is None and line.raw[:15].isspace():
+                line = replace(line, host=self._last[0], caller=self._last[1])  # journalctl: the same message goes on
+            else:
+                self._last = line.host, line.caller
             for text in split_message(line.text):
                 if text:
                     self._read(text, line)
@@ -98,12 +117,16 @@ class KernelReader(LogReader):
 
     def _read(self, text: str, line: Line) -> None:
         self._taken = True
-        if " invoked oom-killer" in text:
+        if " invoked oom-killer:" in text or text.startswith("oom-killer: gfp_mask="):
             self._read_invoked(text, line)
         elif "oom-kill:constraint=" in text:
             self._read_summary(text[text.index("oom-kill:constraint=") :], line)
-        elif "ill" in text and ("Kill process " in text or "Killed process " in text):
+        elif "ill" in text and ("ill process " in text or "illed process " in text):
             self._read_kill(text, line)
+        elif "VM: killing process" in text and (match := _KILL_24.search(text)):
+            block = self._begin(line)
+            block.task, block.line = match[1], line.number
+            block.quote(line.raw)
         elif "oom_reaper: " in text:
             self._read_reaped(text, line)
         elif "OOM victim" in text and (match := _SKIPPED.search(text)):
@@ -121,9 +144,9 @@ class KernelReader(LogReader):
 
     def _read_invoked(self, text: str, line: Line) -> None:
         block = self._begin(line)
-        name = text[: text.index(" invoked oom-killer")].strip()
+        name = text.partition(" invoked oom-killer:")[0].strip() if " invoked " in text else ""
         block.invoked = True
-        block.invoker = name if len(name) <= _MAX_NAME else name.split()[-1][-_MAX_NAME:]
+        block.invoker = (name if len(name) <= _MAX_NAME else name.split()[-1][-_MAX_NAME:]) or None
         if "order=-1," in text:
             block.note = "asked for by hand (SysRq f): no shortage of memory needed"
         block.quote(line.raw)
@@ -150,8 +173,8 @@ class KernelReader(LogReader):
         self._patience = 0  # what still belongs to this report has a trigger in every line
 
     def _read_kill(self, text: str, line: Line) -> None:
-        known = "ut of memory" in text or "total-vm:" in text or "sacrifice child" in text or "same memory" in text
-        match = _KILL.search(text) if known else None
+        known = any([word in text for word in _KILL_WORDS])  # noqa: C419  a list is faster here
+        match = (_KILL.search(text) or _KILL_SHORT.search(text)) if known else None
         if match is not None:
             name, rest = match[3], text[match.end() :]
         else:
@@ -162,7 +185,7 @@ class KernelReader(LogReader):
             name, rest = match[3].rpartition(")")[0] or match[3], ""
         kill = Kill(int(match[2]), name, confirmed=match[1] is not None)
         for key, number, unit in _SIZE.findall(rest):
-            kill.sizes[key] = int(number) * (1024 if unit else 1)
+            kill.sizes[key] = int(number.replace(",", "")) * (1024 if unit else 1)
         if "sharing same memory" in text:
             self._read_victim(line, kill, memcg=None, group=True)
             return
@@ -205,9 +228,12 @@ class KernelReader(LogReader):
             if block.find_kill(pid):
                 block.quote(line.raw)
                 return
-        block = self._begin(line)
+        # A report that has named nobody yet: its victim is the one that is reaped.
+        open_one = next((b for b in self._open.values() if b.awaits(pid)), None)
+        block = open_one or self._begin(line)
         block.add_kill(Kill(pid, match[2]))
-        block.note = "the log only shows that the victim was reaped"
+        block.note = block.note if open_one else "the log only shows that the victim was reaped"
+        block.line = line.number
         block.quote(line.raw)
 
     def _read_panic(self, text: str, line: Line) -> None:
@@ -215,7 +241,9 @@ class KernelReader(LogReader):
         if block.kills:
             block = self._begin(line)
         block.memcg = "cgroup" in text
-        block.note = "nothing was left to kill" if "no killable" in text else "the kernel panicked (vm.panic_on_oom)"
+        why = "nothing was left to kill" if "no killable" in text else "vm.panic_on_oom is set"
+        block.note = f"{why}: the machine stopped (panic); no process was killed"
+        block.panic = True
         block.quote(line.raw)
 
     # -- the dump between the head of a report and its kill lines ---------------------------------------------------
@@ -254,6 +282,7 @@ class KernelReader(LogReader):
             block = self._dump_block(line)
             task, _, limited = text[len("Task in ") :].partition(" killed as a result of limit of ")
             block.memcg, block.task_memcg, block.oom_memcg = True, task.strip(), limited.strip()
+            block.invoked = True  # the kernel prints this line for a kill only
             block.quote(line.raw)
             return True
         if text.startswith("Memory cgroup stats for "):
@@ -274,9 +303,16 @@ class KernelReader(LogReader):
             return False
         if block.invoker_pid is None and ("PID: " in text or "Pid: " in text) and (match := _PID.search(text)):
             block.invoker_pid = int(match[1] or match[2])
-            release = _RELEASE.search(text)
+            release, name = _RELEASE.search(text), _COMM.search(text)
             block.release = release[1] if release else None
+            if name and block.invoker and block.invoker != name[1] and block.invoker.endswith(name[1]):
+                block.invoker = name[1]  # something of the line's own stood in front of it
             return True
+        if block.memcg is None and text[:1] in "[m_" and "+0x" in text:
+            if _TRACE_OF_GROUP.match(text):
+                block.memcg = True
+            elif _TRACE_OF_MACHINE.match(text):
+                block.memcg = False
         if "anon:" in text or "file:" in text or "free:" in text or "slab_" in text or "shmem:" in text:
             if not text.startswith("Node "):
                 for name, pages in _PAGES.findall(text):

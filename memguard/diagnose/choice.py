@@ -32,8 +32,8 @@ def choose_event(events: Sequence[Event]) -> Storm | None:
 
 
 def same_moment(a: Event, b: Event) -> bool:
-    """Whether two kills are seconds apart, as far as their clocks tell."""
-    if a.host != b.host:
+    """Whether two kills are seconds apart, as far as their clocks tell, and under one limit."""
+    if a.host != b.host or (a.oom_memcg != b.oom_memcg and None not in (a.oom_memcg, b.oom_memcg)):
         return False
     for first, second in ((a.unix_time, b.unix_time), (a.uptime, b.uptime)):
         if first is not None and second is not None:

@@ -55,6 +55,7 @@ class Line:
     program: str | None = None  # kernel | systemd | earlyoom | …; None where the log does not say
     caller: str | None = None  # CONFIG_PRINTK_CALLER: T123 (a task) or C1 (a cpu)
     number: int | None = None  # of the line in its log, from 1
+    indent: int = 0  # spaces in front of it
     body: str = ""  # the line with its indentation and without what was wrapped around it
 
 
@@ -64,12 +65,12 @@ def parse_line(raw: str, number: int | None = None, quoted: str | None = None) -
     `quoted`: the line as it was before its wrapping was cut.
     """
     raw = raw[:MAX_LINE].rstrip("\r\n")
-    line = _parse(raw, number)
+    line = replace(_parse(raw, number), indent=len(raw) - len(raw.lstrip()))
     if quoted is None:
         return replace(line, body=raw)
     quoted = quoted[:MAX_LINE].rstrip("\r\n")
     # A mark of a list belongs to YAML, quotes to JSON: documents are read with them.
-    wrapped = quoted.endswith(raw) and quoted.lstrip()[:1] not in ("-", "*", "+")
+    wrapped = quoted.endswith(raw) and quoted.lstrip()[:1] not in tuple("-*+\"'{")
     return replace(line, raw=quoted, body=raw if wrapped else quoted)
 
 

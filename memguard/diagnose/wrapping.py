@@ -27,7 +27,7 @@ _MARK = re.compile(
     r"\s{0,40}(?:"
     r"(?:>|&gt;|[|│┃¦║▏*•·+‣◦]|//|#|--?|–|—)(?:\s|(?=[\[>|]))"  # quotes, tables, list marks, diffs, comments
     r"|[|│┃¦║](?=\w)"
-    r"|\d{1,7}[:.)](?:\s|(?=[\[A-Z]))|\d{1,7}\t|\d{1,7}\s{2,6}(?=[\[A-Z][a-z\s\d])"  # grep -n, lists, srun -l; cat -n
+    r"|\d{1,7}[:.)](?:\s|(?=[\[A-Z]))|\d{1,7}\t|\d{1,7}\s{2,6}(?=[\[A-Z][a-z\s\d]|\s{20})"  # grep -n, lists, srun -l; cat -n
     r"|(?:[\w.~+-]{0,80}/){0,20}[\w.~+-]{1,80}\.(?:log|txt|out|err|gz|md|\d)(?:[:-]\d{1,9})?[:-]\s?"  # grep, two files
     r"|(?:/[\w.~+-]{1,80}){1,20}[:-](?:\d{1,9}[:-])?\s?"
     r"|[\w.-]{1,80}[-_]?\d{0,4}\s{1,40}\|\s"  # docker compose
@@ -40,7 +40,11 @@ _MARK = re.compile(
     r"|b?['\"](?=[\[A-Za-z<])"
     r")"
 )
-_END = re.compile(r"\s{0,80}(?:\\n)?(?:['\"]\s{0,4},?|[│┃|║]|<br ?/?>|</(?:p|div|li|code)>|\\)?\s{0,80}$")
+_GAP = " " * 20
+_CONTINUED = re.compile(r" {20,60}\w{2,40} \d{1,19}(?=(?:\\n)?['\"]?,?$)")  # journalctl moves the further lines of a message to the right
+# What stands behind a line; quotes only where something in front of it was cut.
+_QUOTE_ENDS = ("\\n\",", "\\n',", "\\n\"", "\\n'", "\",", "',", "\"", "'")
+_ENDS = ("│", "┃", "║", "|", "<br>", "<br/>", "<br />", "</p>", "</div>", "</li>", "</code>", " \\")
 _JSON_KEYS = ("log", "message", "MESSAGE", "msg", "textPayload", "line", "body", "event", "_raw", "text", "content")
 _QUOTED_VALUE = re.compile(r"\s{0,80}\"[\w.@ -]{1,40}\"\s{0,4}:\s{0,4}\"(?P<text>.{20,})\"\s{0,4},?\s{0,4}$")
 _KEY_VALUE = re.compile(r"(?:^|\s)(?:msg|message|log)=\"(?P<text>(?:[^\"\\]|\\.){20,8000})\"")
@@ -54,6 +58,7 @@ _BEGINNING = re.compile(
     r"|Call Trace:|Hardware name: |Node \d{1,4} \w{1,10} free:|Killed process \d{1,10} \("
 )
 _INVOKED = " invoked oom-killer: "
+_OWN_BRACKET = re.compile(r"\[\s{0,12}(?:pid|\d{1,10})\s{0,3}\]\s|\[<")  # the task table, a call trace
 _HEAD = 200  # characters in which a stamp may stand
 _STAMP = re.compile(r"\[\s{0,8}\d{1,10}\.\d{4,9}\]\s?")
 _ANY_STAMP = re.compile(
@@ -61,7 +66,7 @@ _ANY_STAMP = re.compile(
 )
 # Where a line that holds several messages is divided: in front of a stamp of the kernel's, or of syslog's.
 _CUT_STAMP = re.compile(r"(?<=[^\s\[\]])\s{1,8}(?=\[\s{0,8}\d{1,10}\.\d{4,9}\]\s)")
-_CUT_CLOCK = re.compile(r"(?<=\S)\s{1,8}(?=\[\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}\]\s)")
+_CUT_CLOCK = re.compile(r"(?<=\S)\s{1,8}(?=\[\w{2,9}\.? \w{2,9}\.? [\w ]{1,9} \d\d:\d\d:\d\d \d{4}\]\s)")
 _CUT_SYSLOG = re.compile(
     r"(?<=\S)\s{1,8}(?=(?:\w{3} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S{8,30}) [\w.-]{1,64} kernel: )"
 )
@@ -134,6 +139,14 @@ def _cut_marks(text: str) -> str:
     return text
 
 
+def _without_end(text: str, *, quoted: bool) -> str:
+    bare = text.rstrip()
+    for end in (*_ENDS, *_QUOTE_ENDS) if quoted else _ENDS:
+        if bare.endswith(end):
+            return bare[: -len(end)].rstrip()
+    return text
+
+
 def _shape(prefix: str) -> re.Pattern[str]:
     """What the prefixes of the other lines look like: other digits, other spaces."""
     parts = re.findall(r"\d+|\s+|[^\d\s]+", prefix)
@@ -178,15 +191,18 @@ class Unwrapper:
         yield from held
 
     def _without_prefix(self, text: str) -> str:
+        line = text
         if self._prefix is not None and (match := self._prefix.match(text)):
-            return _END.sub("", text[match.end() :])
-        if text[:1] in ("[", "{"):
-            return text
-        stamp = _ANY_STAMP.search(text[:_HEAD])
-        if stamp is not None and "kernel:" not in text[: stamp.start()]:
-            return _END.sub("", text[stamp.start() :])
-        cut = _cut_marks(text)
-        return cut if cut is text else _END.sub("", cut)
+            text = text[match.end() :]
+        elif (stamp := _ANY_STAMP.search(text[:_HEAD])) is not None:
+            if stamp.start() and "kernel:" not in text[: stamp.start()]:
+                text = text[stamp.start() :]
+        elif text[:1] != "{" and not _OWN_BRACKET.match(text):
+            text = _cut_marks(text)
+        text = _without_end(text, quoted=text is not line)
+        if _GAP in text and (match := _CONTINUED.search(text)):
+            text = match[0]
+        return text
 
     def _joined(self, line: Unwrapped) -> Iterator[Unwrapped]:
         """Messages that a terminal or a mail has broken become one line again."""

@@ -31,6 +31,7 @@ _DUMP_TRIGGERS = ("tgid total_vm", "memory: usage ", "emory cgroup stats for", "
 # stay below it.
 _PATIENCE = 5000
 _MAX_OPEN = 16  # hosts or callers whose reports may be open at a time
+_INDENT = 14  # spaces by which journalctl moves the further lines of a message to the right
 _MAX_NAME = 64  # TASK_COMM_LEN is 16, workqueue names are longer
 
 _KILL = re.compile(
@@ -97,7 +98,7 @@ class KernelReader(LogReader):
         self._patience -= 1
         self._taken = False
         if line.program in (None, "kernel") or "kernel" in (line.program or ""):
-            if line.program is None and line.time is None and line.raw[:15].isspace():
+            if line.program is None and line.time is None and line.indent > _INDENT:
                 line = replace(line, host=self._last[0], caller=self._last[1])  # journalctl: the same message goes on
             else:
                 self._last = line.host, line.caller

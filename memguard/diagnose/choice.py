@@ -13,6 +13,9 @@ _MOMENT = 10.0  # seconds between two kills of one storm
 # What ends a job by itself: a scheduler that cancels the rest of the job afterwards is not the cause.
 _FAILURES = frozenset({"bus-error", "killed", "worker-killed", "torch-elastic", "exit-137", "segfault"})
 
+# What the end of any killed program looks like; others name the program, or who may have done it.
+_PLAIN = frozenset({"killed", "exit-137", "terminated"})
+
 # The event, and how many kills its moment saw.
 Storm = tuple[Event, int]
 
@@ -45,4 +48,5 @@ def choose_clue(clues: Sequence[Clue]) -> Clue | None:
     """Of the cause that says most, the last one; what only followed from a failure is not its cause."""
     failed = next((n for n, clue in enumerate(clues) if clue.kind in _FAILURES), None)
     told = [clue for n, clue in enumerate(clues) if clue.kind != "cancelled" or failed is None or n < failed]
+    told.sort(key=lambda clue: clue.kind not in _PLAIN)  # what a shell says, then what says more
     return next((clue for cause in CAUSES for clue in reversed(told) if clue.cause == cause), None)

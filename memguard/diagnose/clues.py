@@ -174,11 +174,12 @@ def read_size(text: str) -> int | None:
     return None if match is None else round(float(match[1]) * _UNITS[match[2].upper()])
 
 
-_LITTLE_WORDS = frozenset(
-    "a about after an and are as at be because but by can could did do does for from get gets had has have how i if in "
-    "is it its me my not of on or our should so some than that the their then there these they this to was we were "
-    "what when which while who why will with would you your".split()
+_SAID = (
+    "a about after an and are as at be because but by can could did do does for from get gets had has "
+    "have how i if in is it its me my not of on or our should so some than that the their then there "
+    "these they this to was we were what when which while who why will with would you your "
 )
+_LITTLE_WORDS = frozenset(_SAID.split())
 _WORD = re.compile(r"[A-Za-z']{1,30}")
 _FEWEST_WORDS = 7
 

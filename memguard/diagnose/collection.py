@@ -55,7 +55,9 @@ class Collection:
         self._boot_time = boot_time
         self._filter = LineFilter(TRIGGERS, self._listening, budget=_BUDGET)
         self._fed = 0
-        self._written = self._sentences = 0  # of the first lines: how many say something, and in how many somebody talks
+        self._written = self._sentences = (
+            0  # of the first lines: how many say something, and in how many somebody talks
+        )
         self._events: dict[int, Event] = {}  # by number, in the order in which they became complete
         self._numbers: dict[tuple[object, ...], int] = {}  # of the latest event with this signature
         self._count = 0

@@ -252,7 +252,9 @@ def _of_run(run: RunRecord) -> str:
     return f"It belonged to the guarded run {run.id} of {name}{peak}."
 
 
-def _when(event: Event, events: tuple[Event, ...], count: int, now: float | None, *, last: bool, storm: int) -> list[str]:
+def _when(
+    event: Event, events: tuple[Event, ...], count: int, now: float | None, *, last: bool, storm: int
+) -> list[str]:
     lines = []
     if event.unix_time is not None and now is not None and now >= event.unix_time:
         lines.append(f"That was {format_duration(now - event.unix_time)} ago.")

@@ -136,8 +136,8 @@ def explain_clues(
     where = "" if lines is None else f" in the {format_count(lines)} lines of the kernel log"
     where = f" in this text ({format_count(lines)} lines)" if named and lines is not None else where
     counted = (
-        f"\nThe kernel's own counter shows {format_count(kills)} kill(s) for memory since boot: a kill leaves no line when "
-        "its victim was already exiting, and old lines are forgotten."
+        f"\nThe kernel's own counter shows {format_count(kills)} kill(s) for memory since boot: a kill leaves no line "
+        "when its victim was already exiting, and old lines are forgotten."
         if kills and not named
         else ""
     )

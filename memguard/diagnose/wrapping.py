@@ -1,4 +1,4 @@
-"""What stands around the lines of a log that was passed on: quoted, listed, prefixed, wrapped, in JSON -> the lines. Pure.
+"""What stands around the lines of a log that was passed on (quotes, lists, prefixes, JSON) -> the lines. Pure.
 
 Nobody sends the kernel's log as it is: it comes quoted in a mail, out of `grep -n`, docker compose, a CI job, a log
 shipper's JSON, a chat that lost the line ends. Three things undo that:
@@ -27,7 +27,7 @@ _MARK = re.compile(
     r"\s{0,40}(?:"
     r"(?:>|&gt;|[|│┃¦║▏*•·+‣◦]|//|#|--?|–|—)(?:\s|(?=[\[>|]))"  # quotes, tables, list marks, diffs, comments
     r"|[|│┃¦║](?=\w)"
-    r"|\d{1,7}[:.)](?:\s|(?=[\[A-Z]))|\d{1,7}\t|\d{1,7}\s{2,6}(?=[\[A-Z][a-z\s\d]|\s{20})"  # grep -n, lists, srun -l; cat -n
+    r"|\d{1,7}[:.)](?:\s|(?=[\[A-Z]))|\d{1,7}\t|\d{1,7}\s{2,6}(?=[\[A-Z][a-z\s\d]|\s{20})"  # grep, cat -n
     r"|(?:[\w.~+-]{0,80}/){0,20}[\w.~+-]{1,80}\.(?:log|txt|out|err|gz|md|\d)(?:[:-]\d{1,9})?[:-]\s?"  # grep, two files
     r"|(?:/[\w.~+-]{1,80}){1,20}[:-](?:\d{1,9}[:-])?\s?"
     r"|[\w.-]{1,80}[-_]?\d{0,4}\s{1,40}\|\s"  # docker compose
@@ -41,9 +41,11 @@ _MARK = re.compile(
     r")"
 )
 _GAP = " " * 20
-_CONTINUED = re.compile(r" {20,60}\w{2,40} \d{1,19}(?=(?:\\n)?['\"]?,?$)")  # journalctl moves the further lines of a message to the right
+_CONTINUED = re.compile(
+    r" {20,60}\w{2,40} \d{1,19}(?=(?:\\n)?['\"]?,?$)"
+)  # journalctl moves the further lines of a message to the right
 # What stands behind a line; quotes only where something in front of it was cut.
-_QUOTE_ENDS = ("\\n\",", "\\n',", "\\n\"", "\\n'", "\",", "',", "\"", "'")
+_QUOTE_ENDS = ('\\n",', "\\n',", '\\n"', "\\n'", '",', "',", '"', "'")
 _ENDS = ("│", "┃", "║", "|", "<br>", "<br/>", "<br />", "</p>", "</div>", "</li>", "</code>", " \\")
 _JSON_KEYS = ("log", "message", "MESSAGE", "msg", "textPayload", "line", "body", "event", "_raw", "text", "content")
 _QUOTED_VALUE = re.compile(r"\s{0,80}\"[\w.@ -]{1,40}\"\s{0,4}:\s{0,4}\"(?P<text>.{20,})\"\s{0,4},?\s{0,4}$")
@@ -61,9 +63,7 @@ _INVOKED = " invoked oom-killer: "
 _OWN_BRACKET = re.compile(r"\[\s{0,12}(?:pid|\d{1,10})\s{0,3}\]\s|\[<")  # the task table, a call trace
 _HEAD = 200  # characters in which a stamp may stand
 _STAMP = re.compile(r"\[\s{0,8}\d{1,10}\.\d{4,9}\]\s?")
-_ANY_STAMP = re.compile(
-    r"\[\s{0,8}\d{1,10}\.\d{4,9}\]\s|\[\w{2,9}\.? \w{2,9}\.? [\w ]{1,9} \d\d:\d\d:\d\d \d{4}\]\s"
-)
+_ANY_STAMP = re.compile(r"\[\s{0,8}\d{1,10}\.\d{4,9}\]\s|\[\w{2,9}\.? \w{2,9}\.? [\w ]{1,9} \d\d:\d\d:\d\d \d{4}\]\s")
 # Where a line that holds several messages is divided: in front of a stamp of the kernel's, or of syslog's.
 _CUT_STAMP = re.compile(r"(?<=[^\s\[\]])\s{1,8}(?=\[\s{0,8}\d{1,10}\.\d{4,9}\]\s)")
 _CUT_CLOCK = re.compile(r"(?<=\S)\s{1,8}(?=\[\w{2,9}\.? \w{2,9}\.? [\w ]{1,9} \d\d:\d\d:\d\d \d{4}\]\s)")
@@ -93,9 +93,7 @@ def open_line(raw: str) -> str:
         raw = _ANSI.sub("", raw)
     if "{" in raw and '"' in raw and "}" in raw:
         raw = _from_json(raw) or raw
-    if '="' in raw and (match := _KEY_VALUE.search(raw)):
-        raw = _unquoted(match["text"])
-    elif '": "' in raw and (match := _QUOTED_VALUE.match(raw)):
+    if ('="' in raw and (match := _KEY_VALUE.search(raw))) or ('": "' in raw and (match := _QUOTED_VALUE.match(raw))):
         raw = _unquoted(match["text"])
     if "&" in raw and _HTML.search(raw):
         raw = html.unescape(raw)
@@ -124,7 +122,7 @@ def _from_json(raw: str) -> str | None:
             return None
         value = next((entry[key] for key in _JSON_KEYS if isinstance(entry.get(key), str)), None)
         if value is not None:
-            return value.rstrip("\n")
+            return str(value).rstrip("\n")
         entry = next((value for value in entry.values() if isinstance(value, dict)), None)
     return None
 
@@ -262,7 +260,7 @@ def _begins(text: str) -> bool:
 
 def _divided(text: str) -> list[str]:
     """The messages of a line that has lost its line ends."""
-    if len(text) < 200 or text.count("[") < 3 and text.count("kernel: ") < 2:
+    if len(text) < 200 or (text.count("[") < 3 and text.count("kernel: ") < 2):
         return [text]
     for cut in (_CUT_SYSLOG, _CUT_CLOCK, _CUT_STAMP):
         pieces = cut.split(text)

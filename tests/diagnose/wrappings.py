@@ -99,13 +99,15 @@ WRAPPINGS: dict[str, Wrap] = {
     "blank lines between": lambda lines: "\n\n".join(lines),
     "fenced": whole("```", "```"),
     "in a story": whole("Hi, my job on node07 died and dmesg has this:", "What can I do about it? Thanks a lot!"),
-    "Docker JSON": encoded(lambda line, n: {"log": line + "\n", "stream": "stdout", "time": f"2024-05-01T10:00:{n:02}Z"}),
+    "Docker JSON": encoded(
+        lambda line, n: {"log": line + "\n", "stream": "stdout", "time": f"2024-05-01T10:00:{n:02}Z"}
+    ),
     "Docker JSON after an epoch": encoded(lambda line, n: {"log": line + "\n", "stream": "stdout"}, "1700000000000\t"),
     "Google Cloud": encoded(lambda line, n: {"insertId": str(n), "textPayload": line, "severity": "WARNING"}),
     "Google Cloud, nested": encoded(lambda line, n: {"insertId": str(n), "jsonPayload": {"message": line}}),
     "Loki": encoded(lambda line, n: {"ts": n, "line": line}),
     "logfmt": lambda lines: "\n".join(f"ts={n} level=info msg={json.dumps(line)}" for n, line in enumerate(lines)),
-    "pretty JSON": lambda lines: "\n".join(f"    \"message\": {json.dumps(line)}," for line in lines),
+    "pretty JSON": lambda lines: "\n".join(f'    "message": {json.dumps(line)},' for line in lines),
     "UTF-16": front(""),  # encoded by the test
     "line ends lost": lambda lines: "[root@host ~]# dmesg | tail " + " ".join(lines),
     "broken at 120 columns": broken(120),

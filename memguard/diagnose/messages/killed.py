@@ -133,7 +133,7 @@ MESSAGES: tuple[Pattern, ...] = (
         "Runtime exited with error",
         source="AWS Lambda",
         advice=(
-            "compare `Max Memory Used` with `Memory Size` in the REPORT line; where they are close, give it more memory",
+            "compare `Max Memory Used` with `Memory Size` in the REPORT line; where they are close, raise the latter",
         ),
         example="RequestId: 1 Error: Runtime exited with error: signal: killed",
     ),

@@ -12,8 +12,8 @@ _PROCESSES = (
     "see and raise the limit on processes: `ulimit -u`; systemd: TasksMax=; Docker: `--pids-limit`; "
     "a batch system: ask for the cores that you use",
 )
-_TIME = ("ask for more time, or take the faster way: `memguard tokenize FILE -o DIR`",)
-_SPACE = ("free space where it writes (`df -h`); `memguard estimate FILE` says how much disk each plan takes",)
+_TIME = ("ask for more time", "or take the faster way: `memguard tokenize FILE -o DIR`")
+_SPACE = ("free space where it writes: `df -h`", "see how much disk each plan takes: `memguard estimate FILE`")
 _CARD = ("a smaller batch, a smaller model, or a card with more memory; RAM and swap do not help",)
 
 MESSAGES: tuple[Pattern, ...] = (
@@ -108,7 +108,7 @@ MESSAGES: tuple[Pattern, ...] = (
         "DiskPressure",
         "over disk",
         source="Kubernetes, PBS, HTCondor",
-        advice=("write less, or ask for more disk; `memguard estimate FILE` says how much disk each plan takes",),
+        advice=("write less, or ask for more disk", "see how much disk each plan takes: `memguard estimate FILE`"),
         example="Message: The node was low on resource: ephemeral-storage. Container main was using 21000000Ki",
     ),
     pattern(

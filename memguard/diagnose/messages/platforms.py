@@ -17,8 +17,8 @@ MESSAGES: tuple[Pattern, ...] = (
         "[MemoryPressure]",
         source="Kubernetes",
         advice=(
-            "ask for what it needs: `resources.requests.memory` near the real use, so that the pod lands where there is "
-            "room and is evicted last",
+            "ask for what it needs: `resources.requests.memory` near the real use, so that the pod lands where there "
+            "is room and is evicted last",
             "see who fills the node: `kubectl top pods -A --sort-by=memory`",
         ),
         example="Message: The node was low on resource: memory. Container main was using 6200000Ki, request is 1Gi",
@@ -64,7 +64,8 @@ MESSAGES: tuple[Pattern, ...] = (
         "Android's low memory killer, not the kernel's, killed the process",
         r"(?:lowmemorykiller|lmkd?).{0,40}?Kill(?:ing)? '(?P<task>.{1,80}?)' \((?P<pid>\d{1,10})\).{0,80}?"
         r"to free (?P<used>\d{1,12}kB)",
-        "' (",
+        "Kill '",
+        "Killing '",
         source="Android",
         advice=("hold less while in the background; `adb shell dumpsys meminfo` shows who holds what",),
         example="I lowmemorykiller: Kill 'com.example.app' (1793), uid 10446, oom_score_adj 0 to free 140528kB rss, "

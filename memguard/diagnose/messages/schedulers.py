@@ -31,8 +31,8 @@ MESSAGES: tuple[Pattern, ...] = (
         "B beyond the",
         source="YARN, Spark",
         advice=_YARN,
-        example="WARN YarnSchedulerBackend$YarnSchedulerEndpoint: Container killed by YARN for exceeding memory limits. "
-        "5.6 GB of 5.5 GB physical memory used. Consider boosting spark.yarn.executor.memoryOverhead.",
+        example="WARN YarnSchedulerBackend$YarnSchedulerEndpoint: Container killed by YARN for exceeding memory "
+        "limits. 5.6 GB of 5.5 GB physical memory used. Consider boosting spark.yarn.executor.memoryOverhead.",
     ),
     killer(
         "pbs",

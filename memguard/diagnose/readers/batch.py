@@ -1,7 +1,7 @@
 """What Slurm prints when a job's memory limit ended it -> events. Pure. Other batch systems: messages/schedulers.py.
 
 Its wordings by version (src/slurmd/common/jobacct…, src/plugins/task/cgroup):
-  ≤ 2017     "Exceeded step memory limit at some point." (a clue: the page cache counts, and the job may have ended well)
+  ≤ 2017     "Exceeded step memory limit at some point." (a clue: the job may have ended well)
   2018       "Detected N oom-kill event(s) in step J.S cgroup."
   2018–2020  the same + "Some of your processes may have been killed by the cgroup out-of-memory handler."
   2020–2022  "in StepId=J.S cgroup." and, later, without "cgroup"

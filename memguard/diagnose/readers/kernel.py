@@ -14,13 +14,36 @@ Wordings by version:
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict
 from dataclasses import replace
 
 from memguard.diagnose.lines import Line, split_message
 from memguard.diagnose.log_reader import LogReader
 from memguard.diagnose.readers.block import Block, Kill, Row, Usage
+from memguard.diagnose.readers.kernel_words import (
+    BUDDY,
+    COMM,
+    KILL,
+    KILL_24,
+    KILL_CUT,
+    KILL_SHORT,
+    PAGES,
+    PID,
+    REAPED,
+    RELEASE,
+    ROW,
+    SIZE,
+    SKIPPED,
+    STAT,
+    STATS_ONE_LINE,
+    SWAP,
+    TOTAL,
+    TRACE_OF_GROUP,
+    TRACE_OF_MACHINE,
+    USAGE,
+    parse_number,
+    parse_summary,
+)
 from memguard.records.diagnosis import Event
 
 __all__ = ["KernelReader"]
@@ -33,32 +56,6 @@ _PATIENCE = 5000
 _MAX_OPEN = 16  # hosts or callers whose reports may be open at a time
 _INDENT = 14  # spaces by which journalctl moves the further lines of a message to the right
 _MAX_NAME = 64  # TASK_COMM_LEN is 16, workqueue names are longer
-
-_KILL = re.compile(
-    r"[Kk]ill(ed)? process (\d{1,10})(?:, UID \d{1,10},)? \((.{0,80}?)\)"
-    r"(?=,? (?:total-vm:|vsz:|UID |score )| sharing same memory)"
-)
-_KILL_SHORT = re.compile(r"Kill(ed)? process (\d{1,10}) \(([^()\s]{1,64})\)(?=\.?(?:\s|$|[A-Z]))")  # 2.6 without sizes
-_KILL_CUT = re.compile(r"Kill(ed)? process (\d{1,10}) \((.{0,80})")
-_KILL_24 = re.compile(r"^VM: killing process (\S{1,64})")  # 2.4
-_SIZE = re.compile(
-    r"(total-vm|anon-rss|file-rss|shmem-rss|pgtables|UID|oom_score_adj)[: ](-?\d{1,3}(?:,\d{2,3}){1,6}|-?\d{1,18})(kB)?"
-)
-_TRACE_OF_GROUP = re.compile(r"^(?:\[<[0-9a-f]{4,16}>\] )?mem_cgroup_(?:out_of_memory|oom_synchronize)\+")
-_TRACE_OF_MACHINE = re.compile(r"^(?:\[<[0-9a-f]{4,16}>\] )?__alloc_pages_(?:slowpath|may_oom)\b")
-_SKIPPED = re.compile(r"OOM victim (\d{1,10}) \((.{0,80})\) is already exiting")
-_REAPED = re.compile(r"oom_reaper: (?:reaped process |unable to reap pid:)(\d{1,10}) \((.{0,80}?)\)(?:, |$)")
-_USAGE = re.compile(r"(memory\+swap|memory|swap|kmem): usage (\d{1,18})kB, limit (\d{1,18})kB, failcnt (\d{1,18})")
-_PID = re.compile(r"PID: (\d{1,10}) Comm: |Pid: (\d{1,10}), comm: ")
-_COMM = re.compile(r"[Cc]omm: (.{1,64}?) (?:Not tainted|Tainted|Kdump|\d\.)")
-_RELEASE = re.compile(r"(?:Not tainted|Tainted: [A-Z ]{1,40}?(?:\[.{0,80}\] ?)?) ?(\d{1,2}\.\d{1,3}\S{0,80})")
-_STAT = re.compile(r"([a-z_0-9]{2,40}) (\d{1,19})")
-_STATS_ONE_LINE = re.compile(r"([a-z_]{2,40}):(\d{1,18})KB")
-_PAGES = re.compile(r"([a-z_]{4,30}):(\d{1,15})(?![\dk])")
-_TOTAL = re.compile(r"(\d{1,15}) (pages RAM|pages reserved)")
-_SWAP = re.compile(r"(Free|Total) swap\s{1,3}= (\d{1,15})kB")
-_BUDDY = re.compile(r"Node \d{1,4} \w{1,10}: \d{1,12}\*(4|16|64)kB ")
-_ROW = re.compile(r"\[\s{0,12}(\d{1,10})\]\s{1,8}(\S.{0,300})")
 
 
 class KernelReader(LogReader):
@@ -124,13 +121,13 @@ class KernelReader(LogReader):
             self._read_summary(text[text.index("oom-kill:constraint=") :], line)
         elif "ill" in text and ("ill process " in text or "illed process " in text):
             self._read_kill(text, line)
-        elif "VM: killing process" in text and (match := _KILL_24.search(text)):
+        elif "VM: killing process" in text and (match := KILL_24.search(text)):
             block = self._begin(line)
             block.task, block.line = match[1], line.number
             block.quote(line.raw)
         elif "oom_reaper: " in text:
             self._read_reaped(text, line)
-        elif "OOM victim" in text and (match := _SKIPPED.search(text)):
+        elif "OOM victim" in text and (match := SKIPPED.search(text)):
             self._read_victim(line, Kill(int(match[1]), match[2]), memcg="cgroup" in text, group=True)
         elif "killed due to memory.oom.group set" in text:
             block = self._block(line)
@@ -153,8 +150,8 @@ class KernelReader(LogReader):
         block.quote(line.raw)
 
     def _read_summary(self, text: str, line: Line) -> None:
-        fields = _parse_summary(text)
-        pid, uid = _parse_number(fields.get("pid")), _parse_number(fields.get("uid"))
+        fields = parse_summary(text)
+        pid, uid = parse_number(fields.get("pid")), parse_number(fields.get("uid"))
         block = self._block(line)
         if block.kills and (pid is None or not block.find_kill(pid)):
             block = self._begin(line)
@@ -175,17 +172,17 @@ class KernelReader(LogReader):
 
     def _read_kill(self, text: str, line: Line) -> None:
         known = any([word in text for word in _KILL_WORDS])  # noqa: C419  a list is faster here
-        match = (_KILL.search(text) or _KILL_SHORT.search(text)) if known else None
+        match = (KILL.search(text) or KILL_SHORT.search(text)) if known else None
         if match is not None:
             name, rest = match[3], text[match.end() :]
         else:
-            match = _KILL_CUT.search(text) if known else None
+            match = KILL_CUT.search(text) if known else None
             if match is None:
                 self._taken = False
                 return
             name, rest = match[3].rpartition(")")[0] or match[3], ""
         kill = Kill(int(match[2]), name, confirmed=match[1] is not None)
-        for key, number, unit in _SIZE.findall(rest):
+        for key, number, unit in SIZE.findall(rest):
             kill.sizes[key] = int(number.replace(",", "")) * (1024 if unit else 1)
         if "sharing same memory" in text:
             self._read_victim(line, kill, memcg=None, group=True)
@@ -221,7 +218,7 @@ class KernelReader(LogReader):
         self._patience = 0
 
     def _read_reaped(self, text: str, line: Line) -> None:
-        match = _REAPED.search(text)
+        match = REAPED.search(text)
         if match is None:
             return
         pid = int(match[1])
@@ -261,7 +258,7 @@ class KernelReader(LogReader):
             is_part = True
         elif self._read_limits(text, line) or self._read_machine(text, line):
             is_part = True
-        elif key in self._in_stats and (match := _STAT.fullmatch(text)):
+        elif key in self._in_stats and (match := STAT.fullmatch(text)):
             self._dump_block(line).stats[match[1]] = int(match[2])
             is_part = True
         else:
@@ -272,7 +269,7 @@ class KernelReader(LogReader):
 
     def _read_limits(self, text: str, line: Line) -> bool:
         """The memory cgroup's part: usage and limits, whose limit, memory.stat."""
-        if "usage " in text and (match := _USAGE.match(text)):
+        if "usage " in text and (match := USAGE.match(text)):
             block = self._dump_block(line)
             block.usages[match[1]] = Usage.of_kb(int(match[2]), int(match[3]), int(match[4]))
             if match[1] == "memory":
@@ -291,7 +288,7 @@ class KernelReader(LogReader):
             path, _, stats = text[len("Memory cgroup stats for ") :].partition(": ")
             block.memcg = True
             block.oom_memcg = block.oom_memcg or path.rstrip(":").strip()
-            for name, kb in _STATS_ONE_LINE.findall(stats):  # ≤ 4.20: one line for each cgroup below the limit
+            for name, kb in STATS_ONE_LINE.findall(stats):  # ≤ 4.20: one line for each cgroup below the limit
                 block.stats[name] = block.stats.get(name, 0) + int(kb) * 1024
             self._in_stats.add((line.host, line.caller))
             return True
@@ -302,30 +299,30 @@ class KernelReader(LogReader):
         block = self._open.get((line.host, line.caller))
         if block is None:
             return False
-        if block.invoker_pid is None and ("PID: " in text or "Pid: " in text) and (match := _PID.search(text)):
+        if block.invoker_pid is None and ("PID: " in text or "Pid: " in text) and (match := PID.search(text)):
             block.invoker_pid = int(match[1] or match[2])
-            release, name = _RELEASE.search(text), _COMM.search(text)
+            release, name = RELEASE.search(text), COMM.search(text)
             block.release = release[1] if release else None
             if name and block.invoker and block.invoker != name[1] and block.invoker.endswith(name[1]):
                 block.invoker = name[1]  # something of the line's own stood in front of it
             return True
         if block.memcg is None and text[:1] in "[m_" and "+0x" in text:
-            if _TRACE_OF_GROUP.match(text):
+            if TRACE_OF_GROUP.match(text):
                 block.memcg = True
-            elif _TRACE_OF_MACHINE.match(text):
+            elif TRACE_OF_MACHINE.match(text):
                 block.memcg = False
         if "anon:" in text or "file:" in text or "free:" in text or "slab_" in text or "shmem:" in text:
             if not text.startswith("Node "):
-                for name, pages in _PAGES.findall(text):
+                for name, pages in PAGES.findall(text):
                     block.meminfo.setdefault(name, int(pages))
             return True
-        if text.startswith("Node ") and (match := _BUDDY.match(text)):
+        if text.startswith("Node ") and (match := BUDDY.match(text)):
             block.page_size = block.page_size or int(match[1]) * 1024
             return True
-        if match := _TOTAL.match(text):
+        if match := TOTAL.match(text):
             block.meminfo.setdefault(match[2], int(match[1]))
             return True
-        if match := _SWAP.match(text):
+        if match := SWAP.match(text):
             if match[1] == "Free":
                 block.swap_free = int(match[2]) * 1024
             else:
@@ -334,7 +331,7 @@ class KernelReader(LogReader):
         return False
 
     def _read_row(self, text: str, key: tuple[str | None, str | None]) -> bool:
-        match, columns, block = _ROW.match(text), self._columns[key], self._open.get(key)
+        match, columns, block = ROW.match(text), self._columns[key], self._open.get(key)
         if match is None or block is None:
             return False
         cells = match[2].split(None, len(columns) - 1)
@@ -391,22 +388,3 @@ class KernelReader(LogReader):
         self._in_stats.discard(key)
         if block is not None and block.has_content:
             self._finished.append(block.event())
-
-
-def _parse_number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdecimal() and len(text) <= 10 else None
-
-
-def _parse_summary(text: str) -> dict[str, str]:
-    """`oom-kill:constraint=…,…,task=…,pid=…,uid=…`; names and paths may hold commas, so each key is sought in turn."""
-    fields: dict[str, str] = {}
-    end = len(text)
-    for key in ("uid", "pid", "task", "task_memcg", "oom_memcg", "mems_allowed"):
-        start = text.rfind(f",{key}=", 0, end)
-        if start >= 0:
-            fields[key] = text[start + len(key) + 2 : end].strip()
-            end = start
-    constraint = re.match(r"oom-kill:constraint=(\w{1,40})", text)
-    if constraint:
-        fields["constraint"] = constraint[1]
-    return fields

@@ -117,7 +117,7 @@ MESSAGES: tuple[Pattern, ...] = (
         "allocation-failed",
         "allocation",
         f"a request for memory was refused by the system; {_REFUSED}",
-        r"std::bad_alloc|Cannot allocate memory(?! - continuing)|enough memory for the allocation"
+        r"std::bad_alloc|(?<!anyway: )Cannot allocate memory|enough memory for the allocation"
         r"|pyarrow\.lib\.ArrowMemoryError"
         r"|malloc of size (?P<size>\d{1,20}) failed|DefaultCPUAllocator: (?:can't|not enough) "
         r"|unable to mmap \d{1,20} bytes|\bENOMEM\b|virtual memory exhausted|LLVM ERROR: out of memory"

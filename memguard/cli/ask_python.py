@@ -1,6 +1,6 @@
 """Asks an interpreter something before it runs the script: one start of it, 12 ms.
 
-    ask_python("/usr/bin/python3.12", "print(1 + 1)") -> "2\n"
+ask_python("/usr/bin/python3.12", "print(1 + 1)") -> "2\n"
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ TYPE_CHECKING = False  # typing would cost the watcher 0.5 MiB
 if TYPE_CHECKING:
     from typing import Any
 
+    from memguard.dropin.buffer import TokenBuffer
     from memguard.errors import (
         ConfigError,
         EngineNotInstalled,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         MemguardError,
         MemoryLimitExceeded,
         ShardError,
+        SpillError,
         SystemInterfaceError,
     )
     from memguard.estimate.job import estimate
@@ -39,7 +41,9 @@ __all__ = [
     "MemoryLimitExceeded",
     "ShardError",
     "ShardWriter",
+    "SpillError",
     "SystemInterfaceError",
+    "TokenBuffer",
     "__version__",
     "checkpoint",
     "checkpoints",
@@ -55,6 +59,7 @@ __all__ = [
 
 _PLACES = {  # module and name there; the errors need no entry
     "ShardWriter": ("tokens.library", "ShardWriter"),
+    "TokenBuffer": ("dropin.buffer", "TokenBuffer"),
     "checkpoint": ("pressure.safepoint", "checkpoint"),
     "checkpoints": ("pressure.safepoint", "checkpoints"),
     "estimate": ("estimate.job", "estimate"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex, TypeVar, overload
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Entry = str | int
 
-__all__ = ["Encodes", "TokenBuffer", "packed_span", "pending", "unsettled"]
+__all__ = ["Encodes", "TokenBuffer", "from_arrays", "packed_span", "pending", "stretch", "unsettled"]
 
 Self = TypeVar("Self", bound="TokenBuffer")
 
@@ -87,7 +87,7 @@ class TokenBuffer(GrowsAtItsEnd):
         elif type(iterable) is list:
             if self._waiting and len(iterable) <= _FEW and self._may_wait(iterable):
                 self._waiting += iterable
-                self._grown(_PER_ENTRY)
+                self._grown(8 * len(iterable))
             else:
                 self._appendable().put(iterable)
         elif isinstance(iterable, array) and iterable.typecode in "bBhHiIlLq":
@@ -176,8 +176,9 @@ class TokenBuffer(GrowsAtItsEnd):
         if isinstance(key, slice):
             low, high, step = key.indices(stop - start)
             if step == 1:
-                return _view(TokenBuffer, store, start + low, start + max(low, high))
-            return self._strided(range(low, high, step))
+                return stretch(TokenBuffer, store, start + low, start + max(low, high))
+            picked = store.strided(start, stop, range(low, high, step))
+            return stretch(TokenBuffer, picked, 0, len(picked))
         if not hasattr(type(key), "__index__"):
             return [][key]  # a list's own error
         index = key.__index__()
@@ -186,17 +187,6 @@ class TokenBuffer(GrowsAtItsEnd):
         if not 0 <= index < stop - start:
             raise IndexError("list index out of range")
         return store.item(start + index)
-
-    def _strided(self, indices: range) -> TokenBuffer:
-        store, start, stop = self._span()
-        made = TokenBuffer()
-        if indices:
-            numbers = store.map(start, stop)
-            for at in range(0, len(indices), BLOCK):
-                part = indices[at : at + BLOCK]
-                end = part.stop if part.stop >= 0 else None
-                made._appendable().put_array(numbers[part.start : end : part.step])
-        return made
 
     def __iter__(self) -> Iterator[int]:
         return chain.from_iterable(self._lists())
@@ -368,6 +358,15 @@ def pending(encoder: Encodes, entries: list[Entry], size: int) -> TokenBuffer:
     return made
 
 
+def from_arrays(arrays: Iterable[npt.NDArray[np.integer[Any]]]) -> TokenBuffer:
+    """Arrays one behind the other."""
+    made = TokenBuffer()
+    store = made._appendable()
+    for ids in arrays:
+        store.put_array(ids)
+    return made
+
+
 def unsettled(ids: TokenBuffer) -> tuple[Encodes, list[Entry], int] | None:
     """What `pending` was given, as long as nobody has looked."""
     if ids._store is None and ids._waiting and ids._encoder is not None:
@@ -379,7 +378,8 @@ def packed_span(ids: TokenBuffer) -> tuple[Packed, int, int]:
     return ids._span()
 
 
-def _view(kind: type[Self], store: Packed, start: int, stop: int) -> Self:
+def stretch(kind: type[Self], store: Packed, start: int, stop: int) -> Self:
+    """Numbers that are stored already."""
     made = kind.__new__(kind)
     made._store, made._start, made._stop = store, start, stop
     made._waiting, made._encoder, made._size = [], None, 0
@@ -390,6 +390,9 @@ def _restored(kind: type[Self], numbers: array[int]) -> Self:
     packed = Packed(numbers.typecode)
     packed.tail = numbers
     packed.settle()
-    made = _view(kind, packed, 0, len(packed))
+    made = stretch(kind, packed, 0, len(packed))
     made._stop = None
     return made
+
+
+Sequence.register(TokenBuffer)  # as a list is one

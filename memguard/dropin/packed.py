@@ -157,6 +157,17 @@ class Packed:
             assert self.file is not None
             return self.file.map(self.dtype, start * self.tail.itemsize, stop - start)
 
+    def strided(self, start: int, stop: int, indices: range) -> Packed:
+        """Of the stretch from `start` to before `stop`, the numbers at `indices`."""
+        other = Packed(self.code)
+        if indices:
+            numbers = self.map(start, stop)
+            for at in range(0, len(indices), BLOCK):
+                part = indices[at : at + BLOCK]
+                end = part.stop if part.stop >= 0 else None
+                other.put_array(numbers[part.start : end : part.step])
+        return other
+
     def copy(self, start: int, stop: int) -> Packed:
         """A stretch, to be appended to."""
         with lock:

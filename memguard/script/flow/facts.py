@@ -20,6 +20,7 @@ class Thing:
     line: int
     elements: frozenset[str]  # kinds of what is in it, as far as a container is concerned
     of: frozenset[int]  # numbers of what it was made from: the text of a slice, the tokenizer and the text of ids
+    inside: frozenset[int] = frozenset()  # numbers of what is in it
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ class Files(Follower):
     def open_file(self, node: ast.AST, args: list[Value], kwargs: dict[str, Value], made: str) -> Entity:
         assert isinstance(node, ast.Call)
         mode = _mode(node, 1 if made == "open" else 0)
-        thing = self.thing("file", node, made, name=mode)
+        thing = self.thing("file", node, f"{made} {mode}", name=mode)
         where = node.args[0] if made == "open" and node.args else getattr(node.func, "value", node)
         self._paths[thing] = ast.dump(where)
         if set(mode) & set("wax+?"):

@@ -77,6 +77,8 @@ _BY_LIBRARY: tuple[tuple[str, Entity], ...] = (
     ("random.random", NUMBER),
     ("random.seed", NONE),
     ("random.shuffle", NONE),
+    ("random.Random().shuffle", NONE),
+    ("numpy.random.shuffle", NONE),
     ("numpy.random.seed", NONE),
     ("pickle.dump", NONE),
     ("json.dump", NONE),
@@ -91,8 +93,7 @@ def call_library(
     flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST, nodes: list[ast.AST]
 ) -> Value:
     """What the function `name` (dotted, builtins. in front of the builtin ones) gives."""
-    if name.startswith("codecs.") or name == "io.open":
-        name = name.replace("io.open", "builtins.open")
+    name = "builtins.open" if name == "io.open" else name
     roles = [*map(str, range(len(args))), *kwargs]
     short = name.removeprefix("builtins.")
     for number, values in enumerate((*args, *kwargs.values())):
@@ -112,6 +113,8 @@ def call_library(
         if name == start or (start.endswith(".") and name.startswith(start)):
             return frozenset((given,))
     if name.startswith("numpy.random.") and name.endswith(("default_rng", "RandomState")):
+        return frozenset((flow.module_thing(f"{name}()"),))
+    if name == "random.Random":
         return frozenset((flow.module_thing(f"{name}()"),))
     if name.startswith(_ARRAYS):
         return frozenset((flow.thing("array", node),))

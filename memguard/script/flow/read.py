@@ -82,4 +82,7 @@ def _thing(thing: Entity, numbers: dict[Entity, int], places: Places) -> Thing:
         line=getattr(thing.node, "lineno", 0),
         elements=frozenset(inside),
         of=frozenset(numbers[other] for other in thing.of if other in numbers),
+        inside=frozenset(
+            numbers[v] for field, values in thing.fields.items() if field != KEYS for v in values if v in numbers
+        ),
     )

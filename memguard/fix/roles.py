@@ -10,13 +10,28 @@ from memguard.fix.reasons import Reason
 
 __all__ = ["LOCAL", "SAFE", "reason_for"]
 
-_CONSUMERS = frozenset(
+_ITERATING = [
+    "len",
+    "list",
+    "tuple",
+    "sorted",
+    "set",
+    "frozenset",
+    "enumerate",
+    "iter",
+    "reversed",
+    "any",
+    "all",
+    "id",
+    "bool",
+    "next",
+]
+_CONSUMERS = frozenset(f"{name}/0" for name in _ITERATING) | frozenset(
     (
         *("iterate", "unpack", "*", "truth", "is", "in left", "with"),
-        *(f"{name}/0" for name in "len list tuple sorted set frozenset enumerate iter reversed any all id".split()),
-        *("bool/0", "collections.Counter/0", "collections.deque/0", "tqdm.tqdm/0", "tqdm.auto.tqdm/0"),
-        *("itertools.islice/0", "map/1", "map/2", "filter/1", "zip/0", "zip/1", "zip/2", "itertools.chain/0"),
-        *("itertools.chain/1", "itertools.chain.from_iterable/0", "next/0"),
+        *("collections.Counter/0", "collections.deque/0", "tqdm.tqdm/0", "tqdm.auto.tqdm/0", "itertools.islice/0"),
+        *("map/1", "map/2", "filter/1", "zip/0", "zip/1", "zip/2", "itertools.chain/0"),
+        *("itertools.chain/1", "itertools.chain.from_iterable/0"),
     )
 )
 _ARRAYS = frozenset(
@@ -31,7 +46,16 @@ _NUMPY = frozenset(f"numpy.{name}/{place}" for name in _ARRAYS for place in (0, 
 # Of lists that are handed on to other lists, which the flow follows.
 _INTO_LISTS = frozenset(
     (
-        *("list.append/0", "list.extend/0", "list.insert/1", "+= right", "+ left", "+ right", "in + left", "in + right"),
+        *(
+            "list.append/0",
+            "list.extend/0",
+            "list.insert/1",
+            "+= right",
+            "+ left",
+            "+ right",
+            "in + left",
+            "in + right",
+        ),
         *("dict.get/1", "dict.setdefault/1", "dict.update/0", "iterator.set_description/0", "in numpy.concatenate/0"),
         *("in numpy.hstack/0",),
     )
@@ -61,23 +85,16 @@ _TEXT = _CONSUMERS - {"unpack", "*", "with", "next/0", "reversed/0", "in left"} 
 _TEXTS = _CONSUMERS - {"unpack", "*", "with", "next/0", "in left"} | frozenset(
     ("[index]", "[slice]", "list.extend/0", "encoder.encode_ordinary_batch/0", "encoder.encode_batch/0")
 )
-_TEXT_LIST = (
-    _CONSUMERS
-    - {"with"}
-    | frozenset(
-        (
-            *(".append()", ".extend()", "+=", "[index]", "[slice]", "list.extend/0", "+= right"),
-            *("encoder.encode_ordinary_batch/0", "encoder.encode_batch/0", "random.choice/0"),
-        )
+_TEXT_LIST = _CONSUMERS - {"with"} | frozenset(
+    (
+        *(".append()", ".extend()", "+=", "[index]", "[slice]", "list.extend/0", "+= right"),
+        *("encoder.encode_ordinary_batch/0", "encoder.encode_batch/0", "random.choice/0"),
     )
 )
-_TOKEN_LISTS = (
-    _CONSUMERS
-    | frozenset(
-        (
-            *(".append()", ".extend()", "+=", "[index]", "[slice]", "numpy.concatenate/0", "numpy.hstack/0"),
-            *("list.extend/0", "+= right", "returned by a worker"),
-        )
+_TOKEN_LISTS = _CONSUMERS | frozenset(
+    (
+        *(".append()", ".extend()", "+=", "[index]", "[slice]", "numpy.concatenate/0", "numpy.hstack/0"),
+        *("list.extend/0", "+= right", "returned by a worker"),
     )
 )
 _ENCODER = frozenset(
@@ -108,7 +125,8 @@ LOCAL: dict[str, frozenset[str]] = {
 
 _IN_PLACE = frozenset((".insert()", ".pop()", ".remove()", ".reverse()", ".sort()", "del []", "random.shuffle/0"))
 _PICKLES = ("pickle.", "joblib.", "torch.save", "marshal.", "dill.", "cloudpickle.", "numpy.savez")
-_NEW = frozenset(f".{n}()" for n in "replace lower upper translate title casefold expandtabs format encode".split())
+_CHANGING = ["replace", "lower", "upper", "translate", "title", "casefold", "expandtabs", "format", "encode"]
+_NEW = frozenset(f".{name}()" for name in _CHANGING)
 _TEXTS_OF_CODE = ("re.", "regex.", "json.", "html.", "unicodedata.", "ftfy.", "textwrap.")
 
 

@@ -108,7 +108,8 @@ once they are looked at), slots (what a set or dict needs for its entries), obje
 the input says: indexes, hashes, tuples), digits (numbers as text), encoding (of a
 Hugging Face tokenizer), encodings (a list of them), doc and docs (spacy's), pieces (a list of tokens as str), heap
 (what malloc keeps of what was freed), vocabulary (a tokenizer's own weight), opaque, mapped (a file in memory that the
-kernel takes back), lazy, lazies, packed, packs (memguard's drop-in objects), view (of an array), list (empty so far), and what single elements of them are.
+kernel takes back), lazy, lazies, packed, packs (memguard's drop-in objects), view (of an array), list (empty so
+far), and what single elements of them are.
 """
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import ast
 
-from memguard.script.flow import library, methods
-from memguard.script.flow.expressions import Expressions
+from memguard.script.flow.comprehensions import Comprehensions
+from memguard.script.flow.library import call_library, passes
+from memguard.script.flow.methods import KINDS, attribute_of, call_method
 from memguard.script.flow.values import (
     BYTES,
     INT,
@@ -28,14 +29,30 @@ from memguard.script.source import dotted_name
 __all__ = ["Calls"]
 
 _BUILTIN_MEMBERS: dict[str, Entity] = {
-    **{"text": STR, "texts": STR, "str": STR, "bytes": INT, "json": JSON, "array": NUMBER, "dataset": JSON},
-    **{"frame": JSON, "path": OTHER},
+    "text": STR,
+    "texts": STR,
+    "str": STR,
+    "bytes": INT,
+    "json": JSON,
+    "array": NUMBER,
+    "dataset": JSON,
+    "frame": JSON,
+    "path": OTHER,
 }
 _LIKE_FILES = frozenset(("file", "pool", "iterator", "encoder", "text"))
 
 
-class Calls(Expressions):
+class Calls(Comprehensions):
     """Adds calls, attributes and iteration to what expressions.py knows."""
+
+    def open_file(self, node: ast.AST, args: list[Value], kwargs: dict[str, Value], made: str) -> Entity:
+        raise NotImplementedError
+
+    def note_read(self, text: Entity, file: Entity | None, node: ast.AST) -> None:
+        raise NotImplementedError
+
+    def note_written(self, node: ast.AST) -> None:
+        raise NotImplementedError
 
     # -- arguments --------------------------------------------------------------------------------------------
 
@@ -76,8 +93,8 @@ class Calls(Expressions):
             args, kwargs, nodes = self.arguments(node)
             name = node.func.attr
             for owner in owners:
-                if owner.kind in PLACED or owner.kind in methods.KINDS:
-                    found |= methods.call_method(self, owner, name, args, kwargs, node, nodes)
+                if owner.kind in PLACED or owner.kind in KINDS:
+                    found |= call_method(self, owner, name, args, kwargs, node, nodes)
                 else:
                     functions = self.attribute(owner, name, node.func)
                     found |= self.call_value(functions, args, kwargs, node, nodes)
@@ -109,15 +126,15 @@ class Calls(Expressions):
             if thing.owner.kind == "instance":
                 function = thing.scope
                 return self.call_function(function, [frozenset((thing.owner,)), *args], kwargs, node)
-            return methods.call_method(self, thing.owner, thing.name, args, kwargs, node, nodes)
+            return call_method(self, thing.owner, thing.name, args, kwargs, node, nodes)
         if thing.kind == "module":
-            return library.call_library(self, thing.name, args, kwargs, node, nodes)
+            return call_library(self, thing.name, args, kwargs, node, nodes)
         if thing.kind == "instance":
             found = [t for t in self.attribute(thing, "__call__", node) if t.kind == "method"]
             if found:
                 return self.call_value(frozenset(found), args, kwargs, node, nodes)
         if thing.kind == "tokenizer":
-            return methods.call_method(self, thing, "__call__", args, kwargs, node, nodes)
+            return call_method(self, thing, "__call__", args, kwargs, node, nodes)
         return self.call_unknown(args, kwargs, node, nodes, dotted_name(getattr(node, "func", node)))
 
     def call_unknown(
@@ -205,7 +222,7 @@ class Calls(Expressions):
             return frozenset(found or {UNKNOWN})
         if owner.kind == "function":
             return frozenset(owner.fields.get(f".{name}", {OTHER}))
-        return methods.attribute(self, owner, name, node)
+        return attribute_of(self, owner, name, node)
 
     def _in_class(self, cls: Entity, name: str) -> set[Entity]:
         todo, seen, found = [cls], set(), set()
@@ -268,14 +285,15 @@ class Calls(Expressions):
         for name in ("__iter__", "__getitem__"):
             for method in self.attribute(thing, name, thing.node or self.tree):
                 if method.kind == "method":
-                    given = self.call_function(method.scope, [frozenset((thing,)), frozenset((INT,))], {}, method.node)
+                    node = method.node or self.tree
+                    given = self.call_function(method.scope, [frozenset((thing,)), frozenset((INT,))], {}, node)
                     found |= self.members(given) if name == "__iter__" else given
         return frozenset(found)
 
     def entered(self, values: Value, node: ast.AST) -> tuple[Value, bool]:
         """(what `with values as …` gives, whether it lets exceptions pass)"""
         found: set[Entity] = set()
-        passes = True
+        lets = True
         for thing in values:
             if thing.kind in _LIKE_FILES:
                 found |= self.members(frozenset((thing,))) if thing.kind == "iterator" else {thing}
@@ -286,11 +304,11 @@ class Calls(Expressions):
                     bound = [t for t in self.attribute(thing, name, node) if t.kind == "method"]
                     given = self.call_value(frozenset(bound), [frozenset((UNKNOWN,))] * 3, {}, node, [])
                     found |= given if name == "__enter__" and bound else set()
-                passes = False
+                lets = False
             else:
-                passes &= thing.kind in ("array", "module", "other") or library.passes(thing, node)
+                lets &= thing.kind in ("array", "module", "other") or passes(node)
                 found.add(thing if thing.kind == "unknown" else UNKNOWN)
-        return frozenset(found), passes
+        return frozenset(found), lets
 
 
 def _is_generator(node: ast.AST | None) -> bool:

@@ -257,5 +257,3 @@ class Engine:
         for found in self.handlers:
             for name, values in self.scope.env.items():
                 found[name] = found.get(name, frozenset()) | values
-
-

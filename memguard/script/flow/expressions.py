@@ -12,7 +12,6 @@ from memguard.script.flow.values import (
     KEYS,
     MEMBERS,
     NUMBER,
-    OTHER,
     PLACED,
     STR,
     UNKNOWN,
@@ -24,10 +23,29 @@ from memguard.script.flow.values import (
 __all__ = ["Expressions"]
 
 _SIGNS: dict[type, str] = {
-    **{ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**"},
-    **{ast.LShift: "<<", ast.RShift: ">>", ast.BitOr: "|", ast.BitAnd: "&", ast.BitXor: "^", ast.MatMult: "@"},
-    **{ast.Eq: "==", ast.NotEq: "==", ast.Lt: "<", ast.LtE: "<", ast.Gt: "<", ast.GtE: "<"},
-    **{ast.Is: "is", ast.IsNot: "is", ast.In: "in", ast.NotIn: "in"},
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.Div: "/",
+    ast.FloorDiv: "//",
+    ast.Mod: "%",
+    ast.Pow: "**",
+    ast.LShift: "<<",
+    ast.RShift: ">>",
+    ast.BitOr: "|",
+    ast.BitAnd: "&",
+    ast.BitXor: "^",
+    ast.MatMult: "@",
+    ast.Eq: "==",
+    ast.NotEq: "==",
+    ast.Lt: "<",
+    ast.LtE: "<",
+    ast.Gt: "<",
+    ast.GtE: "<",
+    ast.Is: "is",
+    ast.IsNot: "is",
+    ast.In: "in",
+    ast.NotIn: "in",
 }
 _OF_INTS = frozenset(("+", "-", "*", "//", "%", "<<", ">>", "|", "&", "^"))
 _SMALL = frozenset(("int", "number", "none", "other", "bytes"))
@@ -62,7 +80,7 @@ class Expressions(Engine):
         kind = type(node).__name__
         if isinstance(node, ast.Call):
             return self.call(node)
-        found: Callable[[ast.expr], Value] | None = getattr(self, f"ev_{kind}", None)
+        found: Callable[[ast.expr], Value] | None = getattr(self, f"ev_{kind.lower()}", None)
         if found is not None:
             return found(node)
         for part in ast.iter_child_nodes(node):
@@ -84,21 +102,21 @@ class Expressions(Engine):
 
     # -- names and displays -----------------------------------------------------------------------------------
 
-    def ev_Constant(self, node: ast.Constant) -> Value:
+    def ev_constant(self, node: ast.Constant) -> Value:
         return frozenset((constant(node.value),))
 
-    def ev_Name(self, node: ast.Name) -> Value:
+    def ev_name(self, node: ast.Name) -> Value:
         found = self.lookup(node.id)
         if node.id in CLOSING and any(thing.name == f"builtins.{node.id}" for thing in found):
             self.close(f"{node.id}()", node)
         return found
 
-    def ev_NamedExpr(self, node: ast.NamedExpr) -> Value:
+    def ev_namedexpr(self, node: ast.NamedExpr) -> Value:
         values = self.ev(node.value)
         self.bind(node.target.id, values)
         return values
 
-    def ev_JoinedStr(self, node: ast.JoinedStr) -> Value:
+    def ev_joinedstr(self, node: ast.JoinedStr) -> Value:
         for part in node.values:
             if isinstance(part, ast.FormattedValue):
                 self.use_inside(self.ev(part.value), "f-string", node, part.value)
@@ -117,26 +135,26 @@ class Expressions(Engine):
                 found.append((f"[{number}]", self.ev(element)))
         return found
 
-    def ev_Tuple(self, node: ast.Tuple) -> Value:
+    def ev_tuple(self, node: ast.Tuple) -> Value:
         thing = self.thing("tuple", node)
         for field, values in self._elements(node.elts, node):
             self.put(thing, field, values)
         return frozenset((thing,))
 
-    def ev_List(self, node: ast.List) -> Value:
+    def ev_list(self, node: ast.List) -> Value:
         thing = self.thing("list", node, "display")
         for _, values in self._elements(node.elts, node):
             self.put(thing, MEMBERS, values)
         return frozenset((thing,))
 
-    def ev_Set(self, node: ast.Set) -> Value:
+    def ev_set(self, node: ast.Set) -> Value:
         thing = self.thing("set", node)
         for _, values in self._elements(node.elts, node):
             self.use_inside(values, "in a set", node)
             self.put(thing, KEYS, values)
         return frozenset((thing,))
 
-    def ev_Dict(self, node: ast.Dict) -> Value:
+    def ev_dict(self, node: ast.Dict) -> Value:
         thing = self.thing("dict", node)
         for key, value in zip(node.keys, node.values, strict=True):
             values = self.ev(value)
@@ -156,7 +174,7 @@ class Expressions(Engine):
 
     # -- operators --------------------------------------------------------------------------------------------
 
-    def ev_BinOp(self, node: ast.BinOp) -> Value:
+    def ev_binop(self, node: ast.BinOp) -> Value:
         left, right = self.ev(node.left), self.ev(node.right)
         sign = self.sign(node.op)
         look = self.use_inside if sign == "%" else self.use
@@ -197,7 +215,7 @@ class Expressions(Engine):
             found.add(BYTES if kinds & {"bytes"} else NUMBER)
         return frozenset(found or {UNKNOWN})
 
-    def ev_UnaryOp(self, node: ast.UnaryOp) -> Value:
+    def ev_unaryop(self, node: ast.UnaryOp) -> Value:
         values = self.ev(node.operand)
         if isinstance(node.op, ast.Not):
             self.use(values, "truth", node, node.operand)
@@ -205,7 +223,7 @@ class Expressions(Engine):
         self.use(values, "unary", node, node.operand)
         return values if all(thing.kind in ("int", "number") for thing in values) else frozenset((UNKNOWN,))
 
-    def ev_BoolOp(self, node: ast.BoolOp) -> Value:
+    def ev_boolop(self, node: ast.BoolOp) -> Value:
         found: set[Entity] = set()
         for value in node.values:
             values = self.ev(value)
@@ -213,7 +231,7 @@ class Expressions(Engine):
             found |= values
         return frozenset(found)
 
-    def ev_Compare(self, node: ast.Compare) -> Value:
+    def ev_compare(self, node: ast.Compare) -> Value:
         left, at = self.ev(node.left), node.left
         for op, comparator in zip(node.ops, node.comparators, strict=True):
             sign, right = self.sign(op), self.ev(comparator)
@@ -223,13 +241,13 @@ class Expressions(Engine):
             left, at = right, comparator
         return frozenset((NUMBER,))
 
-    def ev_IfExp(self, node: ast.IfExp) -> Value:
+    def ev_ifexp(self, node: ast.IfExp) -> Value:
         self.test(node.test)
         return self.ev(node.body) | self.ev(node.orelse)
 
     # -- members ----------------------------------------------------------------------------------------------
 
-    def ev_Attribute(self, node: ast.Attribute) -> Value:
+    def ev_attribute(self, node: ast.Attribute) -> Value:
         found: set[Entity] = set()
         for owner in self.ev(node.value):
             if owner.kind in PLACED:
@@ -250,7 +268,7 @@ class Expressions(Engine):
         self.use_inside(values, "an index", node)
         return self.field_of(node)
 
-    def ev_Subscript(self, node: ast.Subscript) -> Value:
+    def ev_subscript(self, node: ast.Subscript) -> Value:
         owner = self.ev(node.value)
         key = self.index(node.slice)
         role = "[index]"
@@ -300,94 +318,3 @@ class Expressions(Engine):
             else:
                 found |= self.members(frozenset((thing,)))
         return frozenset(found)
-
-    # -- functions and comprehensions -------------------------------------------------------------------------
-
-    def defaults(self, function: Entity, spec: ast.arguments) -> None:
-        state = self.state_of(function)
-        names = [p.arg for p in (*spec.posonlyargs, *spec.args)][-len(spec.defaults) or 10**6 :]
-        pairs = [*zip(names, spec.defaults, strict=False)]
-        pairs += [(p.arg, d) for p, d in zip(spec.kwonlyargs, spec.kw_defaults, strict=True) if d is not None]
-        for name, default in pairs:
-            self.grow(state.params.setdefault(name, set()), self.ev(default))
-
-    def ev_Lambda(self, node: ast.Lambda) -> Value:
-        function = self.function(node)
-        self.defaults(function, node.args)
-        return frozenset((function,))
-
-    def ev_ListComp(self, node: ast.ListComp) -> Value:
-        thing = self.thing("list", node, "comprehension")
-        self._comprehension(node.generators, lambda: self.put(thing, MEMBERS, self.ev(node.elt)), node)
-        return frozenset((thing,))
-
-    def ev_SetComp(self, node: ast.SetComp) -> Value:
-        thing = self.thing("set", node)
-
-        def add() -> None:
-            values = self.ev(node.elt)
-            self.use_inside(values, "in a set", node, node.elt)
-            self.put(thing, KEYS, values)
-
-        self._comprehension(node.generators, add, node)
-        return frozenset((thing,))
-
-    def ev_DictComp(self, node: ast.DictComp) -> Value:
-        thing = self.thing("dict", node)
-
-        def add() -> None:
-            keys = self.ev(node.key)
-            self.use_inside(keys, "a key", node, node.key)
-            self.put(thing, KEYS, keys)
-            self.put(thing, MEMBERS, self.ev(node.value))
-
-        self._comprehension(node.generators, add, node)
-        return frozenset((thing,))
-
-    def ev_GeneratorExp(self, node: ast.GeneratorExp) -> Value:
-        thing = self.thing("iterator", node)
-        self._comprehension(node.generators, lambda: self.put(thing, MEMBERS, self.ev(node.elt)), node, late=True)
-        return frozenset((thing,))
-
-    def _comprehension(
-        self, generators: list[ast.comprehension], add: Callable[[], object], node: ast.AST, *, late: bool = False
-    ) -> None:
-        """`late`: names in it are looked up when somebody iterates, whatever they are by then; not the first iter."""
-        first = self.ev(generators[0].iter)
-        saved_late, names = self.late, self.snapshot()
-        self.late = self.late or late
-        for number, generator in enumerate(generators):
-            values = first if number == 0 else self.ev(generator.iter)
-            self.use(values, "iterate", node, generator.iter)
-            self.assign(generator.target, self.members(values), generator.iter)
-            for test in generator.ifs:
-                self.test(test)
-        add()
-        self.late = saved_late
-        own = {n.id for g in generators for n in ast.walk(g.target) if isinstance(n, ast.Name)}
-        for name in own:
-            if name in names:
-                self.scope.env[name] = names[name]
-            else:
-                self.scope.env.pop(name, None)
-
-    def ev_Yield(self, node: ast.Yield) -> Value:
-        values = frozenset((OTHER,)) if node.value is None else self.ev(node.value)
-        if self.inside:
-            self.grow(self.functions[self.inside[-1]].yields, values)
-        return frozenset((UNKNOWN,))
-
-    def ev_YieldFrom(self, node: ast.YieldFrom) -> Value:
-        values = self.ev(node.value)
-        self.use(values, "iterate", node, node.value)
-        if self.inside:
-            self.grow(self.functions[self.inside[-1]].yields, self.members(values))
-        return frozenset((UNKNOWN,))
-
-    def ev_Await(self, node: ast.Await) -> Value:
-        return self.ev(node.value)
-
-    def ev_Starred(self, node: ast.Starred) -> Value:
-        values = self.ev(node.value)
-        self.use(values, "*", node, node.value)
-        return self.members(values)

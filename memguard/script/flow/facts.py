@@ -36,7 +36,7 @@ class Use:
     span: Span  # of the expression around: the call, the operation
     line: int
     others: frozenset[str]  # kinds of what else the same expression may be
-    inside: Span = Span(0, 0)  # of the expression that is the thing
+    inside: Span  # of the expression that is the thing
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,12 +34,11 @@ class Files(Follower):
     def note_read(self, text: Entity, file: Entity | None, node: ast.AST) -> None:
         if self.broad:
             self.use(frozenset((text,)), "inside a broad try", self.broad[-1], node)
-        where = self._paths.get(file, "") if file is not None else ast.dump(getattr(node.func, "value", node))  # type: ignore[attr-defined]
+        where = self._paths.get(file, "") if file is not None else ast.dump(_owner(node))
         self.reads.append((text, where, node, tuple(self.inside)))
 
     def note_written(self, node: ast.AST) -> None:
-        assert isinstance(node, ast.Call)
-        self.writes.append((ast.dump(getattr(node.func, "value", node)), node, tuple(self.inside)))
+        self.writes.append((ast.dump(_owner(node)), node, tuple(self.inside)))
 
     def conflicts(self) -> None:
         """A use of its own for each text whose file is written to after it was read."""
@@ -79,3 +78,10 @@ def _mode(node: ast.Call, place: int) -> str:
     if given is None:
         return "r"
     return given.value if isinstance(given, ast.Constant) and isinstance(given.value, str) else "?"
+
+
+def _owner(node: ast.AST) -> ast.AST:
+    """path of path.read_text()"""
+    owner = getattr(getattr(node, "func", None), "value", node)
+    assert isinstance(owner, ast.AST)
+    return owner

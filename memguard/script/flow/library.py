@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from memguard.script.flow.interface import Flow
 from memguard.script.flow.values import (
     INT,
     JSON,
@@ -24,19 +24,31 @@ from memguard.script.flow.values import (
     Value,
 )
 
-if TYPE_CHECKING:
-    from memguard.script.flow.calls import Calls
-
 __all__ = ["call_library", "passes"]
 
 # Functions that look at what they get and no further, or that hand it on to where it is followed.
-_QUIET = frozenset(
-    f"builtins.{name}"
-    for name in (
-        *("len isinstance type id bool iter next enumerate zip list tuple reversed map filter range dict").split(),
-        *("callable hasattr super").split(),
-    )
-) | frozenset(
+_QUIET_BUILTINS = (
+    *[
+        "len",
+        "isinstance",
+        "type",
+        "id",
+        "bool",
+        "iter",
+        "next",
+        "enumerate",
+        "zip",
+        "list",
+        "tuple",
+        "reversed",
+        "map",
+        "filter",
+        "range",
+        "dict",
+    ],
+    *["callable", "hasattr", "super"],
+)
+_QUIET = frozenset(f"builtins.{name}" for name in _QUIET_BUILTINS) | frozenset(
     (
         *("itertools.chain", "itertools.chain.from_iterable", "itertools.islice", "tqdm.tqdm", "tqdm.auto.tqdm"),
         *("functools.partial", "collections.defaultdict", "collections.deque", "multiprocessing.Pool"),
@@ -86,11 +98,11 @@ _BY_LIBRARY: tuple[tuple[str, Entity], ...] = (
     ("logging.", OTHER),
 )
 _ARRAYS = ("numpy.",)
-Handler = Callable[["Calls", str, list[Value], dict[str, Value], ast.AST], Value]
+Handler = Callable[[Flow, str, list[Value], dict[str, Value], ast.AST], Value]
 
 
 def call_library(
-    flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST, nodes: list[ast.AST]
+    flow: Flow, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST, nodes: list[ast.AST]
 ) -> Value:
     """What the function `name` (dotted, builtins. in front of the builtin ones) gives."""
     name = "builtins.open" if name == "io.open" else name
@@ -121,7 +133,7 @@ def call_library(
     return frozenset((UNKNOWN,))
 
 
-def passes(thing: Entity, node: ast.AST) -> bool:
+def passes(node: ast.AST) -> bool:
     """Whether a context manager that is nothing else here lets exceptions pass: contextlib.suppress does not."""
     called = getattr(node, "func", node)
     words = ast.unparse(called)
@@ -131,13 +143,13 @@ def passes(thing: Entity, node: ast.AST) -> bool:
 # -- going round ------------------------------------------------------------------------------------------------------
 
 
-def _iterator(flow: Calls, node: ast.AST, members: Value | set[Entity], made: str = "") -> Value:
+def _iterator(flow: Flow, node: ast.AST, members: Value | set[Entity], made: str = "") -> Value:
     found = flow.thing("iterator", node, made)
     flow.put(found, MEMBERS, members)
     return frozenset((found,))
 
 
-def _list(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+def _list(flow: Flow, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
     if name.endswith("tuple"):
         thing = flow.thing("tuple", node)
         flow.put(thing, MEMBERS, flow.members(args[0]) if args else ())
@@ -151,13 +163,13 @@ def _list(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], n
     return frozenset((found,))
 
 
-def _set(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+def _set(flow: Flow, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
     thing = flow.thing("set", node)
     flow.put(thing, KEYS, flow.members(args[0]) if args else ())
     return frozenset((thing,))
 
 
-def _dict(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+def _dict(flow: Flow, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
     thing = flow.thing("dict", node)
     for values in args[:1]:
         for other in values:
@@ -177,7 +189,7 @@ def _dict(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], n
     return frozenset((thing,))
 
 
-def _defaultdict(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+def _defaultdict(flow: Flow, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
     """defaultdict(list): one list for all keys, which is made at the place of the name `list`."""
     thing = flow.thing("dict", node, "defaultdict")
     for made in _made_by(flow, args[0] if args else frozenset(), node, 0):
@@ -186,7 +198,7 @@ def _defaultdict(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Va
     return frozenset((thing,))
 
 
-def _made_by(flow: Calls, factories: Value, node: ast.AST, place: int | str) -> Value:
+def _made_by(flow: Flow, factories: Value, node: ast.AST, place: int | str) -> Value:
     at: ast.AST = node
     if isinstance(node, ast.Call):
         named = [k.value for k in node.keywords if k.arg == place]
@@ -196,7 +208,7 @@ def _made_by(flow: Calls, factories: Value, node: ast.AST, place: int | str) -> 
     return flow.call_value(factories, [], {}, node, [])
 
 
-def _field(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+def _field(flow: Flow, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
     if "default_factory" not in kwargs:
         return kwargs.get("default", frozenset((OTHER,)))
     thing = flow.thing("field", node)
@@ -204,7 +216,7 @@ def _field(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], 
     return frozenset((thing,))
 
 
-def _through(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+def _through(flow: Flow, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
     """iter(x), reversed(x), tqdm(x), islice(x, n), as_completed(x): the members of x."""
     if name == "builtins.iter" and len(args) == 2:
         return _iterator(flow, node, flow.call_value(args[0], [], {}, node, []))
@@ -212,19 +224,19 @@ def _through(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value]
     return _iterator(flow, node, flow.members(values))
 
 
-def _next(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+def _next(flow: Flow, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
     found = set(flow.members(args[0])) if args else set()
     return frozenset(found | (set(args[1]) if len(args) > 1 else set()))
 
 
-def _extreme(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+def _extreme(flow: Flow, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
     values = frozenset().union(*args) if len(args) > 1 else flow.members(args[0]) if args else frozenset((UNKNOWN,))
     if "key" in kwargs:
         flow.call_value(kwargs["key"], [values], {}, node, [])
     return values | kwargs.get("default", frozenset())
 
 
-def _sum(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+def _sum(flow: Flow, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
     members = flow.members(args[0]) if args else frozenset()
     kinds = {thing.kind for thing in members}
     if kinds <= {"int"}:
@@ -234,21 +246,21 @@ def _sum(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], no
     return frozenset((NUMBER if kinds <= {"int", "number"} else UNKNOWN,))
 
 
-def _enumerate(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+def _enumerate(flow: Flow, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
     pair = flow.thing("tuple", node, "pair")
     flow.put(pair, "[0]", (INT,))
     flow.put(pair, "[1]", flow.members(args[0]) if args else ())
     return _iterator(flow, node, frozenset((pair,)))
 
 
-def _zip(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+def _zip(flow: Flow, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
     group = flow.thing("tuple", node, "group")
     for number, values in enumerate(args):
         flow.put(group, f"[{number}]", flow.members(values))
     return _iterator(flow, node, frozenset((group,)))
 
 
-def _map(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+def _map(flow: Flow, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
     """The call happens when somebody iterates: what it changes is followed as if at once."""
     if len(args) < 2:
         return frozenset((UNKNOWN,))
@@ -259,7 +271,7 @@ def _map(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], no
     return _iterator(flow, node, flow.call_value(args[0], given, {}, node, []))
 
 
-def _chain(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+def _chain(flow: Flow, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
     found: set[Entity] = set()
     for values in args:
         inner = flow.members(values)
@@ -270,26 +282,26 @@ def _chain(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], 
     return _iterator(flow, node, found)
 
 
-def _range(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+def _range(flow: Flow, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
     return _iterator(flow, node, frozenset((INT,)))
 
 
 # -- objects ----------------------------------------------------------------------------------------------------------
 
 
-def _open(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+def _open(flow: Flow, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
     return frozenset((flow.open_file(node, args, kwargs, "open"),))
 
 
-def _encoder(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+def _encoder(flow: Flow, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
     return frozenset((flow.thing("encoder", node, name.rpartition(".")[2]),))
 
 
-def _path(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+def _path(flow: Flow, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
     return frozenset((flow.thing("path", node),))
 
 
-def _partial(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+def _partial(flow: Flow, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
     found: set[Entity] = set()
     for function in args[0] if args else ():
         thing = flow.thing("partial", node, tag=str(id(function)))
@@ -300,24 +312,24 @@ def _partial(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value]
     return frozenset(found)
 
 
-def _frame(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+def _frame(flow: Flow, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
     return frozenset((flow.thing("frame", node, name.rpartition(".")[2]),))
 
 
-def _dataset(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+def _dataset(flow: Flow, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
     return frozenset((flow.thing("dataset", node, name.rpartition(".")[2]),))
 
 
-def _getattr(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+def _getattr(flow: Flow, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
     flow.close("getattr() by a name that is not known", node)
     return frozenset((UNKNOWN,))
 
 
-def _rows(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+def _rows(flow: Flow, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
     return _iterator(flow, node, frozenset((JSON,)), "rows")
 
 
-def _super(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+def _super(flow: Flow, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
     """The instance itself: a method that it has of its own is called too, which is one use more."""
     found: set[Entity] = set()
     for function in flow.inside[-1:]:
@@ -328,7 +340,7 @@ def _super(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], 
     return frozenset(found)
 
 
-def _names(flow: Calls, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+def _names(flow: Flow, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
     return frozenset((flow.list_of(node, name, (STR,)),))
 
 

@@ -7,8 +7,8 @@ what it puts where, stands here.
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
 
+from memguard.script.flow.interface import Flow
 from memguard.script.flow.values import (
     BYTES,
     INT,
@@ -24,10 +24,7 @@ from memguard.script.flow.values import (
     Value,
 )
 
-if TYPE_CHECKING:
-    from memguard.script.flow.calls import Calls
-
-__all__ = ["KINDS", "attribute", "call_method"]
+__all__ = ["KINDS", "attribute_of", "call_method"]
 
 # Whose methods are known here, beside those of what a rewrite may replace.
 KINDS = frozenset(
@@ -60,7 +57,7 @@ _WORKERS_ONE = frozenset(("apply", "apply_async", "submit"))
 
 
 def call_method(
-    flow: Calls,
+    flow: Flow,
     owner: Entity,
     name: str,
     args: list[Value],
@@ -95,13 +92,13 @@ _QUIET: dict[str, frozenset[str]] = {
 
 
 def _unknown(
-    flow: Calls, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
+    flow: Flow, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
 ) -> set[Entity]:
     return {UNKNOWN}
 
 
 def _of_list(
-    flow: Calls, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
+    flow: Flow, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
 ) -> set[Entity]:
     if name in ("append", "insert") and args:
         flow.put(owner, MEMBERS, args[-1])
@@ -119,7 +116,7 @@ def _of_list(
 
 
 def _of_text(
-    flow: Calls, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
+    flow: Flow, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
 ) -> set[Entity]:
     if owner.kind == "text" and name in _TEXT_PARTS:
         found = flow.thing("text", node, name)
@@ -132,7 +129,7 @@ def _of_text(
 
 
 def _of_str(
-    flow: Calls, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
+    flow: Flow, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
 ) -> set[Entity]:
     if name in _LISTS_OF_STR:
         return {flow.list_of(node, name, (STR,))}
@@ -152,7 +149,7 @@ def _of_str(
 
 
 def _of_dict(
-    flow: Calls, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
+    flow: Flow, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
 ) -> set[Entity]:
     values = {v for field, inner in owner.fields.items() if field != KEYS for v in inner}
     keys = owner.fields.get(KEYS, set())
@@ -184,7 +181,7 @@ def _of_dict(
 
 
 def _of_set(
-    flow: Calls, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
+    flow: Flow, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
 ) -> set[Entity]:
     if name in ("add", "update"):
         flow.put(owner, KEYS, args[0] if args and name == "add" else flow.members(args[0]) if args else ())
@@ -192,7 +189,7 @@ def _of_set(
 
 
 def _of_file(
-    flow: Calls, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
+    flow: Flow, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
 ) -> set[Entity]:
     binary = "b" in owner.name
     if name == "read" and not args and not kwargs and not binary:
@@ -210,7 +207,7 @@ def _of_file(
 
 
 def _of_encoder(
-    flow: Calls, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
+    flow: Flow, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
 ) -> set[Entity]:
     given = args[0] if args else kwargs.get("text", frozenset())
     if name in _ENCODES:
@@ -229,7 +226,7 @@ def _of_encoder(
 
 
 def _of_tokenizer(
-    flow: Calls, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
+    flow: Flow, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
 ) -> set[Entity]:
     tensors = "return_tensors" in kwargs
     if name in _ENCODES_OTHERS and not tensors:
@@ -242,7 +239,7 @@ def _of_tokenizer(
     return {STR} if name in ("decode", "DecodeIds") else {UNKNOWN}
 
 
-def _called(flow: Calls, node: ast.AST, *, many: bool = False) -> Entity:
+def _called(flow: Flow, node: ast.AST, *, many: bool = False) -> Entity:
     """tokenizer(text): its ids under a key, or as an attribute. Of a list, a list of lists."""
     found = flow.thing("called tokenizer", node)
     ids = flow.list_of(node, "another tokenizer's", (INT,), tag="ids")
@@ -251,7 +248,7 @@ def _called(flow: Calls, node: ast.AST, *, many: bool = False) -> Entity:
 
 
 def _of_path(
-    flow: Calls, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
+    flow: Flow, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
 ) -> set[Entity]:
     if name == "read_text":
         found = flow.thing("text", node, "read_text")
@@ -272,7 +269,7 @@ def _of_path(
 
 
 def _of_pool(
-    flow: Calls, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
+    flow: Flow, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
 ) -> set[Entity]:
     """What workers get and give goes through pickle."""
     if not args:
@@ -296,13 +293,13 @@ def _of_pool(
 
 
 def _of_future(
-    flow: Calls, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
+    flow: Flow, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
 ) -> set[Entity]:
     return set(owner.fields.get(MEMBERS, ())) if name in ("result", "get") else {OTHER}
 
 
 def _of_array(
-    flow: Calls, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
+    flow: Flow, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
 ) -> set[Entity]:
     if name == "tolist":
         return {flow.list_of(node, "tolist", (NUMBER,))}
@@ -310,7 +307,7 @@ def _of_array(
 
 
 def _of_frame(
-    flow: Calls, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
+    flow: Flow, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
 ) -> set[Entity]:
     if name in ("tolist", "to_list"):
         found = flow.list_of(node, "tolist of a column", (JSON,))
@@ -324,7 +321,7 @@ def _of_frame(
 
 
 def _of_dataset(
-    flow: Calls, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
+    flow: Flow, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
 ) -> set[Entity]:
     found = flow.thing("dataset", node, name)
     flow.made_of(found, (owner,))
@@ -332,7 +329,7 @@ def _of_dataset(
 
 
 def _of_iterator(
-    flow: Calls, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
+    flow: Flow, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
 ) -> set[Entity]:
     return set(owner.fields.get(MEMBERS, ())) if name == "__next__" else {OTHER}
 
@@ -362,7 +359,7 @@ _GIVES = {
 }
 
 
-def attribute(flow: Calls, owner: Entity, name: str, node: ast.AST) -> Value:
+def attribute_of(flow: Flow, owner: Entity, name: str, node: ast.AST) -> Value:
     """owner.name, where it is not called at once: a value, or the method."""
     kind = owner.kind
     if kind == "encoder":

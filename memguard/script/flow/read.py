@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 
+from memguard.script.flow.engine import TooMuch
 from memguard.script.flow.facts import Thing, Use, Uses
 from memguard.script.flow.files import Files
-from memguard.script.flow.engine import TooMuch
 from memguard.script.flow.values import KEYS, PLACED, Entity
 from memguard.script.source import Places, deep_recursion, parse_script, quiet_collector, too_deep
 

@@ -1,4 +1,4 @@
-"""memguard's drop-in objects in a script: texts that stay in their file, and ids in two bytes each, most of them on disk.
+"""memguard's drop-in objects in a script: texts that stay in their file, ids in two bytes each, most of them on disk.
 
 A text of open_text is `lazy`, a TokenBuffer and what get_encoding's encoder gives `packed`, a TextList `lazies`,
 TokenBuffers `packs`. An array that is made of packed ids is a mapping of their file.
@@ -17,7 +17,7 @@ from memguard.script.operations.growth import append, clear, extend
 from memguard.script.operations.inputs import open_file
 from memguard.script.registry import attribute, function, method, nothing
 from memguard.script.trace import Transient
-from memguard.script.values import NOTHING, UNKNOWN, Buffer, Constant, Encoder, File, Number, Row, Sequence, Symbol
+from memguard.script.values import NOTHING, UNKNOWN, Buffer, Constant, Encoder, Generator, Number, Row, Sequence, Symbol
 
 __all__: list[str] = []
 
@@ -108,6 +108,7 @@ def dataset_of(call: Call) -> Any:
     call.state.facts.dataset = True
     if not data:
         return UNKNOWN
+    pages.parts[0] = data[0].extent
     return Row(data[0].extent, "dataset", refs=[pages])
 
 
@@ -178,9 +179,12 @@ def look_up(call: Call) -> Any:
 
 def _filled(call: Call, kind: str) -> Any:
     result = call.state.make(kind, call.node)
-    if call.args:
+    value = call.arg(0)
+    if isinstance(value, (Buffer, Generator)):
         call.state.temps.append(result)
-        extend(call.interpreter, result, call.args[0], call.node)
+        extend(call.interpreter, result, value, call.node)
+    elif call.reaches():
+        return UNKNOWN
     return result
 
 

@@ -46,6 +46,7 @@ __all__ = [
     "ShardWriter",
     "SpillError",
     "SystemInterfaceError",
+    "TextList",
     "TokenBuffer",
     "TokenBuffers",
     "__version__",
@@ -67,6 +68,7 @@ __all__ = [
 
 _PLACES = {  # module and name there; the errors need no entry
     "ShardWriter": ("tokens.library", "ShardWriter"),
+    "TextList": ("dropin.texts", "TextList"),
     "TokenBuffer": ("dropin.buffer", "TokenBuffer"),
     "TokenBuffers": ("dropin.buffers", "TokenBuffers"),
     "checkpoint": ("pressure.safepoint", "checkpoint"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from memguard.fix.reasons import Reason
 
-__all__ = ["LOCAL", "SAFE", "reason_for"]
+__all__ = ["LOCAL", "is_safe", "reason_for"]
 
 _ITERATING = [
     "len",
@@ -67,34 +67,43 @@ _IDS = (
     | frozenset(
         (
             *(".append()", ".extend()", ".clear()", ".copy()", ".index()", ".count()", "+=", "[index]", "[slice]"),
-            *("[::step]", "del [:]", "==", "in right", "list.index/0", "list.count/0", "% right", "in % right"),
-            *("f-string", "print/0", "print/1", "print/2", "str/0", "repr/0", "max/0", "min/0", "sum/0", "bytes/0"),
-            *("array.array/1", "random.choice/0", "copy.copy/0", "copy.deepcopy/0", "encoder.decode/0", "join/0"),
-            *("returned by a worker", "sent to a worker", "in returned by a worker", "in sent to a worker"),
-            *("struct.pack/1", "str.join/0", "array.extend/0", "array.fromlist/0"),
+            *("[::step]", "del [:]", "==", "in right", "in in right", "list.index/0", "list.count/0", "% right"),
+            *("in % right", "f-string", "str/0", "repr/0", "max/0", "min/0", "sum/0", "bytes/0", "set.update/0"),
+            *("array.array/1", "array.extend/0", "random.choice/0", "copy.copy/0", "copy.deepcopy/0", "struct.pack/1"),
+            *("encoder.decode/0", "str.join/0", "returned by a worker", "sent to a worker", "in returned by a worker"),
+            *("in sent to a worker",),
         )
     )
 )
 _TEXT = _CONSUMERS - {"unpack", "*", "with", "next/0", "reversed/0", "in left"} | frozenset(
     (
         *(".strip()", ".lstrip()", ".rstrip()", ".split()", ".splitlines()", ".count()", ".find()", ".index()"),
-        *(".startswith()", ".endswith()", "[index]", "[slice]", "in right", "encoder.encode/0"),
-        *("encoder.encode_ordinary/0", "==", "print/0", "f-string", "file.write/0", "max/0", "min/0"),
+        *(".startswith()", ".endswith()", ".isascii()", ".encode()", "[index]", "[slice]", "in right", "=="),
+        *("encoder.encode/0", "encoder.encode_ordinary/0", "f-string", "str/0", "max/0", "min/0", "set.update/0"),
+        *("list.extend/0", "dict.fromkeys/0", "sent to a worker"),
     )
 )
 _TEXTS = _CONSUMERS - {"unpack", "*", "with", "next/0", "in left"} | frozenset(
-    ("[index]", "[slice]", "list.extend/0", "encoder.encode_ordinary_batch/0", "encoder.encode_batch/0")
-)
-_TEXT_LIST = _CONSUMERS - {"with"} | frozenset(
     (
-        *(".append()", ".extend()", "+=", "[index]", "[slice]", "list.extend/0", "+= right"),
-        *("encoder.encode_ordinary_batch/0", "encoder.encode_batch/0", "random.choice/0"),
+        *("[index]", "[slice]", ".index()", ".count()", "in right", "list.extend/0", "+= right", "str.join/0"),
+        *("encoder.encode_ordinary_batch/0", "encoder.encode_batch/0", "set.update/0", "dict.fromkeys/0"),
+    )
+)
+# memguard.TextList has all that a list has.
+_TEXT_LIST = _CONSUMERS | frozenset(
+    (
+        *(".append()", ".extend()", ".insert()", ".pop()", ".remove()", ".reverse()", ".sort()", ".clear()"),
+        *(".copy()", ".index()", ".count()", "+=", "+ left", "+ right", "* left", "* right", "[index]", "[slice]"),
+        *("[::step]", "[] =", "del []", "del [:]", "==", "<", "in right", "list.extend/0", "+= right", "f-string"),
+        *("str/0", "repr/0", "max/0", "min/0", "random.choice/0", "set.update/0", "dict.fromkeys/0"),
+        *("encoder.encode_ordinary_batch/0", "encoder.encode_batch/0", "dict.get/1", "dict.setdefault/1"),
+        *("iterator.set_description/0",),
     )
 )
 _TOKEN_LISTS = _CONSUMERS | frozenset(
     (
-        *(".append()", ".extend()", "+=", "[index]", "[slice]", "numpy.concatenate/0", "numpy.hstack/0"),
-        *("list.extend/0", "+= right", "returned by a worker"),
+        *(".append()", ".extend()", "+=", "[index]", "[slice]", "numpy.concatenate/0", "list.extend/0", "+= right"),
+        *("==", ".index()", ".count()"),
     )
 )
 _ENCODER = frozenset(
@@ -104,9 +113,15 @@ _ENCODER = frozenset(
         *(".encode_single_token()", ".decode_bytes()", ".decode_single_token_bytes()"),
     )
 )
-_FILE = frozenset((".read()", ".close()", "with", ".name", "iterate", ".readline()"))
+_FILE = frozenset(
+    (
+        *(".read()", ".readline()", ".readlines()", ".seek()", ".tell()", ".fileno()", ".close()", ".closed", ".name"),
+        *("with", "iterate", "enumerate/0", "list/0", "iter/0", "next/0", "tqdm.tqdm/0", "zip/0", "csv.reader/0"),
+        *("csv.DictReader/0", "itertools.islice/0", "map/1", "truth", "is"),
+    )
+)
 
-SAFE: dict[str, frozenset[str]] = {
+_SAFE: dict[str, frozenset[str]] = {
     "ids": _IDS,
     "text": _TEXT,
     "texts": _TEXTS,
@@ -114,13 +129,20 @@ SAFE: dict[str, frozenset[str]] = {
     "token lists": _TOKEN_LISTS,
     "encoder": _ENCODER,
     "file": _FILE,
-    "frame": frozenset(("[index]", ".dropna()", ".tolist()", ".to_list()")),
-    "dataset": frozenset(),
 }
+# print() shows what str() gives.
+_SHOWN = frozenset(("ids", "text", "texts", "text list"))
+
+
+def is_safe(drop_in: str, role: str) -> bool:
+    """Whether a `drop_in` does in `role` what the original does."""
+    shown = role.startswith("print/") and drop_in in _SHOWN
+    return shown or role in _SAFE.get(drop_in, frozenset())
+
 
 # Roles that are safe where an edit goes with them: rewrite.py has it.
 LOCAL: dict[str, frozenset[str]] = {
-    "text list": frozenset(("str.join/0", "random.shuffle/0", "text.join/0")),
+    "text list": frozenset(("str.join/0", "text.join/0")),
 }
 
 _IN_PLACE = frozenset((".insert()", ".pop()", ".remove()", ".reverse()", ".sort()", "del []", "random.shuffle/0"))

@@ -11,13 +11,17 @@ from collections.abc import Iterable
 
 from memguard.fix.changes import Left
 from memguard.fix.reasons import Reason
-from memguard.fix.roles import LOCAL, SAFE, reason_for
+from memguard.fix.roles import LOCAL, is_safe, reason_for
 from memguard.script.flow import Thing, Use, Uses
+from memguard.script.source import Span
 
 __all__ = ["Sites", "find_sites"]
 
 _ROOTS = frozenset(("display", "comprehension", "list()", "factory"))
 _PARTS = frozenset(("slice", "+", "copy"))
+# Whose right operand decides what `list += it` gives: they have a sum of their own.
+_SUMS = frozenset(("ids", "text list"))
+_CHANGES = frozenset((".append()", ".extend()", ".clear()", "+=", "del [:]", "del []", "[] ="))
 _FAMILIES: dict[str, frozenset[str]] = {
     "list": frozenset(("list",)),
     "text": frozenset(("text", "str")),
@@ -98,7 +102,7 @@ class Sites:
         """Leaves roots until every use of what is left is safe."""
         while True:
             made_by = self.spread()
-            failing = self._failing(made_by) or self._lacking(made_by)
+            failing = self._failing(made_by) or self._lacking(made_by) or self._kept_apart(made_by)
             if failing is None:
                 return
             roots, use, reason, what = failing
@@ -109,7 +113,7 @@ class Sites:
         for number in made_by:
             drop_in, thing = self.drop_ins[number], self.things[number]
             for use in self.used(number):
-                safe = use.role in SAFE[drop_in] or self._with_an_edit(number, drop_in, use)
+                safe = is_safe(drop_in, use.role) or self._with_an_edit(number, drop_in, use)
                 if not safe:
                     return (made_by[number], use, *reason_for(drop_in, use.role))
                 strange = use.others - _FAMILIES.get(thing.kind, frozenset())
@@ -139,6 +143,49 @@ class Sites:
                 if needed - made_by.keys():
                     return made_by[number], use, Reason.OTHER, "the encoder there stays tiktoken's: its call"
         return None
+
+
+    def _kept_apart(self, made_by: dict[int, set[int]]) -> tuple[set[int], Use | None, Reason, str] | None:
+        """`ids += more` asks `more` first what a sum of both is, where `ids` is a list: it has to be one of ours, too.
+        What is put into a TokenBuffers is copied: it must be done with by then.
+        """
+        grown: dict[tuple[int, int], set[int]] = {}
+        for use in self.uses.uses:
+            if use.role == "+=":
+                grown.setdefault(use.span[:2], set()).add(use.thing)
+        for number in made_by:
+            if self.drop_ins[number] not in _SUMS:
+                continue
+            for use in self.used(number):
+                lists = grown.get(use.span[:2], set()) if use.role == "+= right" else set()
+                if lists - made_by.keys():
+                    return made_by[number], use, Reason.OTHER, "+= to a list that stays one"
+        for number, drop_in in self.roots.items():
+            for inner in self.things[number].inside if drop_in == "token lists" else ():
+                late = self._changed_late(inner)
+                if late is not None:
+                    return {number}, late, Reason.CHANGED, f"line {late.line}"
+        return None
+
+    def _changed_late(self, number: int) -> Use | None:
+        """A use that changes a list which may be in another list by then; those between its making and its being
+        appended, in the same turn of the same loop, are none.
+        """
+        thing = self.things[number]
+        region = self._region(thing.span)
+        appended = [use for use in self.used(number) if use.role in ("list.append/0", "list.extend/0")]
+        first = min((use.span.start for use in appended if self._region(use.span) == region), default=0)
+        for use in self.used(number):
+            if use.role in _CHANGES and not (
+                self._region(use.span) == region and thing.span.end <= use.span.start and use.span.end <= first
+            ):
+                return use
+        return None
+
+    def _region(self, span: Span) -> Span:
+        """The innermost loop or function around."""
+        around = [one for one in self.uses.regions if one.start <= span.start and span.end <= one.end and one != span]
+        return min(around, key=lambda one: one.end - one.start, default=Span(0, 1 << 60))
 
 
 def find_sites(uses: Uses) -> Sites:

@@ -43,6 +43,7 @@ class Use:
 class Uses:
     things: tuple[Thing, ...]
     uses: tuple[Use, ...]
+    regions: tuple[Span, ...] = ()  # loops, functions and comprehensions
     closed: str = ""  # why nothing of this script can be said: exec, globals(), from x import *
     closed_line: int = 0
 

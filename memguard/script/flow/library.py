@@ -128,6 +128,8 @@ def call_library(
         return frozenset((flow.module_thing(f"{name}()"),))
     if name == "random.Random":
         return frozenset((flow.module_thing(f"{name}()"),))
+    if name == "array.array":
+        return frozenset((flow.thing("array", node),))
     if name.startswith(_ARRAYS):
         return frozenset((flow.thing("array", node),))
     return frozenset((UNKNOWN,))

@@ -192,7 +192,7 @@ def _of_file(
     flow: Flow, owner: Entity, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
 ) -> set[Entity]:
     binary = "b" in owner.name
-    if name == "read" and not args and not kwargs and not binary:
+    if name == "read" and not binary and not _is_size(node):
         found = flow.thing("text", node, "read")
         flow.made_of(found, (owner,))
         flow.note_read(found, owner, node)
@@ -204,6 +204,12 @@ def _of_file(
         flow.made_of(found, (owner,))
         return {found}
     return {INT} if name in ("write", "tell", "seek") else {NONE}
+
+
+def _is_size(node: ast.AST) -> bool:
+    """read(4096), which reads no more than that; read(-1) and read(n) may read everything."""
+    first = node.args[0] if isinstance(node, ast.Call) and node.args else None
+    return isinstance(first, ast.Constant) and isinstance(first.value, int)
 
 
 def _of_encoder(

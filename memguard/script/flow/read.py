@@ -13,6 +13,7 @@ from memguard.script.source import Places, deep_recursion, parse_script, quiet_c
 __all__ = ["read_uses"]
 
 _ROUNDS = 40
+_REGIONS = (ast.For, ast.AsyncFor, ast.While, ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ListComp)
 
 
 def read_uses(source: str, path: str) -> Uses:
@@ -68,7 +69,8 @@ def _frozen(flow: Files, places: Places) -> Uses:
         line = getattr(expression, "lineno", 0) or getattr(around, "lineno", 0)
         inside = places.span(expression)
         uses.append(Use(numbers[thing], role, places.span(around), line, frozenset(others), inside))
-    return Uses(things, tuple(uses), *flow.closed)
+    regions = tuple(places.span(node) for node in ast.walk(flow.tree) if isinstance(node, _REGIONS))
+    return Uses(things, tuple(uses), regions, *flow.closed)
 
 
 def _thing(thing: Entity, numbers: dict[Entity, int], places: Places) -> Thing:

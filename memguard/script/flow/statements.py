@@ -261,7 +261,9 @@ class Follower(Blocks, ast.NodeVisitor):
 
     def store_member(self, owner: Value, key: str, values: Value, node: ast.AST, source: ast.expr) -> None:
         for thing in owner:
-            if thing.kind in ("dict", "list", "tuple"):
+            if key == "[:]" and thing.kind == "list":
+                self.put(thing, MEMBERS, self.members(values))
+            elif thing.kind in ("dict", "list", "tuple"):
                 self.put(thing, MEMBERS if thing.kind == "list" else key, values)
             elif thing.kind in ("unknown", "module", "instance"):
                 self.escape(values, f"stored in {dotted_name(getattr(node, 'value', node))}", node, source)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import operator
 from array import array
 from collections.abc import Callable, Iterable, Iterator, MutableSequence
+from itertools import chain
 from typing import Any, SupportsIndex, overload
 
 from memguard.dropin.packed import lock
-from memguard.dropin.stored_texts import StoredTexts
+from memguard.dropin.source import spill_source
+from memguard.dropin.spill import SpillFile
+from memguard.dropin.stored_texts import BLOCK, StoredTexts
+from memguard.dropin.text import SHORT, LazyText
 
 __all__ = ["TextList"]
 
@@ -25,6 +29,7 @@ class TextList:
     It has all that a list has, with a list's values and errors. What is different: it is no instance of list, each
     look at a text makes a new str, and what has been replaced or deleted stays in the file until the list has gone.
 
+        docs.join("\n")          what "\n".join(docs) gives, as a LazyText where it is long
         docs.shuffle(random)     the order that random.shuffle(docs) gives a list, without moving a text;
                                  for random.Random, numpy's Generator and RandomState, too
     """
@@ -191,6 +196,47 @@ class TextList:
         if type(order) is range and order.step == 1:
             return store.items(*next(store.runs(order[at], order.stop)))
         return [store.item(order[at])]
+
+    def join(self, separator: str, /) -> str | LazyText:
+        """separator.join(self). More than 65,536 bytes of it are written into a file without a name.
+
+        Raises TypeError for an item that is no str, as str.join does.
+        """
+        if type(separator) is not str:
+            return separator.join(self)  # a str's own errors
+        blocks = self._joined(separator)
+        first, second = next(blocks, ""), next(blocks, None)
+        if second is None and len(first) <= SHORT:
+            return first
+        spill = SpillFile()
+        try:
+            for part in chain((first, second or ""), blocks):
+                spill.append(part.encode())
+        except UnicodeEncodeError:  # a lone surrogate, which a LazyText cannot hold
+            return separator.join(self)
+        return LazyText(spill_source(spill))
+
+    def _joined(self, separator: str) -> Iterator[str]:
+        """In blocks."""
+        at = 0
+        for items in self._lists():
+            for number, item in enumerate(items, at):
+                if not isinstance(item, str):
+                    kind = type(item).__name__
+                    raise TypeError(f"sequence item {number}: expected str instance, {kind} found")
+            yield (separator if at else "") + separator.join(items)
+            at += len(items)
+
+    def _lists(self) -> Iterator[list[Any]]:
+        """What iteration gives, about BLOCK characters at a time."""
+        items, size = [], 0
+        for item in self:
+            items.append(item)
+            size += len(item) if isinstance(item, str) else 0
+            if size >= BLOCK or len(items) >= BLOCK:
+                yield items
+                items, size = [], 0
+        yield items
 
     def __reversed__(self) -> Iterator[Any]:
         at = len(self._order) - 1

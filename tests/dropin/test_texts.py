@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memguard.dropin import stored_texts
+from memguard.dropin.text import LazyText
 from memguard.dropin.texts import TextList
 
 TEXTS = st.one_of(
@@ -106,6 +107,24 @@ def test_what_is_built_on_it(items: list[Any], more: list[Any], seed: int) -> No
     assert random.Random(seed).sample(found, min(3, len(found))) == random.Random(seed).sample(
         list(found), min(3, len(found))
     )
+
+
+@pytest.mark.usefixtures("sizes")
+@given(LISTS, st.one_of(st.text(max_size=2), st.none(), st.just(b"")), st.integers(0, 9))
+def test_join_is_a_strs(items: list[Any], separator: Any, seed: int) -> None:
+    found = TextList(items)
+    assert done(found.join, (separator,)) == done(lambda: separator.join(items), ())
+    random.Random(seed).shuffle(items)
+    found.shuffle(random.Random(seed))
+    assert done(found.join, (separator,)) == done(lambda: separator.join(items), ())
+
+
+def test_a_long_join_is_lazy() -> None:
+    items = [f"text {n} é" for n in range(400_000)]
+    found = TextList(items).join("\r\n")
+    assert isinstance(found, LazyText) and found == "\r\n".join(items)
+    assert found[1_000_000:1_000_020] == "\r\n".join(items)[1_000_000:1_000_020]
+    assert type(TextList([*items[:9000], "\ud800"]).join(" ")) is str
 
 
 GENERATORS: dict[str, Callable[[int], Any]] = {

@@ -111,13 +111,14 @@ class Sites:
 
     def _failing(self, made_by: dict[int, set[int]]) -> tuple[set[int], Use | None, Reason, str] | None:
         for number in made_by:
-            drop_in, thing = self.drop_ins[number], self.things[number]
+            drop_in = self.drop_ins[number]
             for use in self.used(number):
-                safe = is_safe(drop_in, use.role) or self._with_an_edit(number, drop_in, use)
-                if not safe:
+                if not (is_safe(drop_in, use.role) or self._with_an_edit(number, drop_in, use)):
                     return (made_by[number], use, *reason_for(drop_in, use.role))
-                strange = use.others - _FAMILIES.get(thing.kind, frozenset())
-                if strange and not use.role.startswith("in "):
+        for number in made_by:
+            family = _FAMILIES.get(self.things[number].kind, frozenset())
+            for use in self.used(number):
+                if use.others - family and not use.role.startswith("in "):
                     return made_by[number], use, Reason.MIXED, ""
         return None
 
@@ -160,11 +161,11 @@ class Sites:
                 lists = grown.get(use.span[:2], set()) if use.role == "+= right" else set()
                 if lists - made_by.keys():
                     return made_by[number], use, Reason.OTHER, "+= to a list that stays one"
-        for number, drop_in in self.roots.items():
-            for inner in self.things[number].inside if drop_in == "token lists" else ():
+        for number, roots in made_by.items():
+            for inner in self.things[number].inside if self.drop_ins[number] == "token lists" else ():
                 late = self._changed_late(inner)
                 if late is not None:
-                    return {number}, late, Reason.CHANGED, f"line {late.line}"
+                    return roots, late, Reason.CHANGED, f"line {late.line}"
         return None
 
     def _changed_late(self, number: int) -> Use | None:

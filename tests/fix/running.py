@@ -57,6 +57,7 @@ def outcome_of(source: str, texts: dict[str, bytes], directory: Path) -> Outcome
     np.random.seed(7)
     os.chdir(directory)
     sys.argv = [path]
+    sys.path.insert(0, str(directory))
     try:
         with contextlib.redirect_stdout(shown), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -68,6 +69,8 @@ def outcome_of(source: str, texts: dict[str, bytes], directory: Path) -> Outcome
     finally:
         os.chdir(old[0])
         sys.argv = old[1]
+        sys.path.remove(str(directory))
+        sys.modules.pop("helpers", None)
         scope.clear()
         gc.collect(0)
     after = {name: digest for name, digest in _digests(directory).items() if before.get(name) != digest}

@@ -66,6 +66,8 @@ def call_method(
     nodes: list[ast.AST],
 ) -> Value:
     """What owner.name(…) gives."""
+    if owner.kind == "none":  # it raises
+        return frozenset()
     flow.use(frozenset((owner,)), f".{name}()", node, getattr(getattr(node, "func", None), "value", None))
     roles = [f"{owner.kind}.{name}/{number}" for number in range(len(args))]
     roles += [f"{owner.kind}.{name}/{key}" for key in kwargs]

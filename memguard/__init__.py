@@ -46,6 +46,7 @@ __all__ = [
     "ShardWriter",
     "SpillError",
     "SystemInterfaceError",
+    "TextList",
     "TokenBuffer",
     "TokenBuffers",
     "__version__",
@@ -58,6 +59,7 @@ __all__ = [
     "headroom",
     "iter_token_blocks",
     "limited",
+    "look_up",
     "on_pressure",
     "open_text",
     "read_text",
@@ -67,6 +69,7 @@ __all__ = [
 
 _PLACES = {  # module and name there; the errors need no entry
     "ShardWriter": ("tokens.library", "ShardWriter"),
+    "TextList": ("dropin.texts", "TextList"),
     "TokenBuffer": ("dropin.buffer", "TokenBuffer"),
     "TokenBuffers": ("dropin.buffers", "TokenBuffers"),
     "checkpoint": ("pressure.safepoint", "checkpoint"),
@@ -78,6 +81,7 @@ _PLACES = {  # module and name there; the errors need no entry
     "headroom": ("watch.guard", "headroom"),
     "iter_token_blocks": ("tokens.library", "iter_token_blocks"),
     "limited": ("watch.limited", "limited"),
+    "look_up": ("dropin.look_up", "look_up"),
     "on_pressure": ("pressure.registry", "register"),
     "open_text": ("dropin.text_file", "open_text"),
     "read_text": ("dropin.text_file", "read_text"),

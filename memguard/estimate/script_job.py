@@ -23,7 +23,7 @@ from memguard.records.limits import Limits
 from memguard.records.script import ScriptEstimate
 from memguard.tokens.input.source import Source
 
-__all__ = ["as_script_reads", "inputs_of", "read_plan", "with_script"]
+__all__ = ["as_script_reads", "inputs_of", "read_plan", "script_shape", "with_script"]
 
 # Of processor time for reading it with other numbers in it: a usual script takes 10 to 40 ms each time.
 _KNOB_SECONDS = 0.8
@@ -103,15 +103,8 @@ def with_script(
     arguments: tuple[str, ...] | None = None,
 ) -> ScriptEstimate:
     """`result` with the script in it. `from_files`: its text is here, and can be looked at once more."""
-    shape = _shape(plan, result.input, tuning) if from_files else TextShape()
-    stats, notes = result.input, result.notes
-    if plan.tokenizer or plan.has_kind("vocabulary"):
-        files = [path for path in stats.paths if os.path.isfile(path)] if from_files and not stats.compressed else []
-        own = read_own_tokens(plan.tokenizer, plan.path, files, stats.encoding, costs.cached_int_max)
-        stats, shape = with_own_tokens(stats, own), dataclasses.replace(shape, entries=own.entries)
-        if not own.known:
-            name = plan.tokenizer or "the script's tokenizer"
-            notes = (*notes, f"{name} is not here: tokens counted with {stats.encoding} stand in for its own")
+    stats, shape, notes = script_shape(plan, result.input, costs, from_files=from_files, tuning=tuning)
+    notes = (*result.notes, *notes)
     report = script.estimate_script(plan, stats, shape, limits, costs)
 
     end = time.process_time() + _KNOB_SECONDS
@@ -132,6 +125,21 @@ def with_script(
     fields = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
     fields["notes"] = notes
     return ScriptEstimate(**fields, script=report)
+
+
+def script_shape(
+    plan: script.Trace, stats: CorpusStats, costs: Costs, *, from_files: bool, tuning: Tuning
+) -> tuple[CorpusStats, TextShape, tuple[str, ...]]:
+    """The text as the script's own tokenizer sees it, its shape, and notes. `from_files`: the text is here."""
+    shape = _shape(plan, stats, tuning) if from_files else TextShape()
+    if not (plan.tokenizer or plan.has_kind("vocabulary")):
+        return stats, shape, ()
+    files = [path for path in stats.paths if os.path.isfile(path)] if from_files and not stats.compressed else []
+    own = read_own_tokens(plan.tokenizer, plan.path, files, stats.encoding, costs.cached_int_max)
+    stats, shape = with_own_tokens(stats, own), dataclasses.replace(shape, entries=own.entries)
+    name = plan.tokenizer or "the script's tokenizer"
+    note = f"{name} is not here: tokens counted with {stats.encoding} stand in for its own"
+    return stats, shape, () if own.known else (note,)
 
 
 def _shape(plan: script.Trace, stats: CorpusStats, tuning: Tuning) -> TextShape:

@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 
     from memguard.dropin.buffer import TokenBuffer
     from memguard.dropin.buffers import TokenBuffers
+    from memguard.dropin.dataset import dataset_of
     from memguard.dropin.encoding import encoding_for_model, get_encoding
+    from memguard.dropin.look_up import look_up
+    from memguard.dropin.parquet import parquet_texts
     from memguard.dropin.text_file import open_text, read_text
+    from memguard.dropin.texts import TextList
     from memguard.errors import (
         ConfigError,
         EngineNotInstalled,
@@ -52,6 +56,7 @@ __all__ = [
     "__version__",
     "checkpoint",
     "checkpoints",
+    "dataset_of",
     "encoding_for_model",
     "estimate",
     "get_encoding",
@@ -62,6 +67,7 @@ __all__ = [
     "look_up",
     "on_pressure",
     "open_text",
+    "parquet_texts",
     "read_text",
     "tokenize",
     "workers",
@@ -74,6 +80,7 @@ _PLACES = {  # module and name there; the errors need no entry
     "TokenBuffers": ("dropin.buffers", "TokenBuffers"),
     "checkpoint": ("pressure.safepoint", "checkpoint"),
     "checkpoints": ("pressure.safepoint", "checkpoints"),
+    "dataset_of": ("dropin.dataset", "dataset_of"),
     "encoding_for_model": ("dropin.encoding", "encoding_for_model"),
     "estimate": ("estimate.job", "estimate"),
     "get_encoding": ("dropin.encoding", "get_encoding"),
@@ -84,6 +91,7 @@ _PLACES = {  # module and name there; the errors need no entry
     "look_up": ("dropin.look_up", "look_up"),
     "on_pressure": ("pressure.registry", "register"),
     "open_text": ("dropin.text_file", "open_text"),
+    "parquet_texts": ("dropin.parquet", "parquet_texts"),
     "read_text": ("dropin.text_file", "read_text"),
     "tokenize": ("tokens.job", "tokenize"),
     "workers": ("watch.workers", "workers"),

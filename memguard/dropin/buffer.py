@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex, TypeVar, overload
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
 
 from memguard.dropin.arrays import cast_array, list_array
 from memguard.dropin.packed import BLOCK, Packed, lock
@@ -15,26 +15,20 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from memguard.dropin.encoder import Encoder
+
     Entry = str | int
 
-__all__ = ["Encodes", "TokenBuffer", "from_arrays", "packed_span", "pending", "stretch", "unsettled"]
+__all__ = ["TokenBuffer", "from_arrays", "packed_span", "pending", "stretch", "unsettled"]
 
 Self = TypeVar("Self", bound="TokenBuffer")
 
 _PENDING = 1 << 18  # characters of text that wait to be encoded together, at most
 _FEW = 16  # numbers that may wait between two texts
+_FEW_IDS = 128  # numbers that are looked at one by one
+_INTS = {int}
 _PER_ENTRY = 64  # bytes that a short text takes beside its characters
 _CHUNK = 1 << 12  # items taken from an iterator at a time
-
-
-class Encodes(Protocol):
-    """What makes the ids of texts that wait (memguard.get_encoding)."""
-
-    n_vocab: int
-
-    def arrays(self, entries: list[Entry]) -> Iterator[npt.NDArray[np.integer[Any]]]:
-        """The ids of the texts, each by itself, and the ints in between as they are."""
-        ...
 
 
 class TokenBuffer(GrowsAtItsEnd):
@@ -49,8 +43,7 @@ class TokenBuffer(GrowsAtItsEnd):
     np.array(ids, dtype) has NumPy's values, dtypes and errors for a list; a large one is a mapping of the file.
     Everything else that lists have raises TypeError or AttributeError.
 
-    `extend` with what memguard.get_encoding gave keeps short texts as they are, until 256 KiB of them can be encoded
-    together or somebody looks.
+    Short texts of memguard.get_encoding wait until 256 KiB of them can be encoded together, or somebody looks.
     """
 
     __slots__ = ("_encoder", "_size", "_start", "_stop", "_store", "_waiting")
@@ -61,7 +54,7 @@ class TokenBuffer(GrowsAtItsEnd):
         self._start = 0
         self._stop: int | None = None  # None: the end of what is stored, and so this is where to append
         self._waiting: list[Any] = []  # texts and ints that are still to be stored
-        self._encoder: Encodes | None = None
+        self._encoder: Encoder | None = None
         self._size = 0  # of what waits, bytes, about; -1 while an iterator is at work
         if type(iterable) is not tuple or iterable:
             self.extend(iterable)
@@ -82,18 +75,25 @@ class TokenBuffer(GrowsAtItsEnd):
             self.extend([value])
 
     def extend(self, iterable: Iterable[int], /) -> None:
-        if isinstance(iterable, TokenBuffer):
+        if type(iterable) is list:
+            self._extend_list(iterable)
+        elif isinstance(iterable, TokenBuffer):
             self._extend_packed(iterable)
-        elif type(iterable) is list:
-            if self._waiting and len(iterable) <= _FEW and self._may_wait(iterable):
-                self._waiting += iterable
-                self._grown(8 * len(iterable))
-            else:
-                self._appendable().put(iterable)
         elif isinstance(iterable, array) and iterable.typecode in "bBhHiIlLq":
             self._extend_array(iterable)
         else:
             self._extend_slowly(iter(iterable))
+
+    def _extend_list(self, values: list[Any]) -> None:
+        if self._waiting and len(values) <= _FEW and self._may_wait(values):
+            self._waiting += values
+            self._grown(8 * len(values))
+            return
+        store = self._store if self._stop is None and len(values) <= _FEW_IDS and not self._waiting else None
+        if store is not None and set(map(type, values)) == _INTS:
+            store.put_ints(values)
+        else:
+            self._appendable().put(values)
 
     def _extend_packed(self, other: TokenBuffer) -> None:
         wait = other._waiting and other._store is None and self._size >= 0
@@ -196,9 +196,9 @@ class TokenBuffer(GrowsAtItsEnd):
         at = 0
         while True:
             store, start, stop = self._span()
-            block = store.block(start + at, min(stop, start + at + BLOCK))
-            if not block:
+            if start + at >= stop:
                 return
+            block = store.block(start + at, min(stop, start + at + BLOCK))
             at += len(block)
             yield block.tolist()
 
@@ -328,7 +328,7 @@ class TokenBuffer(GrowsAtItsEnd):
             self._settle()
 
     def _settle(self) -> None:
-        """What waits leaves the queue when its numbers are stored: meanwhile other threads queue behind it."""
+        """What waits leaves the queue when it is stored: meanwhile other threads queue behind it."""
         with lock:
             number = len(self._waiting)
             if not number:
@@ -341,6 +341,8 @@ class TokenBuffer(GrowsAtItsEnd):
             try:
                 if encoder is None:
                     self._store.put(batch)
+                elif number == 1 and type(batch[0]) is str:
+                    self._store.put_ints(encoder.short(batch[0]))
                 else:
                     for ids in encoder.arrays(batch):
                         self._store.put_array(ids)
@@ -349,7 +351,7 @@ class TokenBuffer(GrowsAtItsEnd):
                 self._size = min(self._size, 0)
 
 
-def pending(encoder: Encodes, entries: list[Entry], size: int) -> TokenBuffer:
+def pending(encoder: Encoder, entries: list[Entry], size: int) -> TokenBuffer:
     """The ids of short texts, which are made when somebody looks. `size`: characters of text."""
     made = TokenBuffer.__new__(TokenBuffer)
     made._store = made._stop = None
@@ -367,7 +369,7 @@ def from_arrays(arrays: Iterable[npt.NDArray[np.integer[Any]]]) -> TokenBuffer:
     return made
 
 
-def unsettled(ids: TokenBuffer) -> tuple[Encodes, list[Entry], int] | None:
+def unsettled(ids: TokenBuffer) -> tuple[Encoder, list[Entry], int] | None:
     """What `pending` was given, as long as nobody has looked."""
     if ids._store is None and ids._waiting and ids._encoder is not None:
         return ids._encoder, ids._waiting, ids._size

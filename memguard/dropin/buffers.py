@@ -7,12 +7,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
 from memguard.dropin.arrays import list_array
-from memguard.dropin.buffer import Encodes, TokenBuffer, packed_span, stretch, unsettled
+from memguard.dropin.buffer import TokenBuffer, packed_span, stretch, unsettled
 from memguard.dropin.packed import BLOCK, Packed, lock
 from memguard.dropin.refusals import GrowsAtItsEnd, refuse
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from memguard.dropin.encoder import Encoder
 
 __all__ = ["TokenBuffers", "Tokens"]
 
@@ -50,7 +52,7 @@ class TokenBuffers(GrowsAtItsEnd):
     def __init__(self, iterable: Iterable[Any] = (), /) -> None:
         self._numbers, self._ends = TokenBuffer(), TokenBuffer()
         self._waiting: list[str | int] = []
-        self._encoder: Encodes | None = None
+        self._encoder: Encoder | None = None
         self._size = 0
         self.extend(iterable)
 

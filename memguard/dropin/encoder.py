@@ -52,6 +52,16 @@ class Encoder:
         """Whether an engine is at work here that is not tiktoken itself."""
         return self._ready(b"").name != "tiktoken"
 
+    def short(self, text: str) -> list[int]:
+        """The ids of one short text."""
+        data = utf8_of(text)
+        with lock:
+            ids: list[int] = self._ready(data).encode(data).tolist()
+            self._looked += len(data)
+            if self._looked >= _LOOK:
+                self._watch(0)
+        return ids
+
     def arrays(self, entries: list[str | int]) -> Iterator[Ids]:
         """Texts, each by itself, and ints from 0 to n_vocab in between, as they are: all in one array."""
         import numpy as np

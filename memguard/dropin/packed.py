@@ -68,17 +68,29 @@ class Packed:
 
     def put_array(self, values: npt.NDArray[np.integer[Any]]) -> None:
         """Appends an array of one dimension, of any integer dtype."""
+        if len(values) <= _SHORT:
+            self.put_ints(values.tolist())
+            return
         for start in range(0, len(values), BLOCK):
             block = values[start : start + BLOCK]
-            if block.dtype.name not in _DTYPES.values() or _DTYPES[self.code] != block.dtype.name:
+            if block.dtype != self.dtype:
                 code = self.code
                 if block.dtype.itemsize > self.tail.itemsize or block.dtype.kind == "i":
                     code = _code_for(int(block.min()), int(block.max()))
                 if _CODES.index(code) > _CODES.index(self.code):
                     self.widen(code)
                 block = block.astype(self.dtype)
-            self.tail.frombytes(block.tobytes())  # type: ignore[arg-type, unused-ignore]
+            self.tail.frombytes(block.tobytes())
             self.settle()
+
+    def put_ints(self, values: list[int]) -> None:
+        """Appends what is known to be ints. Raises TypeError where one needs more than 8 bytes."""
+        try:
+            self.tail.fromlist(values)
+        except OverflowError:
+            self.widen(_code_for(min(values), max(values)))
+            self.tail.fromlist(values)
+        self.settle()
 
     def put_packed(self, other: Packed, start: int, stop: int) -> None:
         """Appends a stretch of another one, or of this one as it is now."""
@@ -127,6 +139,11 @@ class Packed:
 
     def block(self, start: int, stop: int) -> array[int]:
         """The numbers from `start` to before `stop`, in memory."""
+        spilled = self.spilled
+        if start >= spilled:
+            found = self.tail[start - spilled : stop - spilled]
+            if self.spilled == spilled:  # no other thread has written them out meanwhile
+                return found
         with lock:
             found = array(self.code)
             if start < self.spilled:
@@ -187,12 +204,7 @@ class Packed:
                 self.settle()
                 return
         _check_types(values)
-        try:
-            self.tail.fromlist(values)
-        except OverflowError:
-            self.widen(_code_for(min(values), max(values)))
-            self.tail.fromlist(values)
-        self.settle()
+        self.put_ints(values)
 
 
 def _pack(values: list[Any], size: int) -> bytearray | None:

@@ -296,7 +296,7 @@ class TextList:
         return f"[{', '.join(map(repr, self))}]"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (type(self), *_packed(self))
+        return _restored, _packed(self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         import numpy as np
@@ -348,8 +348,8 @@ def _packed(texts: TextList) -> tuple[list[bytes], array[int], dict[int, Any]]:
     return blocks, sizes, {position: store.item(position) for position in store.kept_whole(0, len(store))}
 
 
-def _restored(kind: type[TextList], blocks: list[bytes], sizes: array[int], others: dict[int, Any]) -> TextList:
-    made = kind()
+def _restored(blocks: list[bytes], sizes: array[int], others: dict[int, Any]) -> TextList:
+    made = TextList()
     position = 0
     for block in blocks:
         at = 0

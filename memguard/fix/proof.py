@@ -49,6 +49,8 @@ def choose(changes: tuple[Change, ...], weigh: Callable[[tuple[Change, ...]], We
         if found is not None and found.peak - best.peak <= _SHARE * before.peak and not _worse(found, best):
             kept = fewer
     after = weigh(kept) or best
+    if after.peak >= before.peak * (1 - _SHARE):  # what each of them saves is little, and some are gone
+        return Chosen((), before, before, {})
     for change in kept:
         found = weigh(_without(kept, change))
         saves[change.thing] = max(0, (found or before).peak - after.peak)

@@ -137,7 +137,9 @@ class Rewriter:
     def _uses_of_list(self, thing: Thing, sites: Sites) -> Iterable[Edit]:
         for use in sites.used(thing.number):
             if use.role in ("str.join/0", "text.join/0"):
-                yield from self._join(use)
+                joined = [t.number for t in sites.things if t.made == "join" and t.span == use.span]
+                if any(number in sites.drop_ins for number in joined):
+                    yield from self._join(use)
             elif use.role.endswith("shuffle/0"):
                 yield from self._shuffle(use)
 

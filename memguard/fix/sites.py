@@ -41,6 +41,7 @@ class Sites:
         self.roots: dict[int, str] = {}  # things that an edit changes → their drop-in
         self.left: list[Left] = []
         self.needs: dict[int, set[int]] = {}
+        self.plain_joins: set[int] = set()  # texts that are joined as before: a list of texts can be iterated, too
         self._by_thing: dict[int, list[Use]] = {}
         for use in uses.uses:
             self._by_thing.setdefault(use.thing, []).append(use)
@@ -81,15 +82,14 @@ class Sites:
     def _in(self, number: int) -> frozenset[int]:
         return self.things[number].inside
 
-    @staticmethod
-    def _made(drop_in: str | None, thing: Thing) -> str | None:
+    def _made(self, drop_in: str | None, thing: Thing) -> str | None:
         """What `thing` is, made of (or taken out of) a `drop_in`; None for an ordinary value."""
         if drop_in == "file" and thing.kind == "text" and thing.made == "read":
             return "text"
         if drop_in in ("text", "texts") and thing.kind in ("text", "texts"):
             return thing.kind
         if drop_in == "text list" and thing.kind == "text" and thing.made == "join":
-            return "text"
+            return None if thing.number in self.plain_joins else "text"
         if drop_in == "encoder" and thing.kind == "list":
             return "token lists" if thing.made == "encode_batch" else "ids"
         if drop_in in ("ids", "text list", "token lists") and thing.kind == "list" and thing.made in _PARTS:
@@ -106,8 +106,24 @@ class Sites:
             if failing is None:
                 return
             roots, use, reason, what = failing
+            joins = self._joins_behind(use.thing) if use is not None else set()
+            if joins:
+                self.plain_joins |= joins
+                continue
             for root in sorted(roots & self.roots.keys()):
                 self.drop(root, use, reason, what)
+
+    def _joins_behind(self, number: int) -> set[int]:
+        """The texts joined of a list of ours that `number` is made of."""
+        seen: set[int] = set()
+        todo = [number]
+        while todo:
+            at = todo.pop()
+            if at not in seen and at in self.drop_ins:
+                seen.add(at)
+                todo += self.things[at].of
+        joins = {n for n in seen if self.things[n].made == "join"}
+        return {n for n in joins if any(self.drop_ins.get(other) == "text list" for other in self.things[n].of)}
 
     def _failing(self, made_by: dict[int, set[int]]) -> tuple[set[int], Use | None, Reason, str] | None:
         for number in made_by:
@@ -142,7 +158,7 @@ class Sites:
                 for root in made_by[number]:
                     self.needs.setdefault(root, set()).update(needed)
                 if needed - made_by.keys():
-                    return made_by[number], use, Reason.OTHER, "the encoder there stays tiktoken's: its call"
+                    return made_by[number], use, Reason.ENCODER, ""
         return None
 
 

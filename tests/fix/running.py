@@ -61,7 +61,11 @@ def outcome_of(source: str, texts: dict[str, bytes], directory: Path) -> Outcome
     try:
         with contextlib.redirect_stdout(shown), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            exec(compile(source, path, "exec"), scope)
+            try:
+                exec(compile(source, path, "exec"), scope)
+            finally:
+                scope.clear()  # a script closes what it opens, or does not
+                gc.collect(0)
     except SystemExit as stop:
         error = f"SystemExit {stop.code}"
     except Exception as found:  # any
@@ -71,8 +75,6 @@ def outcome_of(source: str, texts: dict[str, bytes], directory: Path) -> Outcome
         sys.argv = old[1]
         sys.path.remove(str(directory))
         sys.modules.pop("helpers", None)
-        scope.clear()
-        gc.collect(0)
     after = {name: digest for name, digest in _digests(directory).items() if before.get(name) != digest}
     return Outcome(error, shown.getvalue(), after, {n: (directory / n).stat().st_size for n in after})
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from memguard.script.values import Buffer
+from memguard.script.values import Buffer, Field
 
 __all__ = ["Facts"]
 
@@ -16,6 +17,7 @@ class Facts:
     imports: set[str] = field(default_factory=set)
     imported: dict[str, None] = field(default_factory=dict)  # pyarrow.parquet, transformers:AutoTokenizer, in order
     columns: dict[str, None] = field(default_factory=dict)  # names that it uses as keys, and as fields of rows
+    fields: Mapping[str, Field] = field(default_factory=dict)  # of the input's records, by path, where they are known
     encoding: str = "gpt2"
     tokenizer: str = ""  # file or model of a tokenizer that is not tiktoken's
     cut_in_words: bool = False  # a tokenizer that is trained has got a pre-tokenizer

@@ -62,6 +62,7 @@ class LoopInfo:
     count: float | None  # iterations, where they are a constant
     consumes_input: bool  # goes over the input, piece by piece
     piece: Extent | None = None  # what one iteration sees of it
+    part: tuple[float, float] = (0.0, 1.0)  # of the indexes of what it goes over
 
 
 @dataclass(slots=True)
@@ -181,11 +182,11 @@ class State:
                 continue
             if info.count is not None:
                 times = min(MOST_TIMES, result.times * info.count)
-                result = Extent(result.source, result.low, result.high, result.windows, times)
+                result = replace(result, times=times)
             elif windowed & set(loops) == set():
                 # It goes round an unknown number of times: as if it gathered all of the input.
                 self.not_understood(node)
-                result = Extent(result.source, result.low, result.high)
+                result = replace(result, windows=(), times=1.0)
         return result
 
     def turn(self, created_in: Iterable[tuple[int, int]]) -> Extent | None:
@@ -253,9 +254,9 @@ class State:
         """`loop` turns out to go over the input, piece by piece."""
         self.loop_info[loop] = replace(self.loop_info[loop], consumes_input=True)
 
-    def sees(self, loop: int, piece: Extent) -> None:
-        """An iteration of `loop` goes over `piece`."""
-        self.loop_info[loop] = replace(self.loop_info[loop], piece=piece)
+    def sees(self, loop: int, piece: Extent, part: tuple[float, float] = (0.0, 1.0)) -> None:
+        """An iteration of `loop` goes over `piece`; all of them over `part` of the indexes."""
+        self.loop_info[loop] = replace(self.loop_info[loop], piece=piece, part=part)
 
     def passes(self) -> tuple[int, ...]:
         """Over a loop's body: two. One where loops around it are in their first, which only leaves its values to the

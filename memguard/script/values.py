@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from memguard.script.extents import Extent, Window, measure
+from memguard.script.extents import Extent, Window, measure, side_by_side
 
 __all__ = [
     "KINDS",
@@ -24,6 +24,7 @@ __all__ = [
     "Class",
     "Constant",
     "Encoder",
+    "Field",
     "File",
     "Function",
     "Generator",
@@ -93,6 +94,10 @@ KINDS: dict[str, Kind] = {
     "digits": Kind("char", "strings", "chars", "chars", "numbers as text", grows=False),
     "mapped": Kind("token", "arrays", "bytes", "tokens", "", grows=False),
     "view": Kind("token", "arrays", "tokens", "tokens", "", grows=False),
+    "lazy": Kind("char", "strings", "chars", "chars", "text that stays in its file", grows=False),
+    "lazies": Kind("text", "strings", "lines", "pieces", "texts in a file", extended="strings"),
+    "packed": Kind("token", "lists", "tokens", "tokens", "ids in a file"),
+    "packs": Kind("packed", "lists", "pieces", "pieces", "lists of ids in a file", extended="lists"),
     "list": Kind("", "lists", "tokens", "tokens", "", small=True),
     "char": Kind("", "chars", "chars", "chars", "", grows=False, small=True),
     "token": Kind("", "ids", "tokens", "tokens", "", grows=False, small=True),
@@ -104,7 +109,8 @@ once they are looked at), slots (what a set or dict needs for its entries), obje
 the input says: indexes, hashes, tuples), digits (numbers as text), encoding (of a
 Hugging Face tokenizer), encodings (a list of them), doc and docs (spacy's), pieces (a list of tokens as str), heap
 (what malloc keeps of what was freed), vocabulary (a tokenizer's own weight), opaque, mapped (a file in memory that the
-kernel takes back), view (of an array), list (empty so far), and what single elements of them are.
+kernel takes back), lazy, lazies, packed, packs (memguard's drop-in objects), view (of an array), list (empty so
+far), and what single elements of them are.
 """
 
 
@@ -146,8 +152,7 @@ class Buffer:
     created_in: tuple[tuple[int, int], ...]  # (loop, pass) around its creation
     line: int
     item: int = 2  # bytes per element, for arrays
-    # Elements that it was made for, where that says how many there are: a number, or an array's dimensions. A Number is
-    # the length of a list as far as it is known.
+    # Elements that it was made for: a number, an array's dimensions, or a list's length as far as it is known (Number).
     capacity: float | Number | tuple[Number, ...] | None = None
     width: float = 0.0  # characters of each number of digits, with what stands between two of them
     row: float | None = None  # elements of each of its lists or arrays, where that is one number for all
@@ -159,6 +164,7 @@ class Buffer:
     grown_in: dict[Any, tuple[tuple[int, int], ...]] = field(default_factory=dict)  # in which iteration
     bound: Bound | None = None
     encoded: bool = False  # tiktoken has left its UTF-8 copy in it
+    shares: Buffer | None = None  # the records that its strings are fields of: while these live, it has slots alone
     copies: float = 1.0  # processes that have one
     origin: str = ""  # json, parquet, lines: where its strings come from
     source: Buffer | None = None  # what it was made from: as long, and bounded as that is
@@ -189,8 +195,14 @@ class Buffer:
 
     @property
     def extent(self) -> Extent:
-        """The largest of its parts."""
-        return max(self.parts.values(), key=measure, default=Extent(low=0.0, high=0.0))
+        """The largest of its parts; of a text, with the fields that stand beside it."""
+        return max(self.joined_parts, key=measure, default=Extent(low=0.0, high=0.0))
+
+    @property
+    def joined_parts(self) -> list[Extent]:
+        """Its parts; those of a text that are fields of the same records are one."""
+        parts = list(self.parts.values())
+        return side_by_side(parts) if len(parts) > 1 and self.kind in ("text", "bytes") else parts
 
     @property
     def weight(self) -> float:
@@ -347,6 +359,7 @@ class Range:
     stop: Any
     step: float | None
     count: float | None  # iterations, where known
+    start: Any = None
 
 
 @dataclass(eq=False, slots=True)
@@ -358,6 +371,18 @@ class Row:
     fields: dict[str, Any] = field(default_factory=dict)
     refs: list[Any] = field(default_factory=list)
     column: bool = False  # one column of a table: many texts
+    path: str = ""  # the field that it stands under, where it is a dict inside a record: messages
+    source: Buffer | None = None  # the list of records that it is one of, which keeps what it gives
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of the input's records. `kind`: text, texts (a list of them), record (a dict), records (a list of them),
+    ids (a list of numbers), small (a number, a date, nothing).
+    """
+
+    kind: str
+    weight: float = 1.0  # share of a record's text that stands in it
 
 
 @dataclass(frozen=True, slots=True)

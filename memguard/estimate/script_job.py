@@ -170,9 +170,11 @@ def _shape(plan: script.Trace, stats: CorpusStats, tuning: Tuning) -> TextShape:
     files = [path for path in stats.paths if os.path.isfile(path)]
     if not files:
         return TextShape()
-    beside = _shares_here(plan, files)
+    beside, trains = _shares_here(plan, files), any(map(plan.needs, script.TRAINERS))
     if stats.compressed or stats.kind == "parquet":
-        return TextShape(sources=beside)
+        shape = TextShape(sources=beside)
+        counts = trains and not stats.compressed
+        return corpus.with_distinct_words(shape, files, stats.kind, stats.bytes) if counts else shape
     sources: dict[str, list[str]] = {}
     names = plan.sources
     if len(names) == len(files) > 1:  # one name each, in the order in which they are opened
@@ -180,8 +182,7 @@ def _shape(plan: script.Trace, stats: CorpusStats, tuning: Tuning) -> TextShape:
     shape = corpus.read_shape(files, sources, scan_limit=tuning.line_scan_limit)
     if beside:
         shape = dataclasses.replace(shape, sources=beside)
-    trains = plan.needs("word counts") or plan.needs("training on lines")
-    return corpus.with_distinct_words(shape, files) if trains else shape
+    return corpus.with_distinct_words(shape, files, stats.kind) if trains else shape
 
 
 def _shares_here(plan: script.Trace, files: list[str]) -> tuple[tuple[str, float], ...]:

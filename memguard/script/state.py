@@ -94,6 +94,7 @@ class State:
     generators: dict[ast.AST, bool] = field(default_factory=dict)  # functions: whether each of them yields
     followed: dict[ast.AST, int] = field(default_factory=dict)  # functions: how often each of them was called
     summaries: dict[Any, list[Any]] = field(default_factory=dict)  # of interpreter/summaries.py
+    begun: dict[tuple[int, str], tuple[Any, Any]] = field(default_factory=dict)  # constant texts: (scope, loops)
     modules: list[dict[str, Any]] = field(default_factory=list)  # the names of other modules that were read
     spent: int = 0
     depth: int = 0  # of the expression or statement at hand
@@ -369,6 +370,8 @@ def joined(first: Any, second: Any) -> Any:
     if first is second:
         return first
     if isinstance(first, Buffer) and isinstance(second, Buffer):
+        if first.weight == second.weight and first.kind == second.kind:  # ids[:512], or padded to 512
+            return second if isinstance(second.capacity, float) and first.capacity is None else first
         return second if second.weight > first.weight else first
     for one, other in ((first, second), (second, first)):
         if isinstance(one, Buffer):  # a line that is parsed where it is still a text

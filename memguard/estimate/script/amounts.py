@@ -34,6 +34,7 @@ class RecordShape:
     data: float  # UTF-8 of all texts, and 8 bytes for each number
     objects: float
     keys: float
+    small: float = 0.0  # of `objects`, those of up to 512 bytes that are no texts
     longest: int = 0  # bytes of the longest one that was seen, where a line is none; 0: the longest line
 
 

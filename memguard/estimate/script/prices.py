@@ -48,6 +48,7 @@ _PACKED_TAIL = 2 << 20
 _ENGINE_START, _ENGINE_PER_BYTE, _ENGINE_MOST = 40 << 20, 1.0, 140 << 20
 # Tokens a byte of a single long line against those of the whole text, either way.
 _ONE_LINE = 1.2
+_LARGEST_SMALL = 512  # bytes of an object in an arena: Objects/obmalloc.c, SMALL_REQUEST_THRESHOLD
 _LONGEST_DESCENT = 100  # arrays made from one another
 
 
@@ -162,12 +163,26 @@ def _strings(scale: Scale, piece: Piece, held: Held) -> float:
     if held.buffer.shares is not None and scale.lives(held.buffer.shares):
         return scale.costs.list_slot * count
     if count >= 0.9 * documents.count * piece.share:  # as measured, each as narrow as its own characters
-        size = piece.strs + scale.costs.list_slot * count
+        size = piece.strs + scale.costs.list_slot * count + _pinned(scale, held, piece, count)
     else:
         size = piece.text + 72 * count
     if held.encoded:
         size += min(piece.utf8, piece.copies or piece.utf8)
     return size
+
+
+def _pinned(scale: Scale, held: Held, piece: Piece, count: float) -> float:
+    """Of records that are gone, whose short texts are still there: the arenas stay in which these stand among dicts and
+    keys. Once, whichever of several lists has texts of theirs.
+    """
+    shares, shape = held.buffer.shares, scale.shape.records
+    if shares is None or shape is None or not count or piece.strs / count > _LARGEST_SMALL:
+        return 0.0
+    if scale.pinned.setdefault(id(shares), id(held.buffer)) != id(held.buffer):
+        return 0.0
+    by_line = any(part.windows for part in shares.pieces.values())
+    each = shape.small + (shape.keys if by_line else 0.0)
+    return each * scale.text.documents.count * min(1.0, piece.share)
 
 
 def _records(scale: Scale, piece: Piece, held: Held) -> float:

@@ -26,6 +26,7 @@ class Scale:
         self.tree = tree  # of processes: what counts is their anonymous memory
         self.average_lines = False  # whether the line at hand is an average one, or the longest
         self.living: set[int] = set()  # the Buffers that are alive at the moment that is weighed
+        self.pinned: dict[int, int] = {}  # records that are gone → the list whose texts keep their arenas
         self._sources: Mapping[str, float] = dict(shape.sources)
         self._pieces: dict[tuple[Extent, bool], Piece] = {}
 

@@ -177,10 +177,15 @@ def _piece(buffer: Buffer, loop: int) -> Extent:
         return whole.window(loop, "words", 1)
     if KINDS[buffer.kind].element == "token":
         return whole.window(loop, "tokens", 1)
-    inner = [window for piece in buffer.pieces.values() for window in piece.windows[len(whole.windows) :]]
+    inner = next((found for p in buffer.pieces.values() if (found := p.windows[len(whole.windows) :])), ())
     if not inner:
         return whole.window(loop, "lines", 1)
-    return whole.window(loop, inner[0].unit, inner[0].amount)
+    first, *more = inner
+    piece = whole.window(loop, first.unit, first.amount)
+    for window in more:  # a line of one of the files, a member of a list in a line
+        if window.loop or window.unit == "items":
+            piece = piece.window(loop, window.unit, window.amount)
+    return piece
 
 
 def view(array: Buffer) -> Buffer:

@@ -66,19 +66,11 @@ class Encoder:
         """Texts, each by itself, and ints from 0 to n_vocab in between, as they are: all in one array."""
         import numpy as np
 
-        documents: list[bytes | bytearray] = []
-        between: list[int] = []
-        counts = [0]  # of the ints before each text, and behind the last
-        for entry in entries:
-            if type(entry) is int:
-                between.append(entry)
-                counts[-1] += 1
-            else:
-                documents.append(utf8_of(entry))  # type: ignore[arg-type]
-                counts.append(0)
-        if not documents:
+        texts, between, counts = _sorted_out(entries)
+        if not texts:
             yield np.array(between, np.int64)
             return
+        documents = _utf8_of_all(texts)
         with lock:
             size = sum(map(len, documents))
             engine = self._ready(documents[0])
@@ -178,6 +170,32 @@ def utf8_of(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def _utf8_of_all(texts: list[str]) -> list[bytes | bytearray]:
+    try:
+        return list(map(str.encode, texts))
+    except UnicodeEncodeError:
+        return list(map(utf8_of, texts))
+
+
+def _sorted_out(entries: list[str | int]) -> tuple[list[str], list[int], list[int]]:
+    """The texts, the ints, and how many of these stand before each text and behind the last one."""
+    kinds = list(map(type, entries))
+    pairs, odd = divmod(len(entries), 2)
+    if not odd and kinds == [str, int] * pairs:  # an end-of-text token behind each
+        return entries[::2], entries[1::2], [0] + [1] * pairs  # type: ignore[return-value]
+    texts: list[str] = []
+    between: list[int] = []
+    counts = [0]
+    for entry in entries:
+        if isinstance(entry, str):
+            texts.append(entry)
+            counts.append(0)
+        else:
+            between.append(entry)
+            counts[-1] += 1
+    return texts, between, counts
 
 
 def _filled(ids: Ids, separator: int, between: list[int], counts: list[int]) -> Ids:

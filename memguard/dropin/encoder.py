@@ -14,7 +14,7 @@ from memguard import pressure
 from memguard.dropin.packed import lock
 from memguard.errors import InputError
 from memguard.tokens import budget as budgets
-from memguard.tokens.engine.encode import Engine, load_vocabulary, make_engine
+from memguard.tokens.engine.encode import Engine, drop_encodings, load_encoding, load_vocabulary, make_engine
 from memguard.tokens.engine.engine_check import check_engine
 from memguard.tokens.headroom import read_headroom
 from memguard.tokens.input.split import last_cut
@@ -75,9 +75,9 @@ class Encoder:
             size = sum(map(len, documents))
             engine = self._ready(documents[0])
             ids = engine.encode(documents[0]) if len(documents) == 1 else engine.encode_documents(documents)
-            yield _filled(ids, self.n_vocab, between, counts)
-            del ids
+            ids = _filled(ids, self.n_vocab, between, counts)
             self._watch(size)
+        yield ids
 
     def stream(self, pieces: Iterable[bytes], *, last: bool = True) -> Iterator[Ids]:
         """One text that comes in pieces of whole characters, of any size. Where no cut is safe it is encoded whole."""
@@ -116,10 +116,14 @@ class Encoder:
         if engine.name == "tiktoken":
             return engine
         sample = first[:_SAMPLE].decode("utf-8", "ignore") + "It's 2024, isn't it?\r\n\n\tNaïve déjà-vu — 你好 123456!"
+        loaded = load_encoding.cache_info().currsize
         try:
             check_engine(engine, self.vocabulary.name, [("the first text", sample.encode())])
         except InputError:  # another version of it, say
             return make_engine(self.vocabulary.name, "tiktoken")
+        if not loaded:
+            drop_encodings()  # 30 MiB that nobody may need any more
+            trim_heap()
         return engine
 
     def _size_up(self, engine: Engine) -> None:

@@ -74,8 +74,9 @@ class Encoder:
         with lock:
             size = sum(map(len, documents))
             engine = self._ready(documents[0])
-            ids = engine.encode(documents[0]) if len(documents) == 1 else engine.encode_documents(documents)
-            ids = _filled(ids, self.n_vocab, between, counts)
+            found = engine.encode(documents[0]) if len(documents) == 1 else engine.encode_documents(documents)
+            ids = _filled(found, self.n_vocab, between, counts)
+            del found
             self._watch(size)
         yield ids
 

@@ -1,8 +1,8 @@
 """`memguard run --fix`: the script is fixed in memory, and what runs is the fixed source. Its file stays as it is.
 
-    fixed = fixed_for(command, fix, note)       a Fixed for watch.options.Options, or None: the script runs unchanged
+    fixed = fixed_for(command, fixer(limit), note)    for watch.options.Options; None: the script runs unchanged
 
-`fix` reads the script and its input, for which it loads numpy; the watcher has to stay small. So a forked process does
+Fixing reads the script and its input, for which numpy is loaded; the watcher has to stay small. So a forked process does
 it, hands over the source through a pipe, and is gone before the script starts.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from memguard.errors import MemguardError
 from memguard.watch.process.fixed import Fixed
 from memguard.watch.process.launch import Command
 
-__all__ = ["Job", "Outcome", "fixed_for", "job_of"]
+__all__ = ["Job", "Outcome", "fixed_for", "fixer", "job_of"]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _OLDEST = (3, 11)  # of the Python that runs a fixed script: it imports memguard
@@ -28,6 +29,7 @@ import sys
 from importlib.util import find_spec
 print(sys.implementation.name, *sys.version_info[:2], *[name for name in {_NEEDED!r} if find_spec(name) is None])
 """
+_TOLD = 4  # edits that the one line names
 _TAKE_A_VALUE = ("-X", "-W", "--check-hash-based-pycs")
 _KEEPS_OUT = {"I": "the agent", "E": "the agent", "S": "the agent", "x": "the fixed source"}
 
@@ -46,6 +48,26 @@ class Outcome:
 
     source: bytes | None
     said: str
+
+
+def fixer(limit: int | None) -> Callable[[Job], Outcome]:
+    """`memguard fix` for a job that may use `limit` bytes; None: what the machine leaves."""
+
+    def fix(job: Job) -> Outcome:
+        from memguard.estimate.job import read_job_limits
+        from memguard.fix.job import fix_script
+
+        limits = read_job_limits(limit=None if limit is None else str(limit))
+        fixed = fix_script(job.script, arguments=job.arguments, limits=limits)
+        record, more = fixed.record, f"memguard fix {shlex.quote(job.script)}"
+        if not fixed.changed:
+            left = f"; {more} says what is left, and why" if record.left else ""
+            return Outcome(None, f"there is nothing to fix{left}")
+        edits = [f"line {edit.line}: {edit.words}" for edit in record.edits]
+        told = [*edits[:_TOLD], *([f"{len(edits) - _TOLD} more"] if len(edits) > _TOLD else [])]
+        return Outcome(fixed.fixed_source_in_memory.encode(fixed.encoding), f"{'; '.join(told)} ({more} shows them)")
+
+    return fix
 
 
 def fixed_for(command: Command, fix: Callable[[Job], Outcome], notify: Callable[[str], None]) -> Fixed | None:

@@ -22,6 +22,7 @@ from memguard.estimate import corpus, model, script_job
 from memguard.estimate.baseline import Baseline, BaselineProbe, timed_pieces
 from memguard.estimate.corpus.columns import WHOLE, named_column
 from memguard.estimate.corpus.inputs import find_inputs, is_plain
+from memguard.estimate.corpus.records import read_record_shape
 from memguard.estimate.plans.catalogue import PLANS, plan_named
 from memguard.estimate.plans.costs import Costs, cached_int_max, read_costs
 from memguard.estimate.plans.quantities import AUTO_WORKERS, Options
@@ -38,6 +39,7 @@ from memguard.units import MIB, format_size, parse_size
 
 if TYPE_CHECKING:
     from memguard.estimate.script import Trace
+    from memguard.estimate.script.amounts import RecordShape
 
 __all__ = [
     "Inputs",
@@ -143,6 +145,7 @@ class Inputs:
 
     request: Request  # completed
     plan: Trace | None
+    records: RecordShape | None
     sources: tuple[Source, ...]
     found: corpus.Corpus
     baseline: Baseline
@@ -222,6 +225,9 @@ def read_inputs(
     sources = find_inputs(request.sample_files, request.input_format) if request.sample_files else ()
     notes: tuple[str, ...] = ()
     any_record = request.text_field is None and plan is not None
+    records = None
+    if plan is not None and request.input_format is None:
+        sources = script_job.as_script_reads(plan, sources)
     if any_record and plan is not None:
         column = named_column(sources, plan.columns)
         if column not in (None, *plan.columns) and sources[0].kind == "jsonl" and plan.imports & _WHOLE_OBJECTS:
@@ -231,8 +237,9 @@ def read_inputs(
             notes = ("the script names no column of text that is there: each record's JSON is its text",)
         elif column is not None and column not in plan.columns:
             notes = (f"the script names no column that is there: {column} has most text, and counts alone",)
-    if plan is not None and request.input_format is None:
-        sources = script_job.as_script_reads(plan, sources)
+        records = read_record_shape(sources, _TEXT_FIELD if column is None else column)
+        if records is not None and request.script:
+            plan = script_job.read_plan(request.script, request.arguments, records)
     encoding = request.encoding or _ENCODING
     load_vocabulary(encoding)  # before the child asks for it: an unknown one is told at once
     library = plan_named(request.check).library if request.check else ""
@@ -243,7 +250,7 @@ def read_inputs(
         found = _corpus(request, sources, limits, progress, tuning, any_record)
         found = replace(found, notes=(*found.notes, *notes))
         baseline = probe.result()
-    return Inputs(request, plan, sources, found, baseline)
+    return Inputs(request, plan, records, sources, found, baseline)
 
 
 def _corpus(
@@ -333,6 +340,7 @@ def _judged(read: Inputs, limits: Limits, tuning: Tuning) -> Estimate:
             from_files=bool(request.files),
             tuning=tuning,
             arguments=request.arguments,
+            records=read.records,
         )
     result = replace(result, scheduler=ask_for(result, request.check))
     if plan is not None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 from memguard.estimate import script
 from memguard.estimate.job import Progress, Request, costs_of, read_inputs
 from memguard.estimate.modules import ModuleFinder
 from memguard.estimate.plans.costs import Costs
-from memguard.estimate.script.amounts import TextShape
-from memguard.estimate.script_job import script_shape
+from memguard.estimate.script.amounts import RecordShape, TextShape
+from memguard.estimate.script_job import read_version, script_shape
 from memguard.estimate.tuning import TUNING, Tuning
 from memguard.records.estimate import CorpusStats, Range
 from memguard.records.limits import Limits
@@ -33,6 +32,7 @@ class Weigher:
     tiktoken_rate: float | None
     notes: tuple[str, ...]
     finder: ModuleFinder
+    records: RecordShape | None
 
     def peak(self, source: str) -> tuple[Range, str]:
         """The peak of the script with this source, and the verdict. Raises InputError for what is not Python."""
@@ -43,7 +43,7 @@ class Weigher:
         return script.estimate_script(self._read(source), self.stats, self.shape, self.limits, self.costs)
 
     def _read(self, source: str) -> script.Trace:
-        return script.read_script(source, self.path, self.finder, os.cpu_count(), self.arguments)
+        return read_version(source, self.path, self.finder, self.arguments, self.records)
 
 
 def read_weigher(
@@ -54,7 +54,12 @@ def read_weigher(
     assert read.plan is not None
     costs = costs_of(read.baseline)
     stats, shape, notes = script_shape(
-        read.plan, read.found.stats, costs, from_files=bool(read.request.files), tuning=tuning
+        read.plan,
+        read.found.stats,
+        costs,
+        from_files=bool(read.request.files),
+        tuning=tuning,
+        records=read.records,
     )
     return Weigher(
         path=read.plan.path,
@@ -67,4 +72,5 @@ def read_weigher(
         tiktoken_rate=read.baseline.rate,
         notes=(*read.found.notes, *notes),
         finder=ModuleFinder(read.plan.path),
+        records=read.records,
     )

@@ -84,6 +84,8 @@ class Rewriter:
         rule, name = _BUFFERS[drop_in]
         made = f"{{mg}}.{name}"
         edits = list(self._uses_of_list(thing, sites))
+        if thing.made == "tolist of a column":
+            return "parquet-texts", [*edits, self._column(thing)]
         if thing.made == "comprehension":
             return self._comprehension(thing, rule, made, sites, edits)
         if thing.made == "factory":
@@ -124,6 +126,27 @@ class Rewriter:
             Edit(span.start, span.start + 1, f"{made}("),
             Edit(span.end - 1, span.end, ")"),
         ]
+
+    def _column(self, thing: Thing) -> Edit:
+        """pd.read_parquet(path)[column].dropna().tolist(), in one expression."""
+        node = self.node(thing.span, ast.Call)
+        at = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else node
+        more = ""
+        if isinstance(at, ast.Call) and isinstance(at.func, ast.Attribute) and at.func.attr == "dropna":
+            more, at = ", dropna=True", at.func.value if not at.args and not at.keywords else at
+        read = at.value if isinstance(at, ast.Subscript) else None
+        column = at.slice.value if isinstance(at, ast.Subscript) and isinstance(at.slice, ast.Constant) else None
+        if not isinstance(read, ast.Call) or not isinstance(column, str) or len(read.args) != 1:
+            raise Refused(Reason.FRAME, "", node)
+        if any(k.arg != "columns" or not _names(k.value, column) for k in read.keywords):
+            raise Refused(Reason.FRAME, "", node)
+        assert isinstance(at, ast.Subscript)
+        return self._replace(node, f"{{mg}}.parquet_texts({self.text(read.args[0])}, {self.text(at.slice)}{more})")
+
+    def dataset(self, thing: Thing, drop_in: str, sites: Sites) -> tuple[str, list[Edit]]:
+        call = self.node(thing.span, ast.Call)
+        assert isinstance(call, ast.Call)
+        return "dataset-of", [self._replace(call.func, "{mg}.dataset_of")]
 
     def _is_text(self, node: ast.expr, sites: Sites) -> bool:
         span = self.places.span(node)
@@ -197,6 +220,12 @@ class Rewriter:
                 raise Refused(Reason.SURROGATES, f"errors={ast.unparse(value)}", call)
 
 
+def _names(node: ast.expr, column: str) -> bool:
+    """columns=[column]"""
+    items = node.elts if isinstance(node, (ast.List, ast.Tuple)) else []
+    return any(isinstance(item, ast.Constant) and item.value == column for item in items)
+
+
 def looked_up(node: ast.ListComp) -> ast.expr | None:
     """The table of [table[c] for c in text]."""
     generator = node.generators[0]
@@ -220,6 +249,7 @@ _REWRITES: dict[str, Callable[[Rewriter, Thing, str, Sites], tuple[str, list[Edi
     "encoder": Rewriter.encoder,
     "file": Rewriter.file,
     "text": Rewriter.read_text,
+    "dataset": Rewriter.dataset,
     "ids": Rewriter.buffer,
     "text list": Rewriter.buffer,
     "token lists": Rewriter.buffer,

@@ -17,7 +17,8 @@ from memguard.script.source import Span
 
 __all__ = ["Sites", "find_sites"]
 
-_ROOTS = frozenset(("display", "comprehension", "list()", "factory"))
+_ROOTS = frozenset(("display", "comprehension", "list()", "factory", "tolist of a column"))
+FROM_DICT = "in datasets.Dataset.from_dict/0"
 _PARTS = frozenset(("slice", "+", "copy"))
 # Whose right operand decides what `list += it` gives: they have a sum of their own.
 _SUMS = frozenset(("ids", "text list"))
@@ -139,6 +140,8 @@ class Sites:
         return None
 
     def _with_an_edit(self, number: int, drop_in: str, use: Use) -> bool:
+        if use.role == FROM_DICT and drop_in == "text list":
+            return any(self.things[n].span == use.span for n, other in self.roots.items() if other == "dataset")
         return use.role in LOCAL.get(drop_in, ()) or (
             drop_in == "text list" and use.role.endswith("shuffle/0") and not use.others
         )
@@ -150,6 +153,7 @@ class Sites:
             if thing.kind == "encoder":
                 for use in self.used(thing.number):
                     encoders.setdefault(use.span[:2], set()).add(thing.number)
+        self._pair_datasets()
         for number in made_by:
             if self.drop_ins[number] not in ("text", "texts", "text list"):
                 continue
@@ -161,6 +165,19 @@ class Sites:
                     return made_by[number], use, Reason.ENCODER, ""
         return None
 
+    def _pair_datasets(self) -> None:
+        """dataset_of streams a TextList alone, and from_dict takes none: one is not changed without the other."""
+        for number in [n for n, drop_in in self.roots.items() if drop_in == "dataset"]:
+            lists = {
+                use.thing
+                for use in self.uses.uses
+                if use.role == FROM_DICT and use.span == self.things[number].span and use.thing in self.roots
+            }
+            if not lists:
+                del self.roots[number]
+            self.needs[number] = set(lists)
+            for one in lists:
+                self.needs.setdefault(one, set()).add(number)
 
     def _kept_apart(self, made_by: dict[int, set[int]]) -> tuple[set[int], Use | None, Reason, str] | None:
         """`ids += more` asks `more` first what a sum of both is, where `ids` is a list: it has to be one of ours, too.
@@ -225,6 +242,8 @@ def _root_of(thing: Thing, uses: Uses) -> str:
     """The drop-in that could take its place by what is in it; "" for none."""
     if thing.kind == "encoder" and thing.made in ("get_encoding", "encoding_for_model"):
         return "encoder"
+    if thing.kind == "dataset" and thing.made == "from_dict":
+        return "dataset"
     if thing.kind == "text" and thing.made == "read_text":
         return "text"
     if thing.kind == "file" and thing.made in ("open r", "open rt", "Path.open r", "Path.open rt"):

@@ -7,7 +7,21 @@ from dataclasses import dataclass
 
 __all__ = ["Program", "make_program", "make_text"]
 
-_WORDS = ("the", "cat", "Ünïcode", "日本語", "🙂", "e\u0301", "don't", "42", "x", "\u2028", "a\u00a0b", "semi;colon", "naïve")
+_WORDS = (
+    "the",
+    "cat",
+    "Ünïcode",
+    "日本語",
+    "🙂",
+    "e\u0301",
+    "don't",
+    "42",
+    "x",
+    "\u2028",
+    "a\u00a0b",
+    "semi;colon",
+    "naïve",
+)
 _ENDS = ("\n", "\n", "\n", "\n\n", " ", "\r\n", "\r", "\n\r")
 
 
@@ -66,7 +80,9 @@ def make_program(rng: random.Random) -> Program:
     if rng.random() < 0.3:
         texts["other.txt"] = make_text(rng)
     enc_call = _imports(out)
-    shape = rng.choice((_whole, _whole, _whole, _lines, _lines, _chunks, _chars, _documents, _files, _jsonl, _lists, _class))
+    shape = rng.choice(
+        (_whole, _whole, _whole, _lines, _lines, _chunks, _chars, _documents, _files, _jsonl, _lists, _class)
+    )
     body = _Writer(rng)
     shape(body, enc_call, texts)
     if rng.random() < 0.25 and shape is not _class:
@@ -129,7 +145,9 @@ def _read(out: _Writer, name: str, path: str = '"input.txt"') -> None:
         encoding = ', encoding="utf-8"' if out.maybe(0.7) else ""
         out.put(f"with Path({path}).open('r'{encoding}) as handle:", f"    {name} = handle.read()")
     else:
-        out.put(f"with open({path}{options}) as f:", f"    {name} = f.read(){out.pick('', '', '.strip()', '.rstrip()')}")
+        out.put(
+            f"with open({path}{options}) as f:", f"    {name} = f.read(){out.pick('', '', '.strip()', '.rstrip()')}"
+        )
     if out.maybe(0.1):
         out.put(f"if not {name}:", "    raise SystemExit('empty')")
 
@@ -317,7 +335,10 @@ def _lines(out: _Writer, enc: str, texts: dict[str, bytes]) -> None:
     elif kind == 1:
         head = [f"with {opened} as f:", "    for line in f:"]
     elif kind == 2:
-        head = [f"lines = {opened}.read().{out.pick('splitlines()', 'split(chr(10))', 'splitlines(True)')}", "for line in lines:"]
+        head = [
+            f"lines = {opened}.read().{out.pick('splitlines()', 'split(chr(10))', 'splitlines(True)')}",
+            "for line in lines:",
+        ]
     else:
         head = [f"docs = {opened}.read().split('\\n\\n')", "docs = [d.strip() for d in docs]", "for line in docs:"]
     if out.maybe(0.3):
@@ -380,25 +401,44 @@ def _chars(out: _Writer, enc: str, texts: dict[str, bytes]) -> None:
     _sink(out, "train_ids", "train")
     _sink(out, "val_ids", "val")
     if out.maybe(0.5):
-        out.put("import pickle", "with open('meta.pkl', 'wb') as f:", "    pickle.dump({'stoi': stoi, 'itos': itos}, f)")
+        out.put(
+            "import pickle", "with open('meta.pkl', 'wb') as f:", "    pickle.dump({'stoi': stoi, 'itos': itos}, f)"
+        )
 
 
 def _documents(out: _Writer, enc: str, texts: dict[str, bytes]) -> None:
     """A list of documents, shuffled, cut in two, encoded."""
     kind = out.rng.randrange(3)
     if kind == 0:
-        out.put("docs = []", 'for line in open("input.txt", encoding="utf-8"):', f"    docs.append({out.pick('line', 'line.strip()')})")
+        out.put(
+            "docs = []",
+            'for line in open("input.txt", encoding="utf-8"):',
+            f"    docs.append({out.pick('line', 'line.strip()')})",
+        )
     elif kind == 1:
         out.put('docs = [line.strip() for line in open("input.txt", encoding="utf-8")]')
     else:
         out.put("docs = []", "story = ''", 'for line in open("input.txt", encoding="utf-8"):')
-        out.put("    if not line.strip():", "        docs.append(story)", "        story = ''", "    else:", "        story += line")
+        out.put(
+            "    if not line.strip():",
+            "        docs.append(story)",
+            "        story = ''",
+            "    else:",
+            "        story += line",
+        )
         out.put("if story:", "    docs.append(story)")
     shuffles = ("random.seed(1)\nrandom.shuffle(docs)", "random.Random(5).shuffle(docs)", "np.random.shuffle(docs)")
     if out.maybe(0.6):
         out.put(*out.rng.choice(shuffles).split("\n"))
     if out.maybe(0.2):
-        out.put(out.pick("docs.sort()", "docs.reverse()", "docs = docs[1:]", "docs.pop()" if out.maybe(0.3) else "print(docs[:1])"))
+        out.put(
+            out.pick(
+                "docs.sort()",
+                "docs.reverse()",
+                "docs = docs[1:]",
+                "docs.pop()" if out.maybe(0.3) else "print(docs[:1])",
+            )
+        )
     out.put("print(len(docs), docs[0] if docs else '')", f"enc = {enc}")
     if out.maybe(0.25):
         out.put(f"text = {out.pick(repr(chr(10)), repr('<|endoftext|>'), repr(''))}.join(docs)")
@@ -429,7 +469,9 @@ def _files(out: _Writer, enc: str, texts: dict[str, bytes]) -> None:
         out.indent = 0
         out.put("    np.array(ids, dtype=np.uint16).tofile(f'{split}.bin')", "    print(split, len(ids))")
     elif kind == 1:
-        out.put("from collections import defaultdict", "tokens = defaultdict(list)", "for split, names in splits.items():")
+        out.put(
+            "from collections import defaultdict", "tokens = defaultdict(list)", "for split, names in splits.items():"
+        )
         out.put("    for name in names:", "        text = Path(name).read_text(encoding='utf-8')")
         out.put(f"        tokens[split].extend({_encode(out, 'text')})")
         out.put("for split, ids in tokens.items():", "    np.array(ids, dtype=np.uint16).tofile(f'{split}.bin')")
@@ -438,7 +480,9 @@ def _files(out: _Writer, enc: str, texts: dict[str, bytes]) -> None:
         out.put("        for line in open(name, encoding='utf-8'):")
         out.put(f"            tokens[split] += {_encode(out, 'line')}")
         out.put("    print(split, len(tokens[split]))")
-        out.put("for split in ('train', 'val'):", "    np.save(split + '.npy', np.array(tokens[split], dtype=np.uint32))")
+        out.put(
+            "for split in ('train', 'val'):", "    np.save(split + '.npy', np.array(tokens[split], dtype=np.uint32))"
+        )
 
 
 def _jsonl(out: _Writer, enc: str, texts: dict[str, bytes]) -> None:
@@ -446,9 +490,14 @@ def _jsonl(out: _Writer, enc: str, texts: dict[str, bytes]) -> None:
 
     lines = [json.dumps({"text": t, "n": 1}) for t in texts["input.txt"].decode("utf-8", "replace").split("\n")]
     texts["data.jsonl"] = "\n".join(lines).encode() + b"\n"
-    out.put("data = []", 'with open("data.jsonl", encoding="utf-8") as f:', "    for line in f:", "        data.append(json.loads(line)['text'])")
+    out.put(
+        "data = []",
+        'with open("data.jsonl", encoding="utf-8") as f:',
+        "    for line in f:",
+        "        data.append(json.loads(line)['text'])",
+    )
     if out.maybe(0.5):
-        out.put(f"text = '\\n'.join(data)")
+        out.put("text = '\\n'.join(data)")
         _look(out, "text")
         out.put(f"enc = {enc}", "n = len(text)", "train = text[:int(n * 0.9)]", f"ids = {_encode(out, 'train')}")
         _sink(out, "ids", "train")
@@ -468,7 +517,13 @@ def _lists(out: _Writer, enc: str, texts: dict[str, bytes]) -> None:
     elif kind == 2:
         out.put("docs = enc.encode_ordinary_batch(lines)")
     else:
-        out.put("docs = []", "for line in lines:", "    ids = enc.encode_ordinary(line)", "    ids.append(enc.eot_token)", "    docs.append(ids)")
+        out.put(
+            "docs = []",
+            "for line in lines:",
+            "    ids = enc.encode_ordinary(line)",
+            "    ids.append(enc.eot_token)",
+            "    docs.append(ids)",
+        )
     out.put("print(len(docs), [len(d) for d in docs][:4], docs[0][:3])")
     end = out.rng.randrange(4)
     if end == 0:
@@ -488,13 +543,26 @@ def _lists(out: _Writer, enc: str, texts: dict[str, bytes]) -> None:
 
 def _class(out: _Writer, enc: str, texts: dict[str, bytes]) -> None:
     out.put("class Prepare:", "    def __init__(self, path):", "        self.path = path", f"        self.enc = {enc}")
-    out.put(f"        self.{out.pick('ids', 'tokens')} = []" if out.maybe(0.2) else "        self.ids = []", "        self.ids = []")
-    out.put("    def read(self):", "        with open(self.path, encoding='utf-8') as f:", "            self.data = f.read()", "        return self.data")
+    out.put(
+        f"        self.{out.pick('ids', 'tokens')} = []" if out.maybe(0.2) else "        self.ids = []",
+        "        self.ids = []",
+    )
+    out.put(
+        "    def read(self):",
+        "        with open(self.path, encoding='utf-8') as f:",
+        "            self.data = f.read()",
+        "        return self.data",
+    )
     out.put("    def run(self):", "        text = self.read()", "        n = int(len(self.data) * 0.9)")
-    out.put("        for part in (text[:n], text[n:]):", f"            self.ids{out.pick('.extend(', ' += (')}self.enc.encode_ordinary(part))")
+    out.put(
+        "        for part in (text[:n], text[n:]):",
+        f"            self.ids{out.pick('.extend(', ' += (')}self.enc.encode_ordinary(part))",
+    )
     if out.maybe(0.3):
         out.put("        return self.ids")
     else:
         out.put("        return np.array(self.ids, dtype=np.uint16)")
     out.put("    @property", "    def size(self):", "        return len(self.ids)")
-    out.put("job = Prepare('input.txt')", "found = job.run()", "print(job.size, found[:3])", "np.save('all.npy', found)")
+    out.put(
+        "job = Prepare('input.txt')", "found = job.run()", "print(job.size, found[:3])", "np.save('all.npy', found)"
+    )

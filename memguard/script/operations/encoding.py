@@ -10,7 +10,7 @@ from memguard.script.interface import Call
 from memguard.script.operations.growth import append
 from memguard.script.operations.ints import new_ints
 from memguard.script.trace import Transient
-from memguard.script.values import UNKNOWN, Buffer, Generator, Number, Path, Row, Sequence
+from memguard.script.values import UNKNOWN, Buffer, Constant, Generator, Number, Path, Row, Sequence
 
 __all__ = [
     "as_long_as",
@@ -82,7 +82,7 @@ def _unknown_ids(call: Call, value: Any) -> Any:
     """Something unknown inside a loop over the input may be a piece of it."""
     if call.reaches(value):
         return UNKNOWN
-    if not call.state.new_loops(()) or isinstance(value, (Path, Number)):
+    if not call.state.new_loops(()) or isinstance(value, (Constant, Path, Number)):
         return call.state.make("list", call.node)
     call.state.not_understood(call.node)
     return call.state.make_ids(call.node, Extent())

@@ -54,7 +54,7 @@ class _Tangle:
             f"np.array({v})",
             f"store.get('{n}', {v})",
             f"store['{n}']",
-            f"hold.value",
+            "hold.value",
             f"first({v}, {n})",
             f"make({v})",
             f"sorted({v})",
@@ -109,7 +109,9 @@ class _Tangle:
             if depth > 2 or kind < 0.6:
                 lines.append(pad + self.simple())
             elif kind < 0.7:
-                lines.append(f"{pad}if {self.pick(f'len({self.name()}) > 1', self.name(), f'{self.name()} is None', 'flag')}:")
+                lines.append(
+                    f"{pad}if {self.pick(f'len({self.name()}) > 1', self.name(), f'{self.name()} is None', 'flag')}:"
+                )
                 lines += self.block(indent + 1, depth + 1)
                 if self.rng.random() < 0.5:
                     lines.append(f"{pad}else:")
@@ -117,7 +119,11 @@ class _Tangle:
             elif kind < 0.8:
                 self.loops += 1
                 i = f"i{self.loops}"
-                lines.append(f"{pad}for {i} in {self.pick('range(2)', 'range(3)', f'list({self.name()})[:3]', f'{self.name()}[:2]')}:")
+                lines.append(
+                    f"{pad}for {i} in "
+                    + self.pick("range(2)", "range(3)", f"list({self.name()})[:3]", f"{self.name()}[:2]")
+                    + ":"
+                )
                 lines += self.block(indent + 1, depth + 1)
                 if self.rng.random() < 0.4:
                     lines.append(f"{pad}    if {self.pick('flag', f'len({self.name()}) > 3')}:")
@@ -129,7 +135,9 @@ class _Tangle:
             elif kind < 0.9:
                 lines.append(f"{pad}try:")
                 lines += self.block(indent + 1, depth + 1)
-                lines.append(f"{pad}except {self.pick('Exception', '(TypeError, IndexError)', 'TypeError', 'AttributeError')}:")
+                lines.append(
+                    f"{pad}except {self.pick('Exception', '(TypeError, IndexError)', 'TypeError', 'AttributeError')}:"
+                )
                 lines += self.block(indent + 1, depth + 1)
                 if self.rng.random() < 0.3:
                     lines.append(f"{pad}finally:")

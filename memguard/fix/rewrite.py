@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from memguard.fix.changes import Change, Edit
 from memguard.fix.reasons import Reason
-from memguard.fix.sites import Sites
+from memguard.fix.sites import TENSOR, Sites
 from memguard.script.flow import Thing, Use
 from memguard.script.source import Places, Span
 
@@ -159,12 +159,65 @@ class Rewriter:
 
     def _uses_of_list(self, thing: Thing, sites: Sites) -> Iterable[Edit]:
         for use in sites.used(thing.number):
+            if use.role == ".append()" and sites.drop_ins.get(thing.number) == "ids":
+                yield from self._loop_of_appends(use)
             if use.role in ("str.join/0", "text.join/0"):
                 joined = [t.number for t in sites.things if t.made == "join" and t.span == use.span]
                 if any(number in sites.drop_ins for number in joined):
                     yield from self._join(use)
             elif use.role.endswith("shuffle/0"):
                 yield from self._shuffle(use)
+
+    def _loop_of_appends(self, use: Use) -> list[Edit]:
+        """for t in ids: all.append(t) → all.extend(ids), where nobody asks for `t` any more."""
+        call = self.node(use.span, ast.Call)
+        statement = self.parents.get(call)
+        loop = self.parents.get(statement) if statement is not None else None
+        plain = (
+            isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Attribute)
+            and isinstance(loop, ast.For)
+            and loop.body == [statement]
+            and not loop.orelse
+            and isinstance(loop.target, ast.Name)
+            and isinstance(loop.iter, (ast.Name, ast.Call))
+            and len(call.args) == 1
+            and isinstance(call.args[0], ast.Name)
+            and call.args[0].id == loop.target.id
+        )
+        if not plain or not isinstance(loop, ast.For) or not isinstance(call, ast.Call):
+            return []
+        assert isinstance(loop.target, ast.Name) and isinstance(call.func, ast.Attribute)
+        owner, text = self.text(call.func.value), self.text(loop)
+        names = [node.id for node in ast.walk(self.tree) if isinstance(node, ast.Name)]
+        inside = [node.id for node in ast.walk(loop.iter) if isinstance(node, ast.Name)]
+        simple = isinstance(call.func.value, ast.Name) and call.func.value.id not in inside
+        if names.count(loop.target.id) != 2 or not simple or "#" in text or ":=" in text:
+            return []
+        made = f"{owner}.extend({self.text(loop.iter)})"
+        return [Edit(*self.places.span(loop)[:2], made, lines=text.count("\n") - made.count("\n"))]
+
+    def tensors(self, root: int, sites: Sites) -> Iterable[Change]:
+        """torch.tensor(ids) → torch.from_numpy(ids.to_numpy("int64")), for all ids that `root` makes. Raises Refused."""
+        for number, roots in sites.spread().items():
+            for use in sites.used(number) if root in roots and sites.drop_ins[number] == "ids" else ():
+                if use.role == TENSOR:
+                    edits = self._tensor(use)
+                    yield Change(-1 - use.span.start, "torch-ids", use.line, use.span, edits, frozenset(roots))
+
+    def _tensor(self, use: Use) -> tuple[Edit, ...]:
+        call = self.node(use.span, ast.Call)
+        assert isinstance(call, ast.Call)
+        wide = all(k.arg == "dtype" and self.text(k.value) in ("torch.long", "torch.int64") for k in call.keywords)
+        if not wide or len(call.args) != 1 or self.text(call.func) != "torch.tensor":
+            raise Refused(Reason.TENSOR, "torch.tensor()", call)
+        given, whole = self.places.span(call.args[0]), self.places.span(call)
+        opened = "" if isinstance(call.args[0], (ast.Name, ast.Call, ast.Attribute)) else "("
+        return (
+            self._replace(call.func, "torch.from_numpy"),
+            Edit(given.start, given.start, opened),
+            Edit(given.end, whole.end, f'{")" if opened else ""}.to_numpy("int64"))'),
+        )
 
     def _join(self, use: Use) -> list[Edit]:
         """sep.join(docs) → docs.join(sep)"""

@@ -15,9 +15,10 @@ from memguard.fix.roles import LOCAL, is_safe, reason_for
 from memguard.script.flow import Thing, Use, Uses
 from memguard.script.source import Span
 
-__all__ = ["Sites", "find_sites"]
+__all__ = ["TENSOR", "Sites", "find_sites"]
 
 _ROOTS = frozenset(("display", "comprehension", "list()", "factory", "tolist of a column"))
+TENSOR = "torch.tensor/0"
 FROM_DICT = "in datasets.Dataset.from_dict/0"
 _PARTS = frozenset(("slice", "+", "copy"))
 # Whose right operand decides what `list += it` gives: they have a sum of their own.
@@ -35,8 +36,8 @@ _FAMILIES: dict[str, frozenset[str]] = {
 class Sites:
     """What may be changed, as what: `drop_ins` by the number of the thing; and what is left."""
 
-    def __init__(self, uses: Uses) -> None:
-        self.uses = uses
+    def __init__(self, uses: Uses, *, unsafe: bool = False) -> None:
+        self.uses, self.unsafe = uses, unsafe
         self.things = uses.things
         self.drop_ins: dict[int, str] = {}
         self.roots: dict[int, str] = {}  # things that an edit changes → their drop-in
@@ -140,6 +141,8 @@ class Sites:
         return None
 
     def _with_an_edit(self, number: int, drop_in: str, use: Use) -> bool:
+        if use.role == TENSOR:
+            return self.unsafe and drop_in == "ids" and not use.others
         if use.role == FROM_DICT and drop_in == "text list":
             return any(self.things[n].span == use.span for n, other in self.roots.items() if other == "dataset")
         return use.role in LOCAL.get(drop_in, ()) or (
@@ -222,9 +225,9 @@ class Sites:
         return min(around, key=lambda one: one.end - one.start, default=Span(0, 1 << 60))
 
 
-def find_sites(uses: Uses) -> Sites:
+def find_sites(uses: Uses, *, unsafe: bool = False) -> Sites:
     """The things of a script that may become drop-in objects, and those that may not."""
-    sites = Sites(uses)
+    sites = Sites(uses, unsafe=unsafe)
     for thing in uses.things:
         drop_in = _root_of(thing, uses)
         if drop_in:

@@ -28,6 +28,7 @@ BLOCK = 1 << 16  # numbers that are looked at together
 _CODES = "HIq"  # 2, 4, 8 bytes
 _DTYPES = {"H": "uint16", "I": "uint32", "q": "int64"}
 _HIGHEST = {"H": 1 << 16, "I": 1 << 32, "q": 1 << 63}
+_INT = {int}
 _SHORT = 64  # numbers that are faster packed one by one
 _WORTH_ASKING = 1 << 14  # numbers in memory from which on a guard that is short of memory gets them written out
 
@@ -39,7 +40,7 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
 class Packed:
     """Appended to by its owner; read by anyone."""
 
-    __slots__ = ("__weakref__", "code", "file", "listens", "spilled", "tail")
+    __slots__ = ("__weakref__", "code", "file", "listens", "seen", "spilled", "tail")
 
     limit = 1 << 20  # numbers in memory at most: 2 to 8 MiB
 
@@ -49,6 +50,7 @@ class Packed:
         self.file: SpillFile | None = None
         self.spilled = 0  # numbers in the file
         self.listens = False  # to a guard that is short of memory
+        self.seen = (0, array(code))  # the block that item() has looked at last
 
     def __len__(self) -> int:
         return self.spilled + len(self.tail)
@@ -59,7 +61,7 @@ class Packed:
 
     def put(self, values: list[Any]) -> None:
         """Appends what a list holds. Raises TypeError where one is no int (a bool, a float, a NumPy number), or needs
-        more than 8 bytes; the ones before it in steps of BLOCK are then there."""
+        more than 8 bytes; the ones before it are then there."""
         if len(values) <= BLOCK:
             self._put_block(values)
         else:
@@ -84,7 +86,7 @@ class Packed:
             self.settle()
 
     def put_ints(self, values: list[int]) -> None:
-        """Appends what is known to be ints. Raises TypeError where one needs more than 8 bytes."""
+        """Appends what is known to be ints of up to 8 bytes."""
         try:
             self.tail.fromlist(values)
         except OverflowError:
@@ -160,7 +162,12 @@ class Packed:
     def item(self, index: int) -> int:
         if index >= self.spilled:
             return self.tail[index - self.spilled]
-        return self.block(index, index + 1)[0]
+        start, block = self.seen
+        if not start <= index < start + len(block):
+            start = index - index % BLOCK
+            block = self.block(start, min(start + BLOCK, self.spilled))
+            self.seen = start, block
+        return block[index - start]
 
     def map(self, start: int, stop: int) -> npt.NDArray[Any]:
         """The numbers in an array of their own, whose pages are the file's; short stretches are in memory."""
@@ -203,8 +210,12 @@ class Packed:
                 self.tail.frombytes(packed)
                 self.settle()
                 return
-        _check_types(values)
-        self.put_ints(values)
+        if set(map(type, values)) <= _INT and (not values or (_fits(min(values)) and _fits(max(values)))):
+            self.put_ints(values)
+            return
+        number = next(n for n, value in enumerate(values) if not _fits(value))
+        self.put_ints(values[:number])
+        raise TypeError(_what_is_wrong(values[number]))
 
 
 def _pack(values: list[Any], size: int) -> bytearray | None:
@@ -232,23 +243,22 @@ def _pack(values: list[Any], size: int) -> bytearray | None:
     return packed
 
 
-def _check_types(values: list[Any]) -> None:
-    kinds = set(map(type, values))
-    if kinds - {int}:
-        kind = (kinds - {int}).pop()
-        number = kind is bool or hasattr(kind, "__index__")
-        fix = "convert them with int()" if number else "keep a list for these"
-        if number and hasattr(kind, "dtype"):
-            fix = "convert them with .tolist() or int()"
-        raise TypeError(f"a TokenBuffer holds ints, not {kind.__qualname__}: {fix}")
+def _fits(value: object) -> bool:
+    return type(value) is int and -_HIGHEST["q"] <= value < _HIGHEST["q"]
+
+
+def _what_is_wrong(value: object) -> str:
+    kind = type(value)
+    if kind is int:
+        return f"a TokenBuffer holds ints of up to 8 bytes, not {value}: keep a list for these"
+    fix = "convert them with int()" if hasattr(kind, "__index__") else "keep a list for these"
+    if hasattr(value, "dtype"):
+        fix = "convert them with .tolist() or int()"
+    return f"a TokenBuffer holds ints, not {kind.__qualname__}: {fix}"
 
 
 def _code_for(lowest: int, highest: int) -> str:
-    for code in _CODES:
-        if highest < _HIGHEST[code] and lowest >= (-_HIGHEST["q"] if code == "q" else 0):
-            return code
-    number = highest if highest >= _HIGHEST["q"] else lowest
-    raise TypeError(f"a TokenBuffer holds ints of up to 8 bytes, not {number}: keep a list for these")
+    return next(code for code in _CODES if highest < _HIGHEST[code] and (lowest >= 0 or code == "q"))
 
 
 # -- memory pressure --------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from memguard.script.extents import Extent
 from memguard.script.values import Field
 from memguard.tokens.input.source import Source
 
-__all__ = ["as_script_reads", "inputs_of", "read_plan", "read_version", "script_shape", "with_script"]
+__all__ = ["as_script_reads", "inputs_of", "read_plan", "read_trace", "script_shape", "with_script"]
 
 # Of processor time for reading it with other numbers in it: a usual script takes 10 to 40 ms each time.
 _KNOB_SECONDS = 0.8
@@ -56,17 +56,17 @@ def read_plan(path: str, arguments: tuple[str, ...] | None = None, records: Reco
 
     Raises InputError for what is no Python source, or cannot be read.
     """
-    return read_version(read_source(path), path, ModuleFinder(path), arguments, records)
+    return read_trace(read_source(path), path, ModuleFinder(path), arguments, records)
 
 
-def read_version(
+def read_trace(
     source: str,
     path: str,
     finder: ModuleFinder,
     arguments: tuple[str, ...] | None,
     records: RecordShape | None,
 ) -> script.Trace:
-    """A script with this source, whatever its file holds. Raises InputError for what is not Python."""
+    """`source` as it stands, or as somebody has changed it."""
     whole = max(1.0, records.data) if records is not None else 1.0
     fields = records.fields if records is not None else {}
     known = {name: Field(field.kind, field.bytes / whole) for name, field in fields.items()}
@@ -144,7 +144,7 @@ def with_script(
         if time.process_time() > end:
             return None
         try:
-            changed = read_version(source, plan.path, finder, arguments, records)
+            changed = read_trace(source, plan.path, finder, arguments, records)
         except InputError:
             return None
         return (changed, *script.script_peak(changed, stats, shape, limits, costs))
@@ -185,9 +185,11 @@ def _shape(plan: script.Trace, stats: CorpusStats, tuning: Tuning) -> TextShape:
     files = [path for path in stats.paths if os.path.isfile(path)]
     if not files:
         return TextShape()
-    beside = _shares_here(plan, files)
+    beside, trains = _shares_here(plan, files), any(map(plan.needs, script.TRAINERS))
     if stats.compressed or stats.kind == "parquet":
-        return TextShape(sources=beside)
+        shape = TextShape(sources=beside)
+        counts = trains and not stats.compressed
+        return corpus.with_distinct_words(shape, files, stats.kind, stats.bytes) if counts else shape
     sources: dict[str, list[str]] = {}
     names = plan.sources
     if len(names) == len(files) > 1:  # one name each, in the order in which they are opened
@@ -195,8 +197,7 @@ def _shape(plan: script.Trace, stats: CorpusStats, tuning: Tuning) -> TextShape:
     shape = corpus.read_shape(files, sources, scan_limit=tuning.line_scan_limit)
     if beside:
         shape = dataclasses.replace(shape, sources=beside)
-    trains = plan.needs("word counts") or plan.needs("training on lines")
-    return corpus.with_distinct_words(shape, files) if trains else shape
+    return corpus.with_distinct_words(shape, files, stats.kind) if trains else shape
 
 
 def _shares_here(plan: script.Trace, files: list[str]) -> tuple[tuple[str, float], ...]:

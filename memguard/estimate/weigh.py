@@ -8,8 +8,8 @@ from memguard.estimate import script
 from memguard.estimate.job import Progress, Request, costs_of, read_inputs
 from memguard.estimate.modules import ModuleFinder
 from memguard.estimate.plans.costs import Costs
-from memguard.estimate.script.amounts import RecordShape, TextShape
-from memguard.estimate.script_job import read_version, script_shape
+from memguard.estimate.script.amounts import TextShape
+from memguard.estimate.script_job import read_trace, script_shape
 from memguard.estimate.tuning import TUNING, Tuning
 from memguard.records.estimate import CorpusStats, Range
 from memguard.records.limits import Limits
@@ -32,7 +32,6 @@ class Weigher:
     tiktoken_rate: float | None
     notes: tuple[str, ...]
     finder: ModuleFinder
-    records: RecordShape | None
 
     def peak(self, source: str) -> tuple[Range, str]:
         """The peak of the script with this source, and the verdict. Raises InputError for what is not Python."""
@@ -43,7 +42,7 @@ class Weigher:
         return script.estimate_script(self._read(source), self.stats, self.shape, self.limits, self.costs)
 
     def _read(self, source: str) -> script.Trace:
-        return read_version(source, self.path, self.finder, self.arguments, self.records)
+        return read_trace(source, self.path, self.finder, self.arguments, self.shape.records)
 
 
 def read_weigher(
@@ -72,5 +71,4 @@ def read_weigher(
         tiktoken_rate=read.baseline.rate,
         notes=(*read.found.notes, *notes),
         finder=ModuleFinder(read.plan.path),
-        records=read.records,
     )

@@ -23,6 +23,7 @@ _REFERENCE = {
     "chars": 1e9,
     "bytes": 1e9,
     "lines": 1e7,
+    "lines of text": 1e7,
     "groups": 10.0,
     "files": 10.0,
     "tokens": 2.5e8,

@@ -113,3 +113,21 @@ def test_where_it_cannot_be(here: Path) -> None:
     assert result.stdout.startswith("True ") and result.returncode == 0
     result = run("--fix", "-m", "prepare", "train.txt")
     assert result.stdout.startswith("True ") and result.returncode == 0
+
+
+@pytest.mark.slow
+def test_workers_of_every_kind_run_the_fixed_source(here: Path) -> None:
+    """Spawn and forkserver read the script again; a process of the script's own starts it by its path."""
+    (here / "prepare.py").write_text(
+        PREPARE.replace("import sys\n", "import multiprocessing, subprocess, sys\n").replace(
+            "with open",
+            "if __name__ != '__main__' or sys.argv[2:]:\n    print('memguard' in sys.modules)\n    exit()\nwith open",
+        )
+        + "subprocess.run([sys.executable, __file__, 'train.txt', 'again'], check=True)\n"
+        "for kind in ('spawn', 'forkserver'):\n"
+        "    worker = multiprocessing.get_context(kind).Process(target=print)\n"
+        "    worker.start()\n    worker.join()\n"
+    )
+    result = run("--fix", "prepare.py", "train.txt")
+    assert "runs fixed" in result.stderr and result.returncode == 0, result.stderr
+    assert sorted(line for line in result.stdout.splitlines() if line in ("True", "False")) == ["True"] * 3

@@ -52,6 +52,9 @@ class TextShape:
     distinct_bytes: int = 0
     distinct_between_spaces: int = 0
     records: RecordShape | None = None  # None: a record is its text
+    distinct_chars: int = 0  # of the words between spaces, each with a mark for its space
+    distinct_pairs: int = 0  # of characters that stand side by side in a word
+    text_lines: int = 0  # inside the texts of records; 0: not counted, or a record is a line
     distinct_growth: float = 0.6  # of how many there are with the size of the text: its exponent (Heaps' law)
 
 

@@ -19,6 +19,7 @@ from memguard.estimate.script.objects import NUMPY_OBJECT, STACKED, TORCH_OBJECT
 from memguard.estimate.script.scale import Scale
 from memguard.estimate.script.tables import TABLE_TRANSIENTS, loading, pages, table
 from memguard.estimate.script.tokenizer_prices import TOKENIZER_PRICES, TOKENIZER_TRANSIENTS, tokens_of_each
+from memguard.estimate.script.training_prices import TRAINING_TRANSIENTS
 from memguard.script.trace import Transient
 from memguard.script.values import Buffer, Held, Number
 
@@ -352,4 +353,5 @@ TRANSIENTS: dict[str, Callable[[Scale, Piece, Transient], float]] = {
     "stacked": lambda scale, piece, transient: STACKED * piece.tokens,
     **TABLE_TRANSIENTS,
     **TOKENIZER_TRANSIENTS,
+    **TRAINING_TRANSIENTS,
 }

@@ -128,6 +128,8 @@ class Scale:
             if not self.average_lines:
                 longest = max(longest, self.shape.longest_line / max(1.0, text.bytes * self.line_share))
             return min(1.0, longest if window.amount == 1 else window.amount / count + longest)
+        if window.unit == "lines of text":  # as a trainer counts them that reads a file of all texts
+            return min(1.0, window.amount / max(count, self.shape.text_lines))
         if window.unit == "groups":
             rows = text.row_group_rows or count
             return min(1.0, window.amount * rows / count)

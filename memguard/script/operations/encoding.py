@@ -13,6 +13,7 @@ from memguard.script.trace import Transient
 from memguard.script.values import UNKNOWN, Buffer, Constant, Generator, Number, Path, Row, Sequence
 
 __all__ = [
+    "all_seen",
     "as_long_as",
     "decoded",
     "ids_of",
@@ -40,6 +41,14 @@ def texts_of(call: Call, value: Any) -> Any:
         call.interpreter.iterate(value, lambda text: append(call.interpreter, texts, text, call.node), call.node)
         return texts
     return value
+
+
+def all_seen(call: Call, value: Any) -> Extent | None:
+    """All of what an iterable gives to a call that goes over it to its end; None where that is not known."""
+    texts: list[Any] = []
+    call.interpreter.iterate(value, texts.append, call.node)
+    seen = next((text.extent for text in reversed(texts) if isinstance(text, (Buffer, Row))), None)
+    return None if seen is None else seen.over_all_iterations({window.loop for window in seen.windows})
 
 
 def as_long_as(call: Call, kind: str, value: Buffer, **fields: Any) -> Buffer:

@@ -51,6 +51,28 @@ MESSAGES: tuple[Pattern, ...] = (
         example="Error Type: Runtime.OutOfMemory",
     ),
     reporter(
+        "build-service",
+        "the build service reports that the build's container had passed its memory limit",
+        r"build has exceeded the memory limit of (?P<limit>[\d.]{1,8} ?[KMGT]B?)|[Cc]ontainer '\S{1,40}' exceeded memory "
+        r"limit",
+        "exceeded the memory limit",
+        "exceeded memory limit",
+        source="CircleCI, Bitbucket",
+        advice=(
+            "fewer jobs at a time in the build, or a larger size (CircleCI: `resource_class`, Bitbucket: `size: 2x`)",
+        ),
+        example="Your build has exceeded the memory limit of 4G on 1 container.",
+    ),
+    reporter(
+        "render",
+        "the hosting service reports that the instance had used all of its memory",
+        r"[Rr]an out of memory \(used over (?P<limit>[\d.]{1,8} ?[KMGT]i?B?)\)",
+        "ut of memory (used over",
+        source="Render",
+        advice=("hold less, or take a larger instance type",),
+        example="Ran out of memory (used over 512MB) while running your code.",
+    ),
+    reporter(
         "ecs",
         "Amazon ECS reports an out-of-memory kill in the container: its memory limit was reached",
         r"OutOfMemoryError: Container killed due to memory usage",

@@ -72,9 +72,11 @@ MESSAGES: tuple[Pattern, ...] = (
         "HTCondor, not the kernel, held the job: it had passed its memory limit",
         r"Job has gone over (?:cgroup )?memory limit of (?P<limit>\d{1,12} megabytes)"
         r"(?:\.\s{1,4}(?:Peak|Last measured) usage: (?P<used>\d{1,12} megabytes))?"
+        r"|put on hold by SYSTEM_PERIODIC_HOLD due to memory usage (?P<used2>\d{1,15})"
         r"|[Mm]emory usage exceeded (?:request_memory|RequestMemory|the limit)|MemoryUsage > RequestMemory",
         "gone over",
         "emory usage exceeded",
+        "due to memory usage",
         "MemoryUsage > Req",
         source="HTCondor",
         advice=_CONDOR,

@@ -22,6 +22,7 @@ from memguard.estimate import corpus, model, script_job
 from memguard.estimate.baseline import Baseline, BaselineProbe, timed_pieces
 from memguard.estimate.corpus.columns import WHOLE, named_column
 from memguard.estimate.corpus.inputs import find_inputs, is_plain
+from memguard.estimate.corpus.records import read_record_shape
 from memguard.estimate.plans.catalogue import PLANS, plan_named
 from memguard.estimate.plans.costs import cached_int_max, read_costs
 from memguard.estimate.plans.quantities import AUTO_WORKERS, Options
@@ -38,6 +39,7 @@ from memguard.units import MIB, format_size, parse_size
 
 if TYPE_CHECKING:
     from memguard.estimate.script import Trace
+    from memguard.estimate.script.amounts import RecordShape
 
 __all__ = ["Progress", "Request", "estimate", "estimate_files", "read_job_limits"]
 
@@ -195,6 +197,9 @@ def estimate_files(
     sources = find_inputs(request.sample_files, request.input_format) if request.sample_files else ()
     notes: tuple[str, ...] = ()
     any_record = request.text_field is None and plan is not None
+    records = None
+    if plan is not None and request.input_format is None:
+        sources = script_job.as_script_reads(plan, sources)
     if any_record and plan is not None:
         column = named_column(sources, plan.columns)
         if column not in (None, *plan.columns) and sources[0].kind == "jsonl" and plan.imports & _WHOLE_OBJECTS:
@@ -204,8 +209,9 @@ def estimate_files(
             notes = ("the script names no column of text that is there: each record's JSON is its text",)
         elif column is not None and column not in plan.columns:
             notes = (f"the script names no column that is there: {column} has most text, and counts alone",)
-    if plan is not None and request.input_format is None:
-        sources = script_job.as_script_reads(plan, sources)
+        records = read_record_shape(sources, _TEXT_FIELD if column is None else column)
+        if records is not None and request.script:
+            plan = script_job.read_plan(request.script, request.arguments, records)
     encoding = request.encoding or _ENCODING
     load_vocabulary(encoding)  # before the child asks for it: an unknown one is told at once
     library = plan_named(request.check).library if request.check else ""
@@ -216,7 +222,7 @@ def estimate_files(
         found = _corpus(request, sources, limits, progress, tuning, any_record)
         found = replace(found, notes=(*found.notes, *notes))
         baseline = probe.result()
-    return _judged(request, plan, sources, limits, found, baseline, tuning)
+    return _judged(request, plan, records, sources, limits, found, baseline, tuning)
 
 
 def _corpus(
@@ -271,6 +277,7 @@ def _is_flag(limits: Limits) -> bool:
 def _judged(
     request: Request,
     plan: Trace | None,
+    records: RecordShape | None,
     sources: tuple[Source, ...],
     limits: Limits,
     found: corpus.Corpus,
@@ -309,6 +316,7 @@ def _judged(
             from_files=bool(request.files),
             tuning=tuning,
             arguments=request.arguments,
+            records=records,
         )
     result = replace(result, scheduler=ask_for(result, request.check))
     if plan is not None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from memguard.script.extents import Extent, Window, measure
+from memguard.script.extents import Extent, Window, measure, side_by_side
 
 __all__ = [
     "KINDS",
@@ -24,6 +24,7 @@ __all__ = [
     "Class",
     "Constant",
     "Encoder",
+    "Field",
     "File",
     "Function",
     "Generator",
@@ -159,6 +160,7 @@ class Buffer:
     grown_in: dict[Any, tuple[tuple[int, int], ...]] = field(default_factory=dict)  # in which iteration
     bound: Bound | None = None
     encoded: bool = False  # tiktoken has left its UTF-8 copy in it
+    shares: Buffer | None = None  # the records that its strings are fields of: while these live, it has slots alone
     copies: float = 1.0  # processes that have one
     origin: str = ""  # json, parquet, lines: where its strings come from
     source: Buffer | None = None  # what it was made from: as long, and bounded as that is
@@ -189,8 +191,14 @@ class Buffer:
 
     @property
     def extent(self) -> Extent:
-        """The largest of its parts."""
-        return max(self.parts.values(), key=measure, default=Extent(low=0.0, high=0.0))
+        """The largest of its parts; of a text, with the fields that stand beside it."""
+        return max(self.joined_parts, key=measure, default=Extent(low=0.0, high=0.0))
+
+    @property
+    def joined_parts(self) -> list[Extent]:
+        """Its parts; those of a text that are fields of the same records are one."""
+        parts = list(self.parts.values())
+        return side_by_side(parts) if len(parts) > 1 and self.kind in ("text", "bytes") else parts
 
     @property
     def weight(self) -> float:
@@ -347,6 +355,7 @@ class Range:
     stop: Any
     step: float | None
     count: float | None  # iterations, where known
+    start: Any = None
 
 
 @dataclass(eq=False, slots=True)
@@ -358,6 +367,18 @@ class Row:
     fields: dict[str, Any] = field(default_factory=dict)
     refs: list[Any] = field(default_factory=list)
     column: bool = False  # one column of a table: many texts
+    path: str = ""  # the field that it stands under, where it is a dict inside a record: messages
+    source: Buffer | None = None  # the list of records that it is one of, which keeps what it gives
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of the input's records. `kind`: text, texts (a list of them), record (a dict), records (a list of them),
+    ids (a list of numbers), small (a number, a date, nothing).
+    """
+
+    kind: str
+    weight: float = 1.0  # share of a record's text that stands in it
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from memguard.estimate.script.objects import NUMPY_OBJECT, STACKED, TORCH_OBJECT
 from memguard.estimate.script.scale import Scale
 from memguard.estimate.script.tables import TABLE_TRANSIENTS, loading, pages, table
 from memguard.estimate.script.tokenizer_prices import TOKENIZER_PRICES, TOKENIZER_TRANSIENTS, tokens_of_each
+from memguard.estimate.script.training_prices import TRAINING_TRANSIENTS
 from memguard.script.trace import Transient
 from memguard.script.values import Buffer, Held, Number
 
@@ -145,7 +146,7 @@ def elements(scale: Scale, buffer: Buffer, piece: Piece) -> float:
     if source.kind == "bytes":
         return piece.raw
     if source.kind == "words":
-        return (scale.shape.words or scale.text.chars / _CHARS_PER_WORD) * piece.share
+        return (scale.shape.words or scale.text.chars / _CHARS_PER_WORD) * scale.words(piece)
     if source.kind in ("strings", "records", "objects", "table"):
         return scale.count(source, piece)
     return piece.tokens
@@ -154,21 +155,31 @@ def elements(scale: Scale, buffer: Buffer, piece: Piece) -> float:
 def _strings(scale: Scale, piece: Piece, held: Held) -> float:
     """Strings have a header each, and a slot in their list."""
     documents, count = scale.text.documents, scale.count(held.buffer, piece)
+    if held.buffer.shares is not None and scale.lives(held.buffer.shares):
+        return scale.costs.list_slot * count
     if count >= 0.9 * documents.count * piece.share:  # as measured, each as narrow as its own characters
-        size = (documents.str_bytes + scale.costs.list_slot * documents.count) * piece.share
+        size = piece.strs + scale.costs.list_slot * count
     else:
         size = piece.text + 72 * count
     if held.encoded:
-        size += min(piece.utf8, documents.copy_bytes * piece.share or piece.utf8)
+        size += min(piece.utf8, piece.copies or piece.utf8)
     return size
 
 
 def _records(scale: Scale, piece: Piece, held: Held) -> float:
-    return _strings(scale, piece, held) + scale.count(held.buffer, piece) * sys.getsizeof({"text": ""})
+    """Dicts, each with its values, and with keys of its own where json has read it from a line."""
+    count = scale.count(held.buffer, piece)
+    shared = held.buffer.shares is not None and scale.lives(held.buffer.shares)
+    if shared or not piece.objects or scale.shape.records is None:
+        return _strings(scale, piece, held) + (0 if shared else count * sys.getsizeof({"text": ""}))
+    by_line = held.buffer.origin == "json" and any(part.windows for part in held.buffer.pieces.values())
+    keys = scale.shape.records.keys * count if by_line else 0.0
+    copies = min(piece.utf8, piece.copies or piece.utf8) if held.encoded else 0.0
+    return piece.objects + keys + scale.costs.list_slot * count + copies
 
 
 def _words(scale: Scale, piece: Piece, held: Held) -> float:
-    return (scale.shape.word_strings or _WORD_BYTES_PER_CHAR * scale.text.chars) * piece.share
+    return (scale.shape.word_strings or _WORD_BYTES_PER_CHAR * scale.text.chars) * scale.words(piece)
 
 
 def _lists(scale: Scale, piece: Piece, held: Held) -> float:
@@ -321,4 +332,5 @@ TRANSIENTS: dict[str, Callable[[Scale, Piece, Transient], float]] = {
     "stacked": lambda scale, piece, transient: STACKED * piece.tokens,
     **TABLE_TRANSIENTS,
     **TOKENIZER_TRANSIENTS,
+    **TRAINING_TRANSIENTS,
 }

@@ -56,7 +56,7 @@ class Pricing:
         self._scale = Scale(text, shape, costs, bound=bound, tree=tree)
         self._bound = bound
         self._gathered = 1.0  # while a moment is weighed: how full the lists are that gather lines
-        self._sizes: dict[tuple[int, bool, float], int] = {}  # of what lives on from one moment to the next
+        self._sizes: dict[tuple[int, bool, float, bool], int] = {}  # of what lives on from one moment to the next
         self._weighed: dict[tuple[int, tuple[Transient, ...], float], Weighed] = {}
 
     def weigh(self, moment: Moment) -> Weighed:
@@ -84,7 +84,7 @@ class Pricing:
         if moment.workers:
             parts.append((f"{moment.workers:.0f} worker processes", round(self.worker * moment.workers)))
         named: dict[str, int] = {}
-        living = {id(held.buffer) for held in moment.alive}
+        living = self._scale.living = {id(held.buffer) for held in moment.alive}
         for held in moment.alive:
             if held.kind == "heap" and id(held.buffer.source) in living and held.buffer.origin != "text":
                 continue  # it is not free yet
@@ -112,7 +112,8 @@ class Pricing:
     def held(self, held: Held) -> int:
         if held.buffer.of is not None or not KINDS[held.kind].words:
             return 0
-        key = id(held), self._scale.average_lines, self._gathered
+        shares = held.buffer.shares
+        key = id(held), self._scale.average_lines, self._gathered, shares is not None and self._scale.lives(shares)
         if key not in self._sizes:
             self._sizes[key] = self._in_workers(held.buffer.copies, lambda: self._held(held))
         return self._sizes[key]

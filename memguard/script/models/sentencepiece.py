@@ -109,9 +109,7 @@ def trained(call: Call) -> Any:
         if in_lines:
             inside = Transient("the lines inside the trainer", "training on lines", kept, call.state.copies, threads)
         else:  # unigram, the default
-            inside = Transient(
-                "the trainer's suffix array", "training on suffixes", kept, call.state.copies, threads
-            )
+            inside = Transient("the trainer's suffix array", "training on suffixes", kept, call.state.copies, threads)
         call.record("train", "", inside)
     return NOTHING
 

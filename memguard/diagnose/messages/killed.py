@@ -157,7 +157,8 @@ MESSAGES: tuple[Pattern, ...] = (
         r"^\s{0,20}\W{0,4}Killed(?:: 9)?\W{0,4}\s{0,20}$|^zsh: killed\s{1,8}(?P<command>\S.{0,300})"
         r"|(?:^|\s)(?P<pid>\d{1,10}) Killed(?:: 9)?(?:\s{1,40}(?P<command2>\S.{0,300})|\W|$)"
         r"|\]\S?\s{0,4}Killed(?:: 9)?(?:\s{1,40}(?P<command3>\S.{0,300})|\s|$)"
-        r"|Received \"killed\" signal|<stderr>:\s?Killed|terminated by (?:signal )?(?:9\b|SIGKILL)|killed by signal 9\b|status=9/KILL"
+        r"|Received \"killed\" signal|<stderr>:\s?Killed|terminated by (?:signal )?(?:9\b|SIGKILL)"
+        r"|killed by signal 9\b|status=9/KILL"
         r"|signal 9 \(Killed\)|exited on signal 9\b|interrupted by signal 9\b|code=killed, signal=KILL"
         r"|[Ss]ignal:? (?:9|SIGKILL)\b|^(?:" + "|".join(_LOCALISED).replace("(", r"\(").replace(")", r"\)") + r")\b"
         r"|\d\s{1,4}(?:" + "|".join(_LOCALISED).replace("(", r"\(").replace(")", r"\)") + r")(?:\s|$)",

@@ -53,8 +53,8 @@ MESSAGES: tuple[Pattern, ...] = (
     reporter(
         "build-service",
         "the build service reports that the build's container had passed its memory limit",
-        r"build has exceeded the memory limit of (?P<limit>[\d.]{1,8} ?[KMGT]B?)|[Cc]ontainer '\S{1,40}' exceeded memory "
-        r"limit",
+        r"build has exceeded the memory limit of (?P<limit>[\d.]{1,8} ?[KMGT]B?)|[Cc]ontainer '\S{1,40}' exceeded "
+        r"memory limit",
         "exceeded the memory limit",
         "exceeded memory limit",
         source="CircleCI, Bitbucket",

@@ -37,7 +37,7 @@ MESSAGES: tuple[Pattern, ...] = (
         "a worker process was killed from outside; the message does not say by whom",
         r"BrokenProcessPool|process pool is not usable anymore|process pool was terminated abruptly"
         r"|TerminatedWorkerError|exit codes of the workers are \{SIGKILL\(-9\)"
-        r"|subprocesses has abruptly died|DataLoader worker \(pid(?:\(s\))? (?P<pid>\d{1,10})\S{0,80}\) "
+        r"|subprocesses has ?abruptly died|DataLoader worker \(pid(?:\(s\))? (?P<pid>\d{1,10})\S{0,80}\) "
         r"(?:is killed by signal: Killed|exited unexpectedly)|terminated with signal SIGKILL|<Signals\.SIGKILL: 9>"
         r"|Worker process (?P<pid2>\d{1,10}) was killed by (?:signal 9|unknown signal)|KilledWorker: "
         r"|LocalTaskJob.{0,80}return code -9|Task exited with return code -9|Negsignal\.SIGKILL"

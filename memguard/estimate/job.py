@@ -24,7 +24,7 @@ from memguard.estimate.corpus.columns import WHOLE, named_column
 from memguard.estimate.corpus.inputs import find_inputs, is_plain
 from memguard.estimate.corpus.records import read_record_shape
 from memguard.estimate.plans.catalogue import PLANS, plan_named
-from memguard.estimate.plans.costs import cached_int_max, read_costs
+from memguard.estimate.plans.costs import Costs, cached_int_max, read_costs
 from memguard.estimate.plans.quantities import AUTO_WORKERS, Options
 from memguard.estimate.scheduler import ask_for
 from memguard.estimate.tuning import TUNING, Tuning
@@ -41,7 +41,16 @@ if TYPE_CHECKING:
     from memguard.estimate.script import Trace
     from memguard.estimate.script.amounts import RecordShape
 
-__all__ = ["Progress", "Request", "estimate", "estimate_files", "read_job_limits"]
+__all__ = [
+    "Inputs",
+    "Progress",
+    "Request",
+    "costs_of",
+    "estimate",
+    "estimate_files",
+    "read_inputs",
+    "read_job_limits",
+]
 
 Size = int | str  # bytes, or as the flags take it: "512M", "8GiB", "75%"
 Progress = Callable[[str, int, int | None], None]  # stage, bytes done since the last call, bytes in all where known
@@ -130,6 +139,18 @@ class Request:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What an estimate is made of, once it is read."""
+
+    request: Request  # completed
+    plan: Trace | None
+    records: RecordShape | None
+    sources: tuple[Source, ...]
+    found: corpus.Corpus
+    baseline: Baseline
+
+
 def _check_name(flag: str, name: str | None, known: Sequence[str] | dict[str, Any]) -> None:
     if name is not None and name not in known:
         raise ConfigError(f"{flag}: no such name: {name!r}", f"one of {', '.join(known)}")
@@ -192,6 +213,13 @@ def estimate_files(
 
     A ScriptEstimate where a script is asked about. Raises InputError, ConfigError.
     """
+    return _judged(read_inputs(request, limits, progress=progress, tuning=tuning), limits, tuning)
+
+
+def read_inputs(
+    request: Request, limits: Limits, *, progress: Progress | None = None, tuning: Tuning = TUNING
+) -> Inputs:
+    """The script, the text, and Python's own memory beside it. Raises InputError, ConfigError."""
     plan = script_job.read_plan(request.script, request.arguments) if request.script else None
     request = request.completed(plan)
     sources = find_inputs(request.sample_files, request.input_format) if request.sample_files else ()
@@ -222,7 +250,7 @@ def estimate_files(
         found = _corpus(request, sources, limits, progress, tuning, any_record)
         found = replace(found, notes=(*found.notes, *notes))
         baseline = probe.result()
-    return _judged(request, plan, records, sources, limits, found, baseline, tuning)
+    return Inputs(request, plan, records, sources, found, baseline)
 
 
 def _corpus(
@@ -274,23 +302,19 @@ def _is_flag(limits: Limits) -> bool:
     return limits.binding is not None and limits.binding.name in ("--limit", "--ram")
 
 
-def _judged(
-    request: Request,
-    plan: Trace | None,
-    records: RecordShape | None,
-    sources: tuple[Source, ...],
-    limits: Limits,
-    found: corpus.Corpus,
-    baseline: Baseline,
-    tuning: Tuning,
-) -> Estimate:
-    costs = read_costs(
+def costs_of(baseline: Baseline) -> Costs:
+    return read_costs(
         baseline.rss,
         baseline.peak,
         anonymous=baseline.anonymous,
         libraries=baseline.libraries,
         script=baseline.script,
     )
+
+
+def _judged(read: Inputs, limits: Limits, tuning: Tuning) -> Estimate:
+    request, plan, sources, found, baseline = read.request, read.plan, read.sources, read.found, read.baseline
+    costs = costs_of(baseline)
     notes = list(found.notes)
     if not baseline.measured:
         notes.append("Python's own memory could not be measured here: 54 MiB assumed")
@@ -316,7 +340,7 @@ def _judged(
             from_files=bool(request.files),
             tuning=tuning,
             arguments=request.arguments,
-            records=records,
+            records=read.records,
         )
     result = replace(result, scheduler=ask_for(result, request.check))
     if plan is not None:

@@ -27,7 +27,7 @@ from memguard.script.extents import Extent
 from memguard.script.values import Field
 from memguard.tokens.input.source import Source
 
-__all__ = ["as_script_reads", "inputs_of", "read_plan", "with_script"]
+__all__ = ["as_script_reads", "inputs_of", "read_plan", "read_trace", "script_shape", "with_script"]
 
 # Of processor time for reading it with other numbers in it: a usual script takes 10 to 40 ms each time.
 _KNOB_SECONDS = 0.8
@@ -56,16 +56,17 @@ def read_plan(path: str, arguments: tuple[str, ...] | None = None, records: Reco
 
     Raises InputError for what is no Python source, or cannot be read.
     """
-    return _read(read_source(path), path, ModuleFinder(path), arguments, records)
+    return read_trace(read_source(path), path, ModuleFinder(path), arguments, records)
 
 
-def _read(
+def read_trace(
     source: str,
     path: str,
     finder: ModuleFinder,
     arguments: tuple[str, ...] | None,
     records: RecordShape | None,
 ) -> script.Trace:
+    """`source` as it stands, or as somebody has changed it."""
     whole = max(1.0, records.data) if records is not None else 1.0
     fields = records.fields if records is not None else {}
     known = {name: Field(field.kind, field.bytes / whole) for name, field in fields.items()}
@@ -131,18 +132,8 @@ def with_script(
     records: RecordShape | None = None,
 ) -> ScriptEstimate:
     """`result` with the script in it. `from_files`: its text is here, and can be looked at once more."""
-    shape = _shape(plan, result.input, tuning) if from_files else TextShape()
-    shape = dataclasses.replace(shape, records=records)
-    if records is not None and records.longest:  # a JSON list has no lines
-        shape = dataclasses.replace(shape, longest_line=records.longest)
-    stats, notes = result.input, result.notes
-    if plan.tokenizer or plan.has_kind("vocabulary"):
-        files = [path for path in stats.paths if os.path.isfile(path)] if from_files and not stats.compressed else []
-        own = read_own_tokens(plan.tokenizer, plan.path, files, stats.encoding, costs.cached_int_max)
-        stats, shape = with_own_tokens(stats, own), dataclasses.replace(shape, entries=own.entries)
-        if not own.known:
-            name = plan.tokenizer or "the script's tokenizer"
-            notes = (*notes, f"{name} is not here: tokens counted with {stats.encoding} stand in for its own")
+    stats, shape, notes = script_shape(plan, result.input, costs, from_files=from_files, tuning=tuning, records=records)
+    notes = (*result.notes, *notes)
     report = script.estimate_script(plan, stats, shape, limits, costs)
 
     end = time.process_time() + _KNOB_SECONDS
@@ -153,7 +144,7 @@ def with_script(
         if time.process_time() > end:
             return None
         try:
-            changed = _read(source, plan.path, finder, arguments, records)
+            changed = read_trace(source, plan.path, finder, arguments, records)
         except InputError:
             return None
         return (changed, *script.script_peak(changed, stats, shape, limits, costs))
@@ -163,6 +154,30 @@ def with_script(
     fields = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
     fields["notes"] = notes
     return ScriptEstimate(**fields, script=report)
+
+
+def script_shape(
+    plan: script.Trace,
+    stats: CorpusStats,
+    costs: Costs,
+    *,
+    from_files: bool,
+    tuning: Tuning,
+    records: RecordShape | None = None,
+) -> tuple[CorpusStats, TextShape, tuple[str, ...]]:
+    """The text as the script's own tokenizer sees it, its shape, and notes. `from_files`: the text is here."""
+    shape = _shape(plan, stats, tuning) if from_files else TextShape()
+    shape = dataclasses.replace(shape, records=records)
+    if records is not None and records.longest:  # a JSON list has no lines
+        shape = dataclasses.replace(shape, longest_line=records.longest)
+    if not (plan.tokenizer or plan.has_kind("vocabulary")):
+        return stats, shape, ()
+    files = [path for path in stats.paths if os.path.isfile(path)] if from_files and not stats.compressed else []
+    own = read_own_tokens(plan.tokenizer, plan.path, files, stats.encoding, costs.cached_int_max)
+    stats, shape = with_own_tokens(stats, own), dataclasses.replace(shape, entries=own.entries)
+    name = plan.tokenizer or "the script's tokenizer"
+    note = f"{name} is not here: tokens counted with {stats.encoding} stand in for its own"
+    return stats, shape, () if own.known else (note,)
 
 
 def _shape(plan: script.Trace, stats: CorpusStats, tuning: Tuning) -> TextShape:

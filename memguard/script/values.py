@@ -94,6 +94,10 @@ KINDS: dict[str, Kind] = {
     "digits": Kind("char", "strings", "chars", "chars", "numbers as text", grows=False),
     "mapped": Kind("token", "arrays", "bytes", "tokens", "", grows=False),
     "view": Kind("token", "arrays", "tokens", "tokens", "", grows=False),
+    "lazy": Kind("char", "strings", "chars", "chars", "text that stays in its file", grows=False),
+    "lazies": Kind("text", "strings", "lines", "pieces", "texts in a file", extended="strings"),
+    "packed": Kind("token", "lists", "tokens", "tokens", "ids in a file"),
+    "packs": Kind("packed", "lists", "pieces", "pieces", "lists of ids in a file", extended="lists"),
     "list": Kind("", "lists", "tokens", "tokens", "", small=True),
     "char": Kind("", "chars", "chars", "chars", "", grows=False, small=True),
     "token": Kind("", "ids", "tokens", "tokens", "", grows=False, small=True),
@@ -105,7 +109,8 @@ once they are looked at), slots (what a set or dict needs for its entries), obje
 the input says: indexes, hashes, tuples), digits (numbers as text), encoding (of a
 Hugging Face tokenizer), encodings (a list of them), doc and docs (spacy's), pieces (a list of tokens as str), heap
 (what malloc keeps of what was freed), vocabulary (a tokenizer's own weight), opaque, mapped (a file in memory that the
-kernel takes back), view (of an array), list (empty so far), and what single elements of them are.
+kernel takes back), lazy, lazies, packed, packs (memguard's drop-in objects), view (of an array), list (empty so
+far), and what single elements of them are.
 """
 
 

@@ -42,6 +42,10 @@ _CHARS_PER_WORD = 6
 _KEEPS_UP_WITH = 1.4
 # numpy asks for pages of 2 MiB for arrays of 4 MiB and more (madvise, since 1.22).
 _PAGE = 2 << 20
+# A million numbers of 2 bytes, or as much text: what memguard's drop-in objects keep of what is in their files.
+_PACKED_TAIL = 2 << 20
+# plans/text.py's stream less a Python with numpy and tiktoken.
+_ENGINE_START, _ENGINE_PER_BYTE, _ENGINE_MOST = 40 << 20, 1.0, 140 << 20
 # Tokens a byte of a single long line against those of the whole text, either way.
 _ONE_LINE = 1.2
 _LONGEST_DESCENT = 100  # arrays made from one another
@@ -212,6 +216,11 @@ def _slots(scale: Scale, piece: Piece, held: Held) -> float:
     return table - held.buffer.item * count
 
 
+def _packed(scale: Scale, piece: Piece, held: Held) -> float:
+    """The newest numbers of a TokenBuffer; those before them are in its file."""
+    return min(_PACKED_TAIL, 2.0 * piece.tokens)
+
+
 PRICES: dict[str, Callable[[Scale, Piece, Held], float]] = {
     "text": _text,
     "bytes": _bytes,
@@ -232,6 +241,10 @@ PRICES: dict[str, Callable[[Scale, Piece, Held], float]] = {
     "opaque": _opaque,
     "mapped": _nothing,
     "view": _nothing,
+    "lazy": _nothing,
+    "lazies": lambda scale, piece, held: min(_PACKED_TAIL, piece.raw),
+    "packed": _packed,
+    "packs": _packed,
     "list": _nothing,
     "char": _nothing,
     "token": _nothing,
@@ -314,6 +327,13 @@ def _waiting(scale: Scale, piece: Piece, transient: Transient) -> float:
     return share * _all_ids(scale, piece, transient)
 
 
+def _engine(scale: Scale, piece: Piece, transient: Transient) -> float:
+    """What memguard's encoder takes beside Python: its vocabulary, the words that it has seen, blocks of text and ids;
+    as in plans/text.py's stream, whose Python is in the script's own baseline.
+    """
+    return min(_ENGINE_START + _ENGINE_PER_BYTE * piece.raw, _ENGINE_MOST)
+
+
 TRANSIENTS: dict[str, Callable[[Scale, Piece, Transient], float]] = {
     "rust": _inside_tiktoken,
     "read": _reading,
@@ -328,6 +348,7 @@ TRANSIENTS: dict[str, Callable[[Scale, Piece, Transient], float]] = {
     "mapping here": _mapping_here,
     "from memory": lambda scale, piece, transient: plans_pools.in_memory(round(piece.raw)),
     "lists": _all_ids,
+    "engine": _engine,
     "waiting results": _waiting,
     "stacked": lambda scale, piece, transient: STACKED * piece.tokens,
     **TABLE_TRANSIENTS,

@@ -52,6 +52,10 @@ def read_descriptor(call: Call) -> Any:
 @method(File, "read readinto read1")
 def read(call: Call) -> Any:
     size = call.arg(0, "size", None)
+    if size is None and call.owner.format == "lazy" and not call.owner.binary:
+        lazy = call.hold("lazy", call.owner.extent)
+        call.record("read")
+        return lazy
     if size is None or (isinstance(size, Constant) and not size.value):
         return read_all(call.interpreter, call.owner, call.node)
     return _read(call, call.owner, number_of(size))

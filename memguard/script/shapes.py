@@ -110,7 +110,7 @@ class _Visitor:
         self.todo += (value.of, value.source, len(value.refs), *value.refs)
 
     def sequence(self, value: Sequence) -> None:
-        self.words += (value.mutable, len(value.items), value.keys is None)
+        self.words += (value.mutable, len(value.items), value.keys is None, value.like, self.since(value.created_in))
         self.todo += (*value.items, *(value.keys or ()))
 
     def instance(self, value: Instance) -> None:

@@ -225,9 +225,17 @@ class State:
 
     def grow(self, buffer: Buffer, site: Any, piece: Extent, node: ast.AST) -> None:
         """`buffer` gets `piece` in each iteration of the loops since it was created."""
-        buffer.parts[site] = self.gathered(piece, buffer.created_in, node)
+        buffer.parts[site] = self.grown(buffer, piece, node)
         buffer.pieces[site] = piece
         buffer.grown_in[site] = tuple(self.loops)
+
+    def grown(self, buffer: Buffer, piece: Extent, node: ast.AST) -> Extent:
+        """What `buffer` has got once each iteration has added `piece`: of what a set or dict gets, each once."""
+        *before, last = piece.windows or (None,)
+        if last is None or not last.unit.startswith("new "):
+            return self.gathered(piece, buffer.created_in, node)
+        whole = replace(piece, windows=tuple(window for window in before if window is not None))
+        return self.gathered(whole, buffer.created_in, node).once(last.unit.removeprefix("new "))
 
     def not_understood(self, node: ast.AST, reached: Iterable[Extent] = (Extent(),)) -> None:
         """`reached`: what it can get at, and so may keep; all of the input where nothing is said."""

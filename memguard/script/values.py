@@ -162,6 +162,7 @@ class Buffer:
     copies: float = 1.0  # processes that have one
     origin: str = ""  # json, parquet, lines: where its strings come from
     source: Buffer | None = None  # what it was made from: as long, and bounded as that is
+    shares: Buffer | None = None  # whose elements it has, each once: it costs no more than its table while that lives
     of: Buffer | None = None  # the container it is an element or a view of: it costs nothing of its own
     file_item: int = 0  # bytes of an element in the file that it was read from; 0: elements are tokens
     steps: tuple[int, ...] = ()  # numbers of the steps that made it, or added to it
@@ -340,6 +341,8 @@ class Sequence:
     items: list[Any]
     keys: list[Any] | None = None  # of a dict
     mutable: bool = False
+    created_in: tuple[tuple[int, int], ...] = ()  # of a dict: (loop, pass) around its creation, as far as that is known
+    like: str = ""  # of a dict: defaultdict, which makes a value for every key that it is asked for; Counter
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,7 @@ def test_nothing_is_lost_at_a_call(name: str, value: str, container: str) -> Non
 @given(st.sampled_from(KEEPERS), st.sampled_from(sorted(VALUES)), st.sampled_from(CONTAINERS))
 def test_nothing_is_lost_where_it_is_kept(keeper: str, value: str, container: str) -> None:
     assume(not (container.startswith("{") and ("extend" in keeper or "update" in keeper)))  # of a dict, the keys
+    assume(not ("y = set()" in keeper and value in ("text", "bytes", "words")))  # of few characters, of words once
     head = f"{HEAD}v = {VALUES[value]}\nz = {container}\n"
     assert not lost(f"{head}{keeper}\ndel v, z\n", head.count("\n") + 1)
 

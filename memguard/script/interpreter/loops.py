@@ -9,6 +9,7 @@ from typing import Any
 from memguard.script.extents import Extent
 from memguard.script.interface import Interpreter
 from memguard.script.interpreter.functions import call_function
+from memguard.script.operations.dicts import keys_of, rest_of
 from memguard.script.operations.elements import index_of, line_of, one_of, one_path, piece_of_range, piece_seen, row_of
 from memguard.script.operations.tables import add_entry
 from memguard.script.state import Frame
@@ -66,6 +67,9 @@ def _iterate_members(interpreter: Interpreter, value: Sequence, body: Callable[[
         for index, key in enumerate(value.keys):
             with interpreter.state.member(index):
                 body(key)
+        return
+    if value.keys is not None and rest_of(value) is not None:
+        iterate(interpreter, keys_of(interpreter, value, node), body, node)
         return
     if value.keys is not None or len(value.items) > UNROLLED:
         members = [item for item in value.items if isinstance(item, Buffer)] if value.keys is None else []

@@ -9,7 +9,7 @@ from memguard.script.extents import Extent
 from memguard.script.interface import Interpreter
 from memguard.script.liveness import buffers_in
 from memguard.script.numbers import arithmetic
-from memguard.script.operations.elements import together
+from memguard.script.operations.elements import is_once, is_word, together
 from memguard.script.operations.ints import hold_ints, ints_of
 from memguard.script.operations.lengths import ARRAYS, elementwise, known_length, length_of, made
 from memguard.script.operations.smalls import larger, made_of, slots
@@ -39,6 +39,8 @@ def append(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST) 
     shared = 0
     for index, found in enumerate(inner):  # a container, an object: all that it keeps
         site = (*state.site(node), index) if index else state.site(node)
+        if _shares_once(interpreter, buffer, found, node, site):
+            continue
         if _shares_string(interpreter, buffer, found, node, site):
             shared += 1
         else:
@@ -53,9 +55,7 @@ def append(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST) 
 
 def _shares_string(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST, site: Any) -> bool:
     """[lines[i] for i in order], {line: i for …}: the strings are those of another list, which lives as long."""
-    root = value.of if isinstance(value, Buffer) and value.kind == "text" else None
-    while root is not None and root.of is not None:
-        root = root.of
+    root = _list_of(value)
     lasting = root is not None and set(root.created_in) <= set(buffer.created_in)
     if root is None or not lasting or root.kind not in ("strings", "words"):
         own = isinstance(value, Buffer) and value.kind in ("text", "bytes")
@@ -70,6 +70,26 @@ def _shares_string(interpreter: Interpreter, buffer: Buffer, value: Any, node: a
     if not any(ref is root for ref in buffer.refs):
         buffer.refs.append(root)
     _grow(interpreter, buffer, value, node, site)
+    return True
+
+
+def _list_of(value: Any) -> Buffer | None:
+    """The list that a string is an element of."""
+    root = value.of if isinstance(value, Buffer) and value.kind == "text" else None
+    while root is not None and root.of is not None:
+        root = root.of
+    return root
+
+
+def _shares_once(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST, site: Any) -> bool:
+    """{word: … for word in words}: the words that differ, which may outlive the list that they come from."""
+    root = _list_of(value)
+    if root is None or root.kind not in ("strings", "words") or not is_once(value):
+        return False
+    fresh = buffer.kind in ("list", "objects")
+    taker = _taker(interpreter, buffer, root.kind, node, value)
+    taker.shares = root if fresh or taker.shares is root else None
+    _grow(interpreter, taker, value, node, site)
     return True
 
 
@@ -131,7 +151,7 @@ def _append_one(interpreter: Interpreter, buffer: Buffer, value: Buffer | Row, n
     if value.kind == "view" and value.of is not None:
         _append_view(interpreter, buffer, value, node, site)
         return
-    in_words = value.of is not None and value.of.kind in ("words", "doc", "pieces")
+    in_words = value.kind in ("text", "bytes") and is_word(value)
     taker = _taker(interpreter, buffer, "words" if in_words else KINDS[value.kind].in_list, node, value)
     if value.origin or value.kind == "text":
         taker.origin = taker.origin or value.origin

@@ -11,6 +11,10 @@ TYPE_CHECKING = False  # typing would cost the watcher 0.5 MiB
 if TYPE_CHECKING:
     from typing import Any
 
+    from memguard.dropin.buffer import TokenBuffer
+    from memguard.dropin.buffers import TokenBuffers
+    from memguard.dropin.encoding import encoding_for_model, get_encoding
+    from memguard.dropin.text_file import open_text, read_text
     from memguard.errors import (
         ConfigError,
         EngineNotInstalled,
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
         MemguardError,
         MemoryLimitExceeded,
         ShardError,
+        SpillError,
         SystemInterfaceError,
     )
     from memguard.estimate.job import estimate
@@ -39,30 +44,43 @@ __all__ = [
     "MemoryLimitExceeded",
     "ShardError",
     "ShardWriter",
+    "SpillError",
     "SystemInterfaceError",
+    "TokenBuffer",
+    "TokenBuffers",
     "__version__",
     "checkpoint",
     "checkpoints",
+    "encoding_for_model",
     "estimate",
+    "get_encoding",
     "guard",
     "headroom",
     "iter_token_blocks",
     "limited",
     "on_pressure",
+    "open_text",
+    "read_text",
     "tokenize",
     "workers",
 ]
 
 _PLACES = {  # module and name there; the errors need no entry
     "ShardWriter": ("tokens.library", "ShardWriter"),
+    "TokenBuffer": ("dropin.buffer", "TokenBuffer"),
+    "TokenBuffers": ("dropin.buffers", "TokenBuffers"),
     "checkpoint": ("pressure.safepoint", "checkpoint"),
     "checkpoints": ("pressure.safepoint", "checkpoints"),
+    "encoding_for_model": ("dropin.encoding", "encoding_for_model"),
     "estimate": ("estimate.job", "estimate"),
+    "get_encoding": ("dropin.encoding", "get_encoding"),
     "guard": ("watch.guard", "guard"),
     "headroom": ("watch.guard", "headroom"),
     "iter_token_blocks": ("tokens.library", "iter_token_blocks"),
     "limited": ("watch.limited", "limited"),
     "on_pressure": ("pressure.registry", "register"),
+    "open_text": ("dropin.text_file", "open_text"),
+    "read_text": ("dropin.text_file", "read_text"),
     "tokenize": ("tokens.job", "tokenize"),
     "workers": ("watch.workers", "workers"),
 }

@@ -7,6 +7,7 @@
     ├── EngineNotInstalled(extra)   an optional part that is not installed           exit 3
     ├── ShardError               an output that cannot be written or trusted         exit 3
     │   └── ManifestMismatch     an output directory that holds another job's files  exit 3
+    ├── SpillError(path)         no disk takes what does not fit into memory; also a MemoryError  exit 3
     └── MemoryLimitExceeded      the guard ended the work; also a MemoryError        exit 75
 
 A vanished process, a kernel without PSI, a machine without cgroups are values (None), not errors.
@@ -26,6 +27,7 @@ __all__ = [
     "MemguardError",
     "MemoryLimitExceeded",
     "ShardError",
+    "SpillError",
     "SystemInterfaceError",
 ]
 
@@ -89,6 +91,15 @@ class ShardError(MemguardError):
 
 class ManifestMismatch(ShardError):
     pass
+
+
+class SpillError(MemguardError, MemoryError):
+    """`path` names the directory: a drop-in object keeps there what a list or a str would have held in memory."""
+
+    def __init__(self, message: str, hint: str = "", *, path: str) -> None:
+        super().__init__(message, hint, path=path)
+
+    path: str
 
 
 class MemoryLimitExceeded(MemguardError, MemoryError):

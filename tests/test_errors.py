@@ -14,6 +14,7 @@ EVERY = [
     errors.EngineNotInstalled("m", extra="parquet"),
     errors.ShardError("m"),
     errors.ManifestMismatch("m"),
+    errors.SpillError("m", path="/var/tmp"),
     errors.MemoryLimitExceeded("m"),
 ]
 
@@ -32,6 +33,7 @@ def test_every_error_pickles(error: errors.MemguardError) -> None:
 
 def test_a_memory_limit_is_a_memory_error() -> None:
     assert isinstance(errors.MemoryLimitExceeded("m"), MemoryError)
+    assert isinstance(errors.SpillError("m", path="."), MemoryError)
 
 
 def test_a_missing_extra_says_how_to_install_it() -> None:

@@ -25,7 +25,7 @@ PACKAGE = ROOT / "memguard"
 FLOORS = (
     ("cli", "notebook"),
     ("estimate",),
-    ("watch",),
+    ("watch", "dropin"),
     ("script", "tokens", "diagnose", "report"),
     ("system",),
     ("records", "pressure"),

@@ -10,7 +10,17 @@ from dataclasses import dataclass
 from memguard.errors import ConfigError
 from memguard.units import KIB, MIB, format_size
 
-__all__ = ["BARE_PROCESS", "DEFAULT_MEMORY", "READERS", "Budget", "divide", "least_memory", "lowered_limit"]
+__all__ = [
+    "BARE_PROCESS",
+    "CACHE_FLOOR",
+    "CACHE_PER_BYTE",
+    "DEFAULT_MEMORY",
+    "READERS",
+    "Budget",
+    "divide",
+    "least_memory",
+    "lowered_limit",
+]
 
 DEFAULT_MEMORY = 256 * MIB
 
@@ -44,10 +54,10 @@ _PER_TIKTOKEN_BYTE = 48
 # rest is for what is under way when several threads grow at once.
 _GROWTH = 2.7
 # Bytes that a word cache grows by per byte of text, at worst (random words): memory is looked at once per block.
-_CACHE_PER_BYTE = 11
+CACHE_PER_BYTE = 11
 # A cache of words is never asked to be smaller, however short memory is: it is what a job of the least memory has, and
 # holds the words of 600 KiB of the worst text.
-_CACHE_FLOOR = 6 * MIB
+CACHE_FLOOR = 6 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,7 @@ class Budget:
     longest_piece: int  # bytes without a place to cut, at most
     cache_limit: int  # anonymous memory at which a word cache is dropped, in a process that holds nothing else
     cache_floor: int  # what memory pressure may lower that to
+    cache: int  # of which this is one worker's word cache
 
 
 def divide(
@@ -83,7 +94,7 @@ def divide(
     spare = (max_memory - shared) // workers - per_engine
     per_byte = _PER_BLOCK_BYTE if engine == "gigatoken" else _PER_BLOCK_BYTE + _PER_TIKTOKEN_BYTE
     chosen = block or max(64 * KIB, min(MIB // 2, spare // 8 // per_byte))
-    cache = max(0, round((spare - chosen * per_byte) / _GROWTH) - chosen * _CACHE_PER_BYTE)
+    cache = max(0, round((spare - chosen * per_byte) / _GROWTH) - chosen * CACHE_PER_BYTE)
     cache_limit = process + workers * (per_engine + cache)
     return Budget(
         max_memory=max_memory,
@@ -91,7 +102,8 @@ def divide(
         block=chosen,
         longest_piece=max(chosen, spare // _PER_PIECE_BYTE),
         cache_limit=cache_limit,
-        cache_floor=min(cache_limit, process + workers * (per_engine + _CACHE_FLOOR)),
+        cache_floor=min(cache_limit, process + workers * (per_engine + CACHE_FLOOR)),
+        cache=cache,
     )
 
 

@@ -196,8 +196,7 @@ class State:
 
     def gathered(self, extent: Extent, created_in: Iterable[tuple[int, int]], node: ast.AST) -> Extent:
         """What has come together by the end of every loop since `created_in`, when each iteration adds `extent`."""
-        loops = self.new_loops(created_in)
-        windowed = {w.loop for w in extent.windows}
+        loops, windowed = self.new_loops(created_in), {w.loop for w in extent.windows}
         result = extent.over_all_iterations(set(loops))
         for loop in loops:
             info = self.loop_info[loop]
@@ -230,24 +229,22 @@ class State:
         buffer.grown_in[site] = tuple(self.loops)
 
     def grown(self, buffer: Buffer, piece: Extent, node: ast.AST) -> Extent:
-        """What `buffer` has got once each iteration has added `piece`: of what a set or dict gets, each once."""
-        *before, last = piece.windows or (None,)
-        if last is None or not last.unit.startswith("new "):
-            return self.gathered(piece, buffer.created_in, node)
-        whole = replace(piece, windows=tuple(window for window in before if window is not None))
-        return self.gathered(whole, buffer.created_in, node).once(last.unit.removeprefix("new "))
+        """What `buffer` has once each iteration has added `piece`; a set or dict has each once."""
+        kind = piece.windows[-1].unit.partition("new ")[2] if piece.windows else ""
+        seen = replace(piece, windows=piece.windows[:-1]) if kind else piece
+        whole = self.gathered(seen, buffer.created_in, node)
+        return whole.once(kind) if kind else whole
 
     def not_understood(self, node: ast.AST, reached: Iterable[Extent] = (Extent(),)) -> None:
         """`reached`: what it can get at, and so may keep; all of the input where nothing is said."""
-        line = getattr(node, "lineno", 0)
-        if line:
+        if line := getattr(node, "lineno", 0):
             place = line, getattr(node, "col_offset", 0)
             self.unrecognised.setdefault(place, node)
             self.reached.setdefault(place, {}).update(dict.fromkeys(reached))
 
     def drained(self, buffer: Buffer, node: ast.AST) -> bool:
         """`buffer` is reset or let go: under a condition inside its loop that bounds it. True if it was bounded."""
-        since = set(self.new_loops(buffer.created_in))
+        since = {*self.new_loops(buffer.created_in)}
         inside = [(t, n) for t, n, loops in self.conditions if since & {loop for loop, _ in loops}]
         for threshold, _ in reversed(inside):
             if threshold is not None:

@@ -319,6 +319,7 @@ TRANSIENTS: dict[str, Callable[[Scale, Piece, Transient], float]] = {
     "mapping here": _mapping_here,
     "from memory": lambda scale, piece, transient: plans_pools.in_memory(round(piece.raw)),
     "lists": _all_ids,
+    "int64": lambda scale, piece, transient: 8 * piece.tokens,
     "waiting results": _waiting,
     "stacked": lambda scale, piece, transient: STACKED * piece.tokens,
     **TABLE_TRANSIENTS,

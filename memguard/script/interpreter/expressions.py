@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import string
 from collections.abc import Callable
 from typing import Any
 
@@ -247,6 +248,9 @@ class Evaluator(ast.NodeVisitor):
         return self.attribute(owner, node.attr, node)
 
     def member_of_module(self, name: str) -> Any:
+        library, _, rest = name.partition(".")
+        if library == "string" and isinstance(known := getattr(string, rest, None), str):
+            return Constant(known)  # string.ascii_letters
         words = self.state.words
         return argv(self.path, words) if name == "sys.argv" and words is not None else Module(name)
 

@@ -21,7 +21,7 @@ from memguard.script.operations.dicts import (
 )
 from memguard.script.operations.elements import one_of
 from memguard.script.operations.growth import append, clear, extend
-from memguard.script.operations.tables import add_element, is_set, table_for, table_of, value_in
+from memguard.script.operations.tables import add_element, add_entry, is_set, table_for, table_of, value_in
 from memguard.script.registry import function, method, nothing, unknown
 from memguard.script.values import (
     KINDS,
@@ -196,6 +196,18 @@ def of_dict(call: Call) -> Any:
 method(_LISTS, "sort reverse rotate remove discard index count task_done join qsize empty full is*")(
     nothing("in place, or a number")
 )
+method(_LISTS, "difference_update intersection_update symmetric_difference_update subtract total")(
+    nothing("smaller in place, or a number")
+)
+
+
+@method(_LISTS, "setdefault")
+def set_default(call: Call) -> Any:
+    """Of a dict that a comprehension has made."""
+    if table_of(call.owner) is None:
+        return UNKNOWN
+    add_entry(call.interpreter, call.owner, call.arg(0), call.arg(1, "default", NOTHING), call.node)
+    return value_in(call.owner) or NOTHING
 
 
 @method("opaque", "*")

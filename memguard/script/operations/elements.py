@@ -23,6 +23,7 @@ __all__ = [
     "is_once",
     "is_word",
     "line_of",
+    "list_of",
     "lists_of",
     "look_at",
     "one_of",
@@ -85,6 +86,14 @@ def is_line(text: Buffer) -> bool:
 def is_once(text: Buffer) -> bool:
     """Whether it goes where those that differ are kept alone."""
     return any(window.unit.startswith("new ") for window in text.extent.windows)
+
+
+def list_of(value: Any) -> Buffer | None:
+    """The list that a string is an element of."""
+    root = value.of if isinstance(value, Buffer) and value.kind == "text" else None
+    while root is not None and root.of is not None:
+        root = root.of
+    return root
 
 
 def _turn_of(text: Buffer) -> str:

@@ -9,23 +9,16 @@ from memguard.script.extents import Extent
 from memguard.script.interface import Interpreter
 from memguard.script.liveness import buffers_in
 from memguard.script.numbers import arithmetic
-from memguard.script.operations.elements import is_once, is_word, together
+from memguard.script.operations.elements import is_once, is_word, list_of, together
 from memguard.script.operations.ints import hold_ints, ints_of
 from memguard.script.operations.lengths import ARRAYS, elementwise, known_length, length_of, made
 from memguard.script.operations.smalls import larger, made_of, slots
 from memguard.script.trace import Transient
 from memguard.script.values import KINDS, Buffer, Constant, Number, Path, Row, Sequence, Small, Unknown
 
-__all__ = [
-    "append",
-    "append_made",
-    "clear",
-    "extend",
-    "grown_copy",
-    "sum_of",
-]
+__all__ = ["append", "append_made", "clear", "extend", "grown_copy", "sum_of"]
 
-# Lists of Python objects: one that gets what it is not a list of keeps that beside the rest.
+# Lists of Python objects: what else one gets it keeps beside the rest.
 _LISTS = frozenset(("ids", "chars", "strings", "words", "lists", "arrays", "records", "objects"))
 
 # Whose elements are objects that two lists share, which are larger than their slots by far.
@@ -39,11 +32,9 @@ def append(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST) 
     shared = 0
     for index, found in enumerate(inner):  # a container, an object: all that it keeps
         site = (*state.site(node), index) if index else state.site(node)
-        if _shares_once(interpreter, buffer, found, node, site):
-            continue
         if _shares_string(interpreter, buffer, found, node, site):
             shared += 1
-        else:
+        elif not _shares_once(interpreter, buffer, found, node, site):
             _append_one(interpreter, buffer, found, node, site)
     if not isinstance(value, (Buffer, Row)):
         _append_small(interpreter, buffer, value, node, shared)
@@ -55,8 +46,10 @@ def append(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST) 
 
 def _shares_string(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST, site: Any) -> bool:
     """[lines[i] for i in order], {line: i for …}: the strings are those of another list, which lives as long."""
-    root = _list_of(value)
+    root = list_of(value)
     lasting = root is not None and set(root.created_in) <= set(buffer.created_in)
+    if isinstance(value, Buffer) and is_once(value):
+        return False
     if root is None or not lasting or root.kind not in ("strings", "words"):
         own = isinstance(value, Buffer) and value.kind in ("text", "bytes")
         if own and buffer.of is not None and buffer.kind in ("strings", "words"):
@@ -73,17 +66,9 @@ def _shares_string(interpreter: Interpreter, buffer: Buffer, value: Any, node: a
     return True
 
 
-def _list_of(value: Any) -> Buffer | None:
-    """The list that a string is an element of."""
-    root = value.of if isinstance(value, Buffer) and value.kind == "text" else None
-    while root is not None and root.of is not None:
-        root = root.of
-    return root
-
-
 def _shares_once(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST, site: Any) -> bool:
     """{word: … for word in words}: the words that differ, which may outlive the list that they come from."""
-    root = _list_of(value)
+    root = list_of(value)
     if root is None or root.kind not in ("strings", "words") or not is_once(value):
         return False
     fresh = buffer.kind in ("list", "objects")

@@ -27,6 +27,8 @@ from memguard.script.values import (
 
 __all__ = ["entries", "make_list"]
 
+_LONGEST_ALPHABET = 256  # list(string.ascii_letters)
+
 # Kinds whose elements are few however many there are: the characters of Unicode, the ids of a vocabulary.
 _FEW_DISTINCT = ("char", "token")
 
@@ -43,6 +45,8 @@ def make_list(call: Call) -> Any:
         return value
     if isinstance(value, Unknown):
         return call.state.make("list", call.node)
+    if isinstance(value, Constant) and isinstance(value.value, str) and len(value.value) <= _LONGEST_ALPHABET:
+        return Sequence([Constant(letter) for letter in value.value], mutable=True)
     result = call.hold("list")
     if isinstance(value, File):
         result.origin = "lines"
@@ -115,7 +119,7 @@ def entries(call: Call, elements: Buffer, origin: str) -> Any:
         return NOTHING
     if not kind.element:
         return UNKNOWN
-    result = call.hold(elements.kind, origin=elements.origin, source=elements)
+    result = call.hold(elements.kind, origin=elements.origin.replace("appended", ""), source=elements)
     result.capacity, result.made_of, result.names = elements.capacity, elements.made_of, elements.names
     result.pieces.update(elements.pieces)
     result.parts.update(once(elements))

@@ -28,6 +28,7 @@ __all__ = [
     "look_at",
     "one_of",
     "one_path",
+    "origin_of",
     "piece_of_range",
     "piece_seen",
     "row_of",
@@ -94,6 +95,11 @@ def list_of(value: Any) -> Buffer | None:
     while root is not None and root.of is not None:
         root = root.of
     return root
+
+
+def origin_of(value: Buffer | Row) -> str:
+    """Where its elements come from, as far as that goes for those that get them."""
+    return "" if value.origin in ("appended", "beside") else value.origin
 
 
 def _turn_of(text: Buffer) -> str:

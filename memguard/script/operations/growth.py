@@ -9,7 +9,7 @@ from memguard.script.extents import Extent
 from memguard.script.interface import Interpreter
 from memguard.script.liveness import buffers_in
 from memguard.script.numbers import arithmetic
-from memguard.script.operations.elements import is_once, is_word, list_of, together
+from memguard.script.operations.elements import is_once, is_word, list_of, origin_of, together
 from memguard.script.operations.ints import hold_ints, ints_of
 from memguard.script.operations.lengths import ARRAYS, elementwise, known_length, length_of, made
 from memguard.script.operations.smalls import larger, made_of, slots
@@ -59,7 +59,7 @@ def _shares_string(interpreter: Interpreter, buffer: Buffer, value: Any, node: a
     if not (fresh or buffer.of is root):
         return False
     _become(interpreter, buffer, root.kind, node, value)
-    buffer.of, buffer.origin = root, buffer.origin or root.origin
+    buffer.of, buffer.origin = root, buffer.origin or origin_of(root)
     if not any(ref is root for ref in buffer.refs):
         buffer.refs.append(root)
     _grow(interpreter, buffer, value, node, site)
@@ -125,7 +125,7 @@ def append_made(
 def _append_one(interpreter: Interpreter, buffer: Buffer, value: Buffer | Row, node: ast.AST, site: Any) -> None:
     if isinstance(value, Row):
         taker = _taker(interpreter, buffer, "records", node)
-        taker.origin = taker.origin or value.origin
+        taker.origin = taker.origin or origin_of(value)
         interpreter.state.grow(taker, site, value.extent, node)
         return
     if isinstance(value.capacity, float) and value.kind in ("chars", "objects"):  # [0] * 64
@@ -139,7 +139,7 @@ def _append_one(interpreter: Interpreter, buffer: Buffer, value: Buffer | Row, n
     in_words = value.kind in ("text", "bytes") and is_word(value)
     taker = _taker(interpreter, buffer, "words" if in_words else KINDS[value.kind].in_list, node, value)
     if value.origin or value.kind == "text":
-        taker.origin = taker.origin or value.origin
+        taker.origin = taker.origin or origin_of(value)
     _like(taker, value, site)
     _grow(interpreter, taker, value, node, site, one=taker.kind in ("lists", "arrays"))
     if taker.kind == "objects":
@@ -185,7 +185,7 @@ def extend(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST) 
             taker.made_of, taker.names = larger(taker.made_of, value.made_of), taker.names or value.names
             if isinstance(value.capacity, float):
                 taker.capacity = value.capacity
-        taker.origin = taker.origin or value.origin
+        taker.origin = taker.origin or origin_of(value)
         _grow(interpreter, taker, value, node, state.site(node))
         for ref in value.refs:  # what it keeps beside its own elements
             if isinstance(ref, Buffer) and ref.origin == "beside" and ref is not buffer:

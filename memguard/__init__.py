@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 
     from memguard.dropin.buffer import TokenBuffer
     from memguard.dropin.buffers import TokenBuffers
+    from memguard.dropin.dataset import dataset_of
     from memguard.dropin.encoding import encoding_for_model, get_encoding
+    from memguard.dropin.look_up import look_up
+    from memguard.dropin.parquet import parquet_texts
     from memguard.dropin.text_file import open_text, read_text
+    from memguard.dropin.texts import TextList
     from memguard.errors import (
         ConfigError,
         EngineNotInstalled,
@@ -46,11 +50,13 @@ __all__ = [
     "ShardWriter",
     "SpillError",
     "SystemInterfaceError",
+    "TextList",
     "TokenBuffer",
     "TokenBuffers",
     "__version__",
     "checkpoint",
     "checkpoints",
+    "dataset_of",
     "encoding_for_model",
     "estimate",
     "get_encoding",
@@ -58,8 +64,10 @@ __all__ = [
     "headroom",
     "iter_token_blocks",
     "limited",
+    "look_up",
     "on_pressure",
     "open_text",
+    "parquet_texts",
     "read_text",
     "tokenize",
     "workers",
@@ -67,10 +75,12 @@ __all__ = [
 
 _PLACES = {  # module and name there; the errors need no entry
     "ShardWriter": ("tokens.library", "ShardWriter"),
+    "TextList": ("dropin.texts", "TextList"),
     "TokenBuffer": ("dropin.buffer", "TokenBuffer"),
     "TokenBuffers": ("dropin.buffers", "TokenBuffers"),
     "checkpoint": ("pressure.safepoint", "checkpoint"),
     "checkpoints": ("pressure.safepoint", "checkpoints"),
+    "dataset_of": ("dropin.dataset", "dataset_of"),
     "encoding_for_model": ("dropin.encoding", "encoding_for_model"),
     "estimate": ("estimate.job", "estimate"),
     "get_encoding": ("dropin.encoding", "get_encoding"),
@@ -78,8 +88,10 @@ _PLACES = {  # module and name there; the errors need no entry
     "headroom": ("watch.guard", "headroom"),
     "iter_token_blocks": ("tokens.library", "iter_token_blocks"),
     "limited": ("watch.limited", "limited"),
+    "look_up": ("dropin.look_up", "look_up"),
     "on_pressure": ("pressure.registry", "register"),
     "open_text": ("dropin.text_file", "open_text"),
+    "parquet_texts": ("dropin.parquet", "parquet_texts"),
     "read_text": ("dropin.text_file", "read_text"),
     "tokenize": ("tokens.job", "tokenize"),
     "workers": ("watch.workers", "workers"),

@@ -24,6 +24,7 @@ PACKAGE = ROOT / "memguard"
 # From the top floor down. A room imports only rooms of lower floors, never one of its own floor.
 FLOORS = (
     ("cli", "notebook"),
+    ("fix",),
     ("estimate",),
     ("watch", "dropin"),
     ("script", "tokens", "diagnose", "report"),
@@ -51,6 +52,7 @@ IMPURE_MODULES = {"os", "time", "subprocess", "threading", "psutil", "memguard.s
 
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 PURE += tuple(f for f in FILES if f.startswith(("script/", "estimate/script/", "diagnose/")))
+PURE += tuple(f for f in FILES if f.startswith("fix/") and f not in ("fix/job.py", "fix/verify.py"))
 
 
 @functools.cache

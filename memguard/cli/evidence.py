@@ -51,7 +51,7 @@ def gather_machine(query: Query | None = None) -> Evidence:
         logs += _log_files(sources)
     log = merge_findings(logs) if logs else None
     counters = _counters(sources)
-    run = _last_run(sources)
+    run, runs_since = _last_run(sources)
     if log is None and run is None and not counters:  # not Linux, or /proc is hidden
         raise SystemInterfaceError(
             "nothing can be read here: " + "; ".join(sources),
@@ -67,6 +67,8 @@ def gather_machine(query: Query | None = None) -> Evidence:
         now=time.time(),
         query=query or Query(),
         pressure=_pressure(),
+        uid=os.getuid() or None if hasattr(os, "getuid") else None,
+        runs_since=runs_since,
     )
 
 
@@ -152,16 +154,21 @@ def _counters(sources: list[str]) -> tuple[Counter, ...]:
     return tuple(counters)
 
 
-def _last_run(sources: list[str]) -> RunRecord | None:
-    from memguard.watch.journal import last_run
+def _last_run(sources: list[str]) -> tuple[RunRecord | None, int]:
+    """The last run, and 0; where it ended well, the last one that did not, and how many ended well since then."""
+    from memguard.watch import journal
 
+    since = 0
     try:
-        run = last_run()
+        run = journal.last_run()
+        if run is not None and run.exit_code == 0:
+            ended, well = journal.last_ended_run()
+            run, since = (ended, well) if ended is not None else (run, 0)
     except MemguardError as error:
         sources.append(f"last guarded run: not read, {error.message}")
-        return None
+        return None, 0
     sources.append(f"last guarded run: {run.id}" if run is not None else "last guarded run: none on record")
-    return run
+    return run, since
 
 
 def _pressure() -> Pressure:

@@ -9,8 +9,8 @@ is asked only below 32 MiB, where it matters.
 from __future__ import annotations
 
 import os
-import select
 
+from memguard.cli.ask_python import ask_python
 from memguard.errors import ConfigError
 from memguard.system.limits import LimitsReader, describe
 from memguard.system.proc import parse_status
@@ -32,7 +32,6 @@ _BARE = 3 * MIB  # where it cannot be asked
 _AGENT = 3 * MIB
 _SHELL = 1 * MIB  # what a program needs that is not Python: dash 0.2 MiB, bash 0.4
 _STOPS_AT = 0.97  # of the limit: policy.LADDER
-_WITHIN = 5.0  # seconds
 _PROGRAM = "print(open('/proc/self/status').read())"
 
 
@@ -95,24 +94,10 @@ def _short(size: int) -> str:
 
 def _bare_python(executable: str) -> int | None:
     """Anonymous and shared memory of that interpreter with an empty program, in bytes; None where it does not say."""
-    reader, writer = os.pipe()
-    try:
-        null = os.open(os.devnull, os.O_RDWR)
-        actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate((null, writer, null))]
-        pid = os.posix_spawnp(executable, [executable, "-c", _PROGRAM], os.environ, file_actions=actions)
-    except OSError:  # the start itself says best what is wrong with it
-        os.close(reader)
-        os.close(writer)
+    text = ask_python(executable, _PROGRAM)
+    if text is None:
         return None
-    os.close(null)
-    os.close(writer)
-    with open(reader, "rb") as pipe:
-        answered = select.select([pipe], [], [], _WITHIN)[0]
-        text = pipe.read() if answered else b""
-    if not answered:
-        os.kill(pid, 9)
-    os.waitpid(pid, 0)
-    status = parse_status(text.decode("ascii", "replace"))
+    status = parse_status(text)
     if status is None or status.rss_anon is None:
         return None
     return status.rss_anon + (status.rss_shmem or 0)

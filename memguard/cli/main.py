@@ -30,6 +30,7 @@ COMMANDS = {
     "estimate": "peak RAM, disk and time of every known prep plan for these files on this machine",
     "run": 'run a script under the guard: never a bare "Killed" again',
     "watch": "guard a job that already runs, by its process number",
+    "fix": "change the lines of a script that eat its memory; the same output bytes",
     "tokenize": "stream text into token files: bounded memory, exactly tiktoken's tokens",
     "verify": "prove that token files hold exactly the text they were made from",
     "inspect": "show what a token file holds: layout, counts, the text at both ends, the ids",

@@ -16,7 +16,7 @@ from memguard.cli.settings import OPTIONS, SWITCHES
 __all__ = ["FLAGS", "VALUES", "imported", "misplaced"]
 
 VALUES = frozenset(f"--{name}" for name in (*OPTIONS, "record", "python") if name not in SWITCHES)
-FLAGS = frozenset(("-q", "--quiet", "--no-agent", *(f"--{p}{name}" for name in SWITCHES for p in ("", "no-"))))
+FLAGS = frozenset(("-q", "--quiet", "--no-agent", "--fix", *(f"--{p}{name}" for name in SWITCHES for p in ("", "no-"))))
 
 # These make options out of names: def main(limit: int) has --limit.
 _BY_NAME = frozenset(

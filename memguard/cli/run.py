@@ -3,6 +3,7 @@
   memguard run prepare.py train.txt        a script, started as `python prepare.py train.txt`
   memguard run -m datatrove.run --help     a module, as `python -m` would start it
   memguard run -- bash job.sh              any other program
+  memguard run --fix prepare.py train.txt  the same, changed by `memguard fix` in memory: the file stays as it is
 
 Options of memguard come before the script; everything after it is the script's own. A good end is one line on stderr.
 Its output, its exit code and its signals are passed through; 75 means that the guard ended it.
@@ -22,11 +23,14 @@ from memguard.cli.misplaced import misplaced
 from memguard.cli.settings import read_settings
 from memguard.errors import ConfigError
 from memguard.system.proc import require_proc
+from memguard.watch.process.fixed import was_served
 from memguard.watch.process.launch import Command, plain_command, python_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from memguard.watch.options import Options
 
 __all__ = ["add_arguments", "main"]
 
@@ -38,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--python", metavar="PATH", help=python)
     agent = "put nothing into the script's Python: then no line is named, and a hung Pool is not noticed"
     parser.add_argument("--no-agent", action="store_true", help=agent)
+    fix = "run the script as `memguard fix` would change it; its file stays as it is"
+    parser.add_argument("--fix", action="store_true", help=fix)
     parser.add_argument(
         "-q",
         "--quiet",
@@ -63,12 +69,27 @@ def main(arguments: argparse.Namespace) -> int:
     if record_path:
         check_writable(record_path, arguments.record)
     _note_misplaced(arguments, say)
+    if arguments.fix:
+        options = _fixed(command, options, say)
     if sys.platform == "linux":
         from memguard.watch.run import run_guarded
     else:
         from memguard.watch.portable import run_guarded
     record = run_guarded(command, options, note)
+    if options.fixed is not None and record.stack_path and not was_served(os.path.dirname(record.stack_path)):
+        say(f"{command.name} has run unchanged after all: no Python with the agent has read it")
     return conclude(record, record_path, quiet=arguments.quiet)
+
+
+def _fixed(command: Command, options: Options, notify: Callable[[str], None]) -> Options:
+    """The options with what is to run in the script's place, where there is anything to fix."""
+    if sys.platform != "linux":
+        raise ConfigError("--fix needs Linux", "memguard fix SCRIPT -o FILE, and run that")
+    if not options.agent:
+        raise ConfigError("--fix needs the agent, which hands the fixed script to Python", "leave --no-agent out")
+    from memguard.cli.fixed_run import fixed_for, fixer
+
+    return replace(options, fixed=fixed_for(command, fixer(options.limit), notify))
 
 
 def _silent(line: str) -> None:

@@ -1,8 +1,7 @@
-"""Lines that mean something, but do not prove a kill for memory -> clues. Pure.
+"""Lines that mean something, but are no report of the kernel's -> clues, or events of other killers. Pure.
 
-Here: what a clue is, and those of shells, exit codes, batch systems, machines under pressure. A reader of readers/
-brings its own: libraries.py has those of Python and its libraries. Exit code 137 is any SIGKILL, so most of these leave
-the question open and say so.
+Here: what a message is and how a clue is read from a line. The messages themselves are in messages/, one entry for
+each, with all that there is to say about it.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 
 from memguard.diagnose.lines import Line
 
-__all__ = ["CAUSES", "PATTERNS", "Clue", "ClueReader", "Pattern", "pattern", "read_size"]
+__all__ = ["CAUSES", "Clue", "ClueReader", "Pattern", "is_sentence", "killer", "pattern", "read_size", "reporter"]
 
 # What a clue may be about, the one that says most first:
 # memory      somebody ran out of memory and was killed for it; who and why stands elsewhere
@@ -29,6 +28,7 @@ _QUOTE = 400
 _MAX_OF_A_KIND = 4  # the first few are enough to quote
 _MAX_IN_VAIN = 2000  # lines with a needle and no match: the word is an everyday one in this log
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_NEAR = 12  # lines back in which the line must stand that a message belongs to
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,140 +43,68 @@ class Clue:
     pid: int | None = None
     command: str | None = None  # as the shell names it
     place: str | None = None  # "prepare.py:9": the innermost line of the user's own
+    advice: tuple[str, ...] = ()  # what helps against this one; empty: what helps against its cause
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """The regex may have the groups size, pid and command."""
+    """One message: how it is recognised, what it means, what to do, and an example of it.
+
+    A clue's regex may have the groups size, pid and command; that of a killer task, pid, used, limit and unit.
+    """
 
     needles: tuple[str, ...]  # one of them is in every line that can match
     regex: re.Pattern[str]
     kind: str
-    cause: str
+    cause: str  # one of CAUSES, or `killer`, or `reporter`
     meaning: str
+    source: str = ""  # who prints it
+    advice: tuple[str, ...] = ()
+    example: str = ""  # a text with this message, and nothing that says more
+    loose: bool = False  # people write these words in sentences, too: a sentence is no log
+    after: str = ""  # the kind of a message that must stand a few lines above
 
 
-def pattern(kind: str, cause: str, meaning: str, regex: str, *needles: str) -> Pattern:
-    return Pattern(needles, re.compile(regex), kind, cause, meaning)
+def pattern(
+    kind: str,
+    cause: str,
+    meaning: str,
+    regex: str,
+    *needles: str,
+    source: str = "",
+    advice: tuple[str, ...] = (),
+    example: str = "",
+    loose: bool = False,
+    after: str = "",
+) -> Pattern:
+    """A line that means something, without proving a kill."""
+    return Pattern(needles, re.compile(regex), kind, cause, meaning, source, advice, example, loose, after)
 
 
-PATTERNS = (
-    pattern(
-        "segfault",
-        "not-memory",
-        "a crash: the program touched an address that is not its own (a bug, not a lack of memory)",
-        r"segfault at |Segmentation fault|SIGSEGV|[Ee]xit(?:ed)?(?: with)?(?: code| status)?[:= ]{1,8}139\b"
-        r"|status=11/SEGV|signal 11\b",
-        "segfault at ",
-        "Segmentation fault",
-        "SIGSEGV",
-        "139",
-        "11/SEGV",
-        "signal 11",
-    ),
-    pattern(
-        "disk-full",
-        "not-memory",
-        "the disk (or a quota on it) was full",
-        r"No space left on device|Disk quota exceeded",
-        "No space left on device",
-        "Disk quota exceeded",
-    ),
-    pattern(
-        "time-limit",
-        "not-memory",
-        "the batch system ended it at its time limit",
-        r"DUE TO TIME LIMIT|TERM_RUNLIMIT|TERM_CPULIMIT|walltime \d{1,12} exceeded limit|CPU time limit exceeded",
-        "DUE TO TIME LIMIT",
-        "TERM_RUNLIMIT",
-        "TERM_CPULIMIT",
-        "walltime ",
-        "CPU time limit exceeded",
-    ),
-    pattern(
-        "cancelled",
-        "not-memory",
-        "somebody cancelled the job, or the batch system took its machine for another one",
-        r"CANCELLED AT .{1,40} DUE TO (?:PREEMPTION|NODE FAILURE)|CANCELLED AT [\dT:-]{10,30} ?\*|TERM_OWNER"
-        r"|reason\"?:\s{1,8}\"?(?:Evicted|Preempted)\b|DeadlineExceeded",
-        "CANCELLED AT",
-        "TERM_OWNER",
-        "Evicted",
-        "Preempted",
-        "DeadlineExceeded",
-    ),
-    pattern(
-        "not-oom-killed",
-        "not-memory",
-        "the container runtime says that this was no out-of-memory kill",
-        r"\"?OOMKilled\"?\s{0,8}[:=]\s{0,8}false",
-        "OOMKilled",
-    ),
-    pattern(
-        "page-allocation-stall",
-        "thrashing",
-        "requests for memory had to wait for seconds: the machine was reclaiming and swapping instead of working",
-        r"page allocation stalls? for \d{1,9}ms",
-        "page allocation stall",
-    ),
-    pattern(
-        "pressure",
-        "thrashing",
-        "the kernel counts most of the time as lost to waiting for memory (memory pressure)",
-        r"^full avg10=(?:[2-9]\d|100)\.\d\d avg60=(?:[1-9]\d|100)\.\d\d ",
-        "full avg10=",
-    ),
-    pattern(
-        "pressure-unrelieved",
-        "thrashing",
-        "systemd-oomd saw the memory pressure pass its limit",
-        r"Memory pressure for \S{1,300} is [\d.]{1,8}% > [\d.]{1,8}% for",
-        "emory pressure for ",
-    ),
-    pattern(
-        "killed",
-        "unclear",
-        "somebody sent SIGKILL; a shell prints the same for the out-of-memory killer and for kill -9",
-        r"^\s{0,20}Killed(?:: 9)?\s{0,20}$|^zsh: killed\s{1,8}(?P<command>\S.{0,300})"
-        r"|(?:^|\s)(?P<pid>\d{1,10}) Killed(?:: 9)?(?:\s{1,40}(?P<command2>\S.{0,300})|\s|$)"
-        r"|\]\S?\s{1,4}Killed(?:: 9)?(?:\s{1,40}(?P<command3>\S.{0,300})|\s|$)"
-        r"|terminated by signal 9\b|killed by signal 9\b|status=9/KILL",
-        "Killed",
-        "killed",
-        "signal 9",
-        "9/KILL",
-    ),
-    pattern(
-        "exit-137",
-        "unclear",
-        "137 is 128 + 9: ended by SIGKILL, whoever sent it (docker stop does too)",
-        r"[Ee]xit(?:ed)?[ _]?(?:with )?(?:[Cc]ode|[Ss]tatus)?[\"']?[\s:=(]{1,12}(?:137|-9)\b|status=137\b"
-        r"|returned 137\b"
-        r"|[Rr]eturn code:? -9\b|^137$",
-        "137",
-        "eturn code",
-        "tatus -9",
-    ),
-    pattern(
-        "terminated",
-        "unclear",
-        "143 is 128 + 15: asked to end by SIGTERM, as docker stop, a batch system's limits, earlyoom and people do",
-        r"^\s{0,20}Terminated\s{0,20}$|(?:^|\s)\d{1,10} Terminated\s|^zsh: terminated\s"
-        r"|[Ee]xit(?:ed)?[ _]?(?:with )?(?:[Cc]ode|[Ss]tatus)?[\"']?[\s:=(]{1,12}143\b|status=143\b|status=15/TERM",
-        "Terminated",
-        "zsh: terminated",
-        "143",
-        "15/TERM",
-    ),
-    pattern(
-        "bus-error",
-        "unclear",
-        "Bus error: a page of a mapped file could not be had, because /dev/shm is full or the file was cut meanwhile",
-        r"^\s{0,20}Bus error|(?:^|\s)\d{1,10} Bus error\s|^zsh: bus error\s",
-        "Bus error",
-        "zsh: bus error",
-    ),
-)
+def killer(
+    name: str,
+    meaning: str,
+    regex: str,
+    *needles: str,
+    source: str,
+    example: str,
+    advice: tuple[str, ...] = (),
+) -> Pattern:
+    """A line by which somebody other than the kernel says that it has killed for memory."""
+    return Pattern(needles, re.compile(regex), name, "killer", meaning, source, advice, example)
+
+
+def reporter(
+    name: str,
+    meaning: str,
+    regex: str,
+    *needles: str,
+    source: str,
+    example: str,
+    advice: tuple[str, ...] = (),
+) -> Pattern:
+    """A line by which somebody reports that a limit's memory was full and the kernel has killed."""
+    return Pattern(needles, re.compile(regex), name, "reporter", meaning, source, advice, example)
 
 
 class ClueReader:
@@ -187,6 +115,8 @@ class ClueReader:
         self._patterns = tuple(patterns)
         self._found = dict.fromkeys((known.kind for known in patterns), 0)
         self._missed = dict.fromkeys((known.kind for known in patterns), 0)
+        self._count = 0  # lines so far
+        self._seen: dict[str, int] = {}  # kind -> the line that was the last of it
 
     def triggers(self) -> tuple[str, ...]:
         """Substrings of every line that can hold a clue that is still looked for."""
@@ -195,18 +125,28 @@ class ClueReader:
     def read(self, line: Line) -> Clue | None:
         """The first clue in this line."""
         text = line.text
+        self._count += 1
         for known in self._patterns:
             if not any(needle in text for needle in known.needles):
                 continue
-            if match := known.regex.search(text):
-                self._count(self._found, known, _MAX_OF_A_KIND)
-                return _clue(known, match, line)
-            self._count(self._missed, known, _MAX_IN_VAIN)
+            match = known.regex.search(text)
+            if match is None:
+                self._count_one(self._missed, known, _MAX_IN_VAIN)
+                continue
+            if known.loose and is_sentence(text):
+                continue
+            if known.after and self._count - self._seen.get(known.after, -_NEAR - 1) > _NEAR:
+                continue
+            self._seen[known.kind] = self._count
+            if known.cause == "context":  # means nothing by itself
+                continue
+            self._count_one(self._found, known, _MAX_OF_A_KIND)
+            return _clue(known, match, line)
         return None
 
-    def _count(self, counts: dict[str, int], known: Pattern, most: int) -> None:
+    def _count_one(self, counts: dict[str, int], known: Pattern, most: int) -> None:
         counts[known.kind] += 1
-        if counts[known.kind] >= most:
+        if counts[known.kind] >= most and known.cause != "context":
             self.done.add(known.kind)
             self._patterns = tuple(other for other in self._patterns if other.kind not in self.done)
 
@@ -221,13 +161,36 @@ def _clue(known: Pattern, match: re.Match[str], line: Line) -> Clue:
         size=read_size(groups["size"]) if "size" in groups else None,
         pid=int(groups["pid"]) if "pid" in groups else None,
         command=groups["command"].strip() if "command" in groups else None,
+        advice=known.advice,
     )
 
 
-_SIZE = re.compile(r"(\d{1,20}(?:\.\d{1,6})?)\s?([KMGT]?)i?B?", re.IGNORECASE)
+_SIZE = re.compile(r"(\d{1,20}(?:\.\d{0,6})?)\s?([KMGT]?)i?B?", re.IGNORECASE)
 
 
 def read_size(text: str) -> int | None:
-    """`58.0 GiB`, `2.09GB`, `33554432kb`, `512Mi`, `2141384704` as bytes; every unit counts 1024, as there."""
+    """`58.0 GiB`, `117. GiB`, `2.09GB`, `33554432kb`, `512Mi` as bytes; every unit counts 1024, as there."""
     match = _SIZE.match(text.strip())
     return None if match is None else round(float(match[1]) * _UNITS[match[2].upper()])
+
+
+_SAID = (
+    "a about after an and are as at be because but by can could did do does for from get gets had has "
+    "have how i if in is it its me my not of on or our should so some than that the their then there "
+    "these they this to was we were what when which while who why will with would you your "
+)
+_LITTLE_WORDS = frozenset(_SAID.split())
+_WORD = re.compile(r"[A-Za-z']{1,30}")
+_FEWEST_WORDS = 7
+
+
+def is_sentence(text: str) -> bool:
+    """Whether a line is prose of a person rather than a program's: many words, and every third or so a little one."""
+    if len(text) > 4000:
+        return False
+    words = _WORD.findall(text)
+    if len(words) < _FEWEST_WORDS:
+        return False
+    little = sum(word.lower() in _LITTLE_WORDS for word in words)
+    others = sum(not c.isalpha() and c not in " ',.;!?" for c in text)
+    return little * 4 >= len(words) and others * 8 <= len(text)

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from memguard.diagnose.clues import Clue, ClueReader
+from memguard.diagnose.clues import Clue, ClueReader, is_sentence
 from memguard.diagnose.commands import CommandReader
 from memguard.diagnose.lines import Line, parse_line
 from memguard.diagnose.readers import CLUES, REPORTERS, TRIGGERS, Readers
 from memguard.diagnose.stream import LineFilter
+from memguard.diagnose.wrapping import Unwrapper
 from memguard.records.diagnosis import Event
 
 __all__ = ["Collection", "LogFindings", "event_unix_time", "merge_findings"]
@@ -24,6 +25,7 @@ _DOCUMENT_LINES = 5000
 _BUDGET = 100_000
 _SAME_MOMENT = 90.0  # seconds within which systemd, Slurm or Kubernetes report what the kernel did
 _REPORT_REACH = 8  # events back in which a report looks for its kill
+_ECHO_REACH = 12  # lines within which systemd repeats what the kernel did
 _MAX_EVIDENCE = 12
 
 
@@ -38,6 +40,7 @@ class LogFindings:
     skipped: int = 0  # lines that were only counted, because there were too many that mattered
     command: str | None = None  # the command that was typed last in it
     place: str | None = None  # the user's innermost line of its last traceback
+    prose: bool = False  # most of it are sentences: no log
 
 
 class Collection:
@@ -48,9 +51,13 @@ class Collection:
         self._readers = Readers()
         self._clue_reader = ClueReader(CLUES)
         self._commands = CommandReader()
+        self._unwrapper = Unwrapper()
         self._boot_time = boot_time
         self._filter = LineFilter(TRIGGERS, self._listening, budget=_BUDGET)
         self._fed = 0
+        self._written = self._sentences = (
+            0  # of the first lines: how many say something, and in how many somebody talks
+        )
         self._events: dict[int, Event] = {}  # by number, in the order in which they became complete
         self._numbers: dict[tuple[object, ...], int] = {}  # of the latest event with this signature
         self._count = 0
@@ -71,7 +78,8 @@ class Collection:
         """Clues at the end of a long log without a kill. In its middle they are everyday words of other programs."""
         wanted = LineFilter(self._clue_reader.triggers(), lambda: False)
         for raw in wanted.lines(tuple(self._filter.tail)):
-            self._read_clue(parse_line(raw))
+            for line in Unwrapper().feed(raw, 0):
+                self._read_clue(parse_line(line.text, None, line.raw))
 
     def read_lines(self, lines: Iterable[str]) -> None:
         for line in lines:
@@ -90,14 +98,21 @@ class Collection:
             skipped=self._filter.skipped,
             command=self._commands.command,
             place=self._commands.place,
+            prose=self._sentences * 2 > self._written,
         )
 
     def _listening(self) -> bool:
-        return self._fed < _DOCUMENT_LINES or self._readers.active
+        return self._fed < _DOCUMENT_LINES or self._readers.active or self._unwrapper.waiting
 
     def _feed(self, raw: str, number: int) -> None:
         self._fed += 1
-        line = parse_line(raw, number)
+        for line in self._unwrapper.feed(raw, number):
+            self._read(parse_line(line.text, line.number, line.raw))
+
+    def _read(self, line: Line) -> None:
+        if self._fed < _DOCUMENT_LINES and line.text:
+            self._written += 1
+            self._sentences += is_sentence(line.text)
         events = self._readers.feed(line)
         if not self._readers.taken:
             self._commands.feed(line)
@@ -111,6 +126,8 @@ class Collection:
             self._clues.append(self._commands.complete(clue))
 
     def _close(self) -> None:
+        for line in self._unwrapper.close():
+            self._read(parse_line(line.text, line.number, line.raw))
         for event in self._readers.close():
             self._add(event)
 
@@ -215,7 +232,9 @@ def _reports(report: Event, kill: Event) -> bool:
     if kill.killer not in ("kernel", "systemd-oomd") or report.killer == "systemd-oomd":
         return False
     if report.task_memcg is None:
-        return report.killer in ("slurm", "kubernetes", "docker")
+        return report.killer in ("slurm", "kubernetes", "docker", "flux", "systemd")
+    if kill.task_memcg is None and kill.oom_memcg is None and report.killer == "systemd":
+        return abs((report.line or 0) - (kill.line or 0)) <= _ECHO_REACH  # the kernel's line alone names no cgroup
     return any(_same_group(report.task_memcg, path) for path in (kill.task_memcg, kill.oom_memcg))
 
 

@@ -9,6 +9,7 @@ import shlex
 
 from memguard.diagnose.cgroups import find_owner, raise_limit
 from memguard.diagnose.clues import Clue
+from memguard.diagnose.messages import ADVICE
 from memguard.records.diagnosis import Event
 from memguard.records.run import RunRecord
 from memguard.units import GIB, MIB, format_size
@@ -17,6 +18,20 @@ __all__ = ["for_clues", "for_counters", "for_kill", "for_others", "for_run", "fo
 
 _MACHINES = tuple(size * GIB for size in (4, 8, 16, 32, 64, 128, 192, 256, 384, 512, 768, 1024))  # RAM as it is sold
 _HEADROOM = 1.25  # room above the memory a job needs: the system, the page cache, the error of a forecast
+# Clues of Python's own: their texts are of data preparation, or may be.
+_PYTHON_CLUES = frozenset(
+    {
+        "array-refused",
+        "memory-error",
+        "rust-refused",
+        "fil-stopped",
+        "allocation-failed",
+        "worker-killed",
+        "shm-full",
+        "tiktoken-stack",
+    }
+)
+_SLAB_SHARE, _CACHE_SHARE = 4, 2  # a quarter, a half of what was allowed
 _PYTHON = ("python", "pypy", "pt_", "jupyter", "ipython", "ray::")
 
 _ASK_KERNEL = "hand over the kernel log: `sudo dmesg | memguard diagnose -`"
@@ -30,7 +45,12 @@ def for_kill(
     event: Event, verdict: str, script: str | None, inputs: tuple[str, ...], run: RunRecord | None
 ) -> tuple[str, ...]:
     """`script` and `inputs`: the user's own names, where anything tells them."""
-    steps = _smaller_plan(event.task or "python", script, inputs, guarded=run is not None)
+    if event.killer in ADVICE:
+        own = _smaller_plan("python", script, inputs, guarded=run is not None) if script or inputs or run else []
+        return (*own, *ADVICE[event.killer])
+    if event.note is not None and event.note.endswith("no process was killed"):
+        return _PANIC
+    steps = [*_not_its_data(event), *_smaller_plan(event.task or "", script, inputs, guarded=run is not None)]
     workers = _workers(event)
     if workers > 2:
         steps.append(
@@ -49,13 +69,43 @@ def for_kill(
         steps += _raise_limit(event, run)
     elif verdict == "userspace-killer":
         steps += _userspace(event)
-    elif event.killer in ("colab", "kaggle"):
-        steps.append("choose a runtime with more RAM, or work on the text in slices")
+    elif event.killer == "systemd":
+        unit = f" {event.task_memcg}" if event.task_memcg else " UNIT"
+        steps.append(f"see whether it was the unit's own limit: `systemctl show -p MemoryMax -p MemoryPeak{unit}`")
+        steps.append(_ASK_KERNEL)
+    elif event.note is not None and event.note.startswith("asked for by hand"):
+        steps = ["nothing has to be changed: somebody asked the kernel for a kill (SysRq f, or a test)"]
     elif event.constraint in ("CONSTRAINT_CPUSET", "CONSTRAINT_MEMORY_POLICY"):
         steps.append("let it use every node: without `numactl --membind`, and in a wider cpuset (cpuset.mems)")
     else:
         steps += _bigger_machine(event, run)
     return tuple(steps)
+
+
+_PANIC = (
+    "give the machine, or the virtual machine, more RAM: it had too little even for its first processes",
+    "where it happens at boot: a smaller initrd, and no huge pages reserved (`hugepages=`, `crashkernel=`)",
+    "let the kernel kill instead of stopping: `sudo sysctl vm.panic_on_oom=0`",
+)
+
+
+def _not_its_data(event: Event) -> list[str]:
+    """Where the limit was not full of a program's own data, a smaller plan is not the cure."""
+    parts, whole = event.categories or {}, event.usage or 0
+    if not whole or event.limit is None:
+        return []
+    steps = []
+    if parts.get("slab", 0) + parts.get("kernel", 0) > whole / _SLAB_SHARE:
+        steps.append(
+            "the kernel's own objects filled much of this limit (names of files, sockets, page tables): fewer small "
+            "files and connections at a time, or a limit that leaves room for them"
+        )
+    if parts.get("file", 0) > whole / _CACHE_SHARE:
+        steps.append(
+            "most of it were pages of files that could not be dropped in time: write less at once, and `fsync` as you "
+            "go, or use fewer mapped files"
+        )
+    return steps
 
 
 def for_run(run: RunRecord) -> tuple[str, ...]:
@@ -87,14 +137,20 @@ def for_unknown(run: RunRecord | None, *, log_read: bool) -> tuple[str, ...]:
 def for_clues(clue: Clue | None, script: str | None, inputs: tuple[str, ...], *, named: bool) -> tuple[str, ...]:
     file = shlex.quote(inputs[0]) if inputs else "FILE"
     program = shlex.quote(script) if script else "prepare.py"
-    known = _FOR_KIND.get(clue.kind) or _FOR_CAUSE.get(clue.cause) if clue is not None else None
-    if known is not None:
-        return tuple(step.replace("FILE", file).replace("prepare.py", program) for step in known)
+    known = clue.advice or _FOR_CAUSE.get(clue.cause) if clue is not None else None
+    if known is not None and clue is not None:
+        data = script is not None or bool(inputs) or clue.kind in _PYTHON_CLUES
+        steps = [step for step in known if data or not _about_tokens(step)]
+        return tuple(step.replace("FILE", file).replace("prepare.py", program) for step in steps)
     again = f"next time start it as `memguard run {program}`: then the line and the size are on record"
-    steps = (f"see what the input needs: `memguard estimate {file}`",) if inputs else ()
+    estimate = (f"see what the input needs: `memguard estimate {file}`",) if inputs else ()
     if named:
-        return "ask the machine where it happened: `memguard diagnose`", *steps, _ASK_KERNEL, _ASK_OLD_BOOT, again
-    return *steps, _ASK_OLD_BOOT, _ASK_HOST, again
+        return "ask the machine where it happened: `memguard diagnose`", *estimate, _ASK_KERNEL, _ASK_OLD_BOOT, again
+    return *estimate, _ASK_OLD_BOOT, _ASK_HOST, again
+
+
+def _about_tokens(step: str) -> bool:
+    return "memguard tokenize" in step or "memguard estimate" in step
 
 
 def for_state(verdict: str) -> tuple[str, ...]:
@@ -110,16 +166,6 @@ def for_others(last: Event) -> tuple[str, ...]:
     )
 
 
-_FOR_KIND: dict[str, tuple[str, ...]] = {
-    "disk-full": ("free space where it writes (`df -h`); `memguard estimate FILE` says how much disk each plan takes",),
-    "time-limit": ("ask for more time, or take the faster way: `memguard tokenize FILE -o DIR`",),
-    "segfault": ("find the crash: `python -X faulthandler prepare.py`, and read the last frames",),
-    "gpu-memory": ("a smaller batch, a smaller model, or a card with more memory; RAM and swap do not help",),
-    "tiktoken-stack": (
-        "let no run without a break reach tiktoken: `memguard tokenize FILE -o DIR` cuts safely, or names the offset",
-    ),
-    "cancelled": ("ask who cancelled it: `sacct -j JOB`, `kubectl describe pod`",),
-}
 _FOR_CAUSE: dict[str, tuple[str, ...]] = {
     "shm": (
         "fewer batches in flight: `num_workers=0` (or fewer) in the DataLoader, a smaller prefetch_factor",
@@ -151,7 +197,8 @@ _FOR_CAUSE: dict[str, tuple[str, ...]] = {
 def _smaller_plan(task: str, script: str | None, inputs: tuple[str, ...], *, guarded: bool) -> list[str]:
     """Only where the victim can be a script of the user's: how to tokenise is no help for a killed browser."""
     if script is None and not inputs and not guarded and not task.lower().startswith(_PYTHON):
-        return [f"see what grows, and be stopped in time: `memguard run -- {shlex.quote(task)} …`"]
+        program = f"{shlex.quote(task)} …" if task else "COMMAND …"
+        return [f"see what grows, and be stopped in time: `memguard run -- {program}`"]
     file = shlex.quote(inputs[0]) if inputs else "FILE"
     steps = [
         f"see which plan fits, before the next hour: `memguard estimate {file}`",
@@ -177,6 +224,7 @@ def _raise_limit(event: Event, run: RunRecord | None) -> list[str]:
             "kubernetes": f"`resources.limits.memory{wanted}` in the pod's manifest, then apply it again",
             "docker": "`docker update --memory SIZE --memory-swap SIZE CONTAINER`",
             "slurm": "`sbatch --mem=SIZE …` for the next job",
+            "kernel": "of the cgroup, which the whole log would name",
         }
         every = "`resources.limits.memory` (Kubernetes), `docker run --memory` (Docker), `sbatch --mem` (Slurm)"
         return [f"raise the limit: {ways.get(event.killer, every)}"]
@@ -198,9 +246,7 @@ def _userspace(event: Event) -> list[str]:
             "let Ray kill later: `RAY_memory_usage_threshold=0.98 ray start …` (then the kernel may come first)",
         ],
         "dask": ["smaller partitions, or more for each worker: `dask worker --memory-limit SIZE`, fewer `--nworkers`"],
-        "lsf": ["ask for more: `bsub -M SIZE -R 'rusage[mem=SIZE]' …`"],
         "slurmstepd": ["ask for more: `sbatch --mem=SIZE …`"],
-        "pbs": ["ask for more: `qsub -l mem=SIZE …` (or the resource that the message names)"],
     }.get(
         event.killer,
         [f"keep {event.killer} away from this job: its settings (`--avoid` of earlyoom) take names of processes"],

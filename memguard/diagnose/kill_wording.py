@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from memguard.diagnose.cgroups import find_owner
+from memguard.diagnose.messages import MEANINGS
 from memguard.diagnose.readers import REPORTERS
 from memguard.records.diagnosis import Event, TaskRow
 from memguard.records.run import RunRecord
@@ -17,8 +18,6 @@ _REPORTER_NAMES = {
     "kubernetes": "Kubernetes",
     "docker": "Docker",
     "systemd": "systemd",
-    "colab": "Google Colab",
-    "kaggle": "Kaggle",
 }
 _CONSTRAINTS = {
     "CONSTRAINT_CPUSET": "the NUMA nodes that its cpuset allows were out of memory",
@@ -43,9 +42,15 @@ def explain_kill(
     *,
     last: bool = True,
     hang: bool = False,
+    storm: int = 1,
+    foreign: bool = False,
 ) -> str:
-    """`last`: the event is the latest of `events`; `hang`: the text shows a process that waits for its pool."""
+    """`last`: the event is the latest of `events`; `hang`: the text shows a process that waits for its pool;
+    `storm`: so many kills belong to its moment; `foreign`: the victim is another user's.
+    """
     lines = [_headline(event, verdict)]
+    if foreign:
+        lines.append(f"It belonged to another user of this machine (uid {event.uid}), not to you.")
     lines += _held(event)
     lines += _neighbours(event)
     lines += _whose_limit(event, verdict)
@@ -53,7 +58,7 @@ def explain_kill(
         lines.append(_of_run(run))
     if hang:
         lines.append("The main process went on waiting: multiprocessing.Pool never notices that a worker was killed.")
-    lines += _when(event, events, count, now, last=last)
+    lines += _when(event, events, count, now, last=last, storm=storm)
     return "\n".join(lines)
 
 
@@ -64,8 +69,16 @@ def _headline(event: Event, verdict: str) -> str:
         return _userspace_headline(event)
     if event.killer == "jetsam":
         return _jetsam_headline(event)
+    if event.pid is None and event.task is not None:
+        return f"The kernel killed {victim_name(event)}: {_cause(event, verdict)}."
+    if event.pid is None and event.note is not None and event.note.endswith("no process was killed"):
+        asked = f", after {event.invoker} asked for memory" if event.invoker else ""
+        return f"Memory ran out{asked}, and {event.note}."
     if event.pid is None:
-        called = f" after {event.invoker} asked for memory" if event.invoker else ""
+        limit = f" (its limit is {format_size(event.limit)})" if event.limit else ""
+        group = f" for {find_owner(event.oom_memcg).words}{limit}" if event.oom_memcg else limit
+        group = group or (" because a memory cgroup had reached its limit" if verdict == "memcg-oom" else "")
+        called = f"{group}, after {event.invoker} asked for memory" if event.invoker else group
         end = event.note or "the log is cut before it names the victim"
         return f"The kernel's out-of-memory killer was called{called}; {end}."
     return f"The kernel killed {victim_name(event)}: {_cause(event, verdict)}."
@@ -110,13 +123,27 @@ def _reported(event: Event) -> str:
     if event.killer == "systemd":
         unit = f" a process of the unit {event.task_memcg}" if event.task_memcg else " a process of a unit"
         return f"systemd reports that the out-of-memory killer ended{unit}."
-    if event.killer in ("colab", "kaggle"):
-        return f"{_REPORTER_NAMES[event.killer]} ended the notebook: {event.note}."
+    if event.killer in MEANINGS:
+        return _told(event)
     what = f"the container {event.task}" + (f" of {where}" if where else "") if event.task else where
     limit = f" of {format_size(event.limit)}" if event.limit else ""
     inside = f" in {what}" if what else ""
     name = _REPORTER_NAMES.get(event.killer, event.killer)
     return f"{name} reports an out-of-memory kill{inside}: its memory limit{limit} was reached."
+
+
+def _told(event: Event) -> str:
+    """The words of messages/, with the names and sizes that the line has."""
+    meaning = MEANINGS[event.killer]
+    whom = f" {victim_name(event)}" if event.task else f" {event.task_memcg}" if event.task_memcg else ""
+    sizes = ""
+    if event.usage and event.limit:
+        what = f" of {event.note}" if event.note else ""
+        sizes = f" ({format_size(event.usage)} of {format_size(event.limit)}{what})"
+    elif event.usage or event.limit:
+        sizes = f" ({format_size(event.usage or event.limit)})"
+    whom = f", {whom.strip()}" if whom and not meaning.endswith(("process", "unit")) else whom
+    return f"{meaning[0].upper()}{meaning[1:]}{whom}{sizes}."
 
 
 def _userspace_headline(event: Event) -> str:
@@ -128,11 +155,13 @@ def _userspace_headline(event: Event) -> str:
         return f"Ray, not the kernel, killed {whom}: {event.note}."
     if killer == "dask":
         limit = f" of {format_size(event.limit)}" if event.limit else ""
-        return f"Dask's nanny, not the kernel, killed the worker {event.task} (pid {event.pid}): {event.note}{limit}."
-    if killer in ("lsf", "pbs", "slurmstepd"):
+        whom = f"the worker {event.task} (pid {event.pid})" if event.task else "a worker"
+        return f"Dask's nanny, not the kernel, killed {whom}: {event.note}{limit}."
+    if killer in MEANINGS:
+        return _told(event)
+    if killer == "slurmstepd":
         sizes = f" ({format_size(event.usage)} of {format_size(event.limit)})" if event.usage and event.limit else ""
-        name = killer if killer == "slurmstepd" else killer.upper()
-        return f"{name}, not the kernel, killed the job: {event.note}{sizes}."
+        return f"{killer}, not the kernel, killed the job: {event.note}{sizes}."
     if killer in ("earlyoom", "nohang"):
         held = f" while it held {format_size(event.anon_rss)}" if event.anon_rss else ""
         return f"{killer}, not the kernel, stopped {victim_name(event)} with {event.note}{held}: memory was low."
@@ -223,7 +252,9 @@ def _of_run(run: RunRecord) -> str:
     return f"It belonged to the guarded run {run.id} of {name}{peak}."
 
 
-def _when(event: Event, events: tuple[Event, ...], count: int, now: float | None, *, last: bool) -> list[str]:
+def _when(
+    event: Event, events: tuple[Event, ...], count: int, now: float | None, *, last: bool, storm: int
+) -> list[str]:
     lines = []
     if event.unix_time is not None and now is not None and now >= event.unix_time:
         lines.append(f"That was {format_duration(now - event.unix_time)} ago.")
@@ -234,8 +265,10 @@ def _when(event: Event, events: tuple[Event, ...], count: int, now: float | None
         lines.append(f"Its command: {event.command}")
     if count > 1:
         same = sum(1 for other in events if other.task == event.task and other.oom_memcg == event.oom_memcg)
-        which = "the last" if last else "one"
+        which = "the last" if last and storm == 1 else "one"
         under = " under the same limit" if event.oom_memcg else ""
         alike = f", {'all' if same == count else same} of them {event.task}{under}" if event.task and same > 1 else ""
+        if storm > 1:
+            lines.append(f"It was one storm of {format_count(storm)} kills within seconds; this one held the most.")
         lines.append(f"It is {which} of {format_count(count)} kills{alike} (--all lists them).")
     return lines

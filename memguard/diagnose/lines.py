@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from memguard.records.diagnosis import Event
@@ -38,6 +38,8 @@ _FRONT = re.compile(
     r"|MESSAGE="
     r")\s?"
 )
+# OpenWrt's logread writes facility and level where others write the host.
+_FACILITY = re.compile(r"\s(?:kern|user|daemon|syslog|auth|local\d)\.(?:emerg|alert|crit|err|warn|notice|info|debug)$")
 _ESCAPED_BYTES = re.compile(r"(?:\\x[89a-fA-F][0-9a-fA-F])+")
 
 
@@ -46,18 +48,33 @@ class Line:
     """`text` is the message alone; `time` what the log prints for it; `uptime` the kernel's own clock in seconds."""
 
     text: str
-    raw: str
+    raw: str  # as the log has it, for quotes
     time: str | None = None
     uptime: float | None = None
     host: str | None = None
     program: str | None = None  # kernel | systemd | earlyoom | …; None where the log does not say
     caller: str | None = None  # CONFIG_PRINTK_CALLER: T123 (a task) or C1 (a cpu)
     number: int | None = None  # of the line in its log, from 1
+    indent: int = 0  # spaces in front of it
+    body: str = ""  # the line with its indentation and without what was wrapped around it
 
 
-def parse_line(raw: str, number: int | None = None) -> Line:
-    """Never raises; a line of an unknown format comes back whole as its own message."""
+def parse_line(raw: str, number: int | None = None, quoted: str | None = None) -> Line:
+    """Never raises; a line of an unknown format comes back whole as its own message.
+
+    `quoted`: the line as it was before its wrapping was cut.
+    """
     raw = raw[:MAX_LINE].rstrip("\r\n")
+    line = replace(_parse(raw, number), indent=len(raw) - len(raw.lstrip()))
+    if quoted is None:
+        return replace(line, body=raw)
+    quoted = quoted[:MAX_LINE].rstrip("\r\n")
+    # A mark of a list belongs to YAML, quotes to JSON: documents are read with them.
+    wrapped = quoted.endswith(raw) and quoted.lstrip()[:1] not in tuple("-*+\"'{")
+    return replace(line, raw=quoted, body=raw if wrapped else quoted)
+
+
+def _parse(raw: str, number: int | None) -> Line:
     if raw.startswith("{") and '"MESSAGE"' in raw:
         line = _parse_journal_json(raw, number)
         if line is not None:
@@ -94,6 +111,7 @@ def _split_head(head: str) -> tuple[str | None, str | None]:
     stripped = head.strip()
     if not _CLOCK.search(stripped):
         return None, None
+    stripped = _FACILITY.sub("", stripped)
     time, _, host = stripped.rpartition(" ")
     if not time or _CLOCK.search(host):
         return stripped, None

@@ -14,12 +14,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from memguard.diagnose import hints, kill_wording, wording
-from memguard.diagnose.clues import CAUSES, Clue
+from memguard.diagnose.choice import choose_clue, choose_event
 from memguard.diagnose.collection import LogFindings
 from memguard.diagnose.commands import split_command
 from memguard.diagnose.query import Query, exit_clue
 from memguard.diagnose.readers import KILLERS, REPORTERS
-from memguard.diagnose.readers.batch import MAYBE
 from memguard.records.diagnosis import Counter, Diagnosis, Event
 from memguard.records.run import RunRecord
 from memguard.records.visible import shows
@@ -32,7 +31,7 @@ MEMORY_VERDICTS = frozenset(
 
 _NO_QUERY = Query()
 _CLOCK_SLACK = 5.0  # seconds that the kernel's clock and the wall clock may be apart
-_CGROUP_REPORTERS = {"slurm", "kubernetes", "docker"}  # what they report is a kill by a cgroup's limit
+_ANY_LIMIT = {"systemd", "colab", "kaggle"}  # what they report may have been the machine's memory or a limit
 _SHOWN_EVENTS = 20
 MACHINE_COUNTER = "/proc/vmstat"  # its oom_kill counts every kill since boot, whichever limit it was for
 _EXIT_GUARD = 75  # of `memguard run`, whenever the guard ended the run (EX_TEMPFAIL of sysexits.h)
@@ -74,6 +73,8 @@ class Evidence:
     now: float | None = None
     query: Query = _NO_QUERY
     pressure: Pressure | None = None
+    uid: int | None = None  # of the user who asks; None for root, who may ask about everybody
+    runs_since: int = 0  # guarded runs that ended well after `run`
 
 
 def decide(evidence: Evidence, *, every_event: bool = False) -> Diagnosis:
@@ -85,13 +86,18 @@ def decide(evidence: Evidence, *, every_event: bool = False) -> Diagnosis:
     if not evidence.query.may_be_kill:
         events = ()
     matched = _match(run, events) if run else None
-    if run is not None and matched is None and _ended_by_guard(run) and not _newer(events, run):
+    own = tuple(event for event in events if _may_be_own(evidence, event))
+    if run is not None and matched is None and _ended_by_guard(run) and not _newer(own, run):
         return _guard(evidence, run)
     if run is not None and run.watcher_death and not run.kernel_kills and not _since(events, run):
         return _clean_run(evidence, run)
-    event = matched or (events[-1] if events else None)
-    if event is not None:
-        return _kill(evidence, event, events, run if matched else None, every_event)
+    if run is not None and matched is None and not own and events and (run.exit_signal == 9 or run.kernel_kills):
+        return _killed_run(evidence, run)
+    chosen = choose_event(own or events)
+    if matched is not None or chosen is not None:
+        event, storm = (matched, 1) if matched is not None or chosen is None else chosen
+        assert event is not None
+        return _kill(evidence, event, events, run if matched else None, every_event, storm)
     if run is not None and (run.exit_signal == 9 or run.kernel_kills):
         return _killed_run(evidence, run)
     if evidence.pressure is not None and (verdict := _state(evidence.pressure)):
@@ -136,6 +142,11 @@ def _within(path: str | None, parent: str) -> bool:
     return parent == path or parent.endswith(path) or path.startswith(parent.rstrip("/") + "/")
 
 
+def _may_be_own(evidence: Evidence, event: Event) -> bool:
+    """A victim of another user is somebody else's. Where the log says no user, it may be one's own."""
+    return evidence.named or None in (evidence.uid, event.uid) or evidence.uid == event.uid
+
+
 def _ended_by_guard(run: RunRecord) -> bool:
     return run.exit_code == _EXIT_GUARD and run.termination_reason in ("memory", "forecast", "hang")
 
@@ -152,7 +163,7 @@ def _newer(events: tuple[Event, ...], run: RunRecord) -> bool:
 
 
 def _kill(
-    evidence: Evidence, event: Event, events: tuple[Event, ...], run: RunRecord | None, every_event: bool
+    evidence: Evidence, event: Event, events: tuple[Event, ...], run: RunRecord | None, every_event: bool, storm: int
 ) -> Diagnosis:
     log = evidence.log
     verdict, confidence = _judge(event)
@@ -172,7 +183,16 @@ def _kill(
         confidence=confidence,
         events=(event, *(others if every_event else others[: _SHOWN_EVENTS - 1])),
         explanation=shows(kill_wording.explain_kill)(
-            event, verdict, events, count, run, evidence.now, last=last, hang=workers_left
+            event,
+            verdict,
+            events,
+            count,
+            run,
+            evidence.now,
+            last=last,
+            hang=workers_left,
+            storm=storm,
+            foreign=run is None and not _may_be_own(evidence, event),
         ),
         advice=hints.for_kill(event, verdict, script, inputs, run),
         sources=evidence.sources,
@@ -207,15 +227,20 @@ def _judge(event: Event) -> tuple[str, str]:
     """(verdict, confidence) of one kill."""
     if event.killer in KILLERS:
         return "userspace-killer", "certain"
-    if event.killer in _CGROUP_REPORTERS:
-        return "memcg-oom", "likely" if event.note == MAYBE else "certain"
     if event.killer == "jetsam":
         return "oom-kill", "certain" if event.pid is not None else "likely"
     if event.killer in REPORTERS:
-        return "oom-kill", "likely"
+        return ("oom-kill", "likely") if event.killer in _ANY_LIMIT else ("memcg-oom", "certain")
     memcg = event.constraint == "CONSTRAINT_MEMCG" or (event.constraint is None and event.oom_memcg is not None)
     stated = event.constraint is not None or event.oom_memcg is not None
     return "memcg-oom" if memcg else "oom-kill", "certain" if stated and event.pid is not None else "likely"
+
+
+def _beside(evidence: Evidence, run: RunRecord) -> str:
+    """What else there is to know beside a run of one's own: later runs, and kills that are not the run's."""
+    events = evidence.log.events if evidence.log else ()
+    later = [event for event in events if event.unix_time is not None and event.unix_time >= run.started]
+    return shows(wording.explain_beside)(evidence.runs_since, later[-1] if later else None)
 
 
 def _guard(evidence: Evidence, run: RunRecord) -> Diagnosis:
@@ -234,7 +259,7 @@ def _guard(evidence: Evidence, run: RunRecord) -> Diagnosis:
         verdict="hang" if run.termination_reason == "hang" else "guard",
         confidence="certain",
         events=(event, *(reversed(log.events[-_SHOWN_EVENTS:]) if log else ())),
-        explanation=shows(wording.explain_guard)(run, evidence.now),
+        explanation=shows(wording.explain_guard)(run, evidence.now) + _beside(evidence, run),
         advice=hints.for_run(run),
         sources=evidence.sources,
         run_id=run.id,
@@ -252,12 +277,14 @@ def _killed_run(evidence: Evidence, run: RunRecord) -> Diagnosis:
     """SIGKILL, but no kill in the log: it may have been memory only where a counter moved or the log was hidden."""
     if run.kernel_kills:
         steps = (*hints.for_run(run), *hints.for_counters())
-        return _plain(evidence, "oom-kill", "likely", shows(wording.explain_counted_run)(run), steps, run)
+        words = shows(wording.explain_counted_run)(run) + _beside(evidence, run)
+        return _plain(evidence, "oom-kill", "likely", words, steps, run)
     return _plain(
         evidence,
         "unknown",
         "weak",
-        shows(wording.explain_sigkill)(run, log_read=evidence.log is not None, counters=evidence.counters),
+        shows(wording.explain_sigkill)(run, log_read=evidence.log is not None, counters=evidence.counters)
+        + _beside(evidence, run),
         hints.for_unknown(run, log_read=evidence.log is not None),
         run,
     )
@@ -319,7 +346,7 @@ def _clues(evidence: Evidence) -> Diagnosis:
     if asked is not None:
         # In a machine's own log, old clues of other programs say nothing about this exit code.
         clues = [*(clues if evidence.named else ()), asked]
-    chosen = _choose(clues)
+    chosen = choose_clue(clues)
     verdict, confidence = _CLUE_VERDICTS[chosen.cause] if chosen else ("unknown", "weak")
     if not evidence.named and asked is None and chosen is not None and chosen.cause != "memory":
         verdict, confidence, chosen = "unknown", "weak", None
@@ -328,22 +355,19 @@ def _clues(evidence: Evidence) -> Diagnosis:
     script, inputs = _names(command, None)
     quoted = tuple(dict.fromkeys(clue.raw for clue in clues if chosen and clue.cause == chosen.cause))[:6]
     lines = log.lines if log else None
+    prose = evidence.named and log is not None and log.prose
+    kills = next((counter.oom_kill for counter in evidence.counters if counter.path == MACHINE_COUNTER), 0)
     diagnosis = _plain(
         evidence,
         verdict,
         confidence,
-        shows(wording.explain_clues)(chosen, lines, named=evidence.named, command=command),
+        shows(wording.explain_clues)(chosen, lines, named=evidence.named, command=command, prose=prose, kills=kills),
         hints.for_clues(chosen, script, inputs, named=evidence.named),
         None,
         quoted,
     )
     place = chosen.place if chosen else None
     return replace(diagnosis, command=command, script=script, inputs=inputs, place=place)
-
-
-def _choose(clues: list[Clue]) -> Clue | None:
-    """Of the cause that says most, the last one."""
-    return next((clue for cause in CAUSES for clue in reversed(clues) if clue.cause == cause), None)
 
 
 def _plain(

@@ -12,7 +12,7 @@ import codecs
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
-from memguard.diagnose.lines import MAX_LINE
+from memguard.diagnose.wrapping import LONGEST
 
 __all__ = ["LineFilter"]
 
@@ -75,10 +75,10 @@ class LineFilter:
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
             body, newline, rest = chunk.rpartition(b"\n")
             if not newline:
-                tail = (tail + rest)[:MAX_LINE]  # a line longer than that is cut, never kept whole
+                tail = (tail + rest)[:LONGEST]  # a line longer than that is cut, never kept whole
                 continue
             yield from self._candidates(tail + body + b"\n")
-            tail = rest[:MAX_LINE]
+            tail = rest[:LONGEST]
         yield from self._candidates(tail + b"\n")
         self.count -= ends_with_newline
 
@@ -160,7 +160,7 @@ class LineFilter:
 
 
 def _decode(line: bytes) -> str:
-    return line[:MAX_LINE].decode("utf-8", "replace")
+    return line[:LONGEST].decode("utf-8", "replace")
 
 
 def _utf8(chunks: Iterable[bytes]) -> Iterator[bytes]:

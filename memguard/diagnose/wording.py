@@ -9,6 +9,7 @@ from memguard.records.run import RunRecord
 from memguard.units import format_count, format_duration, format_size
 
 __all__ = [
+    "explain_beside",
     "explain_clean_run",
     "explain_clues",
     "explain_counted_run",
@@ -113,17 +114,42 @@ def _peak(run: RunRecord) -> list[str]:
     return [f"Its peak memory was {format_size(run.peak)}{allowed}."]
 
 
-def explain_clues(clue: Clue | None, lines: int | None, *, named: bool, command: str | None) -> str:
+def explain_beside(runs_since: int, other: Event | None) -> str:
+    """What belongs to a run's answer without being about it; empty, or lines that begin with a line end."""
+    text = ""
+    if runs_since:
+        many = "one guarded run" if runs_since == 1 else f"{format_count(runs_since)} guarded runs"
+        text += f"\nAfter it {many} ended well."
+    if other is not None:
+        text += (
+            f"\nNot of this run: {other.killer} killed {victim_name(other)} on this machine"
+            + (f" at {other.time}" if other.time else "")
+            + " (--all lists every kill)."
+        )
+    return text
+
+
+def explain_clues(
+    clue: Clue | None, lines: int | None, *, named: bool, command: str | None, prose: bool = False, kills: int = 0
+) -> str:
+    """`prose`: the text does not look like a log; `kills`: the machine's counter since boot."""
     where = "" if lines is None else f" in the {format_count(lines)} lines of the kernel log"
     where = f" in this text ({format_count(lines)} lines)" if named and lines is not None else where
+    counted = (
+        f"\nThe kernel's own counter shows {format_count(kills)} kill(s) for memory since boot: a kill leaves no line "
+        "when its victim was already exiting, and old lines are forgotten."
+        if kills and not named
+        else ""
+    )
     if clue is None:
-        return f"No kill for memory is recorded{where}."
+        no_log = "\nThis text does not look like a log: hand over the lines that the program or the kernel printed."
+        return f"No kill for memory is recorded{where}." + (no_log if prose else "") + counted
     facts = (
         [f"It was at {clue.place}."] if clue.place and clue.cause in ("allocation", "shm", "not-memory", "hang") else []
     )
     facts += [f"It asked for {format_size(clue.size)} at once."] if clue.size else []
     facts += [f"The command: {command}"] if command else []
-    nothing = f"No kill by the kernel or by another guard of memory is recorded{where}."
+    nothing = f"No kill by the kernel or by another guard of memory is recorded{where}.{counted}"
     meaning = clue.meaning[0].upper() + clue.meaning[1:] + "."
     head = {
         "memory": f"A process was killed because memory ran out: {clue.meaning}.",

@@ -5,6 +5,7 @@ A large array is a private mapping of a file: it may be changed as any other arr
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING, Any
 
 from memguard.dropin.packed import BLOCK, Packed
@@ -14,7 +15,14 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["cast_array", "list_array"]
+__all__ = ["cast_array", "list_array", "memory_of"]
+
+
+def memory_of(values: array[int]) -> npt.NDArray[Any]:
+    """An array.array as NumPy sees it, not copied."""
+    import numpy as np
+
+    return np.asarray(memoryview(values))
 
 
 def list_array(packed: Packed, start: int, stop: int, dtype: npt.DTypeLike | None = None) -> npt.NDArray[Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
-from memguard.dropin.arrays import cast_array, list_array
+from memguard.dropin.arrays import cast_array, list_array, memory_of
 from memguard.dropin.packed import BLOCK, Packed, lock
 from memguard.dropin.refusals import GrowsAtItsEnd, refuse
 
@@ -25,8 +25,7 @@ Self = TypeVar("Self", bound="TokenBuffer")
 
 _PENDING = 1 << 18  # characters of text that wait to be encoded together, at most
 _FEW = 16  # numbers that may wait between two texts
-_FEW_IDS = 128  # numbers that are looked at one by one
-_INTS = {int}
+_FEW_IDS = 512  # numbers of a list that is not worth a call of its own
 _PER_ENTRY = 64  # bytes that a short text takes beside its characters
 _CHUNK = 1 << 12  # items taken from an iterator at a time
 
@@ -36,13 +35,11 @@ class TokenBuffer(GrowsAtItsEnd):
 
     Each number takes 2 bytes; 4 or 8 once one needs it. The newest million is in memory, the others are in a file
     without a name (spill.py), which raises SpillError, a MemoryError, where no disk takes it. What is no int (a bool, a
-    float, a NumPy number) raises TypeError. Slices share the numbers, and copy them when they are appended to.
+    float, a NumPy number) raises TypeError, when somebody looks at the latest. Slices share the numbers, and copy them
+    when they are appended to.
 
-    As a list: append, extend, +=, +, [i], [a:b], [a:b:c], del ids[:n], del ids[n:], clear, copy, len, in, ==, index,
-    count, iteration, repr, pickle, and what is built on these (max, sum, sorted, set, bytes, array.array, struct).
+    What a list does it does, but for changes in the middle, * and <, which raise TypeError or AttributeError.
     np.array(ids, dtype) has NumPy's values, dtypes and errors for a list; a large one is a mapping of the file.
-    Everything else that lists have raises TypeError or AttributeError.
-
     Short texts of memguard.get_encoding wait until 256 KiB of them can be encoded together, or somebody looks.
     """
 
@@ -62,53 +59,52 @@ class TokenBuffer(GrowsAtItsEnd):
     # -- what grows it
 
     def append(self, value: int, /) -> None:
-        if self._stop is None and type(value) is int and not self._waiting and self._store is not None:
-            store = self._store
-            try:
-                store.tail.append(value)
-            except OverflowError:
-                store.put([value])
-            else:
-                if len(store.tail) >= store.limit:
-                    store.settle()
-        else:
-            self.extend([value])
+        encoder = self._encoder
+        if type(value) is not int or (encoder is not None and not (0 <= value < encoder.n_vocab and self._size >= 0)):
+            self._appendable().put([value])
+            return
+        waiting = self._waiting
+        waiting.append(value)
+        if len(waiting) >= _CHUNK:
+            self._settle()
 
     def extend(self, iterable: Iterable[int], /) -> None:
         if type(iterable) is list:
             self._extend_list(iterable)
         elif isinstance(iterable, TokenBuffer):
-            self._extend_packed(iterable)
+            encoder = self._encoder
+            if encoder is not None and iterable._encoder is encoder and iterable._store is None and self._size >= 0:
+                self._waiting += iterable._waiting  # texts
+                self._grown(iterable._size)
+            else:
+                self._extend_packed(iterable)
         elif isinstance(iterable, array) and iterable.typecode in "bBhHiIlLq":
-            self._extend_array(iterable)
+            self._appendable().put_array(memory_of(iterable))
         else:
             self._extend_slowly(iter(iterable))
 
     def _extend_list(self, values: list[Any]) -> None:
-        if self._waiting and len(values) <= _FEW and self._may_wait(values):
+        if self._encoder is None and len(values) <= _FEW_IDS and (not values or type(values[-1]) is int):
+            self._waiting += values  # looked at when there are many
+            if len(self._waiting) >= _CHUNK:
+                self._settle()
+        elif self._encoder is not None and self._may_wait(values, self._encoder):
             self._waiting += values
             self._grown(8 * len(values))
-            return
-        store = self._store if self._stop is None and len(values) <= _FEW_IDS and not self._waiting else None
-        if store is not None and set(map(type, values)) == _INTS:
-            store.put_ints(values)
         else:
             self._appendable().put(values)
 
     def _extend_packed(self, other: TokenBuffer) -> None:
-        wait = other._waiting and other._store is None and self._size >= 0
-        if wait and (not self._waiting or self._encoder is other._encoder):
-            self._encoder = other._encoder
-            self._waiting += other._waiting
-            self._grown(other._size)
-            return
+        if other._encoder is not None and other._store is None and self._size >= 0:
+            if self._encoder is None and self._waiting and not self._may_wait(self._waiting, other._encoder):
+                self._settle()
+            if not self._waiting or self._encoder is None:
+                self._encoder = other._encoder
+                self._waiting += other._waiting
+                self._grown(other._size)
+                return
         span = other._span()
         self._appendable().put_packed(*span)
-
-    def _extend_array(self, values: array[int]) -> None:
-        import numpy as np
-
-        self._appendable().put_array(np.array(values))
 
     def _extend_slowly(self, iterator: Iterator[Any]) -> None:
         """What the iterator gives can be seen at once, by itself too, and stays if it raises."""
@@ -142,7 +138,8 @@ class TokenBuffer(GrowsAtItsEnd):
         """[eot] + ids and ids + [eot] wait as ids do."""
         made = TokenBuffer()
         if isinstance(right, TokenBuffer) and isinstance(left, list):
-            if unsettled(right) and len(left) <= _FEW and right._may_wait(left):
+            texts = unsettled(right)
+            if texts is not None and right._may_wait(left, texts[0]):
                 made._take(right, [*left, *right._waiting])
                 return made
         elif isinstance(left, TokenBuffer) and unsettled(left):
@@ -156,7 +153,6 @@ class TokenBuffer(GrowsAtItsEnd):
         self._store, self._encoder, self._waiting, self._size = None, other._encoder, waiting, other._size
 
     def clear(self) -> None:
-        """Arrays and slices that were made of it keep what they have."""
         with lock:
             self._waiting, self._encoder, self._size = [], None, 0
             self._store, self._start, self._stop = Packed(), 0, None
@@ -164,14 +160,13 @@ class TokenBuffer(GrowsAtItsEnd):
     # -- what reads it
 
     def __len__(self) -> int:
-        _, start, stop = self._span()
-        return stop - start
+        if self._encoder is not None or self._store is None:
+            self._span()
+        store, waiting = self._store, len(self._waiting)
+        assert store is not None
+        return (len(store) if self._stop is None else self._stop) - self._start + waiting
 
-    @overload
-    def __getitem__(self, key: SupportsIndex, /) -> int: ...
-    @overload
-    def __getitem__(self, key: slice, /) -> TokenBuffer: ...
-    def __getitem__(self, key: SupportsIndex | slice, /) -> int | TokenBuffer:
+    def __getitem__(self, key: SupportsIndex | slice, /) -> Any:
         store, start, stop = self._span()
         if isinstance(key, slice):
             low, high, step = key.indices(stop - start)
@@ -246,12 +241,12 @@ class TokenBuffer(GrowsAtItsEnd):
         return f"[{', '.join(str(block)[1:-1] for block in self._lists())}]"
 
     def copy(self) -> TokenBuffer:
-        return self[:]
+        return stretch(TokenBuffer, *self._span())
 
     __copy__ = copy
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> TokenBuffer:
-        return self[:]
+    def __deepcopy__(self, memo: object) -> TokenBuffer:
+        return self.copy()
 
     def __reduce__(self) -> tuple[Any, ...]:
         store, start, stop = self._span()
@@ -316,10 +311,11 @@ class TokenBuffer(GrowsAtItsEnd):
             self._start, self._stop = 0, None
         return store
 
-    def _may_wait(self, values: list[Any]) -> bool:
-        if self._size < 0 or self._encoder is None:
+    def _may_wait(self, values: list[Any], encoder: Encoder) -> bool:
+        """Whether these few numbers can stand between texts."""
+        if self._size < 0 or len(values) > _FEW:
             return False
-        limit = self._encoder.n_vocab
+        limit = encoder.n_vocab
         return all(type(value) is int and 0 <= value < limit for value in values)
 
     def _grown(self, size: int) -> None:
@@ -349,6 +345,8 @@ class TokenBuffer(GrowsAtItsEnd):
             finally:
                 del self._waiting[:number]
                 self._size = min(self._size, 0)
+                if not self._waiting:
+                    self._encoder = None
 
 
 def pending(encoder: Encoder, entries: list[Entry], size: int) -> TokenBuffer:

@@ -76,9 +76,14 @@ class TokenBuffers(GrowsAtItsEnd):
         for ids in iterable:
             self.append(ids)
 
-    def __iadd__(self, other: Iterable[Any]) -> TokenBuffers:
+    def __iadd__(self, other: Iterable[Any]) -> TokenBuffers:  # type: ignore[misc]
         self.extend(other)
         return self
+
+    def __add__(self, other: object, /) -> NoReturn:
+        refuse(self, "+ makes another list of the same lists")
+
+    __radd__ = __add__
 
     def __len__(self) -> int:
         self._settle()

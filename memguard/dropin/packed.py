@@ -28,6 +28,7 @@ BLOCK = 1 << 16  # numbers that are looked at together
 _CODES = "HIq"  # 2, 4, 8 bytes
 _DTYPES = {"H": "uint16", "I": "uint32", "q": "int64"}
 _HIGHEST = {"H": 1 << 16, "I": 1 << 32, "q": 1 << 63}
+_INT = {int}
 _SHORT = 64  # numbers that are faster packed one by one
 _WORTH_ASKING = 1 << 14  # numbers in memory from which on a guard that is short of memory gets them written out
 
@@ -59,7 +60,7 @@ class Packed:
 
     def put(self, values: list[Any]) -> None:
         """Appends what a list holds. Raises TypeError where one is no int (a bool, a float, a NumPy number), or needs
-        more than 8 bytes; the ones before it in steps of BLOCK are then there."""
+        more than 8 bytes; the ones before it are then there."""
         if len(values) <= BLOCK:
             self._put_block(values)
         else:
@@ -84,7 +85,7 @@ class Packed:
             self.settle()
 
     def put_ints(self, values: list[int]) -> None:
-        """Appends what is known to be ints. Raises TypeError where one needs more than 8 bytes."""
+        """Appends what is known to be ints of up to 8 bytes."""
         try:
             self.tail.fromlist(values)
         except OverflowError:
@@ -203,8 +204,12 @@ class Packed:
                 self.tail.frombytes(packed)
                 self.settle()
                 return
-        _check_types(values)
-        self.put_ints(values)
+        if set(map(type, values)) <= _INT and (not values or (_fits(min(values)) and _fits(max(values)))):
+            self.put_ints(values)
+            return
+        number = next(n for n, value in enumerate(values) if not _fits(value))
+        self.put_ints(values[:number])
+        raise TypeError(_what_is_wrong(values[number]))
 
 
 def _pack(values: list[Any], size: int) -> bytearray | None:
@@ -232,23 +237,22 @@ def _pack(values: list[Any], size: int) -> bytearray | None:
     return packed
 
 
-def _check_types(values: list[Any]) -> None:
-    kinds = set(map(type, values))
-    if kinds - {int}:
-        kind = (kinds - {int}).pop()
-        number = kind is bool or hasattr(kind, "__index__")
-        fix = "convert them with int()" if number else "keep a list for these"
-        if number and hasattr(kind, "dtype"):
-            fix = "convert them with .tolist() or int()"
-        raise TypeError(f"a TokenBuffer holds ints, not {kind.__qualname__}: {fix}")
+def _fits(value: object) -> bool:
+    return type(value) is int and -_HIGHEST["q"] <= value < _HIGHEST["q"]
+
+
+def _what_is_wrong(value: object) -> str:
+    kind = type(value)
+    if kind is int:
+        return f"a TokenBuffer holds ints of up to 8 bytes, not {value}: keep a list for these"
+    fix = "convert them with int()" if hasattr(kind, "__index__") else "keep a list for these"
+    if hasattr(value, "dtype"):
+        fix = "convert them with .tolist() or int()"
+    return f"a TokenBuffer holds ints, not {kind.__qualname__}: {fix}"
 
 
 def _code_for(lowest: int, highest: int) -> str:
-    for code in _CODES:
-        if highest < _HIGHEST[code] and lowest >= (-_HIGHEST["q"] if code == "q" else 0):
-            return code
-    number = highest if highest >= _HIGHEST["q"] else lowest
-    raise TypeError(f"a TokenBuffer holds ints of up to 8 bytes, not {number}: keep a list for these")
+    return next(code for code in _CODES if highest < _HIGHEST[code] and (lowest >= 0 or code == "q"))
 
 
 # -- memory pressure --------------------------------------------------------------------------------------------------

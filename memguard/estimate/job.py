@@ -22,8 +22,9 @@ from memguard.estimate import corpus, model, script_job
 from memguard.estimate.baseline import Baseline, BaselineProbe, timed_pieces
 from memguard.estimate.corpus.columns import WHOLE, named_column
 from memguard.estimate.corpus.inputs import find_inputs, is_plain
+from memguard.estimate.corpus.records import read_record_shape
 from memguard.estimate.plans.catalogue import PLANS, plan_named
-from memguard.estimate.plans.costs import cached_int_max, read_costs
+from memguard.estimate.plans.costs import Costs, cached_int_max, read_costs
 from memguard.estimate.plans.quantities import AUTO_WORKERS, Options
 from memguard.estimate.scheduler import ask_for
 from memguard.estimate.tuning import TUNING, Tuning
@@ -38,8 +39,18 @@ from memguard.units import MIB, format_size, parse_size
 
 if TYPE_CHECKING:
     from memguard.estimate.script import Trace
+    from memguard.estimate.script.amounts import RecordShape
 
-__all__ = ["Progress", "Request", "estimate", "estimate_files", "read_job_limits"]
+__all__ = [
+    "Inputs",
+    "Progress",
+    "Request",
+    "costs_of",
+    "estimate",
+    "estimate_files",
+    "read_inputs",
+    "read_job_limits",
+]
 
 Size = int | str  # bytes, or as the flags take it: "512M", "8GiB", "75%"
 Progress = Callable[[str, int, int | None], None]  # stage, bytes done since the last call, bytes in all where known
@@ -128,6 +139,18 @@ class Request:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What an estimate is made of, once it is read."""
+
+    request: Request  # completed
+    plan: Trace | None
+    records: RecordShape | None
+    sources: tuple[Source, ...]
+    found: corpus.Corpus
+    baseline: Baseline
+
+
 def _check_name(flag: str, name: str | None, known: Sequence[str] | dict[str, Any]) -> None:
     if name is not None and name not in known:
         raise ConfigError(f"{flag}: no such name: {name!r}", f"one of {', '.join(known)}")
@@ -190,11 +213,21 @@ def estimate_files(
 
     A ScriptEstimate where a script is asked about. Raises InputError, ConfigError.
     """
+    return _judged(read_inputs(request, limits, progress=progress, tuning=tuning), limits, tuning)
+
+
+def read_inputs(
+    request: Request, limits: Limits, *, progress: Progress | None = None, tuning: Tuning = TUNING
+) -> Inputs:
+    """The script, the text, and Python's own memory beside it. Raises InputError, ConfigError."""
     plan = script_job.read_plan(request.script, request.arguments) if request.script else None
     request = request.completed(plan)
     sources = find_inputs(request.sample_files, request.input_format) if request.sample_files else ()
     notes: tuple[str, ...] = ()
     any_record = request.text_field is None and plan is not None
+    records = None
+    if plan is not None and request.input_format is None:
+        sources = script_job.as_script_reads(plan, sources)
     if any_record and plan is not None:
         column = named_column(sources, plan.columns)
         if column not in (None, *plan.columns) and sources[0].kind == "jsonl" and plan.imports & _WHOLE_OBJECTS:
@@ -204,8 +237,9 @@ def estimate_files(
             notes = ("the script names no column of text that is there: each record's JSON is its text",)
         elif column is not None and column not in plan.columns:
             notes = (f"the script names no column that is there: {column} has most text, and counts alone",)
-    if plan is not None and request.input_format is None:
-        sources = script_job.as_script_reads(plan, sources)
+        records = read_record_shape(sources, _TEXT_FIELD if column is None else column)
+        if records is not None and request.script:
+            plan = script_job.read_plan(request.script, request.arguments, records)
     encoding = request.encoding or _ENCODING
     load_vocabulary(encoding)  # before the child asks for it: an unknown one is told at once
     library = plan_named(request.check).library if request.check else ""
@@ -216,7 +250,7 @@ def estimate_files(
         found = _corpus(request, sources, limits, progress, tuning, any_record)
         found = replace(found, notes=(*found.notes, *notes))
         baseline = probe.result()
-    return _judged(request, plan, sources, limits, found, baseline, tuning)
+    return Inputs(request, plan, records, sources, found, baseline)
 
 
 def _corpus(
@@ -268,22 +302,19 @@ def _is_flag(limits: Limits) -> bool:
     return limits.binding is not None and limits.binding.name in ("--limit", "--ram")
 
 
-def _judged(
-    request: Request,
-    plan: Trace | None,
-    sources: tuple[Source, ...],
-    limits: Limits,
-    found: corpus.Corpus,
-    baseline: Baseline,
-    tuning: Tuning,
-) -> Estimate:
-    costs = read_costs(
+def costs_of(baseline: Baseline) -> Costs:
+    return read_costs(
         baseline.rss,
         baseline.peak,
         anonymous=baseline.anonymous,
         libraries=baseline.libraries,
         script=baseline.script,
     )
+
+
+def _judged(read: Inputs, limits: Limits, tuning: Tuning) -> Estimate:
+    request, plan, sources, found, baseline = read.request, read.plan, read.sources, read.found, read.baseline
+    costs = costs_of(baseline)
     notes = list(found.notes)
     if not baseline.measured:
         notes.append("Python's own memory could not be measured here: 54 MiB assumed")
@@ -309,6 +340,7 @@ def _judged(
             from_files=bool(request.files),
             tuning=tuning,
             arguments=request.arguments,
+            records=read.records,
         )
     result = replace(result, scheduler=ask_for(result, request.check))
     if plan is not None:

@@ -123,6 +123,8 @@ def start():
     hook.patches.update(dict.fromkeys(("multiprocessing.pool", "multiprocess.pool"), _report_dead_workers))
     listen(run)
     atexit.register(_end)
+    if "MEMGUARD_FIXED" in os.environ and sys.version_info >= (3, 11):
+        load("_memguard_fixed").start(hook)
 
 
 def _end():

@@ -23,6 +23,7 @@ _CATEGORIES = {
     "shmem": "shared memory, /dev/shm, tmpfs",
     "file": "page cache (files)",
     "kernel": "kernel (page tables, slab, stacks)",
+    "slab": "kernel objects (slab)",
     "free": "free",
     "other": "not itemised",
 }

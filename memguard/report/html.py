@@ -24,6 +24,7 @@ _PARTS = {
     "shmem": ("shared memory, /dev/shm, tmpfs", "#cc79a7"),
     "file": ("page cache (files)", "#56b4e9"),
     "kernel": ("kernel (page tables, slab, stacks)", "#e69f00"),
+    "slab": ("kernel objects (slab)", "#f0e442"),
     "free": ("free", "#009e73"),
     "other": ("not itemised", "#8a8f98"),
 }

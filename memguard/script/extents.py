@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-__all__ = ["MOST_TIMES", "Extent", "Window", "measure", "merged"]
+__all__ = ["ALL_FIELDS", "MOST_TIMES", "Extent", "Window", "measure", "merged", "side_by_side"]
+
+# What a table holds of a record: its fields, without what stands between them in the file.
+ALL_FIELDS = "*"
 
 # Loops inside loops of a known length: more than this is too much on any machine.
 MOST_TIMES = 1e30
@@ -20,6 +23,7 @@ _REFERENCE = {
     "chars": 1e9,
     "bytes": 1e9,
     "lines": 1e7,
+    "lines of text": 1e7,
     "groups": 10.0,
     "files": 10.0,
     "tokens": 2.5e8,
@@ -30,6 +34,7 @@ _REFERENCE = {
     "new lines": 1e9,
     "pieces": 1e4,
     "columns": 2.0,
+    "items": 5e7,
 }
 
 
@@ -54,6 +59,22 @@ class Extent:
     high: float = 1.0
     windows: tuple[Window, ...] = ()
     times: float = 1.0
+    # The fields of each record that it is made of (`title`, `messages.content`; ALL_FIELDS); (): what the file has.
+    columns: tuple[str, ...] = ()
+    weight: float = 1.0  # share of a record that they are, as far as the reader was told
+
+    def of_fields(self, columns: tuple[str, ...], weight: float = 1.0) -> Extent:
+        """The same records, of which these fields count."""
+        return replace(self, columns=columns, weight=weight)
+
+    def beside(self, other: Extent) -> Extent | None:
+        """Fields of the same records, one after the other: `title + text`. None where they are not of the same ones, or
+        not of fields that are known.
+        """
+        apart = not self.columns or not other.columns
+        if apart or replace(other, columns=self.columns, weight=self.weight) != self:
+            return None
+        return self.of_fields((*self.columns, *other.columns), self.weight + other.weight)
 
     def window(self, loop: int, unit: str, amount: float, stride: float = 0.0) -> Extent:
         return replace(self, windows=(*self.windows, Window(loop, unit, max(1.0, amount), stride)))
@@ -106,7 +127,7 @@ def measure(extent: Extent) -> float:
     share = extent.high - extent.low
     for window in extent.windows:
         share = min(share, window.amount / _REFERENCE.get(window.unit, 1e-9))
-    return share * extent.times
+    return share * extent.times * extent.weight
 
 
 def merged(extents: Iterable[Extent]) -> list[Extent]:
@@ -116,3 +137,17 @@ def merged(extents: Iterable[Extent]) -> list[Extent]:
         once = replace(extent, times=1.0)
         times[once] = min(MOST_TIMES, times.get(once, 0.0) + extent.times)
     return [replace(extent, times=count) for extent, count in times.items()]
+
+
+def side_by_side(extents: Iterable[Extent]) -> list[Extent]:
+    """The parts of one text: fields of the same records are one extent of all of these fields."""
+    found: list[Extent] = []
+    for extent in extents:
+        for index, other in enumerate(found):
+            both = other.beside(extent)
+            if both is not None:
+                found[index] = both
+                break
+        else:
+            found.append(extent)
+    return found

@@ -24,6 +24,7 @@ The Trace is frozen, and knows nothing of any text: estimate/script prices its m
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 
 from memguard.script import models
 from memguard.script.extents import Extent
@@ -35,6 +36,7 @@ from memguard.script.scopes import variables_of
 from memguard.script.source import Places, deep_recursion, parse_script, quiet_collector, too_deep
 from memguard.script.state import State
 from memguard.script.trace import Span, Trace, Unrecognised
+from memguard.script.values import Field
 
 __all__ = ["read_script"]
 
@@ -47,12 +49,14 @@ def read_script(
     finder: Finder | None = None,
     cores: int | None = None,
     words: tuple[str, ...] | None = None,
+    fields: Mapping[str, Field] | None = None,
 ) -> Trace:
     """Reads a script; nothing of it is run, nothing is imported, no file is opened.
 
     `path` is the script's own, for messages and for what it finds beside itself; `finder` reads the modules of its own
     that it imports, `cores` is what os.cpu_count() gives where it will run, `words` are its own arguments (None: not
-    known). Raises InputError for what is not Python, or too large or too deep for a script.
+    known), `fields` what stands in the records of its input, by path. Raises InputError for what is not Python, or too
+    large or too deep for a script.
     """
     with quiet_collector():
         tree = parse_script(source, path)
@@ -60,6 +64,7 @@ def read_script(
             try:
                 interpreter = ScriptInterpreter(path, Places(source), finder)
                 interpreter.state.cores, interpreter.state.words = cores, words
+                interpreter.state.facts.fields = fields or {}
                 return _read(tree, source, interpreter)
             except RecursionError:
                 raise too_deep(path) from None

@@ -7,7 +7,7 @@ import ast
 from memguard.script.source import Places
 from memguard.script.trace import NameUse, Variable
 
-__all__ = ["variables_of"]
+__all__ = ["bound_names", "variables_of"]
 
 _CONTEXTS = {ast.Store: "store", ast.Load: "load", ast.Del: "delete"}
 
@@ -27,7 +27,7 @@ class _Visitor(ast.NodeVisitor):
         self._classes: list[str] = []
 
     def visit_Module(self, node: ast.Module) -> None:
-        self._scopes = [("", node, _bound_names(node), set())]
+        self._scopes = [("", node, bound_names(node), set())]
         self.generic_visit(node)
 
     def _visit_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> None:
@@ -36,7 +36,7 @@ class _Visitor(ast.NodeVisitor):
         spec = node.args
         for default in (*spec.defaults, *filter(None, spec.kw_defaults), *getattr(node, "decorator_list", [])):
             self.visit(default)
-        bound = _bound_names(node)
+        bound = bound_names(node)
         parameters = [*spec.posonlyargs, *spec.args, *spec.kwonlyargs, *filter(None, (spec.vararg, spec.kwarg))]
         bound |= {parameter.arg for parameter in parameters}
         inside = () if isinstance(node, ast.Lambda) else ast.walk(node)  # no statement stands in a lambda
@@ -61,7 +61,7 @@ class _Visitor(ast.NodeVisitor):
         outer = self._scopes[-1][0]
         name = f"{outer}.{node.name}" if outer else node.name
         self._classes.append(name)
-        self._scopes.append((name, node, _bound_names(node), set()))
+        self._scopes.append((name, node, bound_names(node), set()))
         self.generic_visit(node)
         self._scopes.pop()
         self._classes.pop()
@@ -82,7 +82,7 @@ class _Visitor(ast.NodeVisitor):
         self.uses.setdefault((scope, name), []).append(NameUse(self._places.span(node), context))
 
 
-def _bound_names(node: ast.AST) -> set[str]:
+def bound_names(node: ast.AST) -> set[str]:
     """Names that `node`'s own block binds; blocks inside it bind their own."""
     found: set[str] = set()
     todo = list(ast.iter_child_nodes(node))

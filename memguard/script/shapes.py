@@ -61,7 +61,8 @@ class _Visitor:
         return self.loops.setdefault(number, len(self.loops))
 
     def extent(self, extent: Extent) -> tuple[Any, ...]:
-        return extent.source, extent.low, extent.high, self.windows(extent.windows), extent.times
+        windows = self.windows(extent.windows)
+        return extent.source, extent.low, extent.high, windows, extent.times, extent.columns
 
     def windows(self, windows: tuple[Window, ...]) -> tuple[Any, ...]:
         return tuple((self.loop(window.loop), window.unit, window.amount) for window in windows)
@@ -107,7 +108,7 @@ class _Visitor:
             tuple(map(self.extent, value.pieces.values())),
             tuple(map(self.since, value.grown_in.values())),
         )
-        self.todo += (value.of, value.source, len(value.refs), *value.refs)
+        self.todo += (value.of, value.source, value.shares, value.once_of, len(value.refs), *value.refs)
 
     def sequence(self, value: Sequence) -> None:
         self.words += (value.mutable, len(value.items), value.keys is None, value.like, self.since(value.created_in))
@@ -118,8 +119,8 @@ class _Visitor:
         self.todo += (value.cls, *value.attributes.values())
 
     def row(self, value: Row) -> None:
-        self.words += (self.extent(value.extent), value.origin, value.column, tuple(value.fields))
-        self.todo += (len(value.refs), *value.refs, *value.fields.values())
+        self.words += (self.extent(value.extent), value.origin, value.column, value.path, tuple(value.fields))
+        self.todo += (value.source, len(value.refs), *value.refs, *value.fields.values())
 
     def file(self, value: File) -> None:
         self.words += (self.extent(value.extent), value.binary, value.write, value.format, self.since(value.created_in))

@@ -7,17 +7,17 @@ runs. liveness.py says what is alive.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 from memguard.script.extents import MOST_TIMES, Extent, measure
 from memguard.script.liveness import Liveness
 from memguard.script.source import Places
 from memguard.script.trace import Flow, Moment, Span, Step, Transient
-from memguard.script.values import KINDS, Bound, Buffer, Constant, Held, Number, Row, Threshold, Unknown
+from memguard.script.values import KINDS, Bound, Buffer, Constant, Field, Held, Number, Row, Threshold, Unknown
 
 __all__ = ["DEEPEST", "BudgetSpent", "Facts", "Frame", "LoopInfo", "State", "joined"]
 
@@ -41,6 +41,7 @@ class Facts:
     imports: set[str] = field(default_factory=set)
     imported: dict[str, None] = field(default_factory=dict)  # pyarrow.parquet, transformers:AutoTokenizer, in order
     columns: dict[str, None] = field(default_factory=dict)  # names that it uses as keys, and as fields of rows
+    fields: Mapping[str, Field] = field(default_factory=dict)  # of the input's records, by path, where they are known
     encoding: str = "gpt2"
     tokenizer: str = ""  # file or model of a tokenizer that is not tiktoken's
     cut_in_words: bool = False  # a tokenizer that is trained has got a pre-tokenizer
@@ -87,6 +88,7 @@ class LoopInfo:
     count: float | None  # iterations, where they are a constant
     consumes_input: bool  # goes over the input, piece by piece
     piece: Extent | None = None  # what one iteration sees of it
+    part: tuple[float, float] = (0.0, 1.0)  # of the indexes of what it goes over
 
 
 @dataclass(slots=True)
@@ -176,9 +178,8 @@ class State:
 
     def hold(self, kind: str, node: ast.AST, extent: Extent | None = None, **fields: Any) -> Buffer:
         """Makes a Buffer that is at hand, and so alive, until the expression around it is done."""
-        buffer = self.make(kind, node, extent, **fields)
-        self.temps.append(buffer)
-        return buffer
+        self.temps.append(self.make(kind, node, extent, **fields))
+        return cast(Buffer, self.temps[-1])
 
     def make_ids(self, node: ast.AST, extent: Extent) -> Buffer:
         """A list of token ids: its slots, and the int objects, which slices and sums of it share."""
@@ -204,11 +205,11 @@ class State:
                 continue
             if info.count is not None:
                 times = min(MOST_TIMES, result.times * info.count)
-                result = Extent(result.source, result.low, result.high, result.windows, times)
+                result = replace(result, times=times)
             elif windowed & set(loops) == set():
                 # It goes round an unknown number of times: as if it gathered all of the input.
                 self.not_understood(node)
-                result = Extent(result.source, result.low, result.high)
+                result = replace(result, windows=(), times=1.0)
         return result
 
     def turn(self, created_in: Iterable[tuple[int, int]]) -> Extent | None:
@@ -224,16 +225,15 @@ class State:
 
     def grow(self, buffer: Buffer, site: Any, piece: Extent, node: ast.AST) -> None:
         """`buffer` gets `piece` in each iteration of the loops since it was created."""
-        buffer.parts[site] = self.grown(buffer, piece, node)
-        buffer.pieces[site] = piece
+        buffer.parts[site], buffer.pieces[site] = self.grown(buffer, piece, node), piece
         buffer.grown_in[site] = tuple(self.loops)
 
     def grown(self, buffer: Buffer, piece: Extent, node: ast.AST) -> Extent:
         """What `buffer` has once each iteration has added `piece`; a set or dict has each once."""
         kind = piece.windows[-1].unit.partition("new ")[2] if piece.windows else ""
         seen = replace(piece, windows=piece.windows[:-1]) if kind else piece
-        whole = self.gathered(seen, buffer.created_in, node)
-        return whole.once(kind) if kind else whole
+        found = self.gathered(seen, buffer.created_in, node)
+        return found.once(kind) if kind else found
 
     def not_understood(self, node: ast.AST, reached: Iterable[Extent] = (Extent(),)) -> None:
         """`reached`: what it can get at, and so may keep; all of the input where nothing is said."""
@@ -244,7 +244,7 @@ class State:
 
     def drained(self, buffer: Buffer, node: ast.AST) -> bool:
         """`buffer` is reset or let go: under a condition inside its loop that bounds it. True if it was bounded."""
-        since = {*self.new_loops(buffer.created_in)}
+        since = set(self.new_loops(buffer.created_in))
         inside = [(t, n) for t, n, loops in self.conditions if since & {loop for loop, _ in loops}]
         for threshold, _ in reversed(inside):
             if threshold is not None:
@@ -266,9 +266,9 @@ class State:
         """`loop` turns out to go over the input, piece by piece."""
         self.loop_info[loop] = replace(self.loop_info[loop], consumes_input=True)
 
-    def sees(self, loop: int, piece: Extent) -> None:
-        """An iteration of `loop` goes over `piece`."""
-        self.loop_info[loop] = replace(self.loop_info[loop], piece=piece)
+    def sees(self, loop: int, piece: Extent, part: tuple[float, float] = (0.0, 1.0)) -> None:
+        """An iteration of `loop` goes over `piece`; all of them over `part` of the indexes."""
+        self.loop_info[loop] = replace(self.loop_info[loop], piece=piece, part=part)
 
     def passes(self) -> tuple[int, ...]:
         """Over a loop's body: two. One where loops around it are in their first, which only leaves its values to the

@@ -75,6 +75,7 @@ class Transient:
     kind: str
     extent: Extent
     copies: float = 1.0
+    threads: float = 1.0  # that the call starts itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from memguard.script.extents import Extent, Window, measure
+from memguard.script.extents import Extent, Window, measure, side_by_side
 
 __all__ = [
     "KINDS",
@@ -24,6 +24,7 @@ __all__ = [
     "Class",
     "Constant",
     "Encoder",
+    "Field",
     "File",
     "Function",
     "Generator",
@@ -93,6 +94,10 @@ KINDS: dict[str, Kind] = {
     "digits": Kind("char", "strings", "chars", "chars", "numbers as text", grows=False),
     "mapped": Kind("token", "arrays", "bytes", "tokens", "", grows=False),
     "view": Kind("token", "arrays", "tokens", "tokens", "", grows=False),
+    "lazy": Kind("char", "strings", "chars", "chars", "text that stays in its file", grows=False),
+    "lazies": Kind("text", "strings", "lines", "pieces", "texts in a file", extended="strings"),
+    "packed": Kind("token", "lists", "tokens", "tokens", "ids in a file"),
+    "packs": Kind("packed", "lists", "pieces", "pieces", "lists of ids in a file", extended="lists"),
     "list": Kind("", "lists", "tokens", "tokens", "", small=True),
     "char": Kind("", "chars", "chars", "chars", "", grows=False, small=True),
     "token": Kind("", "ids", "tokens", "tokens", "", grows=False, small=True),
@@ -100,11 +105,10 @@ KINDS: dict[str, Kind] = {
 }
 """kinds of Buffer: text, bytes, ids (a list's slots), ints (the int objects of such a list), array, chars (a list with
 one slot a character), strings, lists (of ids), arrays, words, records, table (Arrow, pandas), pages (of an Arrow file,
-once they are looked at), slots (what a set or dict needs for its entries), objects (a list of small ones, as many as
-the input says: indexes, hashes, tuples), digits (numbers as text), encoding (of a
-Hugging Face tokenizer), encodings (a list of them), doc and docs (spacy's), pieces (a list of tokens as str), heap
-(what malloc keeps of what was freed), vocabulary (a tokenizer's own weight), opaque, mapped (a file in memory that the
-kernel takes back), view (of an array), list (empty so far), and what single elements of them are.
+once they are looked at), slots (the table of a set or dict), objects (a list of small ones: indexes, hashes, tuples),
+digits (numbers as text), encoding (a Hugging Face tokenizer's), encodings, doc and docs (spacy's), pieces (tokens as
+str), heap (what malloc keeps of what was freed), vocabulary (a tokenizer's own weight), opaque, mapped (a file that the
+kernel takes back), lazy, lazies, packed, packs (memguard's drop-in objects), view (of an array), list (empty so far).
 """
 
 
@@ -159,10 +163,11 @@ class Buffer:
     grown_in: dict[Any, tuple[tuple[int, int], ...]] = field(default_factory=dict)  # in which iteration
     bound: Bound | None = None
     encoded: bool = False  # tiktoken has left its UTF-8 copy in it
+    shares: Buffer | None = None  # the records that its strings are fields of: while these live, it has slots alone
     copies: float = 1.0  # processes that have one
     origin: str = ""  # json, parquet, lines: where its strings come from
     source: Buffer | None = None  # what it was made from: as long, and bounded as that is
-    shares: Buffer | None = None  # whose elements it has, each once: it costs no more than its table while that lives
+    once_of: Buffer | None = None  # whose elements it has, each once: while that lives, it has slots alone
     of: Buffer | None = None  # the container it is an element or a view of: it costs nothing of its own
     file_item: int = 0  # bytes of an element in the file that it was read from; 0: elements are tokens
     steps: tuple[int, ...] = ()  # numbers of the steps that made it, or added to it
@@ -190,8 +195,14 @@ class Buffer:
 
     @property
     def extent(self) -> Extent:
-        """The largest of its parts."""
-        return max(self.parts.values(), key=measure, default=Extent(low=0.0, high=0.0))
+        """The largest of its parts; of a text, with the fields that stand beside it."""
+        return max(self.joined_parts, key=measure, default=Extent(low=0.0, high=0.0))
+
+    @property
+    def joined_parts(self) -> list[Extent]:
+        """Its parts; those of a text that are fields of the same records are one."""
+        parts = list(self.parts.values())
+        return side_by_side(parts) if len(parts) > 1 and self.kind in ("text", "bytes") else parts
 
     @property
     def weight(self) -> float:
@@ -210,9 +221,7 @@ class Held:
     not_yet_added: tuple[Extent, ...] = ()  # what the iteration at hand has not added yet
 
 
-class Unknown:
-    """Not a Buffer."""
-
+class Unknown:  # not a Buffer
     __slots__ = ()
 
 
@@ -350,6 +359,7 @@ class Range:
     stop: Any
     step: float | None
     count: float | None  # iterations, where known
+    start: Any = None
 
 
 @dataclass(eq=False, slots=True)
@@ -361,6 +371,18 @@ class Row:
     fields: dict[str, Any] = field(default_factory=dict)
     refs: list[Any] = field(default_factory=list)
     column: bool = False  # one column of a table: many texts
+    path: str = ""  # the field that it stands under, where it is a dict inside a record: messages
+    source: Buffer | None = None  # the list of records that it is one of, which keeps what it gives
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of the input's records. `kind`: text, texts (a list of them), record (a dict), records (a list of them),
+    ids (a list of numbers), small (a number, a date, nothing).
+    """
+
+    kind: str
+    weight: float = 1.0  # share of a record's text that stands in it
 
 
 @dataclass(frozen=True, slots=True)

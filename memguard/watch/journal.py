@@ -29,6 +29,7 @@ __all__ = [
     "Journal",
     "RunDirectory",
     "fold",
+    "last_ended_run",
     "last_run",
     "open_run",
     "prune",
@@ -41,6 +42,7 @@ _JOURNAL, _RECORD, _STACK, _EVENTS = "journal.jsonl", "record.json", "stack.txt"
 
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0)  # not on Windows
 
+_WEEK = 7 * 86400.0
 MAX_AGE = 30 * 86400.0
 MAX_RUNS = 50
 MAX_BYTES = 64 << 20
@@ -259,6 +261,27 @@ def last_run(runs: str | None = None) -> RunRecord | None:
         if record is not None:
             return record
     return None
+
+
+def last_ended_run(runs: str | None = None) -> tuple[RunRecord | None, int]:
+    """The newest run that was stopped by its guard or killed, and how many runs ended well after it.
+
+    Runs more than a week older than the newest one are history: (None, 0) where there is no such run.
+    """
+    well, newest = 0, None
+    for name in reversed(_run_names(runs or runs_directory())):
+        record = read_run(os.path.join(runs or runs_directory(), name))
+        if record is None:
+            continue
+        newest = record.started if newest is None else newest
+        if newest - record.started > _WEEK:
+            break
+        if record.termination_reason in ("memory", "forecast", "hang") or record.exit_signal == 9:
+            return record, well
+        if record.kernel_kills or record.watcher_death is not None:
+            return record, well
+        well += record.exit_code == 0
+    return None, 0
 
 
 def _run_names(runs: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from memguard.watch.decide.policy import Policy
+from memguard.watch.process.fixed import Fixed
 from memguard.watch.timing import TIMING, Timing
 
 __all__ = ["EXIT_GUARD", "Options"]
@@ -27,4 +28,5 @@ class Options:
     salvage: str | None = None  # directory for the culprit's token ids
     progress: bool = False  # a live line on a terminal
     outer: str | None = None  # the run directory of an outer guard that watches the same process
+    fixed: Fixed | None = None  # what is to run in the place of the script's file; needs the agent
     timing: Timing = TIMING

@@ -27,6 +27,7 @@ from memguard.watch.kernel.cgroup_plan import DirectoryPlan, ScopePlan, choose
 from memguard.watch.loop import Hooks, Loop
 from memguard.watch.options import EXIT_GUARD, Options
 from memguard.watch.process import actions, failure
+from memguard.watch.process.fixed import hand_over
 from memguard.watch.process.launch import Command, child_environment, spawn
 from memguard.watch.process.root import SpawnedProcess, excluded_pids
 from memguard.watch.process.signals import ENDING, SignalWait, ignores, pass_on
@@ -65,6 +66,8 @@ class _Prepared:
         self.signals = SignalWait()
         self.undo.append(self.signals.close)
         self.environment = child_environment(os.environ, directory.path, agent=options.agent, limit=options.limit)
+        if options.fixed is not None:
+            self.environment |= hand_over(directory.path, options.fixed)
         self.plan = choose(options.backstop, options.limit, notify=notify, reserve=options.reserve)
         self.undo.append(self.plan.close)
         self.kills = _kernel_kills(self.plan)
@@ -164,9 +167,8 @@ def _let_go(tree: GuardedTree | None, cgroup: Cgroup, sentinel: sentinels.Sentin
 
 
 def _remove(directory: RunDirectory) -> None:
-    for path in (directory.journal, directory.stack, directory.events):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
+    for name in os.listdir(directory.path):
+        os.unlink(os.path.join(directory.path, name))
     os.rmdir(directory.path)
 
 

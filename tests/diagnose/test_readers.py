@@ -110,7 +110,6 @@ def test_who_kills_does_not_only_report() -> None:
             None,
             "step 11300781.0",
         ),
-        ("slurmstepd: error: Exceeded step memory limit at some point.", "slurm", None, None, None),
         ("      Reason:       OOMKilled", "kubernetes", None, None, None),
         ('            "OOMKilled": true,', "docker", None, None, None),
     ],
@@ -140,7 +139,8 @@ def test_killers(text: str, killer: str, pid: int | None, task: str | None, memc
         ("  what():  std::bad_alloc", "allocation-failed", "allocation"),
         ("Segmentation fault (core dumped)", "segfault", "not-memory"),
         ("OSError: [Errno 28] No space left on device", "disk-full", "not-memory"),
-        ('  "OOMKilled": false,', "not-oom-killed", "not-memory"),
+        ('  "OOMKilled": false,', "not-oom-killed", "unclear"),
+        ("slurmstepd: error: Exceeded step memory limit at some point.", "slurm-limit-met", "unclear"),
     ],
 )
 def test_clues(text: str, kind: str, cause: str) -> None:

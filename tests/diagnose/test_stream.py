@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memguard.diagnose.lines import MAX_LINE
 from memguard.diagnose.stream import LineFilter
+from memguard.diagnose.wrapping import LONGEST as MAX_LINE
 
 
 def never() -> bool:

@@ -43,6 +43,9 @@ PIECES = [
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=30).map("".join)
 
 
+LAW = settings(deadline=None, max_examples=max(8, settings().max_examples // 3))
+
+
 @pytest.fixture(scope="module")
 def real() -> tiktoken.Encoding:
     return load_encoding("gpt2")
@@ -86,7 +89,7 @@ ENCODES: list[Callable[[Any, Any], Any]] = [
 
 
 @given(TEXTS)
-@settings(deadline=None)
+@LAW
 def test_the_ids_and_the_errors_are_tiktokens(real: tiktoken.Encoding, small: Path, value: str) -> None:
     ours = get_encoding("gpt2")
     clean = value.encode("utf-8", "ignore").decode()
@@ -98,7 +101,7 @@ def test_the_ids_and_the_errors_are_tiktokens(real: tiktoken.Encoding, small: Pa
 
 
 @given(st.lists(st.one_of(TEXTS, st.integers(0, 50256), st.integers(-5, 70_000)), max_size=40), st.randoms())
-@settings(deadline=None)
+@LAW
 def test_a_buffer_of_many_short_texts(real: tiktoken.Encoding, parts: list[str | int], dice: random.Random) -> None:
     def gather(enc: Any, all_ids: Any, seed: int) -> Any:
         choice = random.Random(seed)
@@ -134,7 +137,7 @@ def test_a_buffer_of_many_short_texts(real: tiktoken.Encoding, parts: list[str |
 
 
 @given(st.lists(st.one_of(TEXTS, st.lists(st.integers(0, 60_000), max_size=5)), max_size=30))
-@settings(deadline=None)
+@LAW
 def test_lists_of_lists(real: tiktoken.Encoding, parts: list[Any]) -> None:
     ours, theirs = TokenBuffers(), []
     for part in parts:
@@ -246,16 +249,38 @@ def test_an_engine_with_other_ids_is_not_used(monkeypatch: pytest.MonkeyPatch, r
 def test_the_word_cache_goes_when_it_has_grown_or_the_guard_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     fresh, memory, forgotten = encoder.Encoder("gpt2"), [100 << 20], []
     monkeypatch.setattr(encoder, "anonymous_memory", lambda: memory[0])
+    monkeypatch.setattr(encoder, "_LOOK", 1 << 10)
     list(fresh.stream([b"hello world"]))
     monkeypatch.setattr(fresh._engine, "forget", lambda: forgotten.append(memory[0]) or True, raising=False)
-    text = b"hello world " * 50_000
+    fresh._cache = 1 << 20
     memory[0] += 300 << 20
-    list(fresh.stream([text]))
+    for _ in range(3):
+        list(fresh.stream([b"hello world " * 2000]))
     assert not forgotten, "so little text does not fill it"
-    for _ in range(20):
-        list(fresh.stream([text]))
+    for _ in range(8):
+        list(fresh.stream([b"hello world " * 2000]))
     assert len(forgotten) == 1
+    fresh._cache = 40 << 20
     request()
-    list(fresh.stream([text]))
+    list(fresh.stream([b"hello world " * 2000]))
     assert len(forgotten) == 2
     assert fresh._cache == encoder.budgets.CACHE_FLOOR
+
+
+def test_without_a_fast_engine_tiktoken_does_it(
+    monkeypatch: pytest.MonkeyPatch, real: tiktoken.Encoding, small: Path
+) -> None:
+    make = encoder.make_engine
+    monkeypatch.setattr(encoder, "make_engine", lambda name, **_: make(name, "tiktoken"))
+    ours = encoding.Encoding("gpt2")
+    monkeypatch.setattr(ours, "_encoder", encoder.Encoder("gpt2"))
+    for value in ("", "a b", "a long text " * 20, f"x{EOT}y" * 9, "\ud83d\ude00 é" * 40):
+        clean = value.encode("utf-8", "ignore").decode()
+        (small / "text").write_text(clean, encoding="utf-8", newline="")
+        lazy = read_text(small / "text", encoding="utf-8", newline="")
+        for encode in ENCODES:
+            assert result(encode, ours, value) == result(encode, real, value)
+            assert result(encode, ours, lazy) == result(encode, real, clean)
+    assert not ours._fast
+    assert ours.encode_ordinary_batch(["a b", "c"]) == real.encode_ordinary_batch(["a b", "c"])
+    assert list(TokenBuffer(ours.encode("a b")) + ours.encode("c")) == real.encode("a b") + real.encode("c")

@@ -15,12 +15,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memguard import open_text, read_text
 from memguard.dropin import source, spill, text, text_file
 from memguard.dropin.text import LazyText
+
+LAW = settings(deadline=None, max_examples=max(8, settings().max_examples // 3))
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -100,6 +102,7 @@ READS: list[Callable[[Any], Any]] = [
 
 
 @given(WITH_CR)
+@LAW
 def test_what_reads_a_str_reads_it(_small: Path, value: str) -> None:
     ours = lazy(value, _small)
     assert type(ours) is LazyText
@@ -109,6 +112,7 @@ def test_what_reads_a_str_reads_it(_small: Path, value: str) -> None:
 
 
 @given(TEXTS, PLACES, PLACES, st.sampled_from(SEARCHES))
+@LAW
 def test_slices_are_slices(_small: Path, value: str, start: int | None, stop: int | None, part: str) -> None:
     ours = lazy(value, _small)
     found = ours[start:stop]
@@ -130,6 +134,7 @@ def test_slices_are_slices(_small: Path, value: str, start: int | None, stop: in
 
 
 @given(TEXTS)
+@LAW
 def test_pieces_are_a_list(_small: Path, value: str) -> None:
     for split in (lambda t: t.split("a"), lambda t: t.split(), lambda t: t.splitlines()):
         ours, theirs = split(lazy(value, _small)), split(value)
@@ -157,6 +162,7 @@ ENCODINGS = ["utf-8", "UTF8", "utf-8-sig", "utf-16", "utf-16-le", "latin-1", "as
     st.sampled_from([None, "strict", "replace", "ignore", "surrogateescape", "backslashreplace"]),
     st.sampled_from([None, "", "\n", "\r", "\r\n"]),
 )
+@LAW
 def test_files_are_read_as_open_reads_them(
     _small: Path, data: bytes, encoding: str | None, errors: str | None, newline: str | None
 ) -> None:

@@ -1,11 +1,11 @@
 """The readers of log formats, one file for each kind, and the one list of them: READERS. Pure.
 
-To add a format: a file here with a class of log_reader.py's shape, and its line in READERS.
+A message that stands in one line needs no reader: it is an entry of messages/. To add a format of several lines: a file
+here with a class of log_reader.py's shape, and its line in READERS.
 """
 
 from __future__ import annotations
 
-from memguard.diagnose import clues
 from memguard.diagnose.lines import Line
 from memguard.diagnose.log_reader import LogReader
 from memguard.diagnose.readers.batch import BatchReader
@@ -15,6 +15,7 @@ from memguard.diagnose.readers.facebook_oomd import FacebookOomdReader
 from memguard.diagnose.readers.jetsam import JetsamReader
 from memguard.diagnose.readers.kernel import KernelReader
 from memguard.diagnose.readers.libraries import LibraryReader
+from memguard.diagnose.readers.messages import MessageReader
 from memguard.diagnose.readers.nohang import NohangReader
 from memguard.diagnose.readers.systemd import SystemdReader
 from memguard.records.diagnosis import Event
@@ -30,14 +31,14 @@ READERS: tuple[type[LogReader], ...] = (
     BatchReader,
     LibraryReader,
     ContainerReader,
+    MessageReader,
     JetsamReader,
 )
 
 TRIGGERS = tuple(trigger for reader in READERS for trigger in reader.TRIGGERS)
 KILLERS = frozenset(name for reader in READERS for name in reader.KILLERS)
 REPORTERS = frozenset(name for reader in READERS for name in reader.REPORTERS)
-# A library's own words say more than those of a shell or an exit code: the first clue in a line counts.
-CLUES = (*(pattern for reader in READERS for pattern in reader.CLUES), *clues.PATTERNS)
+CLUES = tuple(pattern for reader in READERS for pattern in reader.CLUES)
 
 
 class Readers:

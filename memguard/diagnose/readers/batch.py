@@ -1,43 +1,31 @@
-"""What batch systems print when a job's memory limit ended it: Slurm, LSF, PBS -> events. Pure.
+"""What Slurm prints when a job's memory limit ended it -> events. Pure. Other batch systems: messages/schedulers.py.
 
-Slurm's wordings by version (src/slurmd/common/jobacct…, src/plugins/task/cgroup):
-  ≤ 2017     "Exceeded step memory limit at some point."
+Its wordings by version (src/slurmd/common/jobacct…, src/plugins/task/cgroup):
+  ≤ 2017     "Exceeded step memory limit at some point." (a clue: the job may have ended well)
   2018       "Detected N oom-kill event(s) in step J.S cgroup."
   2018–2020  the same + "Some of your processes may have been killed by the cgroup out-of-memory handler."
   2020–2022  "in StepId=J.S cgroup." and, later, without "cgroup"
   ≥ 22.05    "Detected N oom_kill event(s) in StepId=J.S. Some of the step tasks have been OOM Killed."
-Slurm only reports what the kernel did; LSF and PBS measure and kill by themselves.
+Slurm only reports what the kernel did; where it samples itself, it says "being killed".
 """
 
 from __future__ import annotations
 
 import re
 
-from memguard.diagnose.clues import read_size
 from memguard.diagnose.lines import Line, event_at
 from memguard.diagnose.log_reader import LogReader
 from memguard.records.diagnosis import Event
 
-__all__ = ["MAYBE", "BatchReader"]
+__all__ = ["BatchReader"]
 
 _STEP = re.compile(
     r"Detected (\d{1,9}) oom[-_]kill events?(?:\(s\))? in (?:step |StepId=)([\w.+\[\]-]{1,80}?)\.?(?: cgroup|\s|$)"
 )
 _SRUN = re.compile(r"(?:srun: )?error: (\S{1,64}): tasks? ([\d,-]{1,40}): Out Of Memory")
-_EXCEEDED = re.compile(
-    r"(?:Exceeded (?:step|job) memory limit at some point"
-    r"|(?:Job|[Ss]tep|StepId=)\s{0,2}([\w.]{1,40}) exceeded (?:\w{1,10} )?memory limit"
-    r"|(?:^|[\s=])([\w.]{1,40}) hit memory\S{0,6} limit at least once during execution)"
-)
+_EXCEEDED = re.compile(r"(?:Job|[Ss]tep|StepId=)\s{0,2}([\w.]{1,40}) exceeded (?:\w{1,10} )?memory limit")
 _BEING_KILLED = re.compile(r"exceeded (?:\w{1,10} )?memory limit \((\d{1,15}) ?> ?(\d{1,15})\), being killed")
 _STATE = re.compile(r"\bOUT_OF_ME(?:MORY|\+)|State: OUT_OF_MEMORY|\bOOM\b.{0,20}Exit code 0:125")
-_PBS = re.compile(
-    r"PBS: job killed: (mem|vmem|pmem|pvmem) (\d{1,15}kb|\d{1,15}b?) exceeded limit (\d{1,15}kb|\d{1,15}b?)"
-)
-_PBS_ABORT = re.compile(r"Job exceeded a memory resource limit \(")
-
-# The note of a report that the limit was met, which a job may survive.
-MAYBE = "the memory limit was met at least once"
 
 
 class BatchReader(LogReader):
@@ -48,14 +36,10 @@ class BatchReader(LogReader):
         "oom-kill event",
         "Out Of Memory",
         "emory limit",
-        "hit memory",
         "OUT_OF_ME",
         "Exit code 0:125",
-        "PBS: job killed",
-        "memory resource limit",
-        "TERM_MEMLIMIT",
     )
-    KILLERS = frozenset({"lsf", "pbs", "slurmstepd"})
+    KILLERS = frozenset({"slurmstepd"})
     REPORTERS = frozenset({"slurm"})
 
     def feed(self, line: Line) -> list[Event]:
@@ -69,36 +53,26 @@ def _read(line: Line) -> Event | None:
         return event_at(line, "slurm", task_memcg=f"step {match[2]}", note=f"{match[1]} kill(s) in this step")
     if "Out Of Memory" in text and (match := _SRUN.search(text)):
         return event_at(line, "slurm", note=f"task {match[2]} on {match[1]}")
-    if "emory limit" in text or "hit memory" in text:
+    if "emory limit" in text:
         return _old_slurm(line)
     if ("OUT_OF_ME" in text or "0:125" in text) and _STATE.search(text):
         job = re.match(r"\s{0,8}(\d{1,12}(?:_\d{1,9})?)(?:\.\w{1,12})?\s", text)
         return event_at(line, "slurm", task_memcg=f"step {job[1]}" if job else None, note="job state OUT_OF_MEMORY")
-    if "PBS: job killed" in text and (match := _PBS.search(text)):
-        used, limit = read_size(match[2]), read_size(match[3])
-        return event_at(
-            line, "pbs", note=f"{match[1]} exceeded its limit", usage=used, limit=limit, limit_name=match[1]
-        )
-    if "memory resource limit" in text and _PBS_ABORT.search(text):
-        return event_at(line, "pbs", note="the job exceeded a memory resource limit")
-    if "TERM_MEMLIMIT" in text:
-        return event_at(line, "lsf", note="the job reached LSF's memory usage limit")
     return None
 
 
 def _old_slurm(line: Line) -> Event | None:
-    """≤ 2017 by sampling or by the cgroup's failcnt; anybody's log may say "memory limit", so Slurm must be named."""
+    """≤ 2017 by sampling; anybody's log may say "memory limit", so Slurm must be named."""
     text = line.text
     match = _EXCEEDED.search(text)
     if match is None or not any(word in line.raw for word in ("slurm", "StepId", "step ", "error: Job ", "Step ")):
         return None
-    step = match[1] or match[2]
     numbers = _BEING_KILLED.search(text)  # in KB (slurm's jobacct_gather, ≤ 19.05)
     return event_at(
         line,
         "slurmstepd" if numbers else "slurm",
-        task_memcg=f"step {step}" if step else None,
-        note="the job exceeded its memory limit" if numbers else MAYBE,
+        task_memcg=f"step {match[1]}",
+        note="the job exceeded its memory limit",
         usage=int(numbers[1]) * 1024 if numbers else None,
         limit=int(numbers[2]) * 1024 if numbers else None,
     )

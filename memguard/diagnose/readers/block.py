@@ -18,6 +18,7 @@ _MAX_EVIDENCE = 12
 _MAX_OTHERS = 256
 _QUOTE = 400  # characters of a line that are worth quoting
 _PAGE_SIZES = (4096, 16384, 65536)
+_SLAB_APART = 8  # the kernel's own objects are named apart where they are more than this part of all
 # mm/page_counter.c: PAGE_COUNTER_MAX pages, printed in kB: 9007199254740988 with 4 KiB pages, less with larger ones.
 _UNLIMITED_KB = 9_000_000_000_000_000
 
@@ -85,12 +86,14 @@ class Block:
     group: bool = False  # memory.oom.group: what follows is killed along with the first
     sacrifice: bool = False  # ≤ 5.0: the one announced may be spared for its child
     note: str | None = None
+    task: str | None = None  # the victim's name, where there is no pid (2.4)
+    panic: bool = False  # the machine stopped, nothing was killed
     evidence: list[str] = field(default_factory=list)
 
     @property
     def has_content(self) -> bool:
         """Whether the report is worth an event: somebody was killed, or the killer was called."""
-        return self.invoked or bool(self.kills) or self.note is not None
+        return self.invoked or bool(self.kills) or self.note is not None or self.task is not None
 
     def quote(self, raw: str) -> None:
         if len(self.evidence) < _MAX_EVIDENCE:
@@ -103,6 +106,10 @@ class Block:
 
     def find_kill(self, pid: int) -> Kill | None:
         return next((kill for kill in self.kills if kill.pid == pid), None)
+
+    def awaits(self, pid: int) -> bool:
+        """Whether this report has named no victim yet, and `pid` can be it."""
+        return self.invoked and not self.kills and (not self.rows or any(row.pid == pid for row in self.rows))
 
     def add_kill(self, kill: Kill) -> None:
         if len(self.kills) < _MAX_OTHERS:
@@ -121,7 +128,7 @@ class Block:
             time=self.time,
             killer="kernel",
             pid=victim.pid if victim else None,
-            task=victim.task if victim else None,
+            task=victim.task if victim else self.task,
             anon_rss=sizes.get("anon-rss", _pages(row.rss_anon, page) if row else None),
             limit=usage.limit if usage else None,
             oom_memcg=self.oom_memcg,
@@ -212,7 +219,11 @@ class Block:
             if kernel is None:
                 kernel = sum(stats.get(key, 0) for key in ("kernel_stack", "slab", "pagetables", "percpu", "sock"))
             files = max(0, stats.get("file", 0) - shmem)  # memory.stat counts shmem as file
-            parts = {"anon": stats["anon"], "shmem": shmem, "file": files, "kernel": kernel}
+            parts = {"anon": stats["anon"], "shmem": shmem, "file": files}
+            slab = min(stats.get("slab", 0), kernel)
+            if slab > sum(parts.values(), kernel) / _SLAB_APART:
+                parts["slab"], kernel = slab, kernel - slab
+            parts["kernel"] = kernel
         elif "rss" in stats or "total_rss" in stats:
             # The total_ counters include the children; without them (use_hierarchy=0) the own ones are all there is.
             rss, cache, shmem = (stats.get(f"total_{key}", stats.get(key, 0)) for key in ("rss", "cache", "shmem"))

@@ -17,8 +17,8 @@ from memguard.records.diagnosis import Event
 
 __all__ = ["ContainerReader"]
 
-_REASON = re.compile(r"[Rr]eason\"?:\s{1,12}\"?OOMKilled\b")
-_INSPECTED = re.compile(r"\"?OOMKilled\"?\s{0,4}:\s{0,4}true\b")
+_REASON = re.compile(r"[Rr]eason\"?(?::\s{1,12}|=)\"?OOM ?Killed\b")
+_INSPECTED = re.compile(r"\"?OOMKilled\"?\s{0,4}[:=]\s{0,4}[Tt]rue\b")
 _LISTED = re.compile(r"^(\S{1,253})\s{1,80}\d{1,4}/\d{1,4}\s{1,20}(?:Init:)?OOMKilled\s")
 _DOCKER_EVENT = re.compile(r"container oom ([0-9a-f]{12,64})(?: \((.{0,1000})\))?")
 _KUBE_NAME = re.compile(r"^\s{0,40}(?:- )?\"?name\"?:\s{1,8}\"?([\w.-]{1,253})\"?,?$")
@@ -38,7 +38,7 @@ _MAX_LIMITS = 64  # containers of a document whose limits are kept
 class ContainerReader(LogReader):
     """An event comes out when the next one begins or its document is over, so that its name and limit are known."""
 
-    TRIGGERS = ("OOMKilled", "container oom ")
+    TRIGGERS = ("OOMKilled", "OOM Killed", "container oom ")
     REPORTERS = frozenset({"kubernetes", "docker"})
 
     def __init__(self) -> None:
@@ -52,9 +52,9 @@ class ContainerReader(LogReader):
         self._age = 0
 
     def feed(self, line: Line) -> list[Event]:
-        text = line.raw  # the indentation tells where in the document a line stands
+        text = line.body or line.raw  # the indentation tells where in the document a line stands
         finished: list[Event] = []
-        if "OOMKilled" in text or "container oom " in text:
+        if "OOM" in text or "container oom " in text:
             event = self._read_kill(text, line)
             if event is not None:
                 finished, self._open, self._age = self.close(), event, 0

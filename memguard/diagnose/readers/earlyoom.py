@@ -1,6 +1,7 @@
 """earlyoom's log -> events: the signal it sends (SIGTERM first, then SIGKILL), and the machine's totals. Pure.
 
-Wordings: in 2018 "Killing process 'x' with signal 15, pid: N", today "sending SIGTERM to process N".
+Wordings: to 2019 `killing process N "x" with signal 15`, in 2018 "Killing process 'x' with signal 15, pid: N", today
+"sending SIGTERM to process N".
 """
 
 from __future__ import annotations
@@ -20,11 +21,15 @@ _SENDING = re.compile(
 _KILLING_2018 = re.compile(
     r"Killing process '(.{0,80}?)' with signal (\d{1,2}), pid: (\d{1,10}), .{0,40}VmRSS: (\d{1,12}) MiB"
 )
+# 1.0 to 1.3: killing process 2754 "packer" with signal 15, later with `: badness 550, VmRSS 7609 MiB`
+_KILLING_1 = re.compile(
+    r"killing process (\d{1,10}) \"(.{0,80}?)\" with signal (\d{1,2})(?:: badness \d{1,6}, VmRSS (\d{1,12}) MiB)?"
+)
 _TOTALS = re.compile(r"mem total:\s{0,8}(\d{1,12}) MiB, swap total:\s{0,8}(\d{1,12}) MiB")
 
 
 class EarlyoomReader(LogReader):
-    TRIGGERS = ("sending SIG", "Killing process '", "mem total:")
+    TRIGGERS = ("sending SIG", "Killing process '", "mem total:", '" with signal ')
     KILLERS = frozenset({"earlyoom"})
 
     def __init__(self) -> None:
@@ -36,14 +41,23 @@ class EarlyoomReader(LogReader):
             uid = int(match[3]) if match[3] else None
             return [self._kill(line, int(match[2]), match[4], int(match[5]), match[1], uid, match[6])]
         if "Killing process '" in text and (match := _KILLING_2018.search(text)):
-            signal = "SIGTERM" if match[2] == "15" else "SIGKILL" if match[2] == "9" else f"signal {match[2]}"
-            return [self._kill(line, int(match[3]), match[1], int(match[4]), signal)]
+            return [self._kill(line, int(match[3]), match[1], int(match[4]), _signal(match[2]))]
+        if '" with signal ' in text and (match := _KILLING_1.search(text)):
+            held = int(match[4]) if match[4] else None
+            return [self._kill(line, int(match[1]), match[2], held, _signal(match[3]))]
         if "mem total:" in text and (match := _TOTALS.search(text)):
             self._totals = int(match[1]) << 20, int(match[2]) << 20
         return []
 
     def _kill(
-        self, line: Line, pid: int, task: str, mib: int, signal: str, uid: int | None = None, command: str | None = None
+        self,
+        line: Line,
+        pid: int,
+        task: str,
+        mib: int | None,
+        signal: str,
+        uid: int | None = None,
+        command: str | None = None,
     ) -> Event:
         memory, swap = self._totals
         return event_at(
@@ -51,10 +65,14 @@ class EarlyoomReader(LogReader):
             "earlyoom",
             pid=pid,
             task=task,
-            anon_rss=mib << 20,
+            anon_rss=mib << 20 if mib is not None else None,
             uid=uid,
             memory_total=memory,
             swap_total=swap,
             note=signal,
             command=command,
         )
+
+
+def _signal(number: str) -> str:
+    return {"15": "SIGTERM", "9": "SIGKILL"}.get(number, f"signal {number}")

@@ -14,38 +14,48 @@ Wordings by version:
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict
+from dataclasses import replace
 
 from memguard.diagnose.lines import Line, split_message
 from memguard.diagnose.log_reader import LogReader
 from memguard.diagnose.readers.block import Block, Kill, Row, Usage
+from memguard.diagnose.readers.kernel_words import (
+    BUDDY,
+    COMM,
+    KILL,
+    KILL_24,
+    KILL_CUT,
+    KILL_SHORT,
+    PAGES,
+    PID,
+    REAPED,
+    RELEASE,
+    ROW,
+    SIZE,
+    SKIPPED,
+    STAT,
+    STATS_ONE_LINE,
+    SWAP,
+    TOTAL,
+    TRACE_OF_GROUP,
+    TRACE_OF_MACHINE,
+    USAGE,
+    parse_number,
+    parse_summary,
+)
 from memguard.records.diagnosis import Event
 
 __all__ = ["KernelReader"]
 
+_KILL_WORDS = ("ut of memory", "ut of Memory", "total-vm:", "sacrifice child", "or a child", "same memory", "vsz:")
 _DUMP_TRIGGERS = ("tgid total_vm", "memory: usage ", "emory cgroup stats for", "as a result of limit of")
 # After so many lines that say nothing to us, an open report is over: call traces and Mem-Info of the largest machines
 # stay below it.
 _PATIENCE = 5000
 _MAX_OPEN = 16  # hosts or callers whose reports may be open at a time
+_INDENT = 14  # spaces by which journalctl moves the further lines of a message to the right
 _MAX_NAME = 64  # TASK_COMM_LEN is 16, workqueue names are longer
-
-_KILL = re.compile(r"Kill(ed)? process (\d{1,10}) \((.{0,80}?)\)(?=,? (?:total-vm:|UID |score )| sharing same memory)")
-_KILL_CUT = re.compile(r"Kill(ed)? process (\d{1,10}) \((.{0,80})")
-_SIZE = re.compile(r"(total-vm|anon-rss|file-rss|shmem-rss|pgtables|UID|oom_score_adj)[: ](-?\d{1,18})(kB)?")
-_SKIPPED = re.compile(r"OOM victim (\d{1,10}) \((.{0,80})\) is already exiting")
-_REAPED = re.compile(r"oom_reaper: (?:reaped process |unable to reap pid:)(\d{1,10}) \((.{0,80}?)\)(?:, |$)")
-_USAGE = re.compile(r"(memory\+swap|memory|swap|kmem): usage (\d{1,18})kB, limit (\d{1,18})kB, failcnt (\d{1,18})")
-_PID = re.compile(r"PID: (\d{1,10}) Comm: |Pid: (\d{1,10}), comm: ")
-_RELEASE = re.compile(r"(?:Not tainted|Tainted: [A-Z ]{1,40}?(?:\[.{0,80}\] ?)?) ?(\d{1,2}\.\d{1,3}\S{0,80})")
-_STAT = re.compile(r"([a-z_0-9]{2,40}) (\d{1,19})")
-_STATS_ONE_LINE = re.compile(r"([a-z_]{2,40}):(\d{1,18})KB")
-_PAGES = re.compile(r"([a-z_]{4,30}):(\d{1,15})(?![\dk])")
-_TOTAL = re.compile(r"(\d{1,15}) (pages RAM|pages reserved)")
-_SWAP = re.compile(r"(Free|Total) swap\s{1,3}= (\d{1,15})kB")
-_BUDDY = re.compile(r"Node \d{1,4} \w{1,10}: \d{1,12}\*(4|16|64)kB ")
-_ROW = re.compile(r"\[\s{0,12}(\d{1,10})\]\s{1,8}(\S.{0,300})")
 
 
 class KernelReader(LogReader):
@@ -55,6 +65,8 @@ class KernelReader(LogReader):
         "ill process ",
         "illed process ",
         "ut of memory",
+        "ut of Memory",
+        "VM: killing process",
         "OOM victim",
         "memory.oom.group",
         *_DUMP_TRIGGERS,
@@ -68,6 +80,7 @@ class KernelReader(LogReader):
         self._patience = _PATIENCE
         self._finished: list[Event] = []
         self._taken = False
+        self._last: tuple[str | None, str | None] = (None, None)  # host and caller of the line before
 
     @property
     def active(self) -> bool:
@@ -82,6 +95,10 @@ class KernelReader(LogReader):
         self._patience -= 1
         self._taken = False
         if line.program in (None, "kernel") or "kernel" in (line.program or ""):
+            if line.program is None and line.time is None and line.indent > _INDENT:
+                line = replace(line, host=self._last[0], caller=self._last[1])  # journalctl: the same message goes on
+            else:
+                self._last = line.host, line.caller
             for text in split_message(line.text):
                 if text:
                     self._read(text, line)
@@ -98,15 +115,19 @@ class KernelReader(LogReader):
 
     def _read(self, text: str, line: Line) -> None:
         self._taken = True
-        if " invoked oom-killer" in text:
+        if " invoked oom-killer:" in text or text.startswith("oom-killer: gfp_mask="):
             self._read_invoked(text, line)
         elif "oom-kill:constraint=" in text:
             self._read_summary(text[text.index("oom-kill:constraint=") :], line)
-        elif "ill" in text and ("Kill process " in text or "Killed process " in text):
+        elif "ill" in text and ("ill process " in text or "illed process " in text):
             self._read_kill(text, line)
+        elif "VM: killing process" in text and (match := KILL_24.search(text)):
+            block = self._begin(line)
+            block.task, block.line = match[1], line.number
+            block.quote(line.raw)
         elif "oom_reaper: " in text:
             self._read_reaped(text, line)
-        elif "OOM victim" in text and (match := _SKIPPED.search(text)):
+        elif "OOM victim" in text and (match := SKIPPED.search(text)):
             self._read_victim(line, Kill(int(match[1]), match[2]), memcg="cgroup" in text, group=True)
         elif "killed due to memory.oom.group set" in text:
             block = self._block(line)
@@ -121,16 +142,16 @@ class KernelReader(LogReader):
 
     def _read_invoked(self, text: str, line: Line) -> None:
         block = self._begin(line)
-        name = text[: text.index(" invoked oom-killer")].strip()
+        name = text.partition(" invoked oom-killer:")[0].strip() if " invoked " in text else ""
         block.invoked = True
-        block.invoker = name if len(name) <= _MAX_NAME else name.split()[-1][-_MAX_NAME:]
+        block.invoker = (name if len(name) <= _MAX_NAME else name.split()[-1][-_MAX_NAME:]) or None
         if "order=-1," in text:
             block.note = "asked for by hand (SysRq f): no shortage of memory needed"
         block.quote(line.raw)
 
     def _read_summary(self, text: str, line: Line) -> None:
-        fields = _parse_summary(text)
-        pid, uid = _parse_number(fields.get("pid")), _parse_number(fields.get("uid"))
+        fields = parse_summary(text)
+        pid, uid = parse_number(fields.get("pid")), parse_number(fields.get("uid"))
         block = self._block(line)
         if block.kills and (pid is None or not block.find_kill(pid)):
             block = self._begin(line)
@@ -150,19 +171,19 @@ class KernelReader(LogReader):
         self._patience = 0  # what still belongs to this report has a trigger in every line
 
     def _read_kill(self, text: str, line: Line) -> None:
-        known = "ut of memory" in text or "total-vm:" in text or "sacrifice child" in text or "same memory" in text
-        match = _KILL.search(text) if known else None
+        known = any([word in text for word in _KILL_WORDS])  # noqa: C419  a list is faster here
+        match = (KILL.search(text) or KILL_SHORT.search(text)) if known else None
         if match is not None:
             name, rest = match[3], text[match.end() :]
         else:
-            match = _KILL_CUT.search(text) if known else None
+            match = KILL_CUT.search(text) if known else None
             if match is None:
                 self._taken = False
                 return
             name, rest = match[3].rpartition(")")[0] or match[3], ""
         kill = Kill(int(match[2]), name, confirmed=match[1] is not None)
-        for key, number, unit in _SIZE.findall(rest):
-            kill.sizes[key] = int(number) * (1024 if unit else 1)
+        for key, number, unit in SIZE.findall(rest):
+            kill.sizes[key] = int(number.replace(",", "")) * (1024 if unit else 1)
         if "sharing same memory" in text:
             self._read_victim(line, kill, memcg=None, group=True)
             return
@@ -197,7 +218,7 @@ class KernelReader(LogReader):
         self._patience = 0
 
     def _read_reaped(self, text: str, line: Line) -> None:
-        match = _REAPED.search(text)
+        match = REAPED.search(text)
         if match is None:
             return
         pid = int(match[1])
@@ -205,9 +226,12 @@ class KernelReader(LogReader):
             if block.find_kill(pid):
                 block.quote(line.raw)
                 return
-        block = self._begin(line)
+        # A report that has named nobody yet: its victim is the one that is reaped.
+        open_one = next((b for b in self._open.values() if b.awaits(pid)), None)
+        block = open_one or self._begin(line)
         block.add_kill(Kill(pid, match[2]))
-        block.note = "the log only shows that the victim was reaped"
+        block.note = block.note if open_one else "the log only shows that the victim was reaped"
+        block.line = line.number
         block.quote(line.raw)
 
     def _read_panic(self, text: str, line: Line) -> None:
@@ -215,7 +239,9 @@ class KernelReader(LogReader):
         if block.kills:
             block = self._begin(line)
         block.memcg = "cgroup" in text
-        block.note = "nothing was left to kill" if "no killable" in text else "the kernel panicked (vm.panic_on_oom)"
+        why = "nothing was left to kill" if "no killable" in text else "vm.panic_on_oom is set"
+        block.note = f"{why}: the machine stopped (panic); no process was killed"
+        block.panic = True
         block.quote(line.raw)
 
     # -- the dump between the head of a report and its kill lines ---------------------------------------------------
@@ -232,7 +258,7 @@ class KernelReader(LogReader):
             is_part = True
         elif self._read_limits(text, line) or self._read_machine(text, line):
             is_part = True
-        elif key in self._in_stats and (match := _STAT.fullmatch(text)):
+        elif key in self._in_stats and (match := STAT.fullmatch(text)):
             self._dump_block(line).stats[match[1]] = int(match[2])
             is_part = True
         else:
@@ -243,7 +269,7 @@ class KernelReader(LogReader):
 
     def _read_limits(self, text: str, line: Line) -> bool:
         """The memory cgroup's part: usage and limits, whose limit, memory.stat."""
-        if "usage " in text and (match := _USAGE.match(text)):
+        if "usage " in text and (match := USAGE.match(text)):
             block = self._dump_block(line)
             block.usages[match[1]] = Usage.of_kb(int(match[2]), int(match[3]), int(match[4]))
             if match[1] == "memory":
@@ -254,6 +280,7 @@ class KernelReader(LogReader):
             block = self._dump_block(line)
             task, _, limited = text[len("Task in ") :].partition(" killed as a result of limit of ")
             block.memcg, block.task_memcg, block.oom_memcg = True, task.strip(), limited.strip()
+            block.invoked = True  # the kernel prints this line for a kill only
             block.quote(line.raw)
             return True
         if text.startswith("Memory cgroup stats for "):
@@ -261,7 +288,7 @@ class KernelReader(LogReader):
             path, _, stats = text[len("Memory cgroup stats for ") :].partition(": ")
             block.memcg = True
             block.oom_memcg = block.oom_memcg or path.rstrip(":").strip()
-            for name, kb in _STATS_ONE_LINE.findall(stats):  # ≤ 4.20: one line for each cgroup below the limit
+            for name, kb in STATS_ONE_LINE.findall(stats):  # ≤ 4.20: one line for each cgroup below the limit
                 block.stats[name] = block.stats.get(name, 0) + int(kb) * 1024
             self._in_stats.add((line.host, line.caller))
             return True
@@ -272,23 +299,30 @@ class KernelReader(LogReader):
         block = self._open.get((line.host, line.caller))
         if block is None:
             return False
-        if block.invoker_pid is None and ("PID: " in text or "Pid: " in text) and (match := _PID.search(text)):
+        if block.invoker_pid is None and ("PID: " in text or "Pid: " in text) and (match := PID.search(text)):
             block.invoker_pid = int(match[1] or match[2])
-            release = _RELEASE.search(text)
+            release, name = RELEASE.search(text), COMM.search(text)
             block.release = release[1] if release else None
+            if name and block.invoker and block.invoker != name[1] and block.invoker.endswith(name[1]):
+                block.invoker = name[1]  # something of the line's own stood in front of it
             return True
+        if block.memcg is None and text[:1] in "[m_" and "+0x" in text:
+            if TRACE_OF_GROUP.match(text):
+                block.memcg = True
+            elif TRACE_OF_MACHINE.match(text):
+                block.memcg = False
         if "anon:" in text or "file:" in text or "free:" in text or "slab_" in text or "shmem:" in text:
             if not text.startswith("Node "):
-                for name, pages in _PAGES.findall(text):
+                for name, pages in PAGES.findall(text):
                     block.meminfo.setdefault(name, int(pages))
             return True
-        if text.startswith("Node ") and (match := _BUDDY.match(text)):
+        if text.startswith("Node ") and (match := BUDDY.match(text)):
             block.page_size = block.page_size or int(match[1]) * 1024
             return True
-        if match := _TOTAL.match(text):
+        if match := TOTAL.match(text):
             block.meminfo.setdefault(match[2], int(match[1]))
             return True
-        if match := _SWAP.match(text):
+        if match := SWAP.match(text):
             if match[1] == "Free":
                 block.swap_free = int(match[2]) * 1024
             else:
@@ -297,7 +331,7 @@ class KernelReader(LogReader):
         return False
 
     def _read_row(self, text: str, key: tuple[str | None, str | None]) -> bool:
-        match, columns, block = _ROW.match(text), self._columns[key], self._open.get(key)
+        match, columns, block = ROW.match(text), self._columns[key], self._open.get(key)
         if match is None or block is None:
             return False
         cells = match[2].split(None, len(columns) - 1)
@@ -354,22 +388,3 @@ class KernelReader(LogReader):
         self._in_stats.discard(key)
         if block is not None and block.has_content:
             self._finished.append(block.event())
-
-
-def _parse_number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdecimal() and len(text) <= 10 else None
-
-
-def _parse_summary(text: str) -> dict[str, str]:
-    """`oom-kill:constraint=…,…,task=…,pid=…,uid=…`; names and paths may hold commas, so each key is sought in turn."""
-    fields: dict[str, str] = {}
-    end = len(text)
-    for key in ("uid", "pid", "task", "task_memcg", "oom_memcg", "mems_allowed"):
-        start = text.rfind(f",{key}=", 0, end)
-        if start >= 0:
-            fields[key] = text[start + len(key) + 2 : end].strip()
-            end = start
-    constraint = re.match(r"oom-kill:constraint=(\w{1,40})", text)
-    if constraint:
-        fields["constraint"] = constraint[1]
-    return fields

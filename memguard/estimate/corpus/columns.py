@@ -9,10 +9,12 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Collection
+from itertools import islice
 from typing import Any
 
 from memguard.errors import MemguardError
 from memguard.estimate.corpus.inputs import open_parquet
+from memguard.estimate.corpus.json_list import is_list, objects_in
 from memguard.tokens.input.source import Source, is_url
 
 __all__ = ["WHOLE", "named_column"]
@@ -42,7 +44,9 @@ def named_column(sources: Collection[Source], names: Collection[str]) -> str | N
 
 
 def _of_lines(path: str) -> dict[str, int]:
-    with open(path, encoding="utf-8", errors="replace") as file:
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
+        if is_list(path):
+            return _added(value for value, _, _ in islice(objects_in(file.read(_LONGEST_LINE)), _MOST_LINES))
         records = [json.loads(line) for _ in range(_MOST_LINES) if (line := file.readline(_LONGEST_LINE)).strip()]
     return _added(record for record in records if isinstance(record, dict))
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from memguard.errors import InputError
 from memguard.estimate.corpus.inputs import check_text, open_parquet, size_of, text_columns, texts_of
+from memguard.estimate.corpus.json_list import is_list, texts_of_list
 from memguard.estimate.corpus.sample import (
     SAMPLE_STRATA,
     Encode,
@@ -305,6 +306,8 @@ def _text_blocks(reader: ByteReader) -> Iterator[bytes]:
 
 def _read_records(source: Source, reading: Reading, one_pass: _Pass) -> float:
     """Adds the documents of JSON lines or CSV, a block of them at a time; returns the share that was read."""
+    if source.kind == "jsonl" and one_pass.any_record and not source.compression and is_list(source.path):
+        return _read_list(source, reading, one_pass)
     rules = Rules(column=one_pass.column, errors="replace", any_record=one_pass.any_record)
     done, started = 0, reading.scan.size
     # No cut is looked for: a document of any length is one.
@@ -318,6 +321,18 @@ def _read_records(source: Source, reading: Reading, one_pass: _Pass) -> float:
             # Of what is not packed, JSON lines say where the batch ends; `done` is up to a block further.
             plain_lines = source.kind == "jsonl" and not source.compression
             return _share(batch.after.offset if plain_lines else done, source.size)
+    return 1.0
+
+
+def _read_list(source: Source, reading: Reading, one_pass: _Pass) -> float:
+    """The same of a file that is one JSON list."""
+    started, before = reading.scan.size, 0
+    for texts, done in texts_of_list(source.path, one_pass.column):
+        _add_documents(texts, source.path, reading, one_pass)
+        one_pass.progress("reading", done - before)
+        before = done
+        if reading.scan.size - started >= one_pass.limit and source.size:
+            return _share(done, source.size)
     return 1.0
 
 

@@ -11,12 +11,13 @@ import math
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from zlib import crc32
 
 from memguard.errors import InputError
+from memguard.estimate.corpus.inputs import open_parquet, texts_of
 from memguard.estimate.script.amounts import TextShape
 
 __all__ = ["with_distinct_between_spaces", "with_distinct_lines", "with_distinct_words"]
@@ -25,12 +26,17 @@ __all__ = ["with_distinct_between_spaces", "with_distinct_lines", "with_distinct
 # and of five other languages, where 64 blocks of 64 KiB gave up to 70 % too many.
 _BLOCKS = 512
 _BLOCK_BYTES = 8 * 1024
+_GROUPS = 8  # row groups of a Parquet file that are looked into
+_ROWS = 1024  # at a time
 _WORD = re.compile(r" ?[^\W\d_]+| ?\d+| ?[^\s\w]+|_+|\s+")
 # Up to this every line is looked at: equal ones may be anywhere. Beyond it all are taken to differ.
 _LINES_BYTES = 128 << 20
 # Lines whose checksum says so are kept, one in so many: within 1 % of the share that differs, of 100,000 lines.
 _ONE_IN = 4
 _READ_BYTES = 1 << 20
+# JSON's own spelling of what stands in a text.
+_ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|([ntr"\\/]))')
+_ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
 # Of natural text b is 0.4 to 0.7; a sample of few words says less than that.
 _LEAST, _MOST = 0.35, 0.9
 # Rare words are longer: with the text, the mean length of those that differ grows by this exponent.
@@ -38,17 +44,37 @@ _LENGTH_GROWTH = 0.06
 _OBJECT_GROWTH = 0.01  # of the str objects, whose headers are most of them
 
 
-def with_distinct_words(shape: TextShape, paths: Sequence[str]) -> TextShape:
-    """`shape` with the words of `paths`. Raises InputError."""
-    texts, half, stretch = _sample(paths)
-    pieces, growth, size = _grown([_WORD.findall(text) for text in texts], half, stretch)
-    between_spaces, _, _ = _grown([text.split() for text in texts], half, stretch)
+def with_distinct_words(shape: TextShape, paths: Sequence[str], kind: str = "text", size: int = 0) -> TextShape:
+    """`shape` with the words of `paths`, and how many lines their texts have. `kind`: text, jsonl, csv or parquet;
+    `size`: bytes of text in them, 0 for those of the files. Raises InputError.
+    """
+    try:
+        sizes = {path: os.path.getsize(path) for path in paths}
+        if kind == "parquet":
+            texts = [text for path in paths for text in _of_columns(path, max(1, _BLOCKS // len(paths)))]
+        else:
+            blocks = [block.decode("utf-8", "ignore") for block in _blocks(sizes)]
+            texts = [_ESCAPE.sub(_unescaped, block) for block in blocks] if kind == "jsonl" else blocks
+    except OSError as error:
+        path = error.filename or paths[0]
+        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}", path=path) from None
+    read = sum(len(text.encode("utf-8", "ignore")) for text in texts)
+    total = size if size and kind == "parquet" else sum(sizes.values())
+    half, stretch = len(texts[::2]), max(1.0, total / max(1, read))
+    texts = [*texts[::2], *texts[1::2]]
+    pieces, growth, of_pieces = _grown([_WORD.findall(text) for text in texts], half, stretch, _bytes)
+    spaced = [text.split() for text in texts]
+    between_spaces, _, chars = _grown(spaced, half, stretch, _characters)
+    pairs, _, _ = _grown([_pairs(set(words)) for words in spaced], half, stretch, len, least=0.0)
     return replace(
         shape,
         distinct=pieces,
-        distinct_bytes=round(size * stretch**_LENGTH_GROWTH),
+        distinct_bytes=round(of_pieces * stretch**_LENGTH_GROWTH),
         distinct_growth=growth,
         distinct_between_spaces=between_spaces,
+        distinct_chars=round(chars * stretch**_LENGTH_GROWTH),
+        distinct_pairs=pairs,
+        text_lines=0 if kind == "text" else round(stretch * sum(text.count("\n") for text in texts)),
     )
 
 
@@ -56,7 +82,7 @@ def with_distinct_between_spaces(shape: TextShape, paths: Sequence[str]) -> Text
     """`shape` with the number of words between spaces that differ, as str.split() gives them. Raises InputError."""
     texts, half, stretch = _sample(paths)
     words = [text.split() for text in texts]
-    between_spaces, _, _ = _grown(words, half, stretch)
+    between_spaces, _, _ = _grown(words, half, stretch, len)
     seen = {word for found in words for word in found}
     longer = sum(map(sys.getsizeof, seen)) / max(1, len(seen)) * stretch**_OBJECT_GROWTH
     usual = sum(sys.getsizeof(word) for found in words for word in found) / max(1, sum(map(len, words)))
@@ -114,8 +140,10 @@ def _lines(path: str) -> Iterator[list[bytes]]:
         yield [rest]
 
 
-def _grown(words: list[list[str]], half: int, stretch: float) -> tuple[int, float, float]:
-    """(how many differ in the whole text, Heaps' exponent, their bytes); `half`: the first so many make one half."""
+def _grown(
+    words: Sequence[Iterable[str]], half: int, stretch: float, size: Callable[[str], int], least: float = _LEAST
+) -> tuple[int, float, float]:
+    """(how many differ in the whole text, Heaps' exponent, their sizes); `half`: the first so many make one half."""
     seen: set[str] = set()
     for found in words[:half]:
         seen.update(found)
@@ -123,9 +151,27 @@ def _grown(words: list[list[str]], half: int, stretch: float) -> tuple[int, floa
     for found in words[half:]:
         seen.update(found)
     growth = math.log2(len(seen) / first) if first and len(words) > half else _MOST
-    growth = min(_MOST, max(_LEAST, growth))
+    growth = min(_MOST, max(least, growth))
     factor = stretch**growth
-    return round(len(seen) * factor), growth, factor * sum(len(word.encode()) for word in seen)
+    return round(len(seen) * factor), growth, factor * sum(map(size, seen))
+
+
+def _bytes(word: str) -> int:
+    return len(word.encode("utf-8", "ignore"))
+
+
+def _characters(word: str) -> int:
+    """With the mark that stands for the space before it."""
+    return len(word) + 1
+
+
+def _pairs(words: Iterable[str]) -> set[str]:
+    """Neighbours in a word: what a trainer of pairs begins with."""
+    return {first + second for word in words for first, second in zip(word, word[1:], strict=False)}
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return chr(int(found[1], 16)) if found[1] else _ESCAPED.get(found[2], found[2])
 
 
 def _blocks(sizes: dict[str, int]) -> list[bytes]:
@@ -136,4 +182,23 @@ def _blocks(sizes: dict[str, int]) -> list[bytes]:
             for index in range(count):
                 file.seek(index * size // count)
                 found.append(file.read(_BLOCK_BYTES))
+    return found
+
+
+def _of_columns(path: str, most: int) -> list[str]:
+    """The beginnings of some `most` texts all over a Parquet file, of its largest column of strings."""
+    found: list[str] = []
+    with open_parquet(path) as file:
+        names = [field.name for field in file.schema_arrow if "string" in str(field.type)]
+        groups, rows = file.metadata.num_row_groups, file.metadata.num_rows
+        if not names or not groups:
+            return found
+        first = file.metadata.row_group(0)
+        columns = {first.column(n).path_in_schema: first.column(n) for n in range(first.num_columns)}
+        column = max(names, key=lambda name: columns[name].total_uncompressed_size if name in columns else 0)
+        chosen = range(0, groups, max(1, groups // _GROUPS))
+        step = max(1, round(rows * len(chosen) / groups / most))
+        for group in chosen:
+            for batch in file.iter_batches(batch_size=_ROWS, row_groups=[group], columns=[column]):
+                found += [text[:_BLOCK_BYTES] for text in texts_of(batch, _ROWS)[::step]]
     return found

@@ -20,12 +20,14 @@ from memguard.estimate.lazy import door
 if TYPE_CHECKING:
     from memguard.estimate.script.knobs import knobs_of
     from memguard.estimate.script.report import estimate_script, heaviest_library, script_peak
+    from memguard.estimate.script.training_prices import TRAINERS
     from memguard.script.read import read_script
     from memguard.script.trace import Trace
 
-__all__ = ["Trace", "estimate_script", "heaviest_library", "knobs_of", "read_script", "script_peak"]
+__all__ = ["TRAINERS", "Trace", "estimate_script", "heaviest_library", "knobs_of", "read_script", "script_peak"]
 
 _PLACES = {
+    "TRAINERS": "training_prices",
     "Trace": "memguard.script.trace",
     "estimate_script": "report",
     "heaviest_library": "report",

@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 
-__all__ = ["Piece", "TextShape"]
+__all__ = ["FieldShape", "Piece", "RecordShape", "TextShape"]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldShape:
+    """What stands under one name, in an average record. Sizes are bytes."""
+
+    kind: str  # as memguard.script.values.Field has it
+    count: float  # members: 1 for a text, how many a list of texts or dicts has
+    bytes: float  # UTF-8 of its texts
+    strs: float  # the same as str objects, without slots
+    numbers: float = 0.0  # of a list of numbers: how many
+    objects: float = 0.0  # all of it as Python objects, without the keys of dicts
+
+
+@dataclass(frozen=True, slots=True)
+class RecordShape:
+    """What one record holds beside the text that is measured, on average: for each document of that. Sizes are bytes.
+
+    `objects` and `keys`: a record as json.loads makes it, and the keys of its dicts, which every line has of its own.
+    """
+
+    fields: Mapping[str, FieldShape]  # by path: title, meta.url, messages.content
+    reference: float  # UTF-8 of the text that is measured
+    line: float  # as the file has it
+    line_strs: float  # the same as a str
+    data: float  # UTF-8 of all texts, and 8 bytes for each number
+    objects: float
+    keys: float
+    longest: int = 0  # bytes of the longest one that was seen, where a line is none; 0: the longest line
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +54,10 @@ class TextShape:
     distinct: int = 0  # words and punctuation marks, each with its space, that differ; 0: not counted
     distinct_bytes: int = 0
     distinct_between_spaces: int = 0
+    records: RecordShape | None = None  # None: a record is its text
+    distinct_chars: int = 0  # of the words between spaces, each with a mark for its space
+    distinct_pairs: int = 0  # of characters that stand side by side in a word
+    text_lines: int = 0  # inside the texts of records; 0: not counted, or a record is a line
     distinct_growth: float = 0.6  # of how many there are with the size of the text: its exponent (Heaps' law)
 
 
@@ -35,26 +69,20 @@ class Piece:
     utf8: float = 0.0  # of str that are not ASCII
     tokens: float = 0.0
     heap_ints: float = 0.0
-    share: float = 0.0  # of all the text
+    share: float = 0.0  # of all the documents
+    strs: float = 0.0  # a str object for each document
+    copies: float = 0.0  # tiktoken's in those
+    objects: float = 0.0  # each record as Python objects, without keys; 0: not known
 
     def times(self, factor: float) -> Piece:
-        return Piece(
-            self.chars * factor,
-            self.text * factor,
-            self.raw * factor,
-            self.utf8 * factor,
-            self.tokens * factor,
-            self.heap_ints * factor,
-            self.share * factor,
-        )
+        return Piece(*(getattr(self, name) * factor for name in _AMOUNTS))
 
     def plus(self, other: Piece) -> Piece:
-        return Piece(
-            self.chars + other.chars,
-            self.text + other.text,
-            self.raw + other.raw,
-            self.utf8 + other.utf8,
-            self.tokens + other.tokens,
-            self.heap_ints + other.heap_ints,
-            self.share + other.share,
-        )
+        return Piece(*(getattr(self, name) + getattr(other, name) for name in _AMOUNTS))
+
+    def resized(self, factor: float) -> Piece:
+        """As many documents, each `factor` times as long."""
+        return replace(self.times(factor), share=self.share)
+
+
+_AMOUNTS = tuple(field.name for field in fields(Piece))

@@ -19,6 +19,7 @@ from memguard.estimate.script.objects import NUMPY_OBJECT, STACKED, TORCH_OBJECT
 from memguard.estimate.script.scale import Scale
 from memguard.estimate.script.tables import TABLE_TRANSIENTS, loading, pages, table
 from memguard.estimate.script.tokenizer_prices import TOKENIZER_PRICES, TOKENIZER_TRANSIENTS, tokens_of_each
+from memguard.estimate.script.training_prices import TRAINING_TRANSIENTS
 from memguard.script.trace import Transient
 from memguard.script.values import Buffer, Held, Number
 
@@ -41,6 +42,10 @@ _CHARS_PER_WORD = 6
 _KEEPS_UP_WITH = 1.4
 # numpy asks for pages of 2 MiB for arrays of 4 MiB and more (madvise, since 1.22).
 _PAGE = 2 << 20
+# A million numbers of 2 bytes, or as much text: what memguard's drop-in objects keep of what is in their files.
+_PACKED_TAIL = 2 << 20
+# plans/text.py's stream less a Python with numpy and tiktoken.
+_ENGINE_START, _ENGINE_PER_BYTE, _ENGINE_MOST = 40 << 20, 1.0, 140 << 20
 # Tokens a byte of a single long line against those of the whole text, either way.
 _ONE_LINE = 1.2
 _LONGEST_DESCENT = 100  # arrays made from one another
@@ -145,7 +150,7 @@ def elements(scale: Scale, buffer: Buffer, piece: Piece) -> float:
     if source.kind == "bytes":
         return piece.raw
     if source.kind == "words":
-        return (scale.shape.words or scale.text.chars / _CHARS_PER_WORD) * piece.share
+        return (scale.shape.words or scale.text.chars / _CHARS_PER_WORD) * scale.words(piece)
     if source.kind in ("strings", "records", "objects", "table"):
         return scale.count(source, piece)
     return piece.tokens
@@ -154,21 +159,31 @@ def elements(scale: Scale, buffer: Buffer, piece: Piece) -> float:
 def _strings(scale: Scale, piece: Piece, held: Held) -> float:
     """Strings have a header each, and a slot in their list."""
     documents, count = scale.text.documents, scale.count(held.buffer, piece)
+    if held.buffer.shares is not None and scale.lives(held.buffer.shares):
+        return scale.costs.list_slot * count
     if count >= 0.9 * documents.count * piece.share:  # as measured, each as narrow as its own characters
-        size = (documents.str_bytes + scale.costs.list_slot * documents.count) * piece.share
+        size = piece.strs + scale.costs.list_slot * count
     else:
         size = piece.text + 72 * count
     if held.encoded:
-        size += min(piece.utf8, documents.copy_bytes * piece.share or piece.utf8)
+        size += min(piece.utf8, piece.copies or piece.utf8)
     return size
 
 
 def _records(scale: Scale, piece: Piece, held: Held) -> float:
-    return _strings(scale, piece, held) + scale.count(held.buffer, piece) * sys.getsizeof({"text": ""})
+    """Dicts, each with its values, and with keys of its own where json has read it from a line."""
+    count = scale.count(held.buffer, piece)
+    shared = held.buffer.shares is not None and scale.lives(held.buffer.shares)
+    if shared or not piece.objects or scale.shape.records is None:
+        return _strings(scale, piece, held) + (0 if shared else count * sys.getsizeof({"text": ""}))
+    by_line = held.buffer.origin == "json" and any(part.windows for part in held.buffer.pieces.values())
+    keys = scale.shape.records.keys * count if by_line else 0.0
+    copies = min(piece.utf8, piece.copies or piece.utf8) if held.encoded else 0.0
+    return piece.objects + keys + scale.costs.list_slot * count + copies
 
 
 def _words(scale: Scale, piece: Piece, held: Held) -> float:
-    size = (scale.shape.word_strings or _WORD_BYTES_PER_CHAR * scale.text.chars) * piece.share
+    size = (scale.shape.word_strings or _WORD_BYTES_PER_CHAR * scale.text.chars) * scale.words(piece)
     once = any(window.unit == "distinct words" for part in held.parts for window in part.windows)
     return size * scale.shape.distinct_word_length if once else size
 
@@ -203,6 +218,11 @@ def _slots(scale: Scale, piece: Piece, held: Held) -> float:
     return table - held.buffer.item * count
 
 
+def _packed(scale: Scale, piece: Piece, held: Held) -> float:
+    """The newest numbers of a TokenBuffer; those before them are in its file."""
+    return min(_PACKED_TAIL, 2.0 * piece.tokens)
+
+
 PRICES: dict[str, Callable[[Scale, Piece, Held], float]] = {
     "text": _text,
     "bytes": _bytes,
@@ -223,6 +243,10 @@ PRICES: dict[str, Callable[[Scale, Piece, Held], float]] = {
     "opaque": _opaque,
     "mapped": _nothing,
     "view": _nothing,
+    "lazy": _nothing,
+    "lazies": lambda scale, piece, held: min(_PACKED_TAIL, piece.raw),
+    "packed": _packed,
+    "packs": _packed,
     "list": _nothing,
     "char": _nothing,
     "token": _nothing,
@@ -305,6 +329,13 @@ def _waiting(scale: Scale, piece: Piece, transient: Transient) -> float:
     return share * _all_ids(scale, piece, transient)
 
 
+def _engine(scale: Scale, piece: Piece, transient: Transient) -> float:
+    """What memguard's encoder takes beside Python: its vocabulary, the words that it has seen, blocks of text and ids;
+    as in plans/text.py's stream, whose Python is in the script's own baseline.
+    """
+    return min(_ENGINE_START + _ENGINE_PER_BYTE * piece.raw, _ENGINE_MOST)
+
+
 TRANSIENTS: dict[str, Callable[[Scale, Piece, Transient], float]] = {
     "rust": _inside_tiktoken,
     "read": _reading,
@@ -320,8 +351,10 @@ TRANSIENTS: dict[str, Callable[[Scale, Piece, Transient], float]] = {
     "from memory": lambda scale, piece, transient: plans_pools.in_memory(round(piece.raw)),
     "lists": _all_ids,
     "int64": lambda scale, piece, transient: 8 * piece.tokens,
+    "engine": _engine,
     "waiting results": _waiting,
     "stacked": lambda scale, piece, transient: STACKED * piece.tokens,
     **TABLE_TRANSIENTS,
     **TOKENIZER_TRANSIENTS,
+    **TRAINING_TRANSIENTS,
 }

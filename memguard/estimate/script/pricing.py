@@ -57,7 +57,7 @@ class Pricing:
         self._scale = Scale(text, shape, costs, bound=bound, tree=tree)
         self._bound = bound
         self._gathered = 1.0  # while a moment is weighed: how full the lists are that gather lines
-        self._sizes: dict[tuple[int, bool, float, bool], int] = {}  # of what lives on from one moment to the next
+        self._sizes: dict[tuple[int, bool, float, bool, bool], int] = {}  # of what lives on from one moment to the next
         self._weighed: dict[tuple[int, tuple[Transient, ...], float], Weighed] = {}
 
     def weigh(self, moment: Moment) -> Weighed:
@@ -85,7 +85,7 @@ class Pricing:
         if moment.workers:
             parts.append((f"{moment.workers:.0f} worker processes", round(self.worker * moment.workers)))
         named: dict[str, int] = {}
-        living = {id(held.buffer) for held in moment.alive}
+        living = self._scale.living = {id(held.buffer) for held in moment.alive}
         for held in moment.alive:
             if held.kind == "heap" and id(held.buffer.source) in living and held.buffer.origin != "text":
                 continue  # it is not free yet
@@ -114,7 +114,9 @@ class Pricing:
         """Bytes of it in all processes. `shared`: its elements are those of something that is there, too."""
         if held.buffer.of is not None or not KINDS[held.kind].words:
             return 0
-        key = id(held), self._scale.average_lines, self._gathered, shared
+        shares = held.buffer.shares
+        lives = shares is not None and self._scale.lives(shares)
+        key = id(held), self._scale.average_lines, self._gathered, lives, shared
         if key not in self._sizes:
             self._sizes[key] = self._in_workers(held.buffer.copies, lambda: self._held(held, shared))
         return self._sizes[key]
@@ -199,11 +201,11 @@ class Pricing:
 
 def _shares(buffer: Buffer, living: set[int]) -> bool:
     """Whether what `buffer` has the elements of is there, or what that has them of."""
-    other = buffer.shares
+    other = buffer.once_of
     for _ in range(_LONGEST_CHAIN):
         if other is None or id(other) in living:
             break
-        other = other.shares
+        other = other.once_of
     return other is not None and id(other) in living
 
 

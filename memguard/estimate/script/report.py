@@ -17,6 +17,7 @@ from memguard.estimate.plans.quantities import Text, text_of
 from memguard.estimate.script.amounts import Piece, TextShape
 from memguard.estimate.script.findings import findings_of
 from memguard.estimate.script.pricing import MOST, Pricing, Weighed
+from memguard.estimate.script.training_prices import TRAINERS
 from memguard.records.estimate import CorpusStats, Range
 from memguard.records.limits import Limits
 from memguard.records.script import (
@@ -63,7 +64,6 @@ _SLACK_SHARES = {"from-dict-map": 0.15, "iter-batches": 0.15, "duckdb-batches": 
 # What malloc keeps of a tokenizer's pieces differs by the order in which they are freed; what a trainer counts, and how
 # many tokens spacy makes of a text, by that text.
 _SLACK_TOKENIZERS, _SLACK_TRAINERS, _SLACK_DOCS = 0.10, 0.14, 0.20
-_TRAINERS = ("word counts", "line counts", "training on lines", "training on suffixes")
 
 
 def heaviest_library(trace: Trace) -> str:
@@ -181,7 +181,7 @@ def _peak(
     low, high = (max(w.bytes for w in weighed[bound]) for bound in ("low", "high"))
     low -= round(share * low) + _SLACK_LOW
     high += round(share * high) + _SLACK_HIGH
-    if trace.unrecognised or (trace.name == "unknown" and not any(map(trace.needs, _TRAINERS))):
+    if trace.unrecognised or (trace.name == "unknown" and not any(map(trace.needs, TRAINERS))):
         # Whatever the unread lines do: as if they kept the text that they can get at, and a list of all its ids, beside
         # all the rest.
         everything = _reached(trace, Pricing(text_of(stats, "high"), shape, costs))
@@ -208,7 +208,7 @@ def _reached(trace: Trace, pricing: Pricing) -> Piece:
 
 
 def _tokenizer_slack(trace: Trace) -> float:
-    if any(map(trace.needs, _TRAINERS)):
+    if any(map(trace.needs, TRAINERS)):
         return _SLACK_TRAINERS
     if trace.has_kind("doc") or trace.has_kind("docs"):
         return _SLACK_DOCS

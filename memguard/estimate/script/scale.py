@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from memguard.estimate.plans.costs import Costs
 from memguard.estimate.plans.quantities import Text
 from memguard.estimate.script.amounts import Piece, TextShape
-from memguard.script.extents import Extent, Window
+from memguard.script.extents import ALL_FIELDS, Extent, Window
 from memguard.script.values import Buffer
 
 __all__ = ["Scale"]
+
+_STR = 48  # what a str has beside its characters, rounded up as the allocator does on average
 
 
 class Scale:
@@ -22,6 +25,7 @@ class Scale:
         self.text, self.shape, self.costs, self.bound = text, shape, costs, bound
         self.tree = tree  # of processes: what counts is their anonymous memory
         self.average_lines = False  # whether the line at hand is an average one, or the longest
+        self.living: set[int] = set()  # the Buffers that are alive at the moment that is weighed
         self._sources: Mapping[str, float] = dict(shape.sources)
         self._pieces: dict[tuple[Extent, bool], Piece] = {}
 
@@ -39,9 +43,13 @@ class Scale:
             if window.unit.endswith(" a line"):
                 found = found.times(self._of_each_line(window))
                 continue
+            if window.unit == "items":
+                found = found.times(min(1.0, window.amount / self._members(extent)))
+                continue
             limit = self.share(window)
             if limit < found.share:
                 found = found.times(limit / found.share)
+        found = self._fields(extent, found)
         return found.times(extent.times) if extent.times != 1 else found
 
     def _interval(self, low: float, high: float) -> Piece:
@@ -64,8 +72,29 @@ class Scale:
                         share=overlap,
                     )
                 )
-        raw = self.text.bytes * found.share
-        return Piece(found.chars, width * found.chars, raw, found.utf8, found.tokens, found.heap_ints, found.share)
+        raw, documents = self.text.bytes * found.share, self.text.documents
+        strs, copies = documents.str_bytes * found.share, documents.copy_bytes * found.share
+        return replace(found, text=width * found.chars, raw=raw, strs=strs, copies=copies)
+
+    def _fields(self, extent: Extent, found: Piece) -> Piece:
+        """`found` is of the text that is measured: the same records as the file has them, or some of their fields."""
+        shape = self.shape.records
+        if shape is None:
+            return found
+        records = self.text.documents.count * found.share
+        known = [shape.fields[name] for name in extent.columns if name in shape.fields]
+        if not known or len(known) < len(extent.columns):
+            size = shape.data if extent.columns == (ALL_FIELDS,) else shape.line
+            whole = found.resized(size / shape.reference)
+            strs = records * (shape.line_strs + (size - shape.line))
+            return replace(whole, strs=max(0.0, strs), objects=records * shape.objects)
+        part = found.resized(sum(field.bytes for field in known) / shape.reference)
+        strs = sum(field.strs for field in known) - _STR * max(0, len(known) - 1)
+        part = replace(part, objects=records * sum(field.objects for field in known))
+        if len(known) > 1 or abs(known[0].bytes - shape.reference) > 1e-6 * shape.reference:
+            part = replace(part, strs=records * max(0.0, strs))
+        numbers = sum(field.numbers for field in known)
+        return replace(part, tokens=records * numbers, heap_ints=records * numbers) if numbers else part
 
     def _of_each_line(self, window: Window) -> float:
         """The share of all lines that stands within the first `amount` chars or tokens of each, or behind them."""
@@ -77,14 +106,30 @@ class Scale:
         share = sum(min(first, length) for length in lengths) / max(1e-12, sum(lengths))
         return 1 - share if " behind" in window.unit else share
 
+    def lives(self, buffer: Buffer) -> bool:
+        """Whether `buffer`, or the list that it is a part of, is alive at the moment that is weighed."""
+        return id(buffer) in self.living
+
+    @property
+    def line_share(self) -> float:
+        """Bytes of the file for each byte of the text that is measured."""
+        shape = self.shape.records
+        return 1.0 if shape is None else shape.line / shape.reference
+
+    def words(self, piece: Piece) -> float:
+        """The share of all the words of the files that stand in `piece`."""
+        return piece.raw / max(1.0, self.text.bytes * self.line_share)
+
     def share(self, window: Window) -> float:
         """The share of all the text that `window` leaves."""
         text, count = self.text, max(1, self.text.documents.count)
         if window.unit == "lines":
             longest = 1 / count
             if not self.average_lines:
-                longest = max(longest, self.shape.longest_line / max(1, text.bytes))
+                longest = max(longest, self.shape.longest_line / max(1.0, text.bytes * self.line_share))
             return min(1.0, longest if window.amount == 1 else window.amount / count + longest)
+        if window.unit == "lines of text":  # as a trainer counts them that reads a file of all texts
+            return min(1.0, window.amount / max(count, self.shape.text_lines))
         if window.unit == "groups":
             rows = text.row_group_rows or count
             return min(1.0, window.amount * rows / count)
@@ -125,11 +170,19 @@ class Scale:
             return self._pieces_in(next(iter(buffer.pieces.values()), None), piece.share)
         return found * piece.share / share
 
+    def _members(self, extent: Extent) -> float:
+        """How many members the list of an average record has."""
+        shape = self.shape.records
+        known = [] if shape is None else [shape.fields[name] for name in extent.columns if name in shape.fields]
+        return max((field.count for field in known), default=1.0) or 1.0
+
     def _pieces_in(self, extent: Extent | None, share: float) -> float:
         """How many pieces as large as `extent` are in `share` of the text."""
         if extent is None or not extent.windows:
             return self.text.documents.count * share
-        window = next((window for window in reversed(extent.windows) if window.loop), extent.windows[-1])
+        window = next((w for w in reversed(extent.windows) if w.loop or w.unit == "items"), extent.windows[-1])
+        if window.unit == "items":
+            return self.text.documents.count * share * self._members(extent) / window.amount
         if window.unit == "lines":  # an average one, not the longest
             return self.text.documents.count * share / window.amount
         return share / max(1e-12, self.share(window))

@@ -91,8 +91,7 @@ def pages(scale: Scale, piece: Piece, held: Held) -> float:
 
 def _strs(scale: Scale, piece: Piece) -> float:
     """A str for every row, with its slot: what a column makes when it is gone through."""
-    documents = scale.text.documents
-    return (documents.str_bytes + scale.costs.list_slot * documents.count) * piece.share
+    return piece.strs + scale.costs.list_slot * scale.text.documents.count * piece.share
 
 
 def loading(scale: Scale) -> float:

@@ -12,7 +12,6 @@ from memguard.estimate.script.amounts import Piece
 from memguard.estimate.script.scale import Scale
 from memguard.script.trace import Transient
 from memguard.script.values import Buffer, Held
-from memguard.units import MIB
 
 __all__ = ["TOKENIZER_PRICES", "TOKENIZER_TRANSIENTS"]
 
@@ -55,16 +54,6 @@ _SENTENCEPIECE_ENTRY = 200
 
 # sentencepiece's symbols and its result before the Python list is made, a character (40 to 49).
 _SENTENCEPIECE_CHAR = 42
-# sentencepiece's trainers. bpe, word, char: each line as a std::string in a pair, and the symbols of each word that
-# differs from the others (5, 20, 60 MB of English, 12 MB of five other languages, 20 MB of numbered lines: within 6 %);
-# unigram: a suffix array.
-_LINE_BYTE, _LINE_EACH, _LINE_WORD, _TRAINER = 1.7, 92, 267, 11 * MIB
-_SUFFIX_CHAR = 19.5
-# tokenizers' trainers: symbols and the places of pairs, for each byte and each of the words that differ.
-_WORD_BYTE, _WORD_EACH, _COUNTER = 87, 170, 6 * MIB
-# Where the text's words cannot be counted: Heaps' law as 5 to 60 MB of technical English have it, and bytes of a word.
-_HEAPS, _HEAPS_GROWTH, _DISTINCT_BYTES, _BETWEEN_SPACES = 0.83, 0.7, 9, 1.8
-
 # A token of a spacy Doc (TokenC, 88, and its Python objects), more while its array grows; a Doc of its own; 1 to 4 MB.
 _DOC_TOKEN, _DOC_GROWS, _DOC = 290, 100, 3_000
 
@@ -161,44 +150,11 @@ def _loading(scale: Scale, piece: Piece, transient: Transient) -> float:
     return (_ENTRY + _ENTRY_READ) * (scale.shape.entries or _ENTRIES)
 
 
-def _distinct(scale: Scale, piece: Piece) -> tuple[float, float, float]:
-    """Words that differ in this part of the text: (how many, their bytes, how many between spaces)."""
-    shape = scale.shape
-    if not shape.distinct:
-        count = _HEAPS * piece.raw**_HEAPS_GROWTH
-        return count, _DISTINCT_BYTES * count, _BETWEEN_SPACES * count
-    part = min(1.0, piece.share) ** shape.distinct_growth
-    return shape.distinct * part, shape.distinct_bytes * part, shape.distinct_between_spaces * part
-
-
-def _word_counts(scale: Scale, piece: Piece, transient: Transient) -> float:
-    count, size, _ = _distinct(scale, piece)
-    return _COUNTER + _WORD_EACH * count + _WORD_BYTE * size
-
-
-def _line_counts(scale: Scale, piece: Piece, transient: Transient) -> float:
-    """Without a pre-tokenizer every line is one word."""
-    return _COUNTER + _WORD_EACH * scale.text.documents.count * piece.share + _WORD_BYTE * piece.raw
-
-
-def _lines_trained(scale: Scale, piece: Piece, transient: Transient) -> float:
-    lines = _LINE_BYTE * piece.raw + _LINE_EACH * scale.text.documents.count * piece.share
-    return _TRAINER + lines + _LINE_WORD * _distinct(scale, piece)[2]
-
-
-def _suffix_array(scale: Scale, piece: Piece, transient: Transient) -> float:
-    return max(_lines_trained(scale, piece, transient), _SUFFIX_CHAR * piece.chars)
-
-
 TOKENIZER_TRANSIENTS: dict[str, Callable[[Scale, Piece, Transient], float]] = {
     "pieces": _inside_tokenizers,
     "loading a tokenizer": _loading,
     "batch": lambda scale, piece, transient: piece.raw + _BATCH_EACH * scale.text.documents.count * piece.share,
     "sentencepiece": lambda scale, piece, transient: _SENTENCEPIECE_CHAR * piece.chars,
-    "word counts": _word_counts,
-    "line counts": _line_counts,
-    "training on lines": _lines_trained,
-    "training on suffixes": _suffix_array,
     "padded text": lambda scale, piece, transient: _NLTK * piece.text,
     "doc growing": lambda scale, piece, transient: _DOC_GROWS * _words(scale, piece),
 }

@@ -9,7 +9,8 @@ from memguard.script.interpreter import operators
 from memguard.script.interpreter.expressions import Evaluator
 from memguard.script.operations.access import store, unpacked
 from memguard.script.operations.dicts import extend_members
-from memguard.script.operations.growth import clear, extend, grown_copy
+from memguard.script.operations.growth import clear, extend
+from memguard.script.operations.sums import grown_copy
 from memguard.script.source import dotted_name
 from memguard.script.values import UNKNOWN, Buffer, Class, Encoder, Instance, Namespace, Number, Sequence, Symbol
 

@@ -10,7 +10,18 @@ from memguard.script.extents import Extent
 from memguard.script.interface import Interpreter
 from memguard.script.interpreter.functions import call_function
 from memguard.script.operations.dicts import keys_of, rest_of
-from memguard.script.operations.elements import index_of, line_of, one_of, one_path, piece_of_range, piece_seen, row_of
+from memguard.script.operations.elements import (
+    index_of,
+    line_of,
+    look_at,
+    one_of,
+    one_path,
+    part_of_range,
+    piece_of_range,
+    piece_seen,
+    row_of,
+)
+from memguard.script.operations.fields import of_column
 from memguard.script.operations.tables import add_entry
 from memguard.script.state import Frame
 from memguard.script.values import (
@@ -23,6 +34,7 @@ from memguard.script.values import (
     Generator,
     Instance,
     Method,
+    Number,
     Path,
     Range,
     Row,
@@ -57,10 +69,16 @@ def iterate(interpreter: Interpreter, value: Any, body: Callable[[Any], None], n
 def _iterate_range(interpreter: Interpreter, value: Range, body: Callable[[Any], None], node: ast.AST) -> None:
     counted = value.count is not None
 
-    def seen(loop: int, index: Any) -> Extent | None:
+    def seen(loop: int) -> Extent | None:
         return None if counted else piece_of_range(value, loop)
 
-    iterate_twice(interpreter, node, lambda loop: index_of(value, loop), body, value.count, not counted, seen)
+    def index(loop: int) -> Number:
+        found = seen(loop)
+        if found is not None:
+            interpreter.state.sees(loop, found, part_of_range(value))
+        return index_of(value, loop)
+
+    iterate_twice(interpreter, node, index, body, value.count, not counted)
 
 
 def _iterate_members(interpreter: Interpreter, value: Sequence, body: Callable[[Any], None], node: ast.AST) -> None:
@@ -94,12 +112,19 @@ def _element(interpreter: Interpreter, value: Any, node: ast.AST) -> Callable[[i
     if isinstance(value, File):
         return lambda loop: line_of(interpreter, value, loop, node)
     if isinstance(value, Row):
+        if value.column and value.path:
+            return lambda loop: _of_column(interpreter, value, loop, node)
         return lambda loop: row_of(value, loop, tuple(interpreter.state.loops))
     if isinstance(value, Buffer) and value.kind == "list":  # nothing of the input's size in it
         return lambda loop: UNKNOWN
     if isinstance(value, Buffer) and KINDS[value.kind].element:
         return lambda loop: one_of(interpreter, value, loop)
     return None
+
+
+def _of_column(interpreter: Interpreter, value: Row, loop: int, node: ast.AST) -> Any:
+    look_at(value)
+    return of_column(interpreter, value, loop, node)
 
 
 def iterate_twice(
@@ -109,11 +134,8 @@ def iterate_twice(
     body: Callable[[Any], None],
     count: float | None = None,
     consumes_input: bool = True,
-    seen: Callable[[int, Any], Extent | None] | None = None,
 ) -> None:
-    """In the second iteration the values of the first are still there. `seen`: the part of the input that one goes
-    over, where the element does not say it.
-    """
+    """In the second iteration the values of the first are still there."""
     state = interpreter.state
     loop = state.new_loop(node, count, consumes_input)
     once = count is not None and count <= 1  # range(1), [0]: nothing is there from an iteration before
@@ -121,7 +143,7 @@ def iterate_twice(
         with state.iteration(loop, number):
             mark = len(state.temps)
             value = element(loop)
-            piece = seen(loop, value) if seen is not None else piece_seen(value)
+            piece = piece_seen(value)
             if piece is not None:
                 state.sees(loop, piece)
             body(value)

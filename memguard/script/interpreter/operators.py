@@ -7,9 +7,9 @@ from typing import Any
 
 from memguard.script.interface import Interpreter
 from memguard.script.numbers import arithmetic
-from memguard.script.operations.growth import sum_of
 from memguard.script.operations.inputs import joined_path, one_of_many
 from memguard.script.operations.lengths import ARRAYS, elementwise, repeated
+from memguard.script.operations.sums import sum_of
 from memguard.script.values import NOTHING, UNKNOWN, Buffer, Constant, Number, Path, Sequence, Small, Unknown
 
 __all__ = ["LONGEST_TEXT", "binary", "chain", "formatted", "is_text"]

@@ -183,6 +183,8 @@ class _Copier:
         found.created_in = tuple(self._state.loops)
         found.refs = [self.copied(ref) for ref in value.refs]
         found.source, found.of = self.copied(value.source), self.copied(value.of)
+        found.shares = self.copied(value.shares)
+        found.once_of = self.copied(value.once_of)
         if KINDS[value.kind].grows:
             self._state.growing.append(found)
 
@@ -219,6 +221,7 @@ class _Copier:
         found.extent = self._extent(value.extent)
         found.fields = {name: self.copied(child) for name, child in value.fields.items()}
         found.refs = [self.copied(ref) for ref in value.refs]
+        found.source = self.copied(value.source)
 
     def file(self, value: File) -> None:
         found = self._new(value)

@@ -134,7 +134,7 @@ def counted(call: Call) -> Any:
     start = numbers[0] if len(numbers) > 1 else 0.0
     last = number_of(stop)
     count = limited(max(0.0, (last - start) / step)) if last is not None and start is not None and step else None
-    return Range(stop, step, count)
+    return Range(stop, step, count, call.args[0] if len(call.args) > 1 else None)
 
 
 # -- numbers and texts ------------------------------------------------------------------------------------------------

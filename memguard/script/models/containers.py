@@ -51,7 +51,7 @@ def make_list(call: Call) -> Any:
     if isinstance(value, File):
         result.origin = "lines"
     if isinstance(value, Buffer) and table_of(value) is not None and value.kind in ("strings", "words"):
-        result.kind, result.shares = value.kind, value  # of a set or dict, which may go
+        result.kind, result.once_of = value.kind, value  # of a set or dict, which may go
         result.parts.update(value.parts)
         result.pieces.update(value.pieces)
     elif isinstance(value, Buffer) and value.kind in ("strings", "lists", "records", "arrays"):
@@ -126,8 +126,8 @@ def entries(call: Call, elements: Buffer, origin: str) -> Any:
     if result.parts == elements.parts:
         result.of, result.refs = elements, [elements]
     else:
-        result.shares = elements
-    priced = int(result.shares is not None)
+        result.once_of = elements
+    priced = int(result.once_of is not None)
     tabled(call.interpreter, result, origin, priced, call.node)
     # The elements are there all the while, and the table grows by being copied.
     call.state.temps.append(table_for(call.interpreter, result, f"{origin} before", 0, call.node))

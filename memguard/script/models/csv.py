@@ -19,8 +19,10 @@ def reader(call: Call) -> Any:
     if not isinstance(lines, (File, Buffer, Generator)):
         return UNKNOWN
 
+    origin = "json" if call.name.endswith("DictReader") else "csv"
+
     def row(line: Any) -> Any:
-        return Row(line.extent, "json") if isinstance(line, (Buffer, Row)) else line
+        return Row(line.extent, origin) if isinstance(line, (Buffer, Row)) else line
 
     return mapped(call, lines, row)
 

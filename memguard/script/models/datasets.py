@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from memguard.script.extents import Extent
+from memguard.script.extents import ALL_FIELDS, Extent
 from memguard.script.interface import Call
 from memguard.script.models.processes import worker_count
 from memguard.script.models.tables import column, rows_together
 from memguard.script.operations.access import field_of
 from memguard.script.operations.elements import batch_of, ids_of, look_at
+from memguard.script.operations.fields import of_all_fields
 from memguard.script.operations.inputs import open_file
 from memguard.script.registry import function, method, nothing
 from memguard.script.trace import Transient
@@ -22,6 +23,8 @@ __all__: list[str] = []
 # What Arrow takes beside the table while it is built from str: 5.3 times the text of 20 MB, 6.2 of 10 MB, the same for
 # one column and two, from_dict and from_list (datasets 5.2.0, pyarrow 26.0.1).
 _BUILDERS = 5.3
+_ROWS = Extent(columns=(ALL_FIELDS,))  # all of them, as a table holds them
+_BUILDERS_OF_FILES = frozenset(("json", "csv", "parquet", "text", "arrow", "pandas"))
 _TEST_SHARE = 0.25  # train_test_split's own
 
 
@@ -52,7 +55,7 @@ def from_memory(call: Call) -> Any:
 def load_from_disk(call: Call) -> Any:
     """Arrow files that are there already."""
     call.state.facts.dataset = True
-    return Row(Extent(), "dataset", refs=[call.state.make("pages", call.node, item=0)])
+    return Row(_ROWS, "dataset", refs=[call.state.make("pages", call.node, item=0)])
 
 
 @function("datasets.load_dataset")
@@ -69,20 +72,30 @@ def load_dataset(call: Call) -> Any:
     text = files.text if isinstance(files, Path) else files.value if isinstance(files, Constant) else None
     if "data_files" in call.kwargs and text:
         state.inputs.setdefault(str(text))
+    everything = replace(_ROWS, source=_source(call, text))
     if _is_true(call.kwargs.get("streaming")):  # row group after row group, and no file is made
         state.facts.brings("torch")
         call.record("load_dataset")
-        return Row(Extent(), "dataset", refs=[call.hold("table", Extent().window(0, "lines", 1000), origin="batches")])
-    kept = call.hold("table", Extent(), origin="loaded")
-    call.record("load_dataset", "", Transient("the Arrow file being made", "loading", Extent()))
+        batch = call.hold("table", everything.window(0, "lines", 1000), origin="batches")
+        return Row(everything, "dataset", refs=[batch])
+    kept = call.hold("table", everything, origin="loaded")
+    call.record("load_dataset", "", Transient("the Arrow file being made", "loading", everything))
     pages = call.state.make("pages", call.node, item=0)
     parts = {}
     if isinstance(files, Sequence) and files.keys is not None:
         for key, path in zip(files.keys, files.items, strict=False):
             if isinstance(key, Constant) and isinstance(path, (Path, Constant)):
-                extent = open_file(call.interpreter, path, None, "parquet").extent
+                extent = of_all_fields(open_file(call.interpreter, path, None, "parquet").extent)
                 parts[str(key.value)] = Row(extent, "dataset", refs=[kept, pages])
-    return Row(Extent(), "dataset", dict(parts), refs=[kept, pages])
+    return Row(everything, "dataset", dict(parts), refs=[kept, pages])
+
+
+def _source(call: Call, text: Any) -> str | None:
+    """What is loaded, where that is named: a file, a directory, a data set."""
+    if not text or text in _BUILDERS_OF_FILES:
+        return None
+    call.state.sources.setdefault(str(text))
+    return str(text)
 
 
 @function(
@@ -92,7 +105,7 @@ def load_dataset(call: Call) -> Any:
 @function("datasets.Dataset.from_json datasets.Dataset.from_csv datasets.Dataset.from_file", frees="the path of a file")
 def from_files(call: Call) -> Any:
     call.state.facts.dataset = True
-    return Row(Extent(), "dataset", refs=[call.state.make("pages", call.node, item=0)])
+    return Row(_ROWS, "dataset", refs=[call.state.make("pages", call.node, item=0)])
 
 
 @function("datasets.concatenate_datasets datasets.interleave_datasets")

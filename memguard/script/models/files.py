@@ -9,6 +9,7 @@ from memguard.script.interface import Call
 from memguard.script.numbers import number_of
 from memguard.script.operations.inputs import next_piece, open_file, read_all, read_piece
 from memguard.script.registry import attribute, function, method, nothing
+from memguard.script.trace import Transient
 from memguard.script.values import NOTHING, UNKNOWN, Buffer, Constant, File, Generator, Module, Path, Row
 
 __all__: list[str] = []
@@ -51,6 +52,10 @@ def read_descriptor(call: Call) -> Any:
 @method(File, "read readinto read1")
 def read(call: Call) -> Any:
     size = call.arg(0, "size", None)
+    if size is None and call.owner.format == "lazy" and not call.owner.binary:
+        lazy = call.hold("lazy", call.owner.extent)
+        call.record("read")
+        return lazy
     if size is None or (isinstance(size, Constant) and not size.value):
         return read_all(call.interpreter, call.owner, call.node)
     return _read(call, call.owner, number_of(size))
@@ -98,7 +103,17 @@ def underlying(call: Call) -> Any:
     return File(file.path, file.extent, True, file.write, file.created_in, file.format)
 
 
-method(File, "write writelines")(nothing("what is written is in the file", runs=True))
+@method(File, "write")
+def written(call: Call) -> Any:
+    """A text becomes bytes before it is written: Modules/_io/textio.c, _textiowrapper_writeflush."""
+    text = call.arg(0, "text")
+    if isinstance(text, Buffer) and text.kind in ("text", "digits") and not call.owner.binary:
+        words = "the text as bytes while it is written"
+        call.record("write", "", *(Transient(words, "bytes", part, call.state.copies) for part in text.joined_parts))
+    return Constant(None)
+
+
+method(File, "writelines")(nothing("what is written is in the file", runs=True))
 method(File, "tell seek truncate")(nothing("a position"))
 method(File, "close flush isatty readable writable seekable __exit__")(nothing("the file stays on the disk"))
 method(File, "schema* metadata num_row_groups")(nothing("the head of the file"))

@@ -19,9 +19,7 @@ method(Row, "median std var quantile mode skew kurt sem prod product idxmax idxm
 method(Row, "corr cov cumsum cumprod cummax cummin diff pct_change get_loc searchsorted factorize")(
     nothing("a number for each row")
 )
-method(Row, "show plot hist boxplot set_flags drop_index list_indexes cleanup_cache_files")(
-    nothing("shown and let go")
-)
+method(Row, "show plot hist boxplot set_flags drop_index list_indexes cleanup_cache_files")(nothing("shown and let go"))
 # A series of small values that apply() has made.
 method("objects", "any all median unique mode")(nothing("numbers"))
 method("pandas.str", "rfind rindex index get_dummies")(nothing("a number for each row"))

@@ -32,6 +32,7 @@ from memguard.script.values import (
 __all__ = ["concatenated", "item_size", "make_array"]
 
 _VIEWS = " ".join(ARRAYS)
+PACKED = ("packed", "packs")  # memguard's drop-in lists of ids
 
 
 def _dtype(call: Call, place: int) -> Any:
@@ -41,6 +42,8 @@ def _dtype(call: Call, place: int) -> Any:
 @function("numpy.array")
 def array(call: Call) -> Any:
     value = call.arg(0, "object")
+    if isinstance(value, Buffer) and value.kind in PACKED:
+        return file_of_ids(call, value)
     default = value.item if isinstance(value, Buffer) and value.kind in ARRAYS else 8
     return make_array(call, value, item_size(_dtype(call, 1), default))
 
@@ -114,6 +117,11 @@ def concatenated(call: Call) -> Any:
                 result.parts[site] = state.gathered(extent, result.created_in, call.node)
     call.record("concatenate")
     return result
+
+
+def file_of_ids(call: Call, value: Buffer) -> Buffer:
+    """np.array(ids) of memguard's packed ids: a mapping of their file, or of one that is made of it."""
+    return call.state.make("mapped", call.node, value.extent, item=item_size(_dtype(call, 1), 8))
 
 
 def _joined(call: Call, value: Any) -> Any:

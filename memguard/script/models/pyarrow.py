@@ -6,6 +6,7 @@ from typing import Any
 
 from memguard.script.interface import Call
 from memguard.script.models.tables import table_of
+from memguard.script.operations.fields import of_all_fields
 from memguard.script.operations.inputs import open_file
 from memguard.script.registry import function, gives, nothing
 from memguard.script.values import UNKNOWN, Row, Sequence
@@ -40,7 +41,8 @@ def dataset(call: Call) -> Any:
     """Read ahead, so that a small one is there as a whole."""
     file = open_file(call.interpreter, call.arg(0, "source"), None, "parquet")
     call.state.facts.parquet = True
-    return Row(file.extent, "parquet", refs=[call.hold("table", file.extent, origin="parquet")])
+    extent = of_all_fields(file.extent)
+    return Row(extent, "parquet", refs=[call.hold("table", extent, origin="parquet")])
 
 
 function("pyarrow.parquet.ParquetWriter")(gives("what is written is in the file"))

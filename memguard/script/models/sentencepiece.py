@@ -6,13 +6,15 @@ from typing import Any
 
 from memguard.script.extents import Extent
 from memguard.script.interface import Call
-from memguard.script.operations.encoding import decoded, ids_of, lists_of, load, texts_of
+from memguard.script.operations.encoding import all_seen, decoded, ids_of, lists_of, load, texts_of
 from memguard.script.operations.inputs import open_file, path_text
 from memguard.script.registry import attribute, function, method, nothing
 from memguard.script.trace import Transient
 from memguard.script.values import NOTHING, UNKNOWN, Buffer, Constant, Encoder, Module, Path, Sequence
 
 __all__: list[str] = []
+
+_THREADS = 16.0  # num_threads, where nobody says how many
 
 
 @function("sentencepiece.SentencePieceProcessor", frees="the path of a model")
@@ -94,17 +96,20 @@ def trained(call: Call) -> Any:
             extents.append(open_file(call.interpreter, value).extent)
         elif isinstance(value, Buffer):
             extents.append(value.extent)
+        elif (seen := all_seen(call, value)) is not None:
+            extents.append(seen)
         elif call.reaches(value):
             return UNKNOWN
     limit = _number(call.kwargs.get("input_sentence_size", options.get("input_sentence_size")))
     model = call.kwargs.get("model_type", options.get("model_type"))
     in_lines = isinstance(model, Constant) and model.value in ("bpe", "word", "char")
+    threads = _number(call.kwargs.get("num_threads", options.get("num_threads"))) or _THREADS
     for extent in extents:
-        kept = extent.window(0, "lines", limit) if limit else extent
+        kept = extent.window(0, "lines of text", limit) if limit else extent
         if in_lines:
-            inside = Transient("the lines inside the trainer", "training on lines", kept, call.state.copies)
+            inside = Transient("the lines inside the trainer", "training on lines", kept, call.state.copies, threads)
         else:  # unigram, the default
-            inside = Transient("the trainer's suffix array", "training on suffixes", kept, call.state.copies)
+            inside = Transient("the trainer's suffix array", "training on suffixes", kept, call.state.copies, threads)
         call.record("train", "", inside)
     return NOTHING
 

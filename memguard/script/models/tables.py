@@ -10,6 +10,7 @@ from memguard.script.interface import Call
 from memguard.script.models.builtins import mapped
 from memguard.script.operations.access import field_of
 from memguard.script.operations.elements import lists_of
+from memguard.script.operations.fields import columns_of, of_all_fields
 from memguard.script.operations.growth import append, extend
 from memguard.script.operations.inputs import open_file
 from memguard.script.registry import attribute, function, lookup_method, method, nothing
@@ -30,12 +31,25 @@ def read_table(call: Call) -> Any:
     state, path = call.state, call.arg(0)
     file = path if isinstance(path, File) else open_file(call.interpreter, path, None, "parquet")
     state.facts.parquet = True
+    file = _with_columns(call, file)
     if "chunksize" in call.kwargs or call.kwargs.get("iterator") is not None:
         return batches(call, file, call.number("chunksize") or 10_000.0, "chunks")
     origin = _reader(call)
     table = call.hold("table", file.extent, origin=origin)
     call.record("read", "", *_reading(origin, file.extent))
     return Row(file.extent, "parquet", refs=[table])
+
+
+def _with_columns(call: Call, file: File) -> File:
+    """The same file, of which the table has all columns, or those that are asked for."""
+    found = Row(of_all_fields(file.extent), "parquet")
+    asked = next((call.kwargs[name] for name in ("columns", "usecols", "include_columns") if name in call.kwargs), None)
+    if isinstance(asked, Sequence) and asked.keys is None:
+        for name in asked.items:
+            if isinstance(name, Constant) and isinstance(name.value, str):
+                call.state.facts.columns.setdefault(name.value)
+        found.extent = columns_of(call.state, found, asked.items)
+    return replace(file, extent=found.extent)
 
 
 def _reader(call: Call) -> str:
@@ -75,12 +89,14 @@ def rows_together(extents: list[Extent]) -> Extent:
     if all(extent.source == first.source and extent.is_whole for extent in extents):
         size = sum((extent.high - extent.low) * extent.times for extent in extents)
         return replace(first, low=0.0, high=min(1.0, size), times=max(1.0, size))
-    return Extent(times=max(extent.times for extent in extents))
+    return Extent(times=max(extent.times for extent in extents), columns=first.columns)
 
 
 def batches(call: Call, file: File, rows: float, origin: str = "batches") -> Generator:
     """Record batches of `rows` documents, one at a time."""
     call.state.facts.batches = rows
+
+    file = _with_columns(call, file)
 
     def element(loop: int) -> Row:
         extent = file.extent.window(loop, "lines", rows)
@@ -317,7 +333,7 @@ def attribute_of_rows(call: Call) -> Any:
         return Instance("pandas.str", {"column": owner})
     if call.name in ("loc", "iloc", "at", "iat"):
         return owner
-    if call.name.startswith("_") or lookup_method(owner, call.name) is not None or owner.origin == "json":
+    if call.name.startswith("_") or lookup_method(owner, call.name) is not None or owner.origin in ("json", "csv"):
         return Method(owner, call.name)
     return field_of(call.interpreter, owner, Constant(call.name), call.node)
 

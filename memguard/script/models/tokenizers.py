@@ -7,6 +7,7 @@ from typing import Any
 from memguard.script.extents import Extent
 from memguard.script.interface import Call
 from memguard.script.operations.encoding import (
+    all_seen,
     as_long_as,
     decoded,
     ids_of,
@@ -170,17 +171,12 @@ def trained(call: Call) -> Any:
 @method("tokenizers", "train_from_iterator")
 def trained_on_texts(call: Call) -> Any:
     """Batches of texts from Python, counted in the same way."""
-    texts: list[Any] = []
     value = call.arg(0, "iterator")
-    if isinstance(value, Buffer) and value.kind in ("strings", "records"):
-        texts.append(value)
-    else:
-        call.interpreter.iterate(value, texts.append, call.node)
-    known = [text for text in texts if hasattr(text, "extent")]
-    if not known:
+    held = isinstance(value, Buffer) and value.kind in ("strings", "records")
+    seen = value.extent if held else all_seen(call, value)
+    if seen is None:
         return UNKNOWN if call.reaches(value) else NOTHING
-    seen = known[-1].extent
-    _count_words(call, [seen.over_all_iterations({window.loop for window in seen.windows})])
+    _count_words(call, [seen])
     return NOTHING
 
 

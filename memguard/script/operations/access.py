@@ -12,6 +12,7 @@ from memguard.script.liveness import buffers_in
 from memguard.script.numbers import fraction_of, number_of
 from memguard.script.operations.dicts import entry_for, member_of, of_key, store_member
 from memguard.script.operations.elements import batch_of, lists_of, look_at, one_of, one_path, row_of, view
+from memguard.script.operations.fields import column_of, column_row, column_values, columns_of, field_value, of_column
 from memguard.script.operations.growth import append, clear
 from memguard.script.operations.ints import ints_behind
 from memguard.script.operations.lengths import ARRAYS, elementwise
@@ -54,7 +55,9 @@ def subscript(interpreter: Interpreter, owner: Any, node: ast.Subscript) -> Any:
         small = value_in(owner)
         if small is not None:
             return small
-        return one_of(interpreter, owner, loop) if KINDS[owner.kind].element else UNKNOWN
+        return (
+            part_of_loop(interpreter, one_of(interpreter, owner, loop), key) if KINDS[owner.kind].element else UNKNOWN
+        )
     if isinstance(owner, Row):
         return field_of(interpreter, owner, key, node)
     if isinstance(owner, Sequence):
@@ -72,31 +75,49 @@ def subscript(interpreter: Interpreter, owner: Any, node: ast.Subscript) -> Any:
     return UNKNOWN
 
 
+def part_of_loop(interpreter: Interpreter, found: Any, key: Any) -> Any:
+    """lines[i], where i goes over a part of the indexes."""
+    info = interpreter.state.loop_info.get(key.loop) if isinstance(key, Number) else None
+    if info is not None and info.part != (0.0, 1.0):
+        if isinstance(found, Buffer):
+            found.parts = {site: extent.part(*info.part) for site, extent in found.parts.items()}
+        elif isinstance(found, Row):
+            found.extent = found.extent.part(*info.part)
+    return found
+
+
 def field_of(interpreter: Interpreter, record: Row, key: Any, node: ast.AST) -> Any:
     """record["text"], table["text"], batch["ids"], datasets["train"]."""
     name = key.value if isinstance(key, Constant) else None
     if isinstance(name, str):
         interpreter.state.facts.columns.setdefault(name)
+    state = interpreter.state
     if isinstance(name, str) and name in record.fields:
         return record.fields[name]
     if record.column and (isinstance(name, str) or (record.origin == "dataset" and not isinstance(key, Number))):
+        if isinstance(name, str) and record.origin != "dataset" and not record.path:
+            return column_row(state, record, name)
         return record  # a mask was taken for a column before
     if record.column:
         look_at(record)
-        loop = _loop_of(interpreter, key)
-        return Buffer("text", {0: record.extent.window(loop, "lines", 1)}, (), 0)
+        return of_column(interpreter, record, _loop_of(interpreter, key), node)
     if record.origin == "dataset":
         if isinstance(key, Number):
-            return row_of(record, _loop_of(interpreter, key), tuple(interpreter.state.loops))
-        whole = not isinstance(name, str) or name in _SPLITS
-        return Row(record.extent, "dataset", dict(record.fields), list(record.refs), column=not whole)
+            row = row_of(record, _loop_of(interpreter, key), tuple(interpreter.state.loops))
+            return part_of_loop(interpreter, row, key)
+        if isinstance(name, str) and name not in _SPLITS:
+            return column_row(state, record, name)
+        return Row(record.extent, "dataset", dict(record.fields), list(record.refs))
     if record.origin == "batch":
-        record.fields[str(name)] = value = interpreter.state.make("strings", node, record.extent, origin="parquet")
+        record.fields[str(name)] = value = column_values(interpreter, record, key, node)
         return value
     if record.origin == "parquet":
-        names = isinstance(key, Sequence)  # frame[["text", "id"]]
-        return Row(record.extent, record.origin, dict(record.fields) if names else {}, [record], not names)
-    value = interpreter.state.make("text", node, record.extent, origin=record.origin)
+        if isinstance(key, Sequence):  # frame[["text", "id"]]
+            extent = columns_of(state, record, key.items)
+            return Row(extent, record.origin, dict(record.fields), [record])
+        if record.extent.is_whole or column_of(state, record, name)[1].kind == "text":
+            return column_row(state, record, name)
+    value = field_value(interpreter, record, key, node)
     if isinstance(name, str):
         record.fields[name] = value
     return value

@@ -10,7 +10,7 @@ import ast
 from dataclasses import replace
 from typing import Any
 
-from memguard.script.extents import MOST_TIMES, Extent, Window, measure
+from memguard.script.extents import ALL_FIELDS, MOST_TIMES, Extent, Window, measure
 from memguard.script.interface import Interpreter
 from memguard.script.liveness import buffers_in
 from memguard.script.values import KINDS, Buffer, File, Number, Path, Range, Row, Symbol
@@ -29,6 +29,7 @@ __all__ = [
     "one_of",
     "one_path",
     "origin_of",
+    "part_of_range",
     "piece_of_range",
     "piece_seen",
     "row_of",
@@ -50,6 +51,15 @@ def piece_seen(value: Any) -> Extent | None:
     return next((extent for extent in found if extent.windows), None)
 
 
+def part_of_range(value: Range) -> tuple[float, float]:
+    """The part of a list's indexes that it goes over: range(int(0.9 * len(x)), len(x)) is 0.9 to 1."""
+    start, stop = value.start, value.stop
+    if not (isinstance(start, Number) and isinstance(stop, Number) and start.symbol and stop.symbol):
+        return 0.0, 1.0
+    same = start.symbol.of is not None and start.symbol.of is stop.symbol.of
+    return (start.factor, stop.factor) if same and 0 <= start.factor < stop.factor <= 1 else (0.0, 1.0)
+
+
 def piece_of_range(value: Range, loop: int) -> Extent | None:
     """The same of an iteration over range(len(x)), range(10 * len(x)), range(0, len(x) // 2, 16)."""
     stop = value.stop
@@ -58,6 +68,10 @@ def piece_of_range(value: Range, loop: int) -> Extent | None:
         return None
     piece = replace(_piece(of, loop), times=together(of).times)
     *outer, window = piece.windows
+    part = part_of_range(value)
+    if part[0] > 0:
+        piece = piece.part(*part)
+        return replace(piece, windows=(*outer, replace(window, amount=window.amount * max(1.0, value.step or 1.0))))
     steps = (value.step or 1.0) / min(1.0, stop.factor)
     windows = (*outer, replace(window, amount=window.amount * max(1.0, steps)))
     return replace(piece, windows=windows, times=min(MOST_TIMES, piece.times * max(1.0, stop.factor)))
@@ -67,7 +81,7 @@ def together(buffer: Buffer) -> Extent:
     """All the parts of `buffer` as one: the largest, as many times over as they are together."""
     largest = buffer.extent
     size = measure(largest)
-    if len(buffer.parts) < 2 or size <= 0:
+    if len(buffer.joined_parts) < 2 or size <= 0:
         return largest
     return replace(largest, times=min(MOST_TIMES, largest.times * buffer.weight / size))
 
@@ -122,11 +136,12 @@ def line_of(interpreter: Interpreter, file: File, loop: int, node: ast.AST) -> A
 
 def row_of(rows: Row, loop: int, loops: tuple[tuple[int, int], ...]) -> Any:
     """One row of a table, one value of a column."""
-    extent = rows.extent.window(loop, "lines", 1)
+    nested = rows.path and not rows.column  # a list of dicts inside a record
+    extent = rows.extent.window(loop, "items" if nested else "lines", 1)
     look_at(rows)
     if rows.column:
         return ids_of(extent, loops) if rows.origin == "ids" else Buffer("text", {0: extent}, (), 0)
-    row = Row(extent, "row" if rows.origin == "dataset" else rows.origin)
+    row = Row(extent, "row" if rows.origin == "dataset" else rows.origin, path=rows.path, source=rows.source)
     for name, value in rows.fields.items():
         if isinstance(value, Row) and value.origin == "ids":
             row.fields[name] = ids_of(extent, loops)
@@ -176,7 +191,8 @@ def one_of(interpreter: Interpreter, buffer: Buffer, loop: int) -> Any:
     if buffer.names is not None:
         return one_path(replace(buffer.names, windows=()), loop) if buffer.names.windows else buffer.names
     if kind == "record":
-        return Row(extent, buffer.origin or "json")
+        nested = extent.columns[0] if len(extent.columns) == 1 and extent.columns[0] != ALL_FIELDS else ""
+        return Row(extent, buffer.origin or "json", path=nested, source=buffer.of or buffer)
     loops = tuple(interpreter.state.loops)
     if kind in ("char", "token"):
         return Buffer(kind, {0: extent}, loops, buffer.line, of=buffer, steps=buffer.steps)

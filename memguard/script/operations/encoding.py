@@ -10,9 +10,10 @@ from memguard.script.interface import Call
 from memguard.script.operations.growth import append
 from memguard.script.operations.ints import new_ints
 from memguard.script.trace import Transient
-from memguard.script.values import UNKNOWN, Buffer, Generator, Number, Path, Row, Sequence
+from memguard.script.values import UNKNOWN, Buffer, Constant, Generator, Number, Path, Row, Sequence
 
 __all__ = [
+    "all_seen",
     "as_long_as",
     "decoded",
     "ids_of",
@@ -40,6 +41,14 @@ def texts_of(call: Call, value: Any) -> Any:
         call.interpreter.iterate(value, lambda text: append(call.interpreter, texts, text, call.node), call.node)
         return texts
     return value
+
+
+def all_seen(call: Call, value: Any) -> Extent | None:
+    """All of what an iterable gives to a call that goes over it to its end; None where that is not known."""
+    texts: list[Any] = []
+    call.interpreter.iterate(value, texts.append, call.node)
+    seen = next((text.extent for text in reversed(texts) if isinstance(text, (Buffer, Row))), None)
+    return None if seen is None else seen.over_all_iterations({window.loop for window in seen.windows})
 
 
 def as_long_as(call: Call, kind: str, value: Buffer, **fields: Any) -> Buffer:
@@ -82,7 +91,7 @@ def _unknown_ids(call: Call, value: Any) -> Any:
     """Something unknown inside a loop over the input may be a piece of it."""
     if call.reaches(value):
         return UNKNOWN
-    if not call.state.new_loops(()) or isinstance(value, (Path, Number)):
+    if not call.state.new_loops(()) or isinstance(value, (Constant, Path, Number)):
         return call.state.make("list", call.node)
     call.state.not_understood(call.node)
     return call.state.make_ids(call.node, Extent())

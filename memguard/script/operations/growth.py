@@ -1,4 +1,4 @@
-"""Lists, texts and arrays of the script that grow: appending, extending, adding up, repeating, emptying. Pure."""
+"""Lists of the script that grow: appending, extending, emptying. Adding up is in sums.py. Pure."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from memguard.script.extents import Extent
 from memguard.script.interface import Interpreter
 from memguard.script.liveness import buffers_in
 from memguard.script.numbers import arithmetic
-from memguard.script.operations.elements import is_once, is_word, list_of, origin_of, together
+from memguard.script.operations.elements import is_once, is_word, list_of, origin_of
+from memguard.script.operations.fields import shared_with
 from memguard.script.operations.ints import hold_ints, ints_of
-from memguard.script.operations.lengths import ARRAYS, elementwise, known_length, length_of, made
+from memguard.script.operations.lengths import length_of
 from memguard.script.operations.smalls import larger, made_of, slots
-from memguard.script.trace import Transient
 from memguard.script.values import KINDS, Buffer, Constant, Number, Path, Row, Sequence, Small, Unknown
 
-__all__ = ["append", "append_made", "clear", "extend", "grown_copy", "sum_of"]
+__all__ = ["append", "append_made", "become", "clear", "extend", "grow_by_unknown"]
 
 # Lists of Python objects: what else one gets it keeps beside the rest.
 _LISTS = frozenset(("ids", "chars", "strings", "words", "lists", "arrays", "records", "objects"))
@@ -58,7 +58,7 @@ def _shares_string(interpreter: Interpreter, buffer: Buffer, value: Any, node: a
     fresh = buffer.kind in ("list", "objects") and not buffer.parts
     if not (fresh or buffer.of is root):
         return False
-    _become(interpreter, buffer, root.kind, node, value)
+    become(interpreter, buffer, root.kind, node, value)
     buffer.of, buffer.origin = root, buffer.origin or origin_of(root)
     if not any(ref is root for ref in buffer.refs):
         buffer.refs.append(root)
@@ -73,7 +73,7 @@ def _shares_once(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast
         return False
     fresh = buffer.kind in ("list", "objects")
     taker = _taker(interpreter, buffer, root.kind, node, value)
-    taker.shares = root if fresh or taker.shares is root else None
+    taker.once_of = root if fresh or taker.once_of is root else None
     _grow(interpreter, taker, value, node, site)
     return True
 
@@ -126,6 +126,7 @@ def _append_one(interpreter: Interpreter, buffer: Buffer, value: Buffer | Row, n
     if isinstance(value, Row):
         taker = _taker(interpreter, buffer, "records", node)
         taker.origin = taker.origin or origin_of(value)
+        shared_with(taker, value)
         interpreter.state.grow(taker, site, value.extent, node)
         return
     if isinstance(value.capacity, float) and value.kind in ("chars", "objects"):  # [0] * 64
@@ -140,6 +141,7 @@ def _append_one(interpreter: Interpreter, buffer: Buffer, value: Buffer | Row, n
     taker = _taker(interpreter, buffer, "words" if in_words else KINDS[value.kind].in_list, node, value)
     if value.origin or value.kind == "text":
         taker.origin = taker.origin or origin_of(value)
+    shared_with(taker, value)
     _like(taker, value, site)
     _grow(interpreter, taker, value, node, site, one=taker.kind in ("lists", "arrays"))
     if taker.kind == "objects":
@@ -202,7 +204,7 @@ def extend(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST) 
             append(interpreter, buffer, item, node)
     elif isinstance(value, Unknown):
         if state.new_loops(buffer.created_in):
-            _grow_by_unknown(interpreter, buffer, node)
+            grow_by_unknown(interpreter, buffer, node)
     elif value is not None and not isinstance(value, (Constant, Number, Buffer)):
         interpreter.iterate(value, lambda element: append(interpreter, buffer, element, node), node)
 
@@ -231,7 +233,7 @@ def _padded(interpreter: Interpreter, buffer: Buffer, value: Buffer) -> bool:
 
 def _taker(interpreter: Interpreter, buffer: Buffer, kind: str, node: ast.AST, value: Any = None) -> Buffer:
     """`buffer`, where it is a list of what makes a list of `kind`; else a list of them that it keeps beside."""
-    _become(interpreter, buffer, kind, node, value)
+    become(interpreter, buffer, kind, node, value)
     if buffer.kind == kind or not {buffer.kind, kind} <= _LISTS:
         return buffer
     beside = (ref for ref in buffer.refs if isinstance(ref, Buffer) and ref.origin == "beside")
@@ -239,7 +241,7 @@ def _taker(interpreter: Interpreter, buffer: Buffer, kind: str, node: ast.AST, v
     if found is None:
         found = interpreter.state.make("list", node, origin="beside", source=buffer)
         found.created_in = buffer.created_in
-        _become(interpreter, found, kind, node, value)
+        become(interpreter, found, kind, node, value)
         buffer.refs.append(found)
     return found
 
@@ -253,7 +255,7 @@ def _added(interpreter: Interpreter, buffer: Buffer, value: Any, step: int) -> N
     state.comes_from(buffer, step)
 
 
-def _become(interpreter: Interpreter, buffer: Buffer, kind: str, node: ast.AST, value: Any = None) -> None:
+def become(interpreter: Interpreter, buffer: Buffer, kind: str, node: ast.AST, value: Any = None) -> None:
     """An empty list is a list of whatever it gets first; of small objects, only while it gets nothing else."""
     if buffer.kind == "objects" and kind in _LISTS and kind != "objects":
         _set_aside(interpreter, buffer, node)
@@ -281,8 +283,9 @@ def _grow(
 ) -> None:
     """`one`: `value` is one element, however many parts it has."""
     state = interpreter.state
-    if len(value.parts) > 1 and value.weight > 0:  # of several inputs, or a list put together before
-        for index, part in enumerate(list(value.parts.values())):  # buffer.extend(buffer)
+    parts = value.joined_parts
+    if len(parts) > 1 and value.weight > 0:  # of several inputs, or a list put together before
+        for index, part in enumerate(parts):  # buffer.extend(buffer)
             more = ("same element",) if one and index else ()
             state.grow(buffer, (*site, index, *more), part, node)
     else:
@@ -299,15 +302,15 @@ def _maybe_endless(interpreter: Interpreter, buffer: Buffer, node: ast.AST) -> N
     for loop in state.new_loops(buffer.created_in):
         info = state.loop_info[loop]
         if not info.consumes_input and info.count is None:
-            _grow_by_unknown(interpreter, buffer, node)
+            grow_by_unknown(interpreter, buffer, node)
             return
 
 
-def _grow_by_unknown(interpreter: Interpreter, buffer: Buffer, node: ast.AST) -> None:
+def grow_by_unknown(interpreter: Interpreter, buffer: Buffer, node: ast.AST) -> None:
     """As if everything were kept."""
     state = interpreter.state
     state.not_understood(node)
-    _become(interpreter, buffer, "ids", node)
+    become(interpreter, buffer, "ids", node)
     state.grow(buffer, state.site(node), Extent(), node)
     if buffer.kind == "ids":
         hold_ints(interpreter, buffer, None, node)
@@ -323,75 +326,3 @@ def clear(interpreter: Interpreter, buffer: Buffer, node: ast.AST) -> None:
         emptied.parts.clear()
         emptied.capacity = None
         emptied.created_in = tuple(interpreter.state.loops)
-
-
-def sum_of(interpreter: Interpreter, left: Any, right: Any, node: ast.AST) -> Any:
-    """left + right: a new list or text; ints are shared, both old ones stay until the statement is done."""
-    state = interpreter.state
-    first = left if isinstance(left, Buffer) else right
-    second = right if first is left else left
-    if first.kind in ("text", "bytes"):
-        return grown_copy(interpreter, first, second, node)
-    if any(isinstance(value, Buffer) and value.kind in ARRAYS for value in (left, right)):
-        return elementwise(interpreter, left, right, node)
-    result = state.hold("list", node)
-    result.created_in = min((d.created_in for d in (left, right) if isinstance(d, Buffer)), key=len, default=())
-    for index, value in enumerate((left, right)):
-        if isinstance(value, Buffer) and value.kind != "list":
-            _become(interpreter, result, KINDS[value.kind].extends, node, value)
-            _add_parts(interpreter, result, value, node, index, again=not _is_target(state.statement, node, index))
-        elif isinstance(value, Sequence):
-            for item in value.items:
-                append(interpreter, result, item, node)
-    if result.kind in ("ids", "lists"):
-        for value in (left, right):
-            if isinstance(value, Buffer) and value.kind in ("ids", "lists"):
-                hold_ints(interpreter, result, value, node)
-    first_length, second_length = length_of(left), length_of(right)
-    if result.kind == "ids" and first_length is not None and second_length is not None:
-        result.capacity = known_length(arithmetic(ast.Add(), first_length, second_length))
-    made(interpreter, result, (left, right), state.record_moment(node, "concatenate", ""))
-    return result
-
-
-def _is_target(statement: ast.AST, node: ast.AST, index: int) -> bool:
-    """Whether the operand at `index` is what the sum is assigned to: `data = more + data`."""
-    if not (isinstance(statement, ast.Assign) and isinstance(node, ast.BinOp) and statement.value is node):
-        return False
-    operand, target = (node.left, node.right)[index], statement.targets[0]
-    return isinstance(operand, ast.Name) and isinstance(target, ast.Name) and operand.id == target.id
-
-
-def _add_parts(
-    interpreter: Interpreter, result: Buffer, value: Buffer, node: ast.AST, index: int, *, again: bool
-) -> None:
-    """`again`: each iteration of the loops around adds `value` once more; it is not what the sum before has left."""
-    state = interpreter.state
-    site = state.site(node)
-    for key, part in value.parts.items():
-        grown = state.gathered(part, result.created_in, node) if again else part
-        mine = key if grown == part else (*site, index)
-        result.parts[mine] = grown
-        result.pieces[mine] = value.pieces.get(key, part)
-        result.grown_in[mine] = value.grown_in.get(key, tuple(state.loops))
-
-
-def grown_copy(interpreter: Interpreter, old: Buffer, value: Any, node: ast.AST) -> Any:
-    """text + more: a copy that is longer."""
-    state = interpreter.state
-    new = state.make(old.kind, node)
-    new.created_in = old.created_in
-    new.parts.update(old.parts)
-    new.pieces.update(old.pieces)
-    if isinstance(value, Buffer):
-        site, piece = state.site(node), together(value)
-        new.parts[site] = state.gathered(piece, old.created_in, node)
-        new.pieces[site] = piece
-    elif isinstance(value, Unknown) and state.new_loops(old.created_in):
-        _grow_by_unknown(interpreter, new, node)
-    state.temps.append(new)
-    # The name of a module keeps the old one meanwhile; a function's lets go of it, and it grows in place.
-    copied = state.frame is state.frames[0] and bool(state.new_loops(old.created_in))
-    meanwhile = [Transient("the text before", new.kind, new.extent)] if copied else []
-    made(interpreter, new, (old, value), state.record_moment(node, "concatenate", state.label_of(old), meanwhile))
-    return new

@@ -12,6 +12,7 @@ from memguard.watch.agents.holder import Inspection, Sources, Stack, read_cells,
 from memguard.watch.agents.source import enclosing_loop
 from memguard.watch.agents.stacks import Frame, blamed, parse_dumps
 from memguard.watch.journal import Journal
+from memguard.watch.process.fixed import read_fixed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def blame(
     fields = {"stack": stack or None, "stack_missing": missing, "culprit": to_dict(culprit) if culprit else None}
     if culprit and culprit.line and loops:
         at = Frame(culprit.file or "", culprit.line, culprit.function or "<module>")
-        tree = Sources(os.getcwd(), read_cells(held.get(culprit.pid or 0, ()))).tree(at)
+        cells = read_cells(held.get(culprit.pid or 0, ()))
+        tree = Sources(os.getcwd(), cells, read_fixed(journal.directory.path)).tree(at)
         fields["loop"] = enclosing_loop(tree, culprit.line) if tree is not None else None
     return fields
 
@@ -50,13 +52,14 @@ def find_culprit(
     nothing has been answered, the one that the line fills by the script's text.
     """
     text, inspections = _read_end(stack_path), held or {}
+    fixed = read_fixed(os.path.dirname(stack_path))
     dumps = parse_dumps(text)
     order = [*([] if first is None else [first]), *(holder.pid for holder in record.holders)]
     answered = [pid for pid in {*dumps, *inspections} if pid == first or not _holds_little(record, pid)]
     for pid in sorted(answered, key=lambda pid: order.index(pid) if pid in order else len(order)):
         held_by = _held_by(record, pid)
         found = read_inspections(inspections.get(pid, ()), held_by)
-        sources = Sources(record.cwd, read_cells(inspections.get(pid, ())))
+        sources = Sources(record.cwd, read_cells(inspections.get(pid, ())), fixed)
         frames = blamed(dumps.get(pid, ()))
         if frames:
             return text, _culprit(Stack(frames, sources), found, held_by, pid), None

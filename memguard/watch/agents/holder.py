@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from memguard.watch.agents import source
 from memguard.watch.agents.stacks import Frame
+from memguard.watch.process.fixed import Fixed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,10 +83,10 @@ def read_cells(containers: Sequence[Any]) -> dict[str, tuple[str, str]]:
 
 
 class Sources:
-    """The script's files, as they are now, each read once."""
+    """The script's files, as they are now, each read once; of `fixed` what runs in its place."""
 
-    def __init__(self, cwd: str, cells: Mapping[str, tuple[str, str]]) -> None:
-        self._cwd, self._cells = cwd, cells
+    def __init__(self, cwd: str, cells: Mapping[str, tuple[str, str]], fixed: Fixed | None = None) -> None:
+        self._cwd, self._cells, self._fixed = cwd, cells, fixed
         self._texts: dict[str, str] = {}
         self._trees: dict[tuple[str, int], Any] = {}
 
@@ -99,8 +100,13 @@ class Sources:
 
     def text(self, file: str) -> str:
         if file not in self._texts:
-            self._texts[file] = self._cells[file][1] if file in self._cells else _read(self.path(file))
+            self._texts[file] = self._cells[file][1] if file in self._cells else self._read(self.path(file))
         return self._texts[file]
+
+    def _read(self, path: str) -> str:
+        fixed = self._fixed is not None and os.path.realpath(path) == self._fixed.path
+        data = self._fixed.source if self._fixed is not None and fixed else _read(path)
+        return data.decode("utf-8", "replace").replace("\r\n", "\n")
 
     def tree(self, frame: Frame) -> Any | None:
         """Of the whole file, or, where that would cost the watcher too much, of what is around the frame's line."""
@@ -119,14 +125,14 @@ class Sources:
         return (lines[number - 1][:_LINE].strip() or None) if number and len(lines) >= number else None
 
 
-def _read(path: str) -> str:
+def _read(path: str) -> bytes:
     try:
         if not path or os.path.getsize(path) > _SOURCE_BYTES:
-            return ""
+            return b""
         with open(path, "rb") as file:
-            return file.read().decode("utf-8", "replace").replace("\r\n", "\n")
+            return file.read()
     except OSError:
-        return ""
+        return b""
 
 
 class Stack:

@@ -53,6 +53,11 @@ OWNERS = {
     "requests.Response": "requests.get('u', stream=True)",
     "duckdb.Relation": "duckdb.read_parquet('a')",
     "duckdb.Connection": "duckdb.connect()",
+    "lazy": "memguard.read_text('a')",
+    "lazies": "memguard.TextList(lines)",
+    "packed": "memguard.TokenBuffer(ids)",
+    "packs": "memguard.TokenBuffers(lists)",
+    "memguard": "memguard.get_encoding('gpt2')",
 }
 # Kinds that no expression gives at once; their methods are those of lists and arrays.
 WITHOUT = {"ints", "chars", "table", "list", "opaque", "token", "Number", "char"}

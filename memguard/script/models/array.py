@@ -75,4 +75,4 @@ def dtype_of(call: Call) -> Any:
     return Module(_DTYPES.get(call.owner.item, "numpy.int64"))
 
 
-attribute("array view mapped", "device ndim itemsize strides flags")(nothing("a number or a name"))
+attribute("array view mapped", "device ndim strides flags")(nothing("a number or a name"))

@@ -33,10 +33,17 @@ def create_dataset(call: Call) -> Any:
     return Module("h5py.Dataset()")
 
 
-function(" ".join(f"{owner}.create_group {owner}.require_group" for owner in _FILES.split()))(
-    nothing("a place in the file", Module("h5py.File()"))
+@function(
+    " ".join(f"{owner}.create_group {owner}.require_group" for owner in _FILES.split()), frees="a place in the file"
 )
-function("h5py.File().close h5py.File().flush h5py.File().attrs.* h5py.string_dtype h5py.special_dtype")(
-    nothing("written to the file", NOTHING)
-)
-function("h5py.Dataset().resize h5py.Dataset().flush h5py.Dataset().attrs.*")(nothing("on the disk"))
+def create_group(call: Call) -> Any:
+    return Module("h5py.File()")
+
+
+@function("h5py.File().close h5py.File().flush h5py.File().attrs.*", frees="written to the file")
+@function("h5py.Dataset().resize h5py.Dataset().flush h5py.Dataset().attrs.*", frees="on the disk")
+def written(call: Call) -> Any:
+    return NOTHING
+
+
+function("h5py.string_dtype h5py.special_dtype h5py.vlen_dtype")(nothing("a type"))

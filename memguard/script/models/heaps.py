@@ -17,7 +17,7 @@ __all__: list[str] = []
 @function("heapq.heappush bisect.insort bisect.insort_left bisect.insort_right")
 def pushed(call: Call) -> Any:
     """The list gets one more."""
-    if not isinstance(call.arg(0), Buffer):
+    if not isinstance(call.arg(0), Buffer) or len(call.args) < 2:
         return UNKNOWN
     append(call.interpreter, call.arg(0), call.arg(1), call.node)
     return Constant(None)
@@ -35,7 +35,7 @@ def popped(call: Call) -> Any:
 @function("heapq.heappushpop heapq.heapreplace")
 def replaced(call: Call) -> Any:
     """One more and one less: what comes may be larger than what goes, so that each is kept."""
-    if not isinstance(call.arg(0), Buffer):
+    if not isinstance(call.arg(0), Buffer) or len(call.args) < 2:
         return UNKNOWN
     append(call.interpreter, call.arg(0), call.arg(1), call.node)
     return NOTHING
@@ -44,6 +44,8 @@ def replaced(call: Call) -> Any:
 @function("heapq.nlargest heapq.nsmallest")
 def extremes(call: Call) -> Any:
     """A list of n of the elements."""
+    if len(call.args) < 2 and "iterable" not in call.kwargs:
+        return UNKNOWN
     result = make_list(call.with_args(call.arg(1, "iterable")))
     amount = call.number("n", 0)
     if isinstance(result, Buffer) and amount is not None:

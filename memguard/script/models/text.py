@@ -119,7 +119,11 @@ def as_py(call: Call) -> Any:
     return call.owner
 
 
-function("builtins.str.maketrans builtins.bytes.maketrans")(nothing("a table of characters"))
+@function("builtins.str.maketrans builtins.bytes.maketrans", frees="a table of characters")
+def letters(call: Call) -> Any:
+    return NOTHING
+
+
 method("text bytes", "maketrans")(nothing("a table of characters"))
 method("text bytes", "find rfind index rindex count")(nothing("a number"))
 method("text bytes", "startswith endswith is*")(nothing("a bool"))

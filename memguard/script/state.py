@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 from memguard.script.extents import MOST_TIMES, Extent, measure
 from memguard.script.facts import Facts
@@ -94,6 +94,7 @@ class State:
     generators: dict[ast.AST, bool] = field(default_factory=dict)  # functions: whether each of them yields
     followed: dict[ast.AST, int] = field(default_factory=dict)  # functions: how often each of them was called
     summaries: dict[Any, list[Any]] = field(default_factory=dict)  # of interpreter/summaries.py
+    begun: dict[tuple[int, str], tuple[Any, Any]] = field(default_factory=dict)  # constant texts: (scope, loops)
     modules: list[dict[str, Any]] = field(default_factory=list)  # the names of other modules that were read
     spent: int = 0
     depth: int = 0  # of the expression or statement at hand
@@ -153,9 +154,8 @@ class State:
 
     def hold(self, kind: str, node: ast.AST, extent: Extent | None = None, **fields: Any) -> Buffer:
         """Makes a Buffer that is at hand, and so alive, until the expression around it is done."""
-        buffer = self.make(kind, node, extent, **fields)
-        self.temps.append(buffer)
-        return buffer
+        self.temps.append(self.make(kind, node, extent, **fields))
+        return cast(Buffer, self.temps[-1])
 
     def make_ids(self, node: ast.AST, extent: Extent) -> Buffer:
         """A list of token ids: its slots, and the int objects, which slices and sums of it share."""
@@ -173,8 +173,7 @@ class State:
 
     def gathered(self, extent: Extent, created_in: Iterable[tuple[int, int]], node: ast.AST) -> Extent:
         """What has come together by the end of every loop since `created_in`, when each iteration adds `extent`."""
-        loops = self.new_loops(created_in)
-        windowed = {w.loop for w in extent.windows}
+        loops, windowed = self.new_loops(created_in), {w.loop for w in extent.windows}
         result = extent.over_all_iterations(set(loops))
         for loop in loops:
             info = self.loop_info[loop]
@@ -202,14 +201,19 @@ class State:
 
     def grow(self, buffer: Buffer, site: Any, piece: Extent, node: ast.AST) -> None:
         """`buffer` gets `piece` in each iteration of the loops since it was created."""
-        buffer.parts[site] = self.gathered(piece, buffer.created_in, node)
-        buffer.pieces[site] = piece
+        buffer.parts[site], buffer.pieces[site] = self.grown(buffer, piece, node), piece
         buffer.grown_in[site] = tuple(self.loops)
+
+    def grown(self, buffer: Buffer, piece: Extent, node: ast.AST) -> Extent:
+        """What `buffer` has once each iteration has added `piece`; a set or dict has each once."""
+        kind = piece.windows[-1].unit.partition("new ")[2] if piece.windows else ""
+        seen = replace(piece, windows=piece.windows[:-1]) if kind else piece
+        found = self.gathered(seen, buffer.created_in, node)
+        return found.once(kind) if kind else found
 
     def not_understood(self, node: ast.AST, reached: Iterable[Extent] = (Extent(),)) -> None:
         """`reached`: what it can get at, and so may keep; all of the input where nothing is said."""
-        line = getattr(node, "lineno", 0)
-        if line:
+        if line := getattr(node, "lineno", 0):
             place = line, getattr(node, "col_offset", 0)
             self.unrecognised.setdefault(place, node)
             self.reached.setdefault(place, {}).update(dict.fromkeys(reached))
@@ -369,6 +373,8 @@ def joined(first: Any, second: Any) -> Any:
     if first is second:
         return first
     if isinstance(first, Buffer) and isinstance(second, Buffer):
+        if first.weight == second.weight and first.kind == second.kind:  # ids[:512], or padded to 512
+            return second if isinstance(second.capacity, float) and first.capacity is None else first
         return second if second.weight > first.weight else first
     for one, other in ((first, second), (second, first)):
         if isinstance(one, Buffer):  # a line that is parsed where it is still a text

@@ -142,6 +142,11 @@ class Trace:
         """True when a value of `kind` is alive at some moment."""
         return any(held.kind == kind for moment in self.moments for held in moment.alive)
 
+    def has_window(self, unit: str) -> bool:
+        """True when some value is seen through a window of `unit`."""
+        parts = (part for moment in self.moments for held in moment.alive for part in held.parts)
+        return any(window.unit == unit for part in parts for window in part.windows)
+
     def needs(self, kind: str) -> bool:
         """True when some call needs a transient of `kind`."""
         return any(transient.kind == kind for moment in self.moments for transient in moment.transients)

@@ -80,13 +80,24 @@ for name, part in split.map(process, remove_columns=['text']).items():
 }
 WAYS = {
     "plain": {
-        **{"GET": "tiktoken.get_encoding", "OPEN": "open", "TEXTS": "[]", "LIST": "[]", "JOINED": "'\\n'.join(docs)"},
-        **{"SHUFFLED": "random.shuffle(docs)", "LOOKED_UP": "[stoi[c] for c in part]", "DATASET": "Dataset.from_dict"},
+        "GET": "tiktoken.get_encoding",
+        "OPEN": "open",
+        "TEXTS": "[]",
+        "LIST": "[]",
+        "JOINED": "'\\n'.join(docs)",
+        "SHUFFLED": "random.shuffle(docs)",
+        "LOOKED_UP": "[stoi[c] for c in part]",
+        "DATASET": "Dataset.from_dict",
     },
     "all": {
-        **{"GET": "memguard.get_encoding", "OPEN": "memguard.open_text", "TEXTS": "memguard.TextList()"},
-        **{"LIST": "memguard.TokenBuffer()", "JOINED": "docs.join('\\n')", "SHUFFLED": "docs.shuffle(random)"},
-        **{"LOOKED_UP": "memguard.look_up(stoi, part)", "DATASET": "memguard.dataset_of"},
+        "GET": "memguard.get_encoding",
+        "OPEN": "memguard.open_text",
+        "TEXTS": "memguard.TextList()",
+        "LIST": "memguard.TokenBuffer()",
+        "JOINED": "docs.join('\\n')",
+        "SHUFFLED": "docs.shuffle(random)",
+        "LOOKED_UP": "memguard.look_up(stoi, part)",
+        "DATASET": "memguard.dataset_of",
     },
 }
 

@@ -53,8 +53,6 @@ def test_fields_are_counted_by_their_paths(directory: Path, name: str) -> None:
     fields = shape.fields
     title = fields["title"]  # 49 and its characters, rounded up to 16
     assert [title.bytes, title.strs] == pytest.approx([40, 96])
-        96
-    )  # 49 and its characters, rounded up to 16
     assert fields["turns"].kind == "records" and fields["n"].kind == "small"
     assert [fields["turns.content"].count, fields["turns.content"].bytes] == pytest.approx([2, 500])
     assert shape.reference == pytest.approx(604, rel=0.01)

@@ -23,7 +23,7 @@ from memguard.estimate.script.training_prices import TRAINING_TRANSIENTS
 from memguard.script.trace import Transient
 from memguard.script.values import Buffer, Held, Number
 
-__all__ = ["PRICES", "TRANSIENTS"]
+__all__ = ["PRICES", "TRANSIENTS", "elements"]
 
 # The output of map stays in memory where its input does: an int64 a token, and its copies on the way from the workers.
 # Fitted to 12 and 30 MB of English with two workers: between 0.94 and 1.13 of them.
@@ -198,7 +198,9 @@ def _records(scale: Scale, piece: Piece, held: Held) -> float:
 
 
 def _words(scale: Scale, piece: Piece, held: Held) -> float:
-    return (scale.shape.word_strings or _WORD_BYTES_PER_CHAR * scale.text.chars) * scale.words(piece)
+    size = (scale.shape.word_strings or _WORD_BYTES_PER_CHAR * scale.text.chars) * scale.words(piece)
+    once = any(window.unit == "distinct words" for part in held.parts for window in part.windows)
+    return size * scale.shape.distinct_word_length if once else size
 
 
 def _lists(scale: Scale, piece: Piece, held: Held) -> float:
@@ -367,6 +369,7 @@ TRANSIENTS: dict[str, Callable[[Scale, Piece, Transient], float]] = {
     "mapping here": _mapping_here,
     "from memory": lambda scale, piece, transient: plans_pools.in_memory(round(piece.raw)),
     "lists": _all_ids,
+    "int64": lambda scale, piece, transient: 8 * piece.tokens,
     "engine": _engine,
     "waiting results": _waiting,
     "stacked": lambda scale, piece, transient: STACKED * piece.tokens,

@@ -7,7 +7,8 @@ from typing import Any
 
 from memguard.script.interpreter import operators
 from memguard.script.interpreter.expressions import Evaluator
-from memguard.script.operations.access import extend_members, store, unpacked
+from memguard.script.operations.access import store, unpacked
+from memguard.script.operations.dicts import extend_members
 from memguard.script.operations.growth import clear, extend
 from memguard.script.operations.sums import grown_copy
 from memguard.script.source import dotted_name

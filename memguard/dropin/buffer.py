@@ -54,8 +54,8 @@ class TokenBuffer(GrowsAtItsEnd):
         self._waiting: list[Any] = []  # texts and ints that are still to be stored
         self._encoder: Encoder | None = None
         self._size = 0  # of what waits, bytes, about; -1 while an iterator is at work
-        if type(iterable) is not tuple or iterable:
-            self.extend(iterable)
+        self.extend(iterable)
+        self._settle()
 
     # -- what grows it
 

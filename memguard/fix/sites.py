@@ -129,7 +129,9 @@ class Sites:
 
     def _failing(self, made_by: dict[int, set[int]]) -> tuple[set[int], Use | None, Reason, str] | None:
         for number in made_by:
-            drop_in = self.drop_ins[number]
+            drop_in, thing = self.drop_ins[number], self.things[number]
+            if drop_in == "ids" and not thing.elements <= {"int"}:
+                return made_by[number], None, Reason.ELEMENTS, f"ints, line {thing.line}"
             for use in self.used(number):
                 if not (is_safe(drop_in, use.role) or self._with_an_edit(number, drop_in, use)):
                     return (made_by[number], use, *reason_for(drop_in, use.role))

@@ -21,6 +21,7 @@ __all__ = [
     "explain_state",
 ]
 
+_NO_END = frozenset({"slurm-limit-met", "dask-pauses", "tensorflow-warning"})  # clues that do not say that it ended
 _GUARD_REASONS = {"forecast": "it was going to pass its memory limit", "hang": "it had stood still"}
 
 
@@ -162,7 +163,7 @@ def explain_clues(
     if head is not None:
         rest = [nothing] if clue.cause in ("thrashing", "hang") else []
         return "\n".join([head, *facts, *rest])
-    if clue.kind.startswith("exit-own"):
+    if clue.kind.startswith("exit-own") or clue.kind in _NO_END:
         return "\n".join([meaning, *facts, nothing])
     return "\n".join(
         ["Ended from outside or by a crash, but nothing here says by whom or why.", meaning, *facts, nothing]

@@ -93,7 +93,7 @@ class TextList:
 
     def __radd__(self, other: Any, /) -> TextList:
         if not isinstance(other, list):
-            return other + []  # type: ignore[no-any-return]  # a list's own error
+            return operator.add(other, [])  # type: ignore[no-any-return]  # a list's own error
         made = TextList(other)
         made.extend(self)
         return made

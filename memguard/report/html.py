@@ -70,6 +70,8 @@ overflow-wrap:anywhere;font-size:.82rem;margin:.4rem 0}
 code{background:var(--soft);border:1px solid var(--line);border-radius:.25rem;padding:.05rem .3rem;font-size:.88em;
 overflow-wrap:anywhere}
 li{margin:.35rem 0}
+@media(max-width:32rem){body{padding:.8rem;font-size:15px}h1{font-size:1.2rem}.meter{display:none}
+th,td{padding:.25rem .45rem .25rem 0}.path{min-width:5rem}ol{padding-left:1.3rem}}
 footer{margin-top:2.5rem;border-top:1px solid var(--line);padding-top:.6rem;font-size:.85rem;color:var(--dim)}
 """
 

@@ -43,6 +43,19 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
+def test_what_is_handed_over_runs(here: Path) -> None:
+    (here / "prepare.py").write_text("print('file', __file__)\n")
+    program = (
+        "from memguard.watch.options import Options\nfrom memguard.watch.process.fixed import Fixed\n"
+        "from memguard.watch.process.launch import Command\nfrom memguard.watch.run import run_guarded\nimport sys\n"
+        "options = Options(fixed=Fixed('prepare.py', b'print(\"fixed\", __file__)'))\n"
+        "run_guarded(Command(sys.executable, ('python', 'prepare.py'), script='prepare.py'), options)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (result.stdout, result.stderr) == (f"fixed {here}/prepare.py\n", "")
+
+
+@pytest.mark.slow
 def test_the_usual_script(here: Path, vocabulary: str) -> None:
     offline = {**os.environ, "TIKTOKEN_CACHE_DIR": vocabulary}
     plain = subprocess.run([sys.executable, "prepare.py", "train.txt"], capture_output=True, text=True, env=offline)

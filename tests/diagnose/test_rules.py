@@ -119,6 +119,42 @@ def test_a_kill_after_the_guards_stop_is_the_answer() -> None:
     assert "That was 1 min 40 s ago." in diagnosis.explanation
 
 
+def test_a_kill_of_another_user_stands_below_ones_own_run() -> None:
+    foreign = replace(KILL, unix_time=1080.0, pid=7, uid=112, oom_memcg="/x", task_memcg="/x")
+    stopped = decide(machine(STOPPED, foreign, uid=1000, runs_since=2))
+    assert stopped.verdict == "guard"
+    assert "After it 2 guarded runs ended well." in stopped.explanation
+    assert "Not of this run: kernel killed python (pid 7)" in stopped.explanation
+    killed = decide(machine(replace(RUN, exit_code=137, exit_signal=9), foreign, uid=1000))
+    assert (killed.verdict, killed.run_id) == ("unknown", RUN.id) and "Not of this run" in killed.explanation
+    alone = decide(machine(None, foreign, uid=1000))
+    assert alone.verdict == "memcg-oom" and "another user of this machine (uid 112), not to you" in alone.explanation
+    both = decide(machine(None, replace(KILL, unix_time=900.0, uid=1000), foreign, uid=1000))
+    assert both.events[0].pid == KILL.pid  # one's own comes first, although it is older
+    assert "another user" not in decide(machine(None, foreign)).explanation  # root asks
+
+
+def test_of_one_storm_the_largest_is_named() -> None:
+    small, large = replace(KILL, pid=7, unix_time=1031.0, anon_rss=MIB), replace(KILL, pid=8, unix_time=1029.5)
+    later = replace(KILL, pid=9, unix_time=1100.0, anon_rss=MIB)
+    diagnosis = decide(machine(None, large, small))
+    assert diagnosis.events[0].pid == 8 and "one storm of 2 kills" in diagnosis.explanation
+    assert decide(machine(None, large, small, later)).events[0].pid == 9
+    assert decide(machine(None, large, replace(small, oom_memcg="/b"))).events[0].pid == 7  # another limit
+
+
+def test_counter_and_log_may_disagree() -> None:
+    counted = decide(machine(None, counters=(Counter("/proc/vmstat", 4),)))
+    assert counted.verdict == "unknown" and "counter shows 4 kill(s)" in counted.explanation
+
+
+def test_advice_about_what_filled_the_limit() -> None:
+    slab = replace(KILL, task="nginx", categories={"anon": 100 * MIB, "slab": 400 * MIB})
+    assert "the kernel's own objects" in decide(machine(None, slab)).advice[0]
+    files = replace(KILL, task="nginx", categories={"anon": 100 * MIB, "file": 400 * MIB})
+    assert "pages of files" in decide(machine(None, files)).advice[0]
+
+
 def test_a_named_log_is_judged_alone() -> None:
     for events in ((), (KILL,)):
         named = decide(Evidence(log(*events), named=True, run=STOPPED, now=2000.0))

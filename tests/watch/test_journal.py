@@ -13,12 +13,22 @@ from memguard.errors import MemguardError
 from memguard.records.codec import from_json, to_dict
 from memguard.records.run import Culprit, RunRecord
 from memguard.watch import journal
-from memguard.watch.journal import Journal, fold, last_run, open_run, prune, read_run, runs_directory, write_record
+from memguard.watch.journal import (
+    Journal,
+    fold,
+    last_ended_run,
+    last_run,
+    open_run,
+    prune,
+    read_run,
+    runs_directory,
+    write_record,
+)
 
 DECISION = {"time": 1.0, "action": "abort", "rule": "r", "used": 5, "limit": 6, "reason": "x"}
 
 
-def write_run(started: float = 1_700_000_000.0) -> tuple[journal.RunDirectory, RunRecord]:
+def write_run(started: float = 1_700_000_000.0, **ended: object) -> tuple[journal.RunDirectory, RunRecord]:
     directory, warning = open_run(started)
     assert warning is None
     book = Journal(directory)
@@ -26,7 +36,9 @@ def write_run(started: float = 1_700_000_000.0) -> tuple[journal.RunDirectory, R
     book.write("peak", 0.5, set={"peak": 100})
     book.write("decision", 1.0, decision=DECISION)
     culprit = to_dict(Culprit(file="p.py", line=3))
-    book.write("end", 1.5, set={"exit_code": 75, "peak": 120, "culprit": culprit, "not_a_field": 1}, remark="hello")
+    book.write(
+        "end", 1.5, set={"exit_code": 75, "peak": 120, "culprit": culprit, "not_a_field": 1, **ended}, remark="hello"
+    )
     record = book.record()
     book.close()
     return directory, record
@@ -115,6 +127,20 @@ def test_the_last_run_is_the_newest_that_can_be_read() -> None:
     Path(newer.journal).write_text("")
     older = last_run()
     assert older is not None and older.id != record.id
+
+
+def test_later_runs_that_ended_well_do_not_hide_the_one_that_did_not() -> None:
+    assert last_ended_run() == (None, 0)
+    write_run(1_699_000_000.0, termination_reason="memory")  # more than a week before the newest one
+    assert last_ended_run()[0] is not None
+    write_run(1_700_000_000.0, exit_code=0)
+    assert last_ended_run() == (None, 0)
+    _, stopped = write_run(1_700_000_100.0, termination_reason="memory")
+    write_run(1_700_000_200.0, exit_code=1)  # its own failure: neither
+    write_run(1_700_000_300.0, exit_code=0)
+    assert last_ended_run() == (stopped, 1)
+    _, killed = write_run(1_700_000_400.0, exit_code=137, exit_signal=9)
+    assert last_ended_run() == (killed, 0)
 
 
 def test_a_damaged_record_falls_back_to_the_journal() -> None:

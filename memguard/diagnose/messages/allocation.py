@@ -12,7 +12,26 @@ __all__ = ["MESSAGES"]
 _REFUSED = "nothing was killed from outside"
 _SHM = "/dev/shm was full: workers hand their batches over in shared memory, which has a limit of its own"
 
+_LARGER = (
+    "make it larger: `docker run --shm-size=8g …`; Kubernetes: an emptyDir with `medium: Memory` at /dev/shm; "
+    "a machine: `sudo mount -o remount,size=8G /dev/shm` (it is RAM all the same)"
+)
+_SEE = "see what lies there, and remove what dead processes left: `df -h /dev/shm`, `ls -lhS /dev/shm`"
+
 MESSAGES: tuple[Pattern, ...] = (
+    pattern(
+        "nccl-shm",
+        "shm",
+        "/dev/shm was full: NCCL keeps the buffers between the cards of one machine there",
+        r"NCCL WARN Call to posix_fallocate failed|NCCL WARN Error while creating shared memory segment"
+        r"|failed to extend /dev/shm/nccl",
+        "posix_fallocate",
+        "shared memory segment",
+        "/dev/shm/nccl",
+        source="NCCL",
+        advice=(_LARGER, _SEE, "or do without it, which is slower: `NCCL_SHM_DISABLE=1`"),
+        example="NCCL WARN Error: failed to extend /dev/shm/nccl-aaaaaa to 5967876 bytes",
+    ),
     pattern(
         "shm-full",
         "shm",
@@ -22,8 +41,7 @@ MESSAGES: tuple[Pattern, ...] = (
         r"|/dev/shm.{0,120}No space left on device"
         r"|unable to (?:write to file|allocate shared memory\(shm\) for file) </torch_"
         r"|SemLock.{0,60}No space left on device|joblib will operate in serial mode"
-        r"|NCCL WARN Call to posix_fallocate failed|NCCL WARN Error while creating shared memory segment"
-        r"|failed to extend /dev/shm/|MP_SHM_ERR|shm_open.{0,40}No space left",
+        r"|MP_SHM_ERR|shm_open.{0,40}No space left",
         "signal: Bus error",
         "out of shared memory",
         "insufficient shared memory",
@@ -31,10 +49,8 @@ MESSAGES: tuple[Pattern, ...] = (
         "</torch_",
         "SemLock",
         "in serial mode",
-        "posix_fallocate",
-        "shared memory segment",
         "shm_open",
-        source="torch, joblib, NCCL",
+        source="torch, joblib",
         example="RuntimeError: DataLoader worker (pid 3) is killed by signal: Bus error. It is possible that "
         "dataloader's workers are out of shared memory.",
     ),
@@ -54,6 +70,7 @@ MESSAGES: tuple[Pattern, ...] = (
         r"No space left on device",
         "No space left on device",
         source="multiprocessing",
+        advice=(_SEE, _LARGER),
         after="semlock",
         example="    sl = self._semlock = _multiprocessing.SemLock(\nOSError: [Errno 28] No space left on device",
     ),

@@ -37,7 +37,7 @@ MESSAGES: tuple[Pattern, ...] = (
         "a worker process was killed from outside; the message does not say by whom",
         r"BrokenProcessPool|process pool is not usable anymore|process pool was terminated abruptly"
         r"|TerminatedWorkerError|exit codes of the workers are \{SIGKILL\(-9\)"
-        r"|subprocesses has abruptly died|DataLoader worker \(pid(?:\(s\))? (?P<pid>\d{1,10})\S{0,80}\) "
+        r"|subprocesses has ?abruptly died|DataLoader worker \(pid(?:\(s\))? (?P<pid>\d{1,10})\S{0,80}\) "
         r"(?:is killed by signal: Killed|exited unexpectedly)|terminated with signal SIGKILL|<Signals\.SIGKILL: 9>"
         r"|Worker process (?P<pid2>\d{1,10}) was killed by (?:signal 9|unknown signal)|KilledWorker: "
         r"|LocalTaskJob.{0,80}return code -9|Task exited with return code -9|Negsignal\.SIGKILL"
@@ -157,7 +157,8 @@ MESSAGES: tuple[Pattern, ...] = (
         r"^\s{0,20}\W{0,4}Killed(?:: 9)?\W{0,4}\s{0,20}$|^zsh: killed\s{1,8}(?P<command>\S.{0,300})"
         r"|(?:^|\s)(?P<pid>\d{1,10}) Killed(?:: 9)?(?:\s{1,40}(?P<command2>\S.{0,300})|\W|$)"
         r"|\]\S?\s{0,4}Killed(?:: 9)?(?:\s{1,40}(?P<command3>\S.{0,300})|\s|$)"
-        r"|<stderr>:\s?Killed|terminated by (?:signal )?(?:9\b|SIGKILL)|killed by signal 9\b|status=9/KILL"
+        r"|Received \"killed\" signal|<stderr>:\s?Killed|terminated by (?:signal )?(?:9\b|SIGKILL)"
+        r"|killed by signal 9\b|status=9/KILL"
         r"|signal 9 \(Killed\)|exited on signal 9\b|interrupted by signal 9\b|code=killed, signal=KILL"
         r"|[Ss]ignal:? (?:9|SIGKILL)\b|^(?:" + "|".join(_LOCALISED).replace("(", r"\(").replace(")", r"\)") + r")\b"
         r"|\d\s{1,4}(?:" + "|".join(_LOCALISED).replace("(", r"\(").replace(")", r"\)") + r")(?:\s|$)",
@@ -169,7 +170,7 @@ MESSAGES: tuple[Pattern, ...] = (
         "9/KILL",
         "=KILL",
         *_LOCALISED,
-        source="shells (also in Chinese, German, French, …), systemd, supervisord, PHP-FPM",
+        source="shells (also in Chinese, German, French, …), systemd, supervisord, PHP-FPM, CircleCI",
         example="./run.sh: line 28:  8575 Killed                  python preprocess.py",
     ),
     pattern(

@@ -58,7 +58,8 @@ MESSAGES: tuple[Pattern, ...] = (
         r"pthread_create.{0,60}(?:Resource temporarily unavailable|资源暂时不可用)"
         r"|RLIMIT_NPROC -?\d|fork rejected by pids controller|can't start new thread"
         r"|fork: (?:retry: )?Resource temporarily unavailable|unable to create (?:new )?native thread"
-        r"|unable to create worker thread|failed to create new OS thread|BlockingIOError: \[Errno 11\]",
+        r"|TERM_(?:THREAD|PROCESS)LIMIT|unable to create worker thread|failed to create new OS thread"
+        r"|BlockingIOError: \[Errno 11\]",
         "pthread_create",
         "RLIMIT_NPROC",
         "pids controller",
@@ -66,6 +67,8 @@ MESSAGES: tuple[Pattern, ...] = (
         "fork: ",
         "native thread",
         "worker thread",
+        "TERM_THREADLIMIT",
+        "TERM_PROCESSLIMIT",
         "new OS thread",
         "[Errno 11]",
         source="kernel, OpenBLAS, Python, JVM, shells",

@@ -27,8 +27,8 @@ MESSAGES: tuple[Pattern, ...] = (
         r"(?:physical|virtual|PHYSICAL|VIRTUAL)'? memory limits?\.? (?:Current usage: (?P<used2>[\d.]{1,10} [KMGT]B) "
         r"of (?P<limit2>[\d.]{1,10} [KMGT]B))?",
         "killed by YARN",
-        "running beyond",
-        "B beyond the",
+        " memory limit",
+        "' memory limit",
         source="YARN, Spark",
         advice=_YARN,
         example="WARN YarnSchedulerBackend$YarnSchedulerEndpoint: Container killed by YARN for exceeding memory "
@@ -42,8 +42,9 @@ MESSAGES: tuple[Pattern, ...] = (
         r"|job killed due to exceeding (?:mem|memory|vmem)|MOAB_INFO:\s{1,4}job exceeded (?:mem|memory)",
         "PBS: job killed",
         "memory resource limit",
-        "due to exceeding",
-        "MOAB_INFO",
+        "to exceeding mem",
+        "to exceeding vmem",
+        "job exceeded mem",
         source="PBS, Torque, Moab",
         advice=_PBS,
         example="=>> PBS: job killed: mem job total 21000000kb exceeded limit 20971520kb",
@@ -60,9 +61,9 @@ MESSAGES: tuple[Pattern, ...] = (
     killer(
         "sge",
         "Grid Engine, not the kernel, killed the job: it had passed its memory limit",
-        r"exceeds job (?:hard|soft|master hard|slave hard) limit \"[hs]_(?:vmem|rss|data)\"(?: of queue \S{1,80})?"
+        r"exceeds job (?:hard|soft|master hard|slave hard) limit \"[hs]_vmem\"(?: of queue \S{1,80})?"
         r"(?: \((?P<used>\d{1,20}(?:\.\d{1,6})?) > limit:(?P<limit>\d{1,20}(?:\.\d{1,6})?)\))?",
-        "exceeds job ",
+        '_vmem"',
         source="Grid Engine",
         advice=("ask for more: `qsub -l h_vmem=SIZE …` (for each slot)",),
         example='job 17.1 exceeds job hard limit "h_vmem" of queue "all.q@n1" (5368709120.00000 > limit:4294967296.0)',
@@ -72,9 +73,11 @@ MESSAGES: tuple[Pattern, ...] = (
         "HTCondor, not the kernel, held the job: it had passed its memory limit",
         r"Job has gone over (?:cgroup )?memory limit of (?P<limit>\d{1,12} megabytes)"
         r"(?:\.\s{1,4}(?:Peak|Last measured) usage: (?P<used>\d{1,12} megabytes))?"
+        r"|put on hold by SYSTEM_PERIODIC_HOLD due to memory usage (?P<used2>\d{1,15})"
         r"|[Mm]emory usage exceeded (?:request_memory|RequestMemory|the limit)|MemoryUsage > RequestMemory",
-        "gone over",
+        "memory limit of ",
         "emory usage exceeded",
+        "due to memory usage",
         "MemoryUsage > Req",
         source="HTCondor",
         advice=_CONDOR,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 
-from memguard.diagnose.clues import Pattern, read_size
+from memguard.diagnose.clues import Pattern, indexed, read_size
 from memguard.diagnose.lines import Line, event_at
 from memguard.diagnose.log_reader import LogReader
 from memguard.diagnose.messages import CLUES, KILLERS, KILLS, REPORTERS
 from memguard.records.diagnosis import Event
 
 __all__ = ["MessageReader"]
+
+
+_NEEDLES = indexed(KILLS)
 
 
 class MessageReader(LogReader):
@@ -21,12 +24,10 @@ class MessageReader(LogReader):
 
     def feed(self, line: Line) -> list[Event]:
         text = line.text
-        for message in KILLS:
-            if not any([needle in text for needle in message.needles]):  # noqa: C419  a list is faster here
-                continue
-            match = message.regex.search(text)
+        for number in sorted({number for needle, number in _NEEDLES if needle in text}):
+            match = KILLS[number].regex.search(text)
             if match is not None:
-                return [_event(line, message, match)]
+                return [_event(line, KILLS[number], match)]
         return []
 
 

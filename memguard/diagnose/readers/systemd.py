@@ -16,6 +16,10 @@ from memguard.records.diagnosis import Event
 __all__ = ["SystemdReader"]
 
 _OOMD = re.compile(r"(?:Killed|Marked) (/\S{0,1024}?)(?: for killing)? due to (memory (?:pressure for|used) .{1,300})")
+# systemd 247 and 248 told only why, and killed.
+_OOMD_OLD = re.compile(
+    r"Memory pressure for (/\S{0,1024}) is greater than \d{1,3} for more than .{1,60} reclaim activity"
+)
 _OOMD_USED = re.compile(
     r"memory used \((\d{1,18})\) / total \((\d{1,18})\) and swap used \((\d{1,18})\) / total \((\d{1,18})\)"
 )
@@ -33,6 +37,7 @@ _AFTERWARDS = 40  # lines within which systemd tells a unit's memory peak
 class SystemdReader(LogReader):
     TRIGGERS = (
         "due to memory ",
+        "emory pressure for ",
         "systemd-oomd killed ",
         "systemd-oomd marked ",
         "killed by the OOM killer",
@@ -56,6 +61,8 @@ class SystemdReader(LogReader):
         self._patience -= 1
         if "due to memory " in text and (match := _OOMD.search(text)):
             return [_systemd_oomd(line, match)]
+        if "is greater than " in text and (match := _OOMD_OLD.search(text)):
+            return [event_at(line, "systemd-oomd", task_memcg=match[1], note="memory pressure had passed its limit")]
         if "systemd-oomd " in text and (match := _OOMD_UNIT.search(text)):
             self._remember(match[1])
             note = f"{match[2]} process(es) of this unit killed"

@@ -134,7 +134,7 @@ class TokenBuffer(GrowsAtItsEnd):
         return [].__add__(other) if found is NotImplemented else found  # a list's own error
 
     def __radd__(self, other: Any) -> Any:
-        return self._joined(other, self) if isinstance(other, list) else other + []  # a list's own error
+        return self._joined(other, self) if isinstance(other, list) else other + []  # noqa: RUF005  # a list's own error
 
     @staticmethod
     def _joined(left: list[int] | TokenBuffer, right: list[int] | TokenBuffer) -> TokenBuffer:

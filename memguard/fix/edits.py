@@ -40,6 +40,11 @@ def find_import(source: str, tree: ast.Module, *, keep_lines: bool) -> Importing
     taken = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} | {
         node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)
     }
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            taken |= {alias.asname or alias.name.partition(".")[0] for alias in node.names if alias.name != "memguard"}
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            taken.add(node.name)
     name = next(name for name in _NAMES if name not in taken)
     line = "import memguard" if name == "memguard" else f"import memguard as {name}"
     data, places = source.encode("utf-8", "surrogatepass"), Places(source)

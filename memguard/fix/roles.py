@@ -172,7 +172,6 @@ def reason_for(drop_in: str, role: str) -> tuple[Reason, str]:
     rules = (
         (bare.startswith(("given to ", "a statement", "an expression", "stored in", "match")), Reason.GIVEN),
         (bare.startswith(("returned to", "an attribute of a class")), Reason.UNSEEN),
-        (bare.startswith("decorated"), Reason.DECORATED),
         (bare == "inside a broad try", Reason.BROAD_TRY),
         (bare == "its file is written to", Reason.REWRITTEN),
         (bare == "[::step]", Reason.REVERSED),

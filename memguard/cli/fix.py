@@ -90,6 +90,8 @@ def main(arguments: argparse.Namespace) -> int:
         )
         if arguments.verify:
             fixed = _verified(fixed, arguments)
+    if arguments.script == "-":
+        fixed = dataclasses.replace(fixed, record=dataclasses.replace(fixed.record, script="-"))
     return _show(fixed, arguments)
 
 
@@ -165,7 +167,7 @@ def _show(fixed: Fixed, arguments: argparse.Namespace) -> int:
     elif arguments.write:
         _write(fixed, arguments)
     elif not arguments.json and not arguments.check:
-        _write_bytes(record.diff.encode(fixed.encoding, "surrogateescape"))
+        _write_bytes(fixed.diff)
     if record.verify is not None and not record.verify.same:
         return 1
     if arguments.check and fixed.changed:
@@ -197,7 +199,7 @@ def _write(fixed: Fixed, arguments: argparse.Namespace) -> None:
         note(f"memguard: {path} is changed; undo: git checkout -- {shlex.quote(path)}")
     else:
         note(f"memguard: {path} is changed; undo: the diff above, with patch -R")
-        _write_bytes(fixed.record.diff.encode(fixed.encoding, "surrogateescape"))
+        _write_bytes(fixed.diff)
 
 
 def _written(fixed: Fixed, path: str) -> None:

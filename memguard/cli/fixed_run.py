@@ -2,8 +2,8 @@
 
     fixed = fixed_for(command, fixer(limit), note)    for watch.options.Options; None: the script runs unchanged
 
-Fixing reads the script and its input, for which numpy is loaded; the watcher has to stay small. So a forked process does
-it, hands over the source through a pipe, and is gone before the script starts.
+Fixing reads the script and its input, for which numpy is loaded; the watcher has to stay small. So a forked process
+does it, hands over the source through a pipe, and is gone before the script starts.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ __all__ = ["TokenBuffer", "from_arrays", "packed_span", "pending", "stretch", "u
 
 Self = TypeVar("Self", bound="TokenBuffer")
 
+_new = object.__new__
 _PENDING = 1 << 18  # characters of text that wait to be encoded together, at most
 _FEW = 16  # numbers that may wait between two texts
 _FEW_IDS = 512  # numbers of a list that is not worth a call of its own
@@ -75,7 +76,9 @@ class TokenBuffer(GrowsAtItsEnd):
             encoder = self._encoder
             if encoder is not None and iterable._encoder is encoder and iterable._store is None and self._size >= 0:
                 self._waiting += iterable._waiting  # texts
-                self._grown(iterable._size)
+                self._size += iterable._size
+                if self._size >= _PENDING:
+                    self._settle()
             else:
                 self._extend_packed(iterable)
         elif isinstance(iterable, array) and iterable.typecode in "bBhHiIlLq":
@@ -127,11 +130,11 @@ class TokenBuffer(GrowsAtItsEnd):
         if isinstance(other, (list, TokenBuffer)):
             return self._joined(self, other)
         reflected = getattr(type(other), "__radd__", None)  # a NumPy array adds to each number
-        found = NotImplemented if reflected is None else reflected(other, self)
+        found = reflected(other, self) if reflected is not None else NotImplemented
         return [].__add__(other) if found is NotImplemented else found  # a list's own error
 
     def __radd__(self, other: Any) -> Any:
-        return self._joined(other, self) if isinstance(other, list) else NotImplemented
+        return self._joined(other, self) if isinstance(other, list) else other + []  # a list's own error
 
     @staticmethod
     def _joined(left: list[int] | TokenBuffer, right: list[int] | TokenBuffer) -> TokenBuffer:
@@ -324,8 +327,7 @@ class TokenBuffer(GrowsAtItsEnd):
             self._settle()
 
     def _settle(self) -> None:
-        """What waits leaves the queue when it is stored: meanwhile other threads queue behind it."""
-        with lock:
+        with lock:  # what waits leaves the queue when it is stored: meanwhile other threads queue behind it
             number = len(self._waiting)
             if not number:
                 return
@@ -351,7 +353,7 @@ class TokenBuffer(GrowsAtItsEnd):
 
 def pending(encoder: Encoder, entries: list[Entry], size: int) -> TokenBuffer:
     """The ids of short texts, which are made when somebody looks. `size`: characters of text."""
-    made = TokenBuffer.__new__(TokenBuffer)
+    made = _new(TokenBuffer)
     made._store = made._stop = None
     made._start = 0
     made._waiting, made._encoder, made._size = entries, encoder, size + _PER_ENTRY

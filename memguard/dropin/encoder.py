@@ -14,7 +14,7 @@ from memguard import pressure
 from memguard.dropin.packed import lock
 from memguard.errors import InputError
 from memguard.tokens import budget as budgets
-from memguard.tokens.engine.encode import Engine, load_vocabulary, make_engine
+from memguard.tokens.engine.encode import Engine, drop_encodings, load_encoding, load_vocabulary, make_engine
 from memguard.tokens.engine.engine_check import check_engine
 from memguard.tokens.headroom import read_headroom
 from memguard.tokens.input.split import last_cut
@@ -66,26 +66,19 @@ class Encoder:
         """Texts, each by itself, and ints from 0 to n_vocab in between, as they are: all in one array."""
         import numpy as np
 
-        documents: list[bytes | bytearray] = []
-        between: list[int] = []
-        counts = [0]  # of the ints before each text, and behind the last
-        for entry in entries:
-            if type(entry) is int:
-                between.append(entry)
-                counts[-1] += 1
-            else:
-                documents.append(utf8_of(entry))  # type: ignore[arg-type]
-                counts.append(0)
-        if not documents:
+        texts, between, counts = _sorted_out(entries)
+        if not texts:
             yield np.array(between, np.int64)
             return
+        documents = _utf8_of_all(texts)
         with lock:
             size = sum(map(len, documents))
             engine = self._ready(documents[0])
-            ids = engine.encode(documents[0]) if len(documents) == 1 else engine.encode_documents(documents)
-            yield _filled(ids, self.n_vocab, between, counts)
-            del ids
+            found = engine.encode(documents[0]) if len(documents) == 1 else engine.encode_documents(documents)
+            ids = _filled(found, self.n_vocab, between, counts)
+            del found
             self._watch(size)
+        yield ids
 
     def stream(self, pieces: Iterable[bytes], *, last: bool = True) -> Iterator[Ids]:
         """One text that comes in pieces of whole characters, of any size. Where no cut is safe it is encoded whole."""
@@ -124,10 +117,14 @@ class Encoder:
         if engine.name == "tiktoken":
             return engine
         sample = first[:_SAMPLE].decode("utf-8", "ignore") + "It's 2024, isn't it?\r\n\n\tNaïve déjà-vu — 你好 123456!"
+        loaded = load_encoding.cache_info().currsize
         try:
             check_engine(engine, self.vocabulary.name, [("the first text", sample.encode())])
         except InputError:  # another version of it, say
             return make_engine(self.vocabulary.name, "tiktoken")
+        if not loaded:
+            drop_encodings()  # 30 MiB that nobody may need any more
+            trim_heap()
         return engine
 
     def _size_up(self, engine: Engine) -> None:
@@ -178,6 +175,32 @@ def utf8_of(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def _utf8_of_all(texts: list[str]) -> list[bytes | bytearray]:
+    try:
+        return list(map(str.encode, texts))
+    except UnicodeEncodeError:
+        return list(map(utf8_of, texts))
+
+
+def _sorted_out(entries: list[str | int]) -> tuple[list[str], list[int], list[int]]:
+    """The texts, the ints, and how many of these stand before each text and behind the last one."""
+    kinds = list(map(type, entries))
+    pairs, odd = divmod(len(entries), 2)
+    if not odd and kinds == [str, int] * pairs:  # an end-of-text token behind each
+        return entries[::2], entries[1::2], [0] + [1] * pairs  # type: ignore[return-value]
+    texts: list[str] = []
+    between: list[int] = []
+    counts = [0]
+    for entry in entries:
+        if isinstance(entry, str):
+            texts.append(entry)
+            counts.append(0)
+        else:
+            between.append(entry)
+            counts[-1] += 1
+    return texts, between, counts
 
 
 def _filled(ids: Ids, separator: int, between: list[int], counts: list[int]) -> Ids:

@@ -101,7 +101,11 @@ class Encoding:
     def encode_ordinary(self, text: str) -> TokenBuffer | list[int]:
         """The ids of `text`, special tokens as ordinary text."""
         if type(text) is str:
-            return self._short(text) if len(text) < _LONG else self._long(_pieces(text))
+            if len(text) < _LONG and self._fast:
+                return pending(self._encoder, [text] if text else [], len(text))
+            if len(text) < _LONG:  # tiktoken does the work: nothing is gained by waiting
+                return self._original.encode_ordinary(text)
+            return self._long(_pieces(text))
         if isinstance(text, LazyText):
             return self._long(text.utf8())
         return self._original.encode_ordinary(text)
@@ -154,11 +158,6 @@ class Encoding:
     @functools.cached_property
     def _fast(self) -> bool:
         return self._encoder.fast
-
-    def _short(self, text: str) -> TokenBuffer | list[int]:
-        if not self._fast:  # nothing is gained by waiting
-            return self._original.encode_ordinary(text)
-        return pending(self._encoder, [text] if text else [], len(text))
 
     def _long(self, pieces: Iterable[bytes]) -> TokenBuffer:
         return from_arrays(self._encoder.stream(pieces))

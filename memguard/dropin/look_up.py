@@ -79,7 +79,7 @@ class _Table:
         import numpy as np
 
         if type(number) is not int or not -(1 << 63) <= number < 1 << 63:
-            TokenBuffer([number])  # raises TypeError, and says what is wrong with it
+            list(TokenBuffer([number]))  # raises TypeError, and says what is wrong with it
         limits = np.iinfo(self._numbers.dtype)
         if not limits.min <= number <= limits.max:
             narrow = limits.bits == 16 and 0 <= number < 1 << 32

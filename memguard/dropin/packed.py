@@ -40,7 +40,7 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
 class Packed:
     """Appended to by its owner; read by anyone."""
 
-    __slots__ = ("__weakref__", "code", "file", "listens", "spilled", "tail")
+    __slots__ = ("__weakref__", "code", "file", "listens", "seen", "spilled", "tail")
 
     limit = 1 << 20  # numbers in memory at most: 2 to 8 MiB
 
@@ -50,6 +50,7 @@ class Packed:
         self.file: SpillFile | None = None
         self.spilled = 0  # numbers in the file
         self.listens = False  # to a guard that is short of memory
+        self.seen = (0, array(code))  # the block that item() has looked at last
 
     def __len__(self) -> int:
         return self.spilled + len(self.tail)
@@ -161,7 +162,12 @@ class Packed:
     def item(self, index: int) -> int:
         if index >= self.spilled:
             return self.tail[index - self.spilled]
-        return self.block(index, index + 1)[0]
+        start, block = self.seen
+        if not start <= index < start + len(block):
+            start = index - index % BLOCK
+            block = self.block(start, min(start + BLOCK, self.spilled))
+            self.seen = start, block
+        return block[index - start]
 
     def map(self, start: int, stop: int) -> npt.NDArray[Any]:
         """The numbers in an array of their own, whose pages are the file's; short stretches are in memory."""

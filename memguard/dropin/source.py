@@ -67,30 +67,30 @@ class Source:
         """The byte at which this character begins; the size for the one behind the last."""
         if character >= self.characters:
             return self.size
-        number, text = self._entry(character)
+        number, start, text = self._entry(character)
         first = text[: character - self._starts[number]]
-        return self._kept[1] + (len(first) if first.isascii() else len(first.encode()))
+        return start + (len(first) if first.isascii() else len(first.encode()))
 
     def short(self, start: int, stop: int) -> str:
         """The characters from `start` to before `stop`; few of them, mostly in one entry."""
         parts = []
         while start < stop:
-            number, text = self._entry(start)
+            number, _, text = self._entry(start)
             base = self._starts[number]
             parts.append(text[start - base : stop - base])
             start = min(stop, base + len(text))
         return "".join(parts)
 
-    def _entry(self, character: int) -> tuple[int, str]:
-        """The number and the text of the entry in which a character begins."""
-        number = bisect.bisect_right(self._starts, character) - 1
-        if self._kept[0] != number:
+    def _entry(self, character: int) -> tuple[int, int, str]:
+        """The entry in which a character begins: its number, its first byte, its text."""
+        number, kept = bisect.bisect_right(self._starts, character) - 1, self._kept
+        if kept[0] != number:
             start = number * _ENTRY
             data = self.read(start, _ENTRY + 3)
             low = _next_start(data, 0)
             high = _next_start(data, min(_ENTRY, len(data)))
-            self._kept = number, start + low, data[low:high].decode()
-        return number, self._kept[2]
+            self._kept = kept = number, start + low, data[low:high].decode()
+        return kept
 
     def pieces(self, start: int, stop: int) -> Iterator[bytes]:
         """The bytes from one character's start to another's, in pieces of whole characters."""

@@ -40,18 +40,21 @@ class StoredTexts:
         return len(self._ends) + len(self._waiting)
 
     def append(self, item: Any) -> int:
-        """The position that it got. Raises SpillError where no disk takes what is in memory; it is stored then, too."""
-        with lock:
-            position = len(self)
-            if type(item) is str:
-                self._waiting.append(item)
-                self._waiting_size += len(item)
-            else:
-                self._others[position] = item
-                self._waiting.append("")
-            if self._waiting_size >= BLOCK or len(self._waiting) >= _MANY:
-                self.settle()
-            return position
+        """The position that it got. Whoever calls it holds the lock.
+
+        Raises SpillError where no disk takes what is in memory; it is stored then, too.
+        """
+        waiting = self._waiting
+        position = len(self._ends) + len(waiting)
+        if type(item) is str:
+            waiting.append(item)
+            self._waiting_size += len(item)
+        else:
+            self._others[position] = item
+            waiting.append("")
+        if self._waiting_size >= BLOCK or len(waiting) >= _MANY:
+            self.settle()
+        return position
 
     def settle(self) -> None:
         """Encodes what waits."""

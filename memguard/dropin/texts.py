@@ -47,7 +47,12 @@ class TextList:
 
     def append(self, item: Any, /) -> None:
         with lock:
-            self._place(self._store.append(item))
+            position = self._store.append(item)
+            order = self._order
+            if type(order) is range and position == order.stop and order.step == 1:
+                self._order = range(order.start, position + 1)
+            else:
+                self._place(position)
 
     def _place(self, position: int) -> None:
         order = self._order
@@ -88,7 +93,7 @@ class TextList:
 
     def __radd__(self, other: Any, /) -> TextList:
         if not isinstance(other, list):
-            return NotImplemented
+            return operator.add(other, [])  # type: ignore[no-any-return]  # a list's own error
         made = TextList(other)
         made.extend(self)
         return made

@@ -25,6 +25,7 @@ _PROJECT = ("pyproject.toml", "setup.py", "setup.cfg", ".git", "requirements.txt
 _LOADED = frozenset(
     ["abc", "codecs", "encodings", "genericpath", "io", "ntpath", "os", "posixpath", "site", "sitecustomize", "stat"]
 )
+_OWN = "memguard"  # its names have models, wherever it lies: beside the script in its own checkout
 
 
 class ModuleFinder:
@@ -45,7 +46,7 @@ class ModuleFinder:
             for _ in range(level - 1):
                 base = os.path.dirname(base)
             return self._below(base, parts) if parts else Found(base, "", package=True)
-        if parts[0] in sys.builtin_module_names or parts[0] in _LOADED:
+        if parts[0] in sys.builtin_module_names or parts[0] in _LOADED or parts[0] == _OWN:
             return None
         added = [os.path.join(base, path) for path in search for base in (os.getcwd(), self._directory)]
         bare: Found | None = None

@@ -195,6 +195,10 @@ def _shape(plan: script.Trace, stats: CorpusStats, tuning: Tuning) -> TextShape:
     if len(names) == len(files) > 1:  # one name each, in the order in which they are opened
         sources = {name: [file] for name, file in zip(names, files, strict=True)}
     shape = corpus.read_shape(files, sources, scan_limit=tuning.line_scan_limit)
+    if plan.has_window("distinct lines"):
+        shape = corpus.with_distinct_lines(shape, files)
+    if plan.has_window("distinct words"):
+        shape = corpus.with_distinct_between_spaces(shape, files)
     if beside:
         shape = dataclasses.replace(shape, sources=beside)
     return corpus.with_distinct_words(shape, files, stats.kind) if trains else shape

@@ -30,7 +30,6 @@ RULES: dict[str, Rule] = {
         Rule("look-up", "[table[c] for c in text] → memguard.look_up", "2 bytes a character, in a file"),
         Rule("parquet-texts", "read_parquet(…)[column].tolist() → memguard.parquet_texts", "one row group at a time"),
         Rule("dataset-of", "Dataset.from_dict → memguard.dataset_of", "the table is in an Arrow file"),
-        Rule("extend-loop", "for t in ids: all.append(t) → all.extend(ids)", "the same, faster"),
         Rule(
             "torch-ids",
             "torch.tensor(ids) → torch.from_numpy(ids.to_numpy())",
@@ -48,13 +47,14 @@ class Edit:
     start: int
     end: int
     text: str
+    lines: int = 0  # line ends fewer than before: what runs in memory has them inside its first bracket
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One thing of the script that becomes a drop-in object, with the edits that this takes."""
 
-    thing: int
+    thing: int  # its number; of a use that is changed with its thing, one below 0
     rule: str
     line: int
     span: Span

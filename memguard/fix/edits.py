@@ -105,7 +105,7 @@ def overlapping(edits: Iterable[Edit]) -> bool:
     return False
 
 
-def applied(source: str, edits: Iterable[Edit], importing: Importing) -> str:
+def applied(source: str, edits: Iterable[Edit], importing: Importing, *, keep_lines: bool = False) -> str:
     """The source with all of them, and the import where there is any edit."""
     found = list(edits)
     if found and importing.edit is not None:
@@ -113,5 +113,7 @@ def applied(source: str, edits: Iterable[Edit], importing: Importing) -> str:
     data = source.encode("utf-8", "surrogatepass")
     for edit in sorted(found, key=lambda one: (one.start, one.end), reverse=True):
         text = edit.text.replace("{mg}", importing.name).encode()
+        if keep_lines and edit.lines:
+            text = text.replace(b"(", b"(" + edit.lines * _newline(data).encode(), 1)
         data = data[: edit.start] + text + data[edit.end :]
     return data.decode("utf-8", "surrogatepass")

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import tokenize
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from memguard.errors import ConfigError, InputError
 from memguard.estimate.job import Progress, Request
@@ -35,6 +35,7 @@ __all__ = ["Fixed", "fix_script", "uncommitted", "write_fixed"]
 
 # Where a script names no file that is here, and nobody gives one: figures for a text that is usual.
 _USUAL_SIZE, _USUAL_TEXT = "100MB", "english"
+_BOM = "utf-8-sig"
 _SPILLED = 1 << 20  # numbers that a TokenBuffer keeps in memory
 _SPILLS = frozenset(("token-buffer", "token-buffers", "get-encoding", "look-up", "text-list", "dataset-of"))
 
@@ -49,6 +50,11 @@ class Fixed:
     fixed_source_in_memory: str  # for running at once: every line keeps its number
     encoding: str  # of the file: utf-8, utf-8-sig, latin-1, …
     record: FixRecord
+
+    @property
+    def diff(self) -> bytes:
+        """In the encoding of the script, so that it applies to the file as it is."""
+        return self.record.diff.encode("utf-8" if self.encoding == _BOM else self.encoding, "surrogatepass")
 
     @property
     def changed(self) -> bool:
@@ -87,7 +93,10 @@ def fix_script(
     fixed = proposal.fixed(changes)
     before, after = weigher.report(source), weigher.report(fixed)
     record = _record(proposal, changes, weigher, before, after, fixed, chosen.saves if chosen else {}, usual)
-    return Fixed(path, source, fixed, proposal.fixed(changes, in_memory=True), _encoding(path), record)
+    encoding = _encoding(path)
+    if encoding == _BOM:
+        record = replace(record, diff=diff_of(path, f"\ufeff{source}", f"\ufeff{fixed}"))
+    return Fixed(path, source, fixed, proposal.fixed(changes, in_memory=True), encoding, record)
 
 
 def _weigher(

@@ -56,14 +56,15 @@ class Proposal:
     def fixed(self, changes: tuple[Change, ...], *, in_memory: bool = False) -> str:
         """The source with these changes."""
         importing = self.importing_in_memory if in_memory else self.importing
-        return applied(self.source, (edit for change in changes for edit in change.edits), importing)
+        edits = [edit for change in changes for edit in change.edits]
+        return applied(self.source, edits, importing, keep_lines=in_memory)
 
 
 def propose(source: str, path: str, asked: Asked | None = None) -> Proposal:
     """Raises InputError for what is not Python."""
     asked = asked or Asked()
     tree = parse_script(source, path)
-    sites = find_sites(read_uses(source, path))
+    sites = find_sites(read_uses(source, path), unsafe=asked.unsafe)
     ignores = find_ignores(source)
     used = _ask(sites, asked, ignores)
     rewriter = Rewriter(source, tree)
@@ -109,11 +110,21 @@ def _rewritten(sites: Sites, rewriter: Rewriter, asked: Asked) -> tuple[Change, 
                 if overlapping([edit for other in (*found.values(), change) for edit in other.edits]):
                     raise Refused(Reason.OTHER, "a change inside another one")
                 found[number] = change
+                for other in rewriter.tensors(number, sites):
+                    found.setdefault(other.thing, other)
             except Refused as refusal:
                 sites.drop(number, None, refusal.reason, refusal.what)
         sites.settle()
         if len(sites.roots) == before:
-            return tuple(found[number] for number in sorted(sites.roots))
+            kept = {n: c for n, c in found.items() if n in sites.roots or c.rule == "torch-ids"}
+            tensors = {n for n, c in kept.items() if c.rule == "torch-ids"}
+            return tuple(_with_tensors(change, kept, tensors) for _, change in sorted(kept.items()))
+
+
+def _with_tensors(change: Change, kept: dict[int, Change], tensors: set[int]) -> Change:
+    """What makes the ids needs the change of the call that takes them, and that needs it."""
+    mine = {n for n in tensors if change.thing in kept[n].needs}
+    return replace(change, needs=change.needs | mine) if mine else change
 
 
 def _names(sites: Sites, rewriter: Rewriter) -> dict[int, tuple[str, ...]]:

@@ -33,6 +33,7 @@ class Reason(Enum):
     SURROGATES = "{what} may give lone surrogates, which no encoder takes"
     OPENED = "{what} is not followed"
     OTHER_TOKENIZER = "{what} is not tiktoken: whether a text may be cut for it is not known"
+    FRAME = "the table has a name, or more than one column of it is used: read_parquet(…)[column].tolist() would stream"
     ENCODER = "the encoder there stays tiktoken's own, which takes a str alone"
     DYNAMIC = "{what}: code can reach what it does not name"
     TOO_MUCH = "it takes more steps to follow than there are"

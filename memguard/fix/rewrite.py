@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from memguard.fix.changes import Change, Edit
 from memguard.fix.reasons import Reason
-from memguard.fix.sites import Sites
+from memguard.fix.sites import TENSOR, Sites
 from memguard.script.flow import Thing, Use
 from memguard.script.source import Places, Span
 
@@ -84,6 +84,8 @@ class Rewriter:
         rule, name = _BUFFERS[drop_in]
         made = f"{{mg}}.{name}"
         edits = list(self._uses_of_list(thing, sites))
+        if thing.made == "tolist of a column":
+            return "parquet-texts", [*edits, self._column(thing)]
         if thing.made == "comprehension":
             return self._comprehension(thing, rule, made, sites, edits)
         if thing.made == "factory":
@@ -125,6 +127,27 @@ class Rewriter:
             Edit(span.end - 1, span.end, ")"),
         ]
 
+    def _column(self, thing: Thing) -> Edit:
+        """pd.read_parquet(path)[column].dropna().tolist(), in one expression."""
+        node = self.node(thing.span, ast.Call)
+        at = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else node
+        more = ""
+        if isinstance(at, ast.Call) and isinstance(at.func, ast.Attribute) and at.func.attr == "dropna":
+            more, at = ", dropna=True", at.func.value if not at.args and not at.keywords else at
+        read = at.value if isinstance(at, ast.Subscript) else None
+        column = at.slice.value if isinstance(at, ast.Subscript) and isinstance(at.slice, ast.Constant) else None
+        if not isinstance(read, ast.Call) or not isinstance(column, str) or len(read.args) != 1:
+            raise Refused(Reason.FRAME, "", node)
+        if any(k.arg != "columns" or not _names(k.value, column) for k in read.keywords):
+            raise Refused(Reason.FRAME, "", node)
+        assert isinstance(at, ast.Subscript)
+        return self._replace(node, f"{{mg}}.parquet_texts({self.text(read.args[0])}, {self.text(at.slice)}{more})")
+
+    def dataset(self, thing: Thing, drop_in: str, sites: Sites) -> tuple[str, list[Edit]]:
+        call = self.node(thing.span, ast.Call)
+        assert isinstance(call, ast.Call)
+        return "dataset-of", [self._replace(call.func, "{mg}.dataset_of")]
+
     def _is_text(self, node: ast.expr, sites: Sites) -> bool:
         span = self.places.span(node)
         uses = [use for use in sites.uses.uses if use.inside == span and use.role == "iterate"]
@@ -136,12 +159,65 @@ class Rewriter:
 
     def _uses_of_list(self, thing: Thing, sites: Sites) -> Iterable[Edit]:
         for use in sites.used(thing.number):
+            if use.role == ".append()" and sites.drop_ins.get(thing.number) == "ids":
+                yield from self._loop_of_appends(use)
             if use.role in ("str.join/0", "text.join/0"):
                 joined = [t.number for t in sites.things if t.made == "join" and t.span == use.span]
                 if any(number in sites.drop_ins for number in joined):
                     yield from self._join(use)
             elif use.role.endswith("shuffle/0"):
                 yield from self._shuffle(use)
+
+    def _loop_of_appends(self, use: Use) -> list[Edit]:
+        """for t in ids: all.append(t) → all.extend(ids), where nobody asks for `t` any more."""
+        call = self.node(use.span, ast.Call)
+        statement = self.parents.get(call)
+        loop = self.parents.get(statement) if statement is not None else None
+        plain = (
+            isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Attribute)
+            and isinstance(loop, ast.For)
+            and loop.body == [statement]
+            and not loop.orelse
+            and isinstance(loop.target, ast.Name)
+            and isinstance(loop.iter, (ast.Name, ast.Call))
+            and len(call.args) == 1
+            and isinstance(call.args[0], ast.Name)
+            and call.args[0].id == loop.target.id
+        )
+        if not plain or not isinstance(loop, ast.For) or not isinstance(call, ast.Call):
+            return []
+        assert isinstance(loop.target, ast.Name) and isinstance(call.func, ast.Attribute)
+        owner, text = self.text(call.func.value), self.text(loop)
+        names = [node.id for node in ast.walk(self.tree) if isinstance(node, ast.Name)]
+        inside = [node.id for node in ast.walk(loop.iter) if isinstance(node, ast.Name)]
+        simple = isinstance(call.func.value, ast.Name) and call.func.value.id not in inside
+        if names.count(loop.target.id) != 2 or not simple or "#" in text or ":=" in text:
+            return []
+        made = f"{owner}.extend({self.text(loop.iter)})"
+        return [Edit(*self.places.span(loop)[:2], made, lines=text.count("\n") - made.count("\n"))]
+
+    def tensors(self, root: int, sites: Sites) -> Iterable[Change]:
+        """torch.tensor(ids) → torch.from_numpy(ids.to_numpy("int64")), for all ids that `root` makes. Raises Refused."""
+        for number, roots in sites.spread().items():
+            for use in sites.used(number) if root in roots and sites.drop_ins[number] == "ids" else ():
+                if use.role == TENSOR:
+                    edits = self._tensor(use)
+                    yield Change(-1 - use.span.start, "torch-ids", use.line, use.span, edits, frozenset(roots))
+
+    def _tensor(self, use: Use) -> tuple[Edit, ...]:
+        call = self.node(use.span, ast.Call)
+        assert isinstance(call, ast.Call)
+        wide = all(k.arg == "dtype" and self.text(k.value) in ("torch.long", "torch.int64") for k in call.keywords)
+        if not wide or len(call.args) != 1 or self.text(call.func) != "torch.tensor":
+            raise Refused(Reason.TENSOR, "torch.tensor()", call)
+        given, whole = self.places.span(call.args[0]), self.places.span(call)
+        opened = "" if isinstance(call.args[0], (ast.Name, ast.Call, ast.Attribute)) else "("
+        return (
+            self._replace(call.func, "torch.from_numpy"),
+            Edit(given.start, given.start, opened),
+            Edit(given.end, whole.end, f'{")" if opened else ""}.to_numpy("int64"))'),
+        )
 
     def _join(self, use: Use) -> list[Edit]:
         """sep.join(docs) → docs.join(sep)"""
@@ -197,6 +273,12 @@ class Rewriter:
                 raise Refused(Reason.SURROGATES, f"errors={ast.unparse(value)}", call)
 
 
+def _names(node: ast.expr, column: str) -> bool:
+    """columns=[column]"""
+    items = node.elts if isinstance(node, (ast.List, ast.Tuple)) else []
+    return any(isinstance(item, ast.Constant) and item.value == column for item in items)
+
+
 def looked_up(node: ast.ListComp) -> ast.expr | None:
     """The table of [table[c] for c in text]."""
     generator = node.generators[0]
@@ -220,6 +302,7 @@ _REWRITES: dict[str, Callable[[Rewriter, Thing, str, Sites], tuple[str, list[Edi
     "encoder": Rewriter.encoder,
     "file": Rewriter.file,
     "text": Rewriter.read_text,
+    "dataset": Rewriter.dataset,
     "ids": Rewriter.buffer,
     "text list": Rewriter.buffer,
     "token lists": Rewriter.buffer,

@@ -135,9 +135,9 @@ _SHOWN = frozenset(("ids", "text", "texts", "text list"))
 
 
 def is_safe(drop_in: str, role: str) -> bool:
-    """Whether a `drop_in` does in `role` what the original does."""
+    """Whether a `drop_in` does in `role` what the original does. dataset_of gives a Dataset as from_dict does."""
     shown = role.startswith("print/") and drop_in in _SHOWN
-    return shown or role in _SAFE.get(drop_in, frozenset())
+    return shown or drop_in == "dataset" or role in _SAFE.get(drop_in, frozenset())
 
 
 # Roles that are safe where an edit goes with them: rewrite.py has it.

@@ -15,9 +15,11 @@ from memguard.fix.roles import LOCAL, is_safe, reason_for
 from memguard.script.flow import Thing, Use, Uses
 from memguard.script.source import Span
 
-__all__ = ["Sites", "find_sites"]
+__all__ = ["TENSOR", "Sites", "find_sites"]
 
-_ROOTS = frozenset(("display", "comprehension", "list()", "factory"))
+_ROOTS = frozenset(("display", "comprehension", "list()", "factory", "tolist of a column"))
+TENSOR = "torch.tensor/0"
+FROM_DICT = "in datasets.Dataset.from_dict/0"
 _PARTS = frozenset(("slice", "+", "copy"))
 # Whose right operand decides what `list += it` gives: they have a sum of their own.
 _SUMS = frozenset(("ids", "text list"))
@@ -34,8 +36,8 @@ _FAMILIES: dict[str, frozenset[str]] = {
 class Sites:
     """What may be changed, as what: `drop_ins` by the number of the thing; and what is left."""
 
-    def __init__(self, uses: Uses) -> None:
-        self.uses = uses
+    def __init__(self, uses: Uses, *, unsafe: bool = False) -> None:
+        self.uses, self.unsafe = uses, unsafe
         self.things = uses.things
         self.drop_ins: dict[int, str] = {}
         self.roots: dict[int, str] = {}  # things that an edit changes → their drop-in
@@ -127,7 +129,9 @@ class Sites:
 
     def _failing(self, made_by: dict[int, set[int]]) -> tuple[set[int], Use | None, Reason, str] | None:
         for number in made_by:
-            drop_in = self.drop_ins[number]
+            drop_in, thing = self.drop_ins[number], self.things[number]
+            if drop_in == "ids" and not thing.elements <= {"int"}:
+                return made_by[number], None, Reason.ELEMENTS, f"ints, line {thing.line}"
             for use in self.used(number):
                 if not (is_safe(drop_in, use.role) or self._with_an_edit(number, drop_in, use)):
                     return (made_by[number], use, *reason_for(drop_in, use.role))
@@ -139,6 +143,10 @@ class Sites:
         return None
 
     def _with_an_edit(self, number: int, drop_in: str, use: Use) -> bool:
+        if use.role == TENSOR:
+            return self.unsafe and drop_in == "ids" and not use.others
+        if use.role == FROM_DICT and drop_in == "text list":
+            return any(self.things[n].span == use.span for n, other in self.roots.items() if other == "dataset")
         return use.role in LOCAL.get(drop_in, ()) or (
             drop_in == "text list" and use.role.endswith("shuffle/0") and not use.others
         )
@@ -150,6 +158,7 @@ class Sites:
             if thing.kind == "encoder":
                 for use in self.used(thing.number):
                     encoders.setdefault(use.span[:2], set()).add(thing.number)
+        self._pair_datasets()
         for number in made_by:
             if self.drop_ins[number] not in ("text", "texts", "text list"):
                 continue
@@ -160,6 +169,20 @@ class Sites:
                 if needed - made_by.keys():
                     return made_by[number], use, Reason.ENCODER, ""
         return None
+
+    def _pair_datasets(self) -> None:
+        """dataset_of streams a TextList alone, and from_dict takes none: one is not changed without the other."""
+        for number in [n for n, drop_in in self.roots.items() if drop_in == "dataset"]:
+            lists = {
+                use.thing
+                for use in self.uses.uses
+                if use.role == FROM_DICT and use.span == self.things[number].span and use.thing in self.roots
+            }
+            if not lists:
+                del self.roots[number]
+            self.needs[number] = set(lists)
+            for one in lists:
+                self.needs.setdefault(one, set()).add(number)
 
     def _kept_apart(self, made_by: dict[int, set[int]]) -> tuple[set[int], Use | None, Reason, str] | None:
         """`ids += more` asks `more` first what a sum of both is, where `ids` is a list: it has to be one of ours, too.
@@ -204,9 +227,9 @@ class Sites:
         return min(around, key=lambda one: one.end - one.start, default=Span(0, 1 << 60))
 
 
-def find_sites(uses: Uses) -> Sites:
+def find_sites(uses: Uses, *, unsafe: bool = False) -> Sites:
     """The things of a script that may become drop-in objects, and those that may not."""
-    sites = Sites(uses)
+    sites = Sites(uses, unsafe=unsafe)
     for thing in uses.things:
         drop_in = _root_of(thing, uses)
         if drop_in:
@@ -224,6 +247,8 @@ def _root_of(thing: Thing, uses: Uses) -> str:
     """The drop-in that could take its place by what is in it; "" for none."""
     if thing.kind == "encoder" and thing.made in ("get_encoding", "encoding_for_model"):
         return "encoder"
+    if thing.kind == "dataset" and thing.made == "from_dict":
+        return "dataset"
     if thing.kind == "text" and thing.made == "read_text":
         return "text"
     if thing.kind == "file" and thing.made in ("open r", "open rt", "Path.open r", "Path.open rt"):

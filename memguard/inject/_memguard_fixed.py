@@ -260,6 +260,13 @@ def _show(kind, error, trace):
             stream.flush()
     except BaseException:
         sys.__excepthook__(kind, error, trace)
+    if kind is KeyboardInterrupt:
+        # Python ends with SIGINT where a source that it ran has ended so. Every source that is run meanwhile (imports
+        # have some in them) makes it forget that (run_eval_code_obj in Python/pythonrun.c): here is one more.
+        try:
+            exec("raise KeyboardInterrupt")
+        except KeyboardInterrupt:
+            pass
 
 
 def _teach_threading(threading):

@@ -29,6 +29,9 @@ _REFERENCE = {
     "tokens": 2.5e8,
     "words": 1.8e8,
     "distinct words": 20.0,
+    "distinct lines": 1.0,
+    "new words": 1e9,
+    "new lines": 1e9,
     "pieces": 1e4,
     "columns": 2.0,
     "items": 5e7,
@@ -38,7 +41,7 @@ _REFERENCE = {
 @dataclass(frozen=True, slots=True)
 class Window:
     """Each iteration of `loop` sees `amount` `unit`s (chars, bytes, lines, groups of rows, files, tokens); loop 0 is
-    none of them.
+    none of them: `distinct words` are those of a set or dict, of `new words` it keeps those that differ.
     """
 
     loop: int
@@ -76,6 +79,11 @@ class Extent:
     def window(self, loop: int, unit: str, amount: float, stride: float = 0.0) -> Extent:
         return replace(self, windows=(*self.windows, Window(loop, unit, max(1.0, amount), stride)))
 
+    def once(self, unit: str) -> Extent:
+        """Each of its `unit`s (words, lines) that differs from the others."""
+        known = any(window.unit == f"distinct {unit}" for window in self.windows)
+        return self if known else self.window(0, f"distinct {unit}", 1)
+
     def part(self, low: float, high: float) -> Extent:
         """[low, high] of this extent, both between 0 and 1."""
         width = self.high - self.low
@@ -109,10 +117,9 @@ class Extent:
 
 def _of_each_line(windows: tuple[Window, ...]) -> list[Window]:
     """ids[:512] and line[20:] of every line, once the loop over them is left: windows of loop 0."""
-    once = [w for w in windows[1:] if w.unit == "distinct words"]
     if windows[0].unit != "lines" or windows[0].amount != 1:
-        return once
-    return once + [Window(0, f"{w.unit} a line", w.amount) for w in windows[1:] if not w.loop and w.unit in _CUT]
+        return []
+    return [Window(0, f"{w.unit} a line", w.amount) for w in windows[1:] if not w.loop and w.unit in _CUT]
 
 
 def measure(extent: Extent) -> float:

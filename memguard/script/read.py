@@ -94,6 +94,8 @@ def _read(tree: ast.Module, source: str, interpreter: ScriptInterpreter) -> Trac
         tokenizer=state.facts.tokenizer,
         modules=tuple(modules.sources),
         missing=tuple(state.missing),
+        spawned=state.facts.spawned,
+        encodes_here=state.facts.encodes_here or not state.facts.pool,
         unfinished=state.ended is not None,
     )
 

@@ -108,10 +108,10 @@ class _Visitor:
             tuple(map(self.extent, value.pieces.values())),
             tuple(map(self.since, value.grown_in.values())),
         )
-        self.todo += (value.of, value.source, value.shares, len(value.refs), *value.refs)
+        self.todo += (value.of, value.source, value.shares, value.once_of, len(value.refs), *value.refs)
 
     def sequence(self, value: Sequence) -> None:
-        self.words += (value.mutable, len(value.items), value.keys is None)
+        self.words += (value.mutable, len(value.items), value.keys is None, value.like, self.since(value.created_in))
         self.todo += (*value.items, *(value.keys or ()))
 
     def instance(self, value: Instance) -> None:

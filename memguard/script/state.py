@@ -7,19 +7,20 @@ runs. liveness.py says what is alive.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 from memguard.script.extents import MOST_TIMES, Extent, measure
+from memguard.script.facts import Facts
 from memguard.script.liveness import Liveness
 from memguard.script.source import Places
 from memguard.script.trace import Flow, Moment, Span, Step, Transient
-from memguard.script.values import KINDS, Bound, Buffer, Constant, Field, Held, Number, Row, Threshold, Unknown
+from memguard.script.values import KINDS, Bound, Buffer, Constant, Held, Number, Row, Threshold, Unknown
 
-__all__ = ["DEEPEST", "BudgetSpent", "Facts", "Frame", "LoopInfo", "State", "joined"]
+__all__ = ["DEEPEST", "BudgetSpent", "Frame", "LoopInfo", "State", "joined"]
 
 # Steps of some 4 µs (CPython 3.11) that the interpreter takes at most: for expressions and statements looked at, values
 # alive at a moment, names copied for a branch, and for what each moment takes to be weighed later. The scripts of
@@ -27,40 +28,13 @@ __all__ = ["DEEPEST", "BudgetSpent", "Facts", "Frame", "LoopInfo", "State", "joi
 _STEPS = 200_000
 DEEPEST = 200  # expressions, statements and calls inside one another
 _READ_TWICE = 2  # loops inside one another, whatever runs around them
+# What workers have of their own: no name of a script has a space in it.
+_IN_WORKERS = "the workers' "
 _LATEST = 8  # steps that a Buffer remembers to have come from
 
 
 class BudgetSpent(Exception):
     """The interpreter has taken all the steps that it has."""
-
-
-@dataclass(slots=True)
-class Facts:
-    """What the plan's name and its parameters are made from, beside what is held."""
-
-    imports: set[str] = field(default_factory=set)
-    imported: dict[str, None] = field(default_factory=dict)  # pyarrow.parquet, transformers:AutoTokenizer, in order
-    columns: dict[str, None] = field(default_factory=dict)  # names that it uses as keys, and as fields of rows
-    fields: Mapping[str, Field] = field(default_factory=dict)  # of the input's records, by path, where they are known
-    encoding: str = "gpt2"
-    tokenizer: str = ""  # file or model of a tokenizer that is not tiktoken's
-    cut_in_words: bool = False  # a tokenizer that is trained has got a pre-tokenizer
-    parquet: bool = False
-    dataset: bool = False  # datasets, from files
-    from_dict: bool = False  # datasets, from what is in memory
-    maps: bool = False  # Dataset.map
-    map_workers: float | None = None  # None: in the script's own process
-    pool: bool = False
-    pool_workers: float | None = None  # None: as many as the machine has cores
-    batches: float | None = None  # rows of a record batch
-    chunks: list[tuple[str, float]] = field(default_factory=list)  # (unit, amount) of every read(n)
-    wide_arrays: list[Buffer] = field(default_factory=list)  # of 8 bytes an element, made from a list
-    narrowed: bool = False  # one of them is then
-    container: str = ""  # array.array, np.append
-
-    def brings(self, library: str) -> None:
-        """A library that is called imports another one, where that is installed."""
-        self.imported.setdefault(f"?{library}")
 
 
 @dataclass(eq=False, slots=True)
@@ -115,10 +89,12 @@ class State:
     calls: list[tuple[int, int]] = field(default_factory=list)  # positions of the calls being followed
     members: list[int] = field(default_factory=list)  # of the loops that are followed member by member
     workers: float = 0.0
+    standing: float = 0.0  # workers of a pool that is there, whether they are at work or not
     copies: float = 1.0
     generators: dict[ast.AST, bool] = field(default_factory=dict)  # functions: whether each of them yields
     followed: dict[ast.AST, int] = field(default_factory=dict)  # functions: how often each of them was called
     summaries: dict[Any, list[Any]] = field(default_factory=dict)  # of interpreter/summaries.py
+    begun: dict[tuple[int, str], tuple[Any, Any]] = field(default_factory=dict)  # constant texts: (scope, loops)
     modules: list[dict[str, Any]] = field(default_factory=list)  # the names of other modules that were read
     spent: int = 0
     depth: int = 0  # of the expression or statement at hand
@@ -178,9 +154,8 @@ class State:
 
     def hold(self, kind: str, node: ast.AST, extent: Extent | None = None, **fields: Any) -> Buffer:
         """Makes a Buffer that is at hand, and so alive, until the expression around it is done."""
-        buffer = self.make(kind, node, extent, **fields)
-        self.temps.append(buffer)
-        return buffer
+        self.temps.append(self.make(kind, node, extent, **fields))
+        return cast(Buffer, self.temps[-1])
 
     def make_ids(self, node: ast.AST, extent: Extent) -> Buffer:
         """A list of token ids: its slots, and the int objects, which slices and sums of it share."""
@@ -198,8 +173,7 @@ class State:
 
     def gathered(self, extent: Extent, created_in: Iterable[tuple[int, int]], node: ast.AST) -> Extent:
         """What has come together by the end of every loop since `created_in`, when each iteration adds `extent`."""
-        loops = self.new_loops(created_in)
-        windowed = {w.loop for w in extent.windows}
+        loops, windowed = self.new_loops(created_in), {w.loop for w in extent.windows}
         result = extent.over_all_iterations(set(loops))
         for loop in loops:
             info = self.loop_info[loop]
@@ -227,14 +201,19 @@ class State:
 
     def grow(self, buffer: Buffer, site: Any, piece: Extent, node: ast.AST) -> None:
         """`buffer` gets `piece` in each iteration of the loops since it was created."""
-        buffer.parts[site] = self.gathered(piece, buffer.created_in, node)
-        buffer.pieces[site] = piece
+        buffer.parts[site], buffer.pieces[site] = self.grown(buffer, piece, node), piece
         buffer.grown_in[site] = tuple(self.loops)
+
+    def grown(self, buffer: Buffer, piece: Extent, node: ast.AST) -> Extent:
+        """What `buffer` has once each iteration has added `piece`; a set or dict has each once."""
+        kind = piece.windows[-1].unit.partition("new ")[2] if piece.windows else ""
+        seen = replace(piece, windows=piece.windows[:-1]) if kind else piece
+        found = self.gathered(seen, buffer.created_in, node)
+        return found.once(kind) if kind else found
 
     def not_understood(self, node: ast.AST, reached: Iterable[Extent] = (Extent(),)) -> None:
         """`reached`: what it can get at, and so may keep; all of the input where nothing is said."""
-        line = getattr(node, "lineno", 0)
-        if line:
+        if line := getattr(node, "lineno", 0):
             place = line, getattr(node, "col_offset", 0)
             self.unrecognised.setdefault(place, node)
             self.reached.setdefault(place, {}).update(dict.fromkeys(reached))
@@ -250,6 +229,22 @@ class State:
         if inside and buffer.weight > 0 and any(p.is_whole for p in buffer.parts.values()):
             self.not_understood(inside[-1][1])
         return False
+
+    @property
+    def in_worker(self) -> bool:
+        """What is read now runs in the workers."""
+        return self.workers > 0
+
+    def keep_in_workers(self, name: str, buffer: Buffer) -> None:
+        """Each worker has `buffer` from now on, until they end."""
+        self.frames[0].env[_IN_WORKERS + name] = buffer
+
+    def end_workers(self) -> None:
+        """With all that they have."""
+        self.standing = 0.0
+        env = self.frames[0].env
+        for name in [name for name in env if name.startswith(_IN_WORKERS)]:
+            del env[name]
 
     # -- loops and branches -----------------------------------------------------------------------------------
 
@@ -330,7 +325,7 @@ class State:
     def record_moment(self, node: ast.AST, kind: str, variable: str = "", transients: Iterable[Transient] = ()) -> int:
         """All that is alive now, while `kind` happens at `node`. The number of that step."""
         step = Step(kind, self.places.span(node), variable)
-        self.moments.append(Moment(step, self.alive(), tuple(transients), self.workers))
+        self.moments.append(Moment(step, self.alive(), tuple(transients), max(self.workers, self.standing)))
         if kind == "line":
             return -1
         key = (kind, step.span)
@@ -378,6 +373,8 @@ def joined(first: Any, second: Any) -> Any:
     if first is second:
         return first
     if isinstance(first, Buffer) and isinstance(second, Buffer):
+        if first.weight == second.weight and first.kind == second.kind:  # ids[:512], or padded to 512
+            return second if isinstance(second.capacity, float) and first.capacity is None else first
         return second if second.weight > first.weight else first
     for one, other in ((first, second), (second, first)):
         if isinstance(one, Buffer):  # a line that is parsed where it is still a text

@@ -123,6 +123,8 @@ class Trace:
     tokenizer: str = ""  # file or model of a tokenizer that is not tiktoken's, as the script has it
     modules: tuple[ModuleSource, ...] = ()  # in the order in which they were read
     missing: tuple[str, ...] = ()  # names of modules that it imports and nobody found
+    spawned: bool = False  # its workers are Pythons of their own, which import all that it does
+    encodes_here: bool = True  # its first process has tiktoken's vocabulary, if any has
     unfinished: bool = False  # a part of it was not looked at: it takes more steps than the interpreter has
 
     @property
@@ -139,6 +141,11 @@ class Trace:
     def has_kind(self, kind: str) -> bool:
         """True when a value of `kind` is alive at some moment."""
         return any(held.kind == kind for moment in self.moments for held in moment.alive)
+
+    def has_window(self, unit: str) -> bool:
+        """True when some value is seen through a window of `unit`."""
+        parts = (part for moment in self.moments for held in moment.alive for part in held.parts)
+        return any(window.unit == unit for part in parts for window in part.windows)
 
     def needs(self, kind: str) -> bool:
         """True when some call needs a transient of `kind`."""

@@ -105,12 +105,10 @@ KINDS: dict[str, Kind] = {
 }
 """kinds of Buffer: text, bytes, ids (a list's slots), ints (the int objects of such a list), array, chars (a list with
 one slot a character), strings, lists (of ids), arrays, words, records, table (Arrow, pandas), pages (of an Arrow file,
-once they are looked at), slots (what a set or dict needs for its entries), objects (a list of small ones, as many as
-the input says: indexes, hashes, tuples), digits (numbers as text), encoding (of a
-Hugging Face tokenizer), encodings (a list of them), doc and docs (spacy's), pieces (a list of tokens as str), heap
-(what malloc keeps of what was freed), vocabulary (a tokenizer's own weight), opaque, mapped (a file in memory that the
-kernel takes back), lazy, lazies, packed, packs (memguard's drop-in objects), view (of an array), list (empty so
-far), and what single elements of them are.
+once they are looked at), slots (the table of a set or dict), objects (a list of small ones: indexes, hashes, tuples),
+digits (numbers as text), encoding (a Hugging Face tokenizer's), encodings, doc and docs (spacy's), pieces (tokens as
+str), heap (what malloc keeps of what was freed), vocabulary (a tokenizer's own weight), opaque, mapped (a file that the
+kernel takes back), lazy, lazies, packed, packs (memguard's drop-in objects), view (of an array), list (empty so far).
 """
 
 
@@ -152,14 +150,13 @@ class Buffer:
     created_in: tuple[tuple[int, int], ...]  # (loop, pass) around its creation
     line: int
     item: int = 2  # bytes per element, for arrays
-    # Elements that it was made for, where that says how many there are: a number, or an array's dimensions. A Number is
-    # the length of a list as far as it is known.
+    # Elements that it was made for: a number, an array's dimensions, or a list's length as far as it is known (Number).
     capacity: float | Number | tuple[Number, ...] | None = None
     width: float = 0.0  # characters of each number of digits, with what stands between two of them
     row: float | None = None  # elements of each of its lists or arrays, where that is one number for all
     made_of: tuple[Small, ...] = ()  # what an element of objects is, beside its slot
     library: str = ""  # whose arrays they are, where that is not numpy: torch
-    names: Path | None = None  # what an element of objects is, where it is the path of one of many files
+    names: Path | Sequence | None = None  # an element of objects that is the path of one of many files, or has one
     refs: list[Any] = field(default_factory=list)  # what it keeps alive
     pieces: dict[Any, Extent] = field(default_factory=dict)  # what was added at a time
     grown_in: dict[Any, tuple[tuple[int, int], ...]] = field(default_factory=dict)  # in which iteration
@@ -169,6 +166,7 @@ class Buffer:
     copies: float = 1.0  # processes that have one
     origin: str = ""  # json, parquet, lines: where its strings come from
     source: Buffer | None = None  # what it was made from: as long, and bounded as that is
+    once_of: Buffer | None = None  # whose elements it has, each once: while that lives, it has slots alone
     of: Buffer | None = None  # the container it is an element or a view of: it costs nothing of its own
     file_item: int = 0  # bytes of an element in the file that it was read from; 0: elements are tokens
     steps: tuple[int, ...] = ()  # numbers of the steps that made it, or added to it
@@ -222,9 +220,7 @@ class Held:
     not_yet_added: tuple[Extent, ...] = ()  # what the iteration at hand has not added yet
 
 
-class Unknown:
-    """Not a Buffer."""
-
+class Unknown:  # not a Buffer
     __slots__ = ()
 
 
@@ -353,6 +349,8 @@ class Sequence:
     items: list[Any]
     keys: list[Any] | None = None  # of a dict
     mutable: bool = False
+    created_in: tuple[tuple[int, int], ...] = ()  # of a dict: (loop, pass) around its creation, as far as that is known
+    like: str = ""  # of a dict: defaultdict, which makes a value for every key that it is asked for; Counter
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,3 +396,4 @@ class Encoder:
 @dataclass(frozen=True, slots=True)
 class Pool:
     workers: float | None
+    processes: bool = True  # else threads

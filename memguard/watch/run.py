@@ -67,7 +67,10 @@ class _Prepared:
         self.undo.append(self.signals.close)
         self.environment = child_environment(os.environ, directory.path, agent=options.agent, limit=options.limit)
         if options.fixed is not None:
-            self.environment |= hand_over(directory.path, options.fixed)
+            try:
+                self.environment |= hand_over(directory.path, options.fixed)
+            except OSError as error:
+                notify(f"it runs unchanged after all: {directory.path} cannot be written ({error.strerror})")
         self.plan = choose(options.backstop, options.limit, notify=notify, reserve=options.reserve)
         self.undo.append(self.plan.close)
         self.kills = _kernel_kills(self.plan)

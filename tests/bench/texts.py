@@ -1,9 +1,10 @@
 """Scripts that hold a list of texts, or a text by its letters, as written and with TextList, look_up, dataset_of.
 
-python -m tests.bench texts FILE [--size 30M] [--scripts join shuffle …]
+python -m tests.bench texts FILE [--size 30M] [--scripts join shuffle …] [--limit 192M]
 
-FILE is a text; documents of about 3,000 characters are made of it. CPU seconds, peak anonymous memory, the process's own
-highest resident memory, and whether the files that they write are the same. `dataset` needs datasets.
+FILE is a text; documents of about 3,000 characters are made of it. CPU seconds, peak anonymous memory, the process's
+own highest resident memory, and whether the files that they write are the same. `dataset` needs datasets.
+`--limit`: the script with the objects runs in a memory cgroup of that size.
 """
 
 from __future__ import annotations
@@ -80,13 +81,24 @@ for name, part in split.map(process, remove_columns=['text']).items():
 }
 WAYS = {
     "plain": {
-        **{"GET": "tiktoken.get_encoding", "OPEN": "open", "TEXTS": "[]", "LIST": "[]", "JOINED": "'\\n'.join(docs)"},
-        **{"SHUFFLED": "random.shuffle(docs)", "LOOKED_UP": "[stoi[c] for c in part]", "DATASET": "Dataset.from_dict"},
+        "GET": "tiktoken.get_encoding",
+        "OPEN": "open",
+        "TEXTS": "[]",
+        "LIST": "[]",
+        "JOINED": "'\\n'.join(docs)",
+        "SHUFFLED": "random.shuffle(docs)",
+        "LOOKED_UP": "[stoi[c] for c in part]",
+        "DATASET": "Dataset.from_dict",
     },
     "all": {
-        **{"GET": "memguard.get_encoding", "OPEN": "memguard.open_text", "TEXTS": "memguard.TextList()"},
-        **{"LIST": "memguard.TokenBuffer()", "JOINED": "docs.join('\\n')", "SHUFFLED": "docs.shuffle(random)"},
-        **{"LOOKED_UP": "memguard.look_up(stoi, part)", "DATASET": "memguard.dataset_of"},
+        "GET": "memguard.get_encoding",
+        "OPEN": "memguard.open_text",
+        "TEXTS": "memguard.TextList()",
+        "LIST": "memguard.TokenBuffer()",
+        "JOINED": "docs.join('\\n')",
+        "SHUFFLED": "docs.shuffle(random)",
+        "LOOKED_UP": "memguard.look_up(stoi, part)",
+        "DATASET": "memguard.dataset_of",
     },
 }
 
@@ -98,6 +110,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--scripts", nargs="+", choices=SCRIPTS, default=[name for name in SCRIPTS if name != "dataset"]
     )
+    parser.add_argument("--limit", default=None)
     parser.add_argument("--scratch", type=Path)
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(dir=arguments.scratch) as name:
@@ -109,10 +122,10 @@ def main(argv: list[str]) -> int:
                 file.write(json.dumps({"text": data[at : at + DOCUMENT]}) + "\n")
         environment = {**vocabulary(scratch), "PYTHONPATH": os.getcwd(), "HF_HOME": str(scratch / "home")}
         environment["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
-        return max(_compare(script, scratch, environment) for script in arguments.scripts)
+        return max(_compare(script, scratch, environment, arguments.limit) for script in arguments.scripts)
 
 
-def _compare(script: str, scratch: Path, environment: dict[str, str]) -> int:
+def _compare(script: str, scratch: Path, environment: dict[str, str], limit: str | None) -> int:
     hashes = set()
     for way, meanings in WAYS.items():
         program = HEAD + SCRIPTS[script] + FOOT
@@ -125,7 +138,8 @@ def _compare(script: str, scratch: Path, environment: dict[str, str]) -> int:
             f"import os, runpy, sys; os.chdir({str(work)!r}); sys.argv = ['script.py', '../text', '../texts.jsonl']\n"
         )
         command = [sys.executable, "-c", f"{start}runpy.run_path('script.py', run_name='__main__')"]
-        run = measure(command, environment, (scratch / "text").stat().st_size)
+        box = {"limit": parse_size(limit)} if limit and way != "plain" else {}
+        run = measure(command, environment, (scratch / "text").stat().st_size, **box)
         digest = hashlib.sha256()
         for path in sorted(work.glob("*.bin")):
             digest.update(path.read_bytes())

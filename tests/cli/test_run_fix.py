@@ -43,6 +43,19 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
+def test_what_is_handed_over_runs(here: Path) -> None:
+    (here / "prepare.py").write_text("print('file', __file__)\n")
+    program = (
+        "from memguard.watch.options import Options\nfrom memguard.watch.process.fixed import Fixed\n"
+        "from memguard.watch.process.launch import Command\nfrom memguard.watch.run import run_guarded\nimport sys\n"
+        "options = Options(fixed=Fixed('prepare.py', b'print(\"fixed\", __file__)'))\n"
+        "run_guarded(Command(sys.executable, ('python', 'prepare.py'), script='prepare.py'), options)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (result.stdout, result.stderr) == (f"fixed {here}/prepare.py\n", "")
+
+
+@pytest.mark.slow
 def test_the_usual_script(here: Path, vocabulary: str) -> None:
     offline = {**os.environ, "TIKTOKEN_CACHE_DIR": vocabulary}
     plain = subprocess.run([sys.executable, "prepare.py", "train.txt"], capture_output=True, text=True, env=offline)
@@ -113,3 +126,21 @@ def test_where_it_cannot_be(here: Path) -> None:
     assert result.stdout.startswith("True ") and result.returncode == 0
     result = run("--fix", "-m", "prepare", "train.txt")
     assert result.stdout.startswith("True ") and result.returncode == 0
+
+
+@pytest.mark.slow
+def test_workers_of_every_kind_run_the_fixed_source(here: Path) -> None:
+    """Spawn and forkserver read the script again; a process of the script's own starts it by its path."""
+    (here / "prepare.py").write_text(
+        PREPARE.replace("import sys\n", "import multiprocessing, subprocess, sys\n").replace(
+            "with open",
+            "if __name__ != '__main__' or sys.argv[2:]:\n    print('memguard' in sys.modules)\n    exit()\nwith open",
+        )
+        + "subprocess.run([sys.executable, __file__, 'train.txt', 'again'], check=True)\n"
+        "for kind in ('spawn', 'forkserver'):\n"
+        "    worker = multiprocessing.get_context(kind).Process(target=print)\n"
+        "    worker.start()\n    worker.join()\n"
+    )
+    result = run("--fix", "prepare.py", "train.txt")
+    assert "runs fixed" in result.stderr and result.returncode == 0, result.stderr
+    assert sorted(line for line in result.stdout.splitlines() if line in ("True", "False")) == ["True"] * 3

@@ -150,7 +150,7 @@ READS: list[Callable[[Any], Any]] = [
     lambda ids: np.mean(ids) if len(ids) else 0,
     lambda ids: np.asarray(ids).dtype.str,
     lambda ids: np.array([ids, ids]).shape,
-    lambda ids: np.array(ids, copy=False),
+    lambda ids: np.array(ids, copy=False).tolist(),
     lambda ids: np.array(ids).astype(np.uint16).tolist(),
 ]
 

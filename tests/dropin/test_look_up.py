@@ -61,7 +61,7 @@ def test_the_numbers_are_the_comprehensions(
 
 
 def test_of_a_file_and_of_what_is_no_text(tmp_path: Path) -> None:
-    text = "".join(random.Random(1).choices(LETTERS[:-1], k=3_000_000))
+    text = "".join(random.Random(1).choices(LETTERS[:-1], k=300_000))
     (tmp_path / "text").write_text(text, encoding="utf-8")
     table = {letter: number for number, letter in enumerate(sorted(set(text)))}
     with open_text(tmp_path / "text", encoding="utf-8") as file:

@@ -8,6 +8,7 @@ import copy
 import io
 import json
 import pickle
+import random
 import re
 import struct
 from collections.abc import Callable
@@ -17,12 +18,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from memguard import TokenBuffer, TokenBuffers, read_text
+from memguard import TextList, TokenBuffer, TokenBuffers, read_text
 from memguard.dropin import text
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/dropin.md"
-NAMES = {module.__name__: module for module in (array, collections, copy, io, json, pickle, re, struct)}
+NAMES = {module.__name__: module for module in (array, collections, copy, io, json, pickle, random, re, struct)}
 TOKENS = [5, 6, 7, 5, 200, 1, 9]
+TEXTS = ["b", "", "thïrd 中 😀", "a", "b", "\ud800"]
 TEXT = "a word, another word\n\nthe thïrd 中 😀 line \n"
 
 
@@ -40,6 +42,7 @@ def run(code: str, x: Any) -> Any:
         compiled = compile(code, "table", "eval")
     except SyntaxError:
         compiled = compile(code, "table", "exec")
+    random.seed(1)
     try:
         return plain(eval(compiled, names)), plain(names["x"])
     except Exception as error:
@@ -51,9 +54,14 @@ def plain(value: Any) -> Any:
         return value.tolist(), value.dtype.str
     if type(value).__name__ in ("LazyText",):
         return str(value)
-    if isinstance(value, TokenBuffer) or type(value).__name__ in ("Pieces", "list_reverseiterator", "chain"):
+    if isinstance(value, TokenBuffer) or type(value).__name__ in (
+        "Pieces",
+        "list_reverseiterator",
+        "chain",
+        "generator",
+    ):
         return list(value)
-    if isinstance(value, (TokenBuffers, list)):
+    if isinstance(value, (TokenBuffers, TextList, list)):
         return [plain(item) for item in value]
     return value
 
@@ -66,6 +74,7 @@ def make_text(directory: Path) -> Any:
 KINDS: list[tuple[str, Callable[[Path], Any], Callable[[], Any], type]] = [
     ("TokenBuffer", lambda _: TokenBuffer(TOKENS), lambda: list(TOKENS), list),
     ("TokenBuffers", lambda _: TokenBuffers([[5, 6], [], [7]]), lambda: [[5, 6], [], [7]], list),
+    ("TextList", lambda _: TextList(TEXTS), lambda: list(TEXTS), list),
     ("LazyText", make_text, lambda: TEXT, str),
 ]
 
@@ -84,7 +93,7 @@ def test_every_line_of_the_table(
         if said.startswith("same"):
             if isinstance(right, Exception):
                 assert type(left) is type(right), code
-                assert str(left).replace("TokenBuffer", "list") == str(right), code
+                assert str(left).replace("TokenBuffer", "list").replace("TextList", "list") == str(right), code
             else:
                 assert left == right, code
             continue

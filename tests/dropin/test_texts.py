@@ -120,10 +120,10 @@ def test_join_is_a_strs(items: list[Any], separator: Any, seed: int) -> None:
 
 
 def test_a_long_join_is_lazy() -> None:
-    items = [f"text {n} é" for n in range(400_000)]
+    items = [f"text {n} é" for n in range(120_000)]
     found = TextList(items).join("\r\n")
     assert isinstance(found, LazyText) and found == "\r\n".join(items)
-    assert found[1_000_000:1_000_020] == "\r\n".join(items)[1_000_000:1_000_020]
+    assert found[900_000:900_020] == "\r\n".join(items)[900_000:900_020]
     assert type(TextList([*items[:9000], "\ud800"]).join(" ")) is str
 
 

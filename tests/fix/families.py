@@ -1,4 +1,5 @@
 """Programs by family: what each has to become. `rules` are those that change it, `reasons` why something is left."""
+# ruff: noqa: E501 (programs, each in one piece)
 
 from __future__ import annotations
 
@@ -262,6 +263,31 @@ FAMILIES = (
         + _SAVE,
         "token-buffer",
         "get-encoding",
+    ),
+    # -- tables
+    _family(
+        "P17 from_dict, map",
+        "import datasets\ndatasets.disable_progress_bars()\ndata = open('input.txt', encoding='utf-8').read()\ndocs = [d.strip() for d in data.split('\\n\\n')]\n"
+        + _ENC
+        + "def tokenize(row):\n    return {'ids': enc.encode_ordinary(row['text'])}\nsplit = datasets.Dataset.from_dict({'text': docs}).train_test_split(test_size=0.2, seed=5)\nsplit = split.map(tokenize, remove_columns=['text'])\nfor name, part in split.items():\n    ids = np.concatenate([np.array(row['ids'], dtype=np.uint16) for row in part])\n    ids.tofile(name + '.bin')\n",
+        "open-text",
+        "text-list",
+        "dataset-of",
+        needs="datasets",
+    ),
+    _family(
+        "P21 parquet",
+        "import pandas as pd\nfor text in pd.read_parquet('a.parquet', columns=['text'])['text'].dropna().tolist():\n    print(text)\n",
+        "parquet-texts",
+        needs="pandas",
+        error="FileNotFoundError",
+    ),
+    _family(
+        "P21 the frame is used for more",
+        "import pandas as pd\ndf = pd.read_parquet('a.parquet')\nprint(df.shape)\ntexts = df['text'].tolist()\nprint(len(texts))\n",
+        reasons=("FRAME",),
+        needs="pandas",
+        error="FileNotFoundError",
     ),
     # -- what is left
     _family(

@@ -497,7 +497,7 @@ def _jsonl(out: _Writer, enc: str, texts: dict[str, bytes]) -> None:
         "        data.append(json.loads(line)['text'])",
     )
     if out.maybe(0.5):
-        out.put(f"text = '\\n'.join(data)")
+        out.put("text = '\\n'.join(data)")
         _look(out, "text")
         out.put(f"enc = {enc}", "n = len(text)", "train = text[:int(n * 0.9)]", f"ids = {_encode(out, 'train')}")
         _sink(out, "ids", "train")

@@ -69,7 +69,7 @@ def environment(place: Path) -> dict[str, str]:
 def run(words: list[str], place: Path, **variables: str) -> tuple[int, str, str]:
     env = {**environment(place), **variables}
     done = subprocess.run(words, cwd=place, env=env, capture_output=True, encoding="utf-8", timeout=60)
-    tidy = [re.sub(r"tracker_fd=\d+|pipe_handle=\d+", "", text) for text in (done.stdout, done.stderr)]
+    tidy = [re.sub(r"tracker_fd=\d+|pipe_handle=\d+| at 0x[0-9a-f]+", "", text) for text in (done.stdout, done.stderr)]
     return done.returncode, tidy[0], tidy[1]
 
 
@@ -152,12 +152,10 @@ def test_memguard_is_there_for_the_script_and_nothing_else_of_its_directory(plac
     (place / "prepare.py").write_text("print('file')\n")
     source = b"import memguard\nprint(memguard.__file__)\ntry: import tests.boxes\nexcept ImportError as e: print(e)\n"
     variables = hand_over(str(place.parent / "run"), Fixed(str(place / "prepare.py"), source))
-    root = INJECT.parent
-    found = run([sys.executable, "-s", "-S", "-c", ""], place)
-    assert found == (0, "", "")
-    bare = [sys.executable, "-c", "import sys; sys.path[:] = [p for p in sys.path if 'site-packages' not in p and"]
-    bare[2] += f" p != {str(root.parent)!r}]\nimport prepare"
-    assert run(bare, place, **variables) == (0, f"{root}/__init__.py\nNo module named 'tests'\n", "")
+    others = "[p for p in sys.path if not os.path.isdir(os.path.join(p, 'memguard'))]"
+    bare = [sys.executable, "-c", f"import os, sys; sys.path[:] = {others}\nimport prepare"]
+    found = run(bare, place, **variables)
+    assert found == (0, f"{INJECT.parent}/__init__.py\nNo module named 'tests'\n", "")
 
 
 def test_what_is_handed_over_is_read_again(tmp_path: Path) -> None:
@@ -167,3 +165,41 @@ def test_what_is_handed_over_is_read_again(tmp_path: Path) -> None:
     assert variables == {"MEMGUARD_FIXED": str(tmp_path / "fixed")}
     assert read_fixed(str(tmp_path)) == Fixed(str(script), b"x = 1\0\n")
     assert not was_served(str(tmp_path))
+
+
+ENDINGS = {
+    "chained": "try:\n    1 / 0\nexcept ZeroDivisionError:\n    raise KeyError(VALUE)",
+    "cause": "try:\n    1 / 0\nexcept ZeroDivisionError as error:\n    raise OSError(2, VALUE, 'a') from error",
+    "deep": "def f(n): return f(n + 1) if VALUE else 0\nf(0)",
+    "group": "raise ExceptionGroup(VALUE, [ValueError(1), ExceptionGroup('b', [KeyError(2)])])",
+    "notes": "error = ValueError(VALUE)\nerror.add_note('a note\\nof two lines')\nraise error",
+    "syntax": "compile(VALUE + '\\nx = (1,', 'other.py', 'exec')",
+    "its own": "import nothing_of_this_name",
+    "str fails": "class E(Exception):\n    def __str__(self): raise OSError\nraise E",
+    "surrogate": "raise ValueError(VALUE + '\\ud800 é')",
+    "several lines": "sum([VALUE,\n     1,\n     2])",
+    "exit text": "raise SystemExit(VALUE)",
+    "exit code": "print(VALUE)\nraise SystemExit(3)",
+    "interrupt": "print(VALUE, flush=True)\nraise KeyboardInterrupt",
+    "its own hook": "import sys\nsys.excepthook = lambda *a: print(VALUE, a[1], file=sys.stderr)\n1 / 0",
+    "no stderr": "import sys\nprint(VALUE)\nsys.stderr = None\n1 / 0",
+    "thread": "import threading\ndef f(): raise OSError(VALUE)\nt = threading.Thread(target=f)\nt.start()\nt.join()",
+    "exit in a thread": "import threading\nt = threading.Thread(target=exit)\nt.start()\nt.join()\nprint(VALUE)",
+    "unraisable": "class D:\n    def __del__(self): 1 / 0\nD()\nprint(VALUE)",
+    "at the end": "import atexit\natexit.register(lambda: 1 / 0)\nprint(VALUE, __file__)",
+    "warning": "import warnings\nwarnings.warn(VALUE)",
+    "bad escape": "print(VALUE, '\\d')",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("python", MODERN)
+@pytest.mark.parametrize("name", ENDINGS)
+def test_every_end_is_shown_as_without(python: str, name: str, place: Path) -> None:
+    source = f"VALUE = 'file'\n{ENDINGS[name]}\n"
+    changed = source.replace("'file'", "'changed'  # what ran")
+    (place / "prepare.py").write_text(source)
+    fixed = Fixed(str(place / "prepare.py"), changed.encode())
+    found = run([python, "prepare.py"], place, **hand_over(str(place.parent / "run"), fixed))
+    (place / "prepare.py").write_text(changed)
+    assert found == run([python, "prepare.py"], place)

@@ -77,6 +77,7 @@ def test_nothing_is_lost_at_a_call(name: str, value: str, container: str) -> Non
 @given(st.sampled_from(KEEPERS), st.sampled_from(sorted(VALUES)), st.sampled_from(CONTAINERS))
 def test_nothing_is_lost_where_it_is_kept(keeper: str, value: str, container: str) -> None:
     assume(not (container.startswith("{") and ("extend" in keeper or "update" in keeper)))  # of a dict, the keys
+    assume(not ("y = set()" in keeper and value in ("text", "bytes", "words")))  # of few characters, of words once
     head = f"{HEAD}v = {VALUES[value]}\nz = {container}\n"
     assert not lost(f"{head}{keeper}\ndel v, z\n", head.count("\n") + 1)
 
@@ -107,7 +108,8 @@ def test_calls_that_once_held_nothing(expression: str, left: str) -> None:
 def test_a_set_shares_its_strings_and_has_an_entry_for_each() -> None:
     report = weigh("words = set(open('a.txt').read().split())\nx = 1\nimport numpy, tiktoken\n")
     words, entries = 12 * 100 * M, 16 * 2**25  # 2 ** 25 places of 16 bytes, of which 3/5 may be taken
-    assert at_line(report, 2) == pytest.approx(words + entries, rel=0.01)
+    slots = 8 * 100 * M / 6  # of the list of words, which is gone after line 1
+    assert at_line(report, 2) == pytest.approx(words - slots + entries, rel=0.01)
 
 
 def test_an_array_from_a_file_is_as_long_as_the_file() -> None:

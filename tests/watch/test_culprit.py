@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from memguard.records.run import Culprit, Holder, RunRecord
 from memguard.watch.agents.culprit import find_culprit
+from memguard.watch.process.fixed import Fixed, hand_over
 from tests.records.examples import run_record
 
 MIB = 1 << 20
@@ -57,6 +58,15 @@ def test_the_line_is_the_dumps_and_the_variable_the_looks(tmp_path: Path) -> Non
     assert (found.line, found.function, found.pid) == (2, "main", 7)
     assert (found.variable, found.type, found.length) == ("all_tokens", "list", 3_000_000)
     assert (found.bytes, found.bytes_as_uint16, found.advice) == (100 * MIB, 6_000_000, "write shards")
+
+
+def test_of_a_script_that_runs_changed_the_line_says_what_ran(tmp_path: Path) -> None:
+    script = tmp_path / "prepare.py"
+    script.write_text("def main():\n    ids = list(x)\n\nmain()\n")
+    hand_over(str(tmp_path), Fixed(str(script), b"def main():\n    more = TokenBuffer(x)\n\nmain()\n"))
+    found = culprit(dump(tmp_path, 7, file=str(script)), replace(record(p7=120 * MIB), cwd=str(tmp_path)), {})
+    assert (found.file, found.line, found.source_text) == (str(script), 2, "more = TokenBuffer(x)")
+    assert found.variable == "more"
 
 
 def test_without_a_look_the_bytes_are_the_process_s(tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Collection
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from memguard.errors import MemguardError
 from memguard.estimate.corpus.inputs import open_parquet
 from memguard.estimate.corpus.json_list import is_list, objects_in
+from memguard.tokens.input.records import delimiter_of
 from memguard.tokens.input.source import Source, is_url
 
 __all__ = ["WHOLE", "named_column"]
@@ -52,8 +53,10 @@ def _of_lines(path: str) -> dict[str, int]:
 
 
 def _of_rows(path: str) -> dict[str, int]:
-    with open(path, encoding="utf-8", errors="replace", newline="") as file:
-        return _added(row for _, row in zip(range(_MOST_LINES), csv.DictReader(file), strict=False))
+    with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
+        head = file.readline(_LONGEST_LINE)
+        rows = csv.DictReader(chain([head], file), delimiter=delimiter_of(path, head))
+        return _added(islice(rows, _MOST_LINES))
 
 
 def _added(records: Any) -> dict[str, int]:

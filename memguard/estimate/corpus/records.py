@@ -7,18 +7,19 @@ document of that text: lines as the file has them, fields by their path (`title`
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 from memguard.errors import MemguardError
 from memguard.estimate.corpus.inputs import open_parquet
 from memguard.estimate.corpus.json_list import is_list, objects_in, text_of
 from memguard.estimate.script.amounts import FieldShape, RecordShape
+from memguard.tokens.input.records import delimiter_of
 from memguard.tokens.input.source import Source, is_url
 
 __all__ = ["holds_records", "read_record_shape"]
@@ -32,6 +33,7 @@ _ROWS, _GROUPS = 64, 16  # of Parquet: rows of each of so many groups
 _DEEPEST = 8
 _MOST_FIELDS = 400  # names that are told apart: a dict may have a key for each record
 _ALIGNMENT = 16
+_LARGEST_SMALL = 512  # bytes: SMALL_REQUEST_THRESHOLD of Objects/obmalloc.c
 _NUMBER = 8  # bytes of a number in a table
 
 
@@ -87,7 +89,7 @@ def _of_lines(path: str, blocks: int) -> Iterator[tuple[Any, int]]:
             if index:
                 file.readline()
             done = 0
-            for line in islice(file, _MOST_RECORDS):
+            for line in itertools.islice(file, _MOST_RECORDS):
                 done += len(line)
                 if line.strip():
                     yield _parsed(line), len(line)
@@ -108,7 +110,7 @@ def _of_list(path: str, blocks: int) -> Iterator[tuple[Any, int]]:
             file.seek(index * size // blocks)
             text = file.read(max(_BLOCK_BYTES, min(_LONGEST, size // blocks))).decode("utf-8", "ignore")
         before = None
-        for value, start, end in islice(objects_in(text), _MOST_RECORDS):
+        for value, start, end in itertools.islice(objects_in(text), _MOST_RECORDS):
             names = set(value) if names is None else names
             if not names & set(value):  # one inside a record
                 continue
@@ -120,9 +122,9 @@ def _of_list(path: str, blocks: int) -> Iterator[tuple[Any, int]]:
 
 def _of_rows(path: str, blocks: int) -> Iterator[tuple[Any, int]]:
     csv.field_size_limit(max(csv.field_size_limit(), 1 << 24))
-    stem = path.lower()
     with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
-        rows = csv.DictReader(file, delimiter="\t" if ".tsv" in stem[-8:] else ",")
+        head = file.readline(_LONGEST)
+        rows = csv.DictReader(itertools.chain([head], file), delimiter=delimiter_of(path, head))
         done = 0
         for row in rows:
             values = {name: value for name, value in row.items() if isinstance(name, str)}
@@ -138,7 +140,7 @@ def _of_columns(path: str, blocks: int) -> Iterator[tuple[Any, int]]:
     with open_parquet(path) as file:
         groups = file.metadata.num_row_groups
         for group in range(0, groups, max(1, -(-groups // _GROUPS))):
-            for batch in islice(file.iter_batches(_ROWS, row_groups=[group]), max(1, _GROUPS // groups)):
+            for batch in itertools.islice(file.iter_batches(_ROWS, row_groups=[group]), max(1, _GROUPS // groups)):
                 for row in batch.to_pylist():
                     yield row, 0
 
@@ -173,6 +175,7 @@ class _Sample:
         self.fields: dict[str, _Tally] = {}
         self.records = self.documents = self.read = self.lines = 0.0
         self.reference = self.data = self.objects = self.keys = 0.0
+        self.small = 0.0
         self.longest = 0  # of a JSON list
 
     def add(self, record: Any, size: int) -> None:
@@ -185,6 +188,7 @@ class _Sample:
         self.reference += len(text.encode("utf-8", "replace"))
         self.records += 1
         self.objects += _sized(record)
+        self.small += _small(record)
         for index, (name, value) in enumerate(record.items()):
             self._walk(str(name), value, 0)
             self.keys += _sized(str(name)) if self.own_keys else 0
@@ -228,7 +232,7 @@ class _Sample:
         factor = size / part.read if size and self.own_keys else 1.0
         for name, tally in part.fields.items():
             self.fields.setdefault(name, _Tally()).add(tally, factor)
-        for name in ("records", "documents", "read", "lines", "reference", "data", "objects", "keys"):
+        for name in ("records", "documents", "read", "lines", "reference", "data", "objects", "keys", "small"):
             setattr(self, name, getattr(self, name) + factor * getattr(part, name))
 
     def shape(self) -> RecordShape | None:
@@ -254,6 +258,7 @@ class _Sample:
             data=self.data * each,
             objects=self.objects * each,
             keys=self.keys * each,
+            small=self.small * each,
             longest=self.longest,
         )
 
@@ -284,6 +289,15 @@ def _sized(value: Any) -> int:
     elif value is None or isinstance(value, bool) or (isinstance(value, int) and -6 < value < 257):
         return 0
     return size
+
+
+def _small(value: Any) -> int:
+    """Bytes of those objects in it that stand in pymalloc's arenas, texts apart."""
+    if isinstance(value, str):
+        return 0
+    members = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    own = _sized(value) - sum(map(_sized, members))
+    return (own if own <= _LARGEST_SMALL else 0) + sum(map(_small, members))
 
 
 def _data(value: Any) -> float:

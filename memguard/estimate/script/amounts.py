@@ -34,6 +34,7 @@ class RecordShape:
     data: float  # UTF-8 of all texts, and 8 bytes for each number
     objects: float
     keys: float
+    small: float = 0.0  # of `objects`, those of up to 512 bytes that are no texts
     longest: int = 0  # bytes of the longest one that was seen, where a line is none; 0: the longest line
 
 
@@ -44,6 +45,9 @@ class TextShape:
     longest_line: int = 0  # bytes; 0: not known, an average one is taken
     words: int = 0
     distinct_words: int = 0  # 0: not known, as if all differed
+    distinct_word_length: float = 1.0  # bytes of those that differ, as str objects, over those of all
+    distinct_lines: float = 1.0  # the share of the lines that differ from those before them
+    distinct_line_bytes: float = 1.0  # and of their bytes
     word_strings: int = 0  # bytes of all words as str objects, with their slots
     line_bytes: tuple[float, ...] = ()  # the lines in parts of equal numbers, the shortest first: the mean of each
     sources: tuple[tuple[str, float], ...] = ()  # the script's names of its inputs → share of all bytes

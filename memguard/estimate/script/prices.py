@@ -23,7 +23,7 @@ from memguard.estimate.script.training_prices import TRAINING_TRANSIENTS
 from memguard.script.trace import Transient
 from memguard.script.values import Buffer, Held, Number
 
-__all__ = ["PRICES", "TRANSIENTS"]
+__all__ = ["PRICES", "TRANSIENTS", "elements"]
 
 # The output of map stays in memory where its input does: an int64 a token, and its copies on the way from the workers.
 # Fitted to 12 and 30 MB of English with two workers: between 0.94 and 1.13 of them.
@@ -48,6 +48,7 @@ _PACKED_TAIL = 2 << 20
 _ENGINE_START, _ENGINE_PER_BYTE, _ENGINE_MOST = 40 << 20, 1.0, 140 << 20
 # Tokens a byte of a single long line against those of the whole text, either way.
 _ONE_LINE = 1.2
+_LARGEST_SMALL = 512  # bytes of an object in an arena: Objects/obmalloc.c, SMALL_REQUEST_THRESHOLD
 _LONGEST_DESCENT = 100  # arrays made from one another
 
 
@@ -162,12 +163,26 @@ def _strings(scale: Scale, piece: Piece, held: Held) -> float:
     if held.buffer.shares is not None and scale.lives(held.buffer.shares):
         return scale.costs.list_slot * count
     if count >= 0.9 * documents.count * piece.share:  # as measured, each as narrow as its own characters
-        size = piece.strs + scale.costs.list_slot * count
+        size = piece.strs + scale.costs.list_slot * count + _pinned(scale, held, piece, count)
     else:
         size = piece.text + 72 * count
     if held.encoded:
         size += min(piece.utf8, piece.copies or piece.utf8)
     return size
+
+
+def _pinned(scale: Scale, held: Held, piece: Piece, count: float) -> float:
+    """Of records that are gone, whose short texts are still there: the arenas stay in which these stand among dicts and
+    keys. Once, whichever of several lists has texts of theirs.
+    """
+    shares, shape = held.buffer.shares, scale.shape.records
+    if shares is None or shape is None or not count or piece.strs / count > _LARGEST_SMALL:
+        return 0.0
+    if scale.pinned.setdefault(id(shares), id(held.buffer)) != id(held.buffer):
+        return 0.0
+    by_line = any(part.windows for part in shares.pieces.values())
+    each = shape.small + (shape.keys if by_line else 0.0)
+    return each * scale.text.documents.count * min(1.0, piece.share)
 
 
 def _records(scale: Scale, piece: Piece, held: Held) -> float:
@@ -183,7 +198,9 @@ def _records(scale: Scale, piece: Piece, held: Held) -> float:
 
 
 def _words(scale: Scale, piece: Piece, held: Held) -> float:
-    return (scale.shape.word_strings or _WORD_BYTES_PER_CHAR * scale.text.chars) * scale.words(piece)
+    size = (scale.shape.word_strings or _WORD_BYTES_PER_CHAR * scale.text.chars) * scale.words(piece)
+    once = any(window.unit == "distinct words" for part in held.parts for window in part.windows)
+    return size * scale.shape.distinct_word_length if once else size
 
 
 def _lists(scale: Scale, piece: Piece, held: Held) -> float:
@@ -348,6 +365,7 @@ TRANSIENTS: dict[str, Callable[[Scale, Piece, Transient], float]] = {
     "mapping here": _mapping_here,
     "from memory": lambda scale, piece, transient: plans_pools.in_memory(round(piece.raw)),
     "lists": _all_ids,
+    "int64": lambda scale, piece, transient: 8 * piece.tokens,
     "engine": _engine,
     "waiting results": _waiting,
     "stacked": lambda scale, piece, transient: STACKED * piece.tokens,

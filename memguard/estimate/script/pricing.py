@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from memguard.estimate.plans.costs import Costs
 from memguard.estimate.plans.quantities import Text, kept_of_shards
 from memguard.estimate.script.amounts import Piece, TextShape
-from memguard.estimate.script.prices import PRICES, TRANSIENTS
+from memguard.estimate.script.prices import PRICES, TRANSIENTS, elements
 from memguard.estimate.script.scale import Scale
 from memguard.script.extents import Extent
 from memguard.script.trace import Moment, Transient
@@ -23,6 +23,7 @@ __all__ = ["MOST", "Pricing", "Weighed"]
 
 # What a loop inside loops may come to has no end; a figure has one, which no machine has: an EiB.
 MOST = 1 << 60
+_LONGEST_CHAIN = 20  # sets of lists of sets of …
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Pricing:
         self._scale = Scale(text, shape, costs, bound=bound, tree=tree)
         self._bound = bound
         self._gathered = 1.0  # while a moment is weighed: how full the lists are that gather lines
-        self._sizes: dict[tuple[int, bool, float, bool], int] = {}  # of what lives on from one moment to the next
+        self._sizes: dict[tuple[int, bool, float, bool, bool], int] = {}  # of what lives on from one moment to the next
         self._weighed: dict[tuple[int, tuple[Transient, ...], float], Weighed] = {}
 
     def weigh(self, moment: Moment) -> Weighed:
@@ -88,7 +89,7 @@ class Pricing:
         for held in moment.alive:
             if held.kind == "heap" and id(held.buffer.source) in living and held.buffer.origin != "text":
                 continue  # it is not free yet
-            size = self.held(held)
+            size = self.held(held, shared=_shares(held.buffer, living))
             if size:
                 words = self._words(held)
                 named[words] = named.get(words, 0) + size
@@ -109,18 +110,24 @@ class Pricing:
 
     # -- Buffer -------------------------------------------------------------------------------------------------
 
-    def held(self, held: Held) -> int:
+    def held(self, held: Held, *, shared: bool = False) -> int:
+        """Bytes of it in all processes. `shared`: its elements are those of something that is there, too."""
         if held.buffer.of is not None or not KINDS[held.kind].words:
             return 0
+        if held.kind == "vocabulary":  # however the text is dealt out
+            return _bytes(PRICES[held.kind](self._scale, self.piece(Extent()), held) * held.buffer.copies)
         shares = held.buffer.shares
-        key = id(held), self._scale.average_lines, self._gathered, shares is not None and self._scale.lives(shares)
+        lives = shares is not None and self._scale.lives(shares)
+        key = id(held), self._scale.average_lines, self._gathered, lives, shared
         if key not in self._sizes:
-            self._sizes[key] = self._in_workers(held.buffer.copies, lambda: self._held(held))
+            self._sizes[key] = self._in_workers(held.buffer.copies, lambda: self._held(held, shared))
         return self._sizes[key]
 
-    def _held(self, held: Held) -> tuple[float, float]:
+    def _held(self, held: Held, shared: bool) -> tuple[float, float]:
         """Bytes in one process, and the share of the text that it is."""
         piece = self._bounded(held)
+        if shared:
+            return self._scale.costs.list_slot * elements(self._scale, held.buffer, piece), piece.share
         return PRICES[held.kind](self._scale, piece, held) + self._kept_between_shards(held, piece), piece.share
 
     def _in_workers(self, copies: float, size_of: Callable[[], tuple[float, float]]) -> int:
@@ -183,6 +190,8 @@ class Pricing:
     # -- what calls need meanwhile ----------------------------------------------------------------------------
 
     def transient(self, transient: Transient) -> int:
+        if transient.kind.startswith("loading ") and transient.copies > 1:
+            return _bytes(TRANSIENTS[transient.kind](self._scale, self.piece(Extent()), transient) * transient.copies)
         copies = 1.0 if transient.kind.startswith(("mapping", "waiting")) else transient.copies
         return self._in_workers(copies, lambda: self._needed_meanwhile(transient))
 
@@ -192,6 +201,16 @@ class Pricing:
 
     def piece(self, extent: Extent) -> Piece:
         return self._scale.piece(extent)
+
+
+def _shares(buffer: Buffer, living: set[int]) -> bool:
+    """Whether what `buffer` has the elements of is there, or what that has them of."""
+    other = buffer.once_of
+    for _ in range(_LONGEST_CHAIN):
+        if other is None or id(other) in living:
+            break
+        other = other.once_of
+    return other is not None and id(other) in living
 
 
 def _gathers(held: Held) -> bool:

@@ -42,6 +42,8 @@ __all__ = ["estimate_script", "heaviest_library", "import_memory", "script_peak"
 # What a script saves that does not import them: resident, anonymous; a bare Python (CPython 3.11, numpy 2.4, x86-64).
 _WITHOUT = {"tiktoken": (28 * MIB, 22 * MIB), "numpy": (12 * MIB, 6 * MIB)}
 _BARE = 8 * MIB
+# What the first process saves that imports tiktoken, and leaves it to its workers to load GPT-2's vocabulary.
+_VOCABULARY = 21 * MIB
 # What importing a library adds beside numpy: resident, anonymous. `python -m tests.bench tokenizers --libraries`;
 # transformers 5.24 without torch, which it loads for its Auto classes alone; spacy's torch is counted apart.
 _ADDED = {
@@ -158,7 +160,11 @@ def _baseline(trace: Trace, costs: Costs) -> int:
 
 def _weigh(trace: Trace, text: Text, shape: TextShape, costs: Costs, bound: str) -> tuple[Weighed, ...]:
     baseline = _baseline(trace, costs)
+    if trace.processes and not trace.encodes_here and "tiktoken" in trace.imports:
+        baseline = max(_BARE, baseline - _VOCABULARY)
     worker = plans_pools.FILE_WORKER if trace.name == "pool-files" else plans_pools.WORKER
+    if trace.spawned:
+        worker = baseline
     pricing = Pricing(text, shape, costs, baseline, worker, bound=bound, tree=trace.processes)
     start = Moment(Step("import", Span(0, 0), ""), ())
     loads = "tiktoken" in trace.imports and not trace.processes

@@ -26,6 +26,7 @@ class Scale:
         self.tree = tree  # of processes: what counts is their anonymous memory
         self.average_lines = False  # whether the line at hand is an average one, or the longest
         self.living: set[int] = set()  # the Buffers that are alive at the moment that is weighed
+        self.pinned: dict[int, int] = {}  # records that are gone → the list whose texts keep their arenas
         self._sources: Mapping[str, float] = dict(shape.sources)
         self._pieces: dict[tuple[Extent, bool], Piece] = {}
 
@@ -135,10 +136,12 @@ class Scale:
             return min(1.0, window.amount * rows / count)
         if window.unit == "files":
             return self._of_files(window.amount)
-        if window.unit.endswith(" behind"):
+        if window.unit.endswith(" behind") or window.unit.startswith("new "):
             return 1.0
         if window.unit == "distinct words":
             return min(1.0, self.shape.distinct_words / max(1, self.shape.words)) if self.shape.distinct_words else 1.0
+        if window.unit == "distinct lines":
+            return self.shape.distinct_line_bytes
         if window.unit == "words":
             return min(1.0, window.amount / max(1.0, self.shape.words or text.chars / 6))
         total = {"chars": text.read_chars, "bytes": text.bytes, "tokens": text.tokens}.get(window.unit, count)
@@ -160,7 +163,10 @@ class Scale:
             share += self.piece(part).share
             if isinstance(site, tuple) and site[-1] == "same element":
                 continue
-            found += self._pieces_in(buffer.pieces.get(site), self.piece(part.uncut()).share)
+            count = self._pieces_in(buffer.pieces.get(site), self.piece(part.uncut()).share)
+            if any(window.unit == "distinct lines" for window in part.windows):
+                count *= self.shape.distinct_lines / max(1e-12, self.shape.distinct_line_bytes)
+            found += count
         if share <= 0:
             return self._pieces_in(next(iter(buffer.pieces.values()), None), piece.share)
         return found * piece.share / share

@@ -6,6 +6,7 @@ CPython 3.11, x86-64, glibc 2.36; `python -m tests.bench tokenizers` measures th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 from memguard.estimate.script.amounts import Piece
@@ -24,6 +25,9 @@ _HELD_BACK = 20
 # Fitted to lines and documents of English and of five other languages, two vocabularies: within 6 %. Those of one batch
 # weigh more, since several threads fill the heap between them; without offsets (encode_batch_fast) less.
 _MANY: Mapping[str, tuple[int, int]] = {"batch": (100, 800), "fast": (70, 700), "": (100, 200)}
+# A piece of a text behind the first, and a pad, whose Vecs have grown by doubling (truncation to 64 to 1,024 tokens,
+# with and without padding, of English and five other languages: within 7 %).
+_CUT_OFF, _PAD = 700, 136
 # While a batch is encoded: each text once more, and a Vec of results that the Python objects are made from.
 _BATCH_EACH = 450
 # What stays in the process of a batch of Encodings once they are gone (between 86 and 100 %).
@@ -51,6 +55,9 @@ _TOKEN_STR, _PIECE_STR = 88, 64
 _ENTRY, _ENTRY_READ = 680, 190
 _ENTRIES = 50_000  # of a tokenizer that is not here
 _SENTENCEPIECE_ENTRY = 200
+# tiktoken's two tables in Rust and Python's of the same; more while it reads them: 22 and 14 MiB for GPT-2's 50,257
+# (tiktoken 0.14, in a forked worker).
+_TIKTOKEN_ENTRY, _TIKTOKEN_READ = 459, 292
 
 # sentencepiece's symbols and its result before the Python list is made, a character (40 to 49).
 _SENTENCEPIECE_CHAR = 42
@@ -69,8 +76,36 @@ def _encoding(scale: Scale, piece: Piece, held: Held) -> float:
 
 
 def _encodings(scale: Scale, piece: Piece, held: Held) -> float:
-    each_token, each = _MANY.get(held.buffer.origin.removesuffix(" padded"), _MANY["batch"])
-    return each_token * tokens_of_each(scale, held.buffer, piece) + each * scale.count(held.buffer, piece)
+    return _of_encodings(scale, piece, held.buffer, scale.count(held.buffer, piece))
+
+
+def _of_encodings(scale: Scale, piece: Piece, buffer: Buffer, count: float) -> float:
+    """Of `count` texts. What truncation cuts off stays in Encodings of its own, which are padded too."""
+    each_token, each = _MANY.get(buffer.origin.removesuffix(" padded"), _MANY["batch"])
+    most = buffer.row or (buffer.capacity if isinstance(buffer.capacity, float) else 0.0)
+    pieces = count if not most else _cut_into(scale, most, piece.tokens, count)
+    pads = 0.0
+    if buffer.origin.endswith("padded"):
+        pads = max(0.0, pieces * (buffer.row or _widest(scale, most)) - piece.tokens)
+    return each_token * piece.tokens + each * count + _CUT_OFF * (pieces - count) + _PAD * pads
+
+
+def _cut_into(scale: Scale, most: float, tokens: float, count: float) -> float:
+    """Pieces of `most` tokens that so many texts are cut into, the last of each shorter: counted where the lengths of
+    lines are known, else as if they were spread exponentially, as documents are, more or less.
+    """
+    mean = tokens / max(1.0, count)
+    lengths = scale.shape.line_bytes
+    if lengths and scale.text.kind == "text":
+        a_byte = mean * len(lengths) / max(1.0, sum(lengths))
+        return count * sum(max(1, math.ceil(length * a_byte / most)) for length in lengths) / len(lengths)
+    return count / -math.expm1(-most / max(1.0, mean))
+
+
+def _widest(scale: Scale, most: float) -> float:
+    """Tokens of the longest text of a batch, of which truncation leaves `most`; 0: all."""
+    longest = scale.shape.longest_line * scale.text.tokens / max(1, scale.text.bytes)
+    return min(most or longest, longest) if longest else most
 
 
 def tokens_of_each(scale: Scale, buffer: Buffer, piece: Piece) -> float:
@@ -79,8 +114,7 @@ def tokens_of_each(scale: Scale, buffer: Buffer, piece: Piece) -> float:
         return scale.count(buffer, piece) * buffer.row
     most = buffer.capacity if isinstance(buffer.capacity, float) else None
     if buffer.origin.endswith("padded"):
-        longest = scale.shape.longest_line * scale.text.tokens / max(1, scale.text.bytes)
-        width = min(most or longest, longest) if longest else most or 0.0
+        width = _widest(scale, most or 0.0)
         return max(piece.tokens if most is None else 0.0, scale.count(buffer, piece) * width)
     return piece.tokens if most is None else min(piece.tokens, scale.count(buffer, piece) * most)
 
@@ -93,14 +127,20 @@ def _heap(scale: Scale, piece: Piece, held: Held) -> float:
         if held.buffer.origin == "text":
             sizes.append(_TEXT_STAYS * mine.raw)
         else:
-            each_token, each = _MANY.get(held.buffer.origin.removesuffix(" padded"), _MANY["batch"])
-            sizes.append(_BATCH_STAYS * (each_token * mine.tokens + each * scale.count(held.buffer, mine)))
+            made = held.buffer.source or held.buffer
+            sizes.append(_BATCH_STAYS * _of_encodings(scale, mine, made, scale.count(held.buffer, mine)))
     return max(sizes, default=0.0)
 
 
 def _vocabulary(scale: Scale, piece: Piece, held: Held) -> float:
+    if held.buffer.origin == "tiktoken":
+        return _TIKTOKEN_ENTRY * tiktoken_entries(held.buffer)
     each = _SENTENCEPIECE_ENTRY if held.buffer.origin == "sentencepiece" else _ENTRY
     return each * (scale.shape.entries or _ENTRIES)
+
+
+def tiktoken_entries(buffer: Buffer) -> float:
+    return buffer.capacity if isinstance(buffer.capacity, float) else _ENTRIES
 
 
 def _pieces(scale: Scale, piece: Piece, held: Held) -> float:
@@ -153,6 +193,7 @@ def _loading(scale: Scale, piece: Piece, transient: Transient) -> float:
 TOKENIZER_TRANSIENTS: dict[str, Callable[[Scale, Piece, Transient], float]] = {
     "pieces": _inside_tokenizers,
     "loading a tokenizer": _loading,
+    "loading tiktoken": lambda scale, piece, transient: _TIKTOKEN_READ * _ENTRIES,
     "batch": lambda scale, piece, transient: piece.raw + _BATCH_EACH * scale.text.documents.count * piece.share,
     "sentencepiece": lambda scale, piece, transient: _SENTENCEPIECE_CHAR * piece.chars,
     "padded text": lambda scale, piece, transient: _NLTK * piece.text,

@@ -16,8 +16,8 @@ from memguard.units import MIB
 __all__ = ["TRAINERS", "TRAINING_TRANSIENTS"]
 
 # sentencepiece, bpe, word and char: the lines, and for each word that differs its symbols and their places, for each
-# pair of characters a symbol of its own. Fitted to 3, 6, 16 and 20 MB of English and 6 and 16 MB of five other languages
-# with 1, 4, 8 and 16 threads (16 are the default): within 10 %, one of 21 within 15 %.
+# pair of characters a symbol of its own. Fitted to 3, 6, 16 and 20 MB of English and 6 and 16 MB of five other
+# languages with 1, 4, 8 and 16 threads (16 are the default): within 10 %, one of 21 within 15 %.
 _TRAINER, _LINE_BYTE, _WORD_CHAR, _PAIR = 9.2e6, 0.98, 36, 650
 # Each thread normalizes its lines in a heap of its own, whose holes the trainer cannot use afterwards.
 _THREADED_BYTE, _THREADS, _THREADS_GROWTH = 3.3, 16, 0.7

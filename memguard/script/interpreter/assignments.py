@@ -7,11 +7,23 @@ from typing import Any
 
 from memguard.script.interpreter import operators
 from memguard.script.interpreter.expressions import Evaluator
-from memguard.script.operations.access import extend_members, store, unpacked
+from memguard.script.operations.access import store, unpacked
+from memguard.script.operations.dicts import extend_members
 from memguard.script.operations.growth import clear, extend
 from memguard.script.operations.sums import grown_copy
 from memguard.script.source import dotted_name
-from memguard.script.values import UNKNOWN, Buffer, Class, Encoder, Instance, Namespace, Number, Sequence, Symbol
+from memguard.script.values import (
+    UNKNOWN,
+    Buffer,
+    Class,
+    Constant,
+    Encoder,
+    Instance,
+    Namespace,
+    Number,
+    Sequence,
+    Symbol,
+)
 
 __all__ = ["Assigner"]
 
@@ -35,6 +47,8 @@ class Assigner(Evaluator, ast.NodeVisitor):
     def visit_AugAssign(self, node: ast.AugAssign) -> str:
         old = self.evaluate(node.target)
         value = self.evaluate(node.value)
+        if isinstance(old, Constant) and isinstance(node.target, ast.Name) and isinstance(value, Buffer):
+            old = self._begun(node.target.id, old, value, node)
         if isinstance(old, Buffer) and isinstance(node.op, ast.Add):
             if old.kind in ("text", "bytes"):  # a new str each time, the old one alive meanwhile
                 new = grown_copy(self, old, value, node)
@@ -56,6 +70,16 @@ class Assigner(Evaluator, ast.NodeVisitor):
             return ""
         self.assign(node.target, operators.binary(self, node.op, old, value, node))
         return ""
+
+    def _begun(self, name: str, old: Constant, value: Buffer, node: ast.AST) -> Any:
+        """text = "" in one loop, text += part in another one inside: a text as old as the constant."""
+        frame = self.state.frame
+        found = self.state.begun.get((id(frame.outer.get(name, frame.env)), name))
+        if found is None or value.kind != "text" or not isinstance(old.value, str):
+            return old
+        empty = self.state.make("text", node)
+        empty.created_in = found[1]
+        return empty
 
     def assign(self, target: ast.expr, value: Any) -> None:
         if isinstance(target, ast.Name):
@@ -94,6 +118,8 @@ class Assigner(Evaluator, ast.NodeVisitor):
         space = frame.outer.get(name, frame.env)
         self._replace(space.get(name), value, node)
         space[name] = value
+        if isinstance(value, Constant) and isinstance(value.value, str):
+            self.state.begun[id(space), name] = space, tuple(self.state.loops)
 
     def _replace(self, old: Any, new: Any, node: ast.AST) -> None:
         """A list that a loop has filled is let go: if under a condition, that is its bound."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import string
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +25,7 @@ from memguard.script.operations.access import subscript
 from memguard.script.operations.command_line import argv
 from memguard.script.operations.growth import append
 from memguard.script.operations.inputs import one_of_many
-from memguard.script.operations.tables import tabled
+from memguard.script.operations.tables import add_element, table_for
 from memguard.script.source import Places
 from memguard.script.state import DEEPEST, Frame, State, joined
 from memguard.script.values import (
@@ -189,7 +190,8 @@ class Evaluator(ast.NodeVisitor):
 
     def visit_Dict(self, node: ast.Dict) -> Any:
         keys = [UNKNOWN if key is None else self.evaluate(key) for key in node.keys]
-        return Sequence([self.evaluate(value) for value in node.values], keys, mutable=True)
+        values = [self.evaluate(value) for value in node.values]
+        return Sequence(values, keys, mutable=True, created_in=tuple(self.state.loops))
 
     def visit_Starred(self, node: ast.Starred) -> Any:
         return self.evaluate(node.value)
@@ -246,6 +248,9 @@ class Evaluator(ast.NodeVisitor):
         return self.attribute(owner, node.attr, node)
 
     def member_of_module(self, name: str) -> Any:
+        library, _, rest = name.partition(".")
+        if library == "string" and isinstance(known := getattr(string, rest, None), str):
+            return Constant(known)  # string.ascii_letters
         words = self.state.words
         return argv(self.path, words) if name == "sys.argv" and words is not None else Module(name)
 
@@ -304,17 +309,14 @@ class Evaluator(ast.NodeVisitor):
         loops.iterate_twice(self, node, element, body, count, consumes_input)
 
     def visit_ListComp(self, node: ast.ListComp) -> Any:
-        return self._gathered(node)
-
-    def visit_SetComp(self, node: ast.SetComp) -> Any:
-        result = self._gathered(node)
-        tabled(self, result, "set", 1, node)
+        result = self.state.hold("list", node)
+        loops.comprehension(self, node.generators, lambda: append(self, result, self.evaluate(node.elt), node))
         return result
 
-    def _gathered(self, node: ast.ListComp | ast.SetComp) -> Any:
-        result = self.state.make("list", node)
-        self.state.temps.append(result)
-        loops.comprehension(self, node.generators, lambda: append(self, result, self.evaluate(node.elt), node))
+    def visit_SetComp(self, node: ast.SetComp) -> Any:
+        result = self.state.hold("list", node)
+        result.refs.append(table_for(self, result, "set", 1, node))
+        loops.comprehension(self, node.generators, lambda: add_element(self, result, self.evaluate(node.elt), node))
         return result
 
     def visit_DictComp(self, node: ast.DictComp) -> Any:

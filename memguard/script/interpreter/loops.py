@@ -9,6 +9,7 @@ from typing import Any
 from memguard.script.extents import Extent
 from memguard.script.interface import Interpreter
 from memguard.script.interpreter.functions import call_function
+from memguard.script.operations.dicts import keys_of, rest_of
 from memguard.script.operations.elements import (
     index_of,
     line_of,
@@ -44,6 +45,7 @@ __all__ = ["UNROLLED", "comprehension", "dict_comprehension", "iterate", "iterat
 
 # Up to this many known members a loop is followed member by member.
 UNROLLED = 12
+_NAMES = 40  # the same of texts that stand in the script: each may be the name of a file
 
 
 def iterate(interpreter: Interpreter, value: Any, body: Callable[[Any], None], node: ast.AST) -> None:
@@ -85,7 +87,11 @@ def _iterate_members(interpreter: Interpreter, value: Sequence, body: Callable[[
             with interpreter.state.member(index):
                 body(key)
         return
-    if value.keys is not None or len(value.items) > UNROLLED:
+    if value.keys is not None and rest_of(value) is not None:
+        iterate(interpreter, keys_of(interpreter, value, node), body, node)
+        return
+    names = all(isinstance(item, (Constant, Path)) for item in value.items)
+    if value.keys is not None or len(value.items) > (_NAMES if names else UNROLLED):
         members = [item for item in value.items if isinstance(item, Buffer)] if value.keys is None else []
         largest = max(members, key=lambda member: member.weight, default=UNKNOWN)
         count = float(len(value.items)) if members else None

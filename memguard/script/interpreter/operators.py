@@ -10,7 +10,7 @@ from memguard.script.numbers import arithmetic
 from memguard.script.operations.inputs import joined_path, one_of_many
 from memguard.script.operations.lengths import ARRAYS, elementwise, repeated
 from memguard.script.operations.sums import sum_of
-from memguard.script.values import UNKNOWN, Buffer, Constant, Number, Path, Sequence, Unknown
+from memguard.script.values import NOTHING, UNKNOWN, Buffer, Constant, Number, Path, Sequence, Small, Unknown
 
 __all__ = ["LONGEST_TEXT", "binary", "chain", "formatted", "is_text"]
 
@@ -36,6 +36,8 @@ def chain(interpreter: Interpreter, node: ast.BinOp) -> Any:
 def binary(interpreter: Interpreter, op: ast.operator, left: Any, right: Any, node: ast.AST) -> Any:
     if isinstance(left, Number) and isinstance(right, Number):
         return arithmetic(op, left, right) or UNKNOWN
+    if _is_single(left, right) or _is_single(right, left):
+        return Small("int")  # counts[c] + 1
     if isinstance(op, ast.Add) and (isinstance(left, Buffer) or isinstance(right, Buffer)):
         return sum_of(interpreter, left, right, node)
     if isinstance(op, ast.Add) and isinstance(left, Sequence) and isinstance(right, Sequence) and left.keys is None:
@@ -62,13 +64,20 @@ def binary(interpreter: Interpreter, op: ast.operator, left: Any, right: Any, no
     return UNKNOWN
 
 
+def _is_single(value: Any, other: Any) -> bool:
+    """Whether it is an element that is a number, since `other` is one."""
+    numbers = isinstance(other, (Number, Small)) or other is NOTHING
+    return isinstance(value, Buffer) and value.kind in ("char", "token", "object") and numbers
+
+
 def formatted(interpreter: Interpreter, values: list[Any], node: ast.AST) -> Buffer | None:
     """f"{text}\\n": a text with all of `values` in it; None where none of them is text of the input."""
     texts = [value for value in values if isinstance(value, Buffer) and value.kind in ("text", "bytes")]
     if not texts:
         return None
     state = interpreter.state
-    result = state.hold("text", node)
+    counted = any(isinstance(value, (Number, Small)) for value in values)
+    result = state.hold("text", node, origin="numbered" if counted else "")
     for index, text in enumerate(texts):
         for key, part in text.parts.items():
             result.parts[(*state.site(node), index, key)] = part

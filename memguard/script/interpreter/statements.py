@@ -25,6 +25,7 @@ from memguard.script.values import (
     Module,
     Namespace,
     Path,
+    Pool,
 )
 
 __all__ = ["IGNORED", "ScriptInterpreter"]
@@ -280,13 +281,18 @@ class ScriptInterpreter(Assigner, ast.NodeVisitor):
         return self._with(node)
 
     def _with(self, node: ast.With | ast.AsyncWith) -> str:
+        entered = []
         for item in node.items:
             value = self.enter_context(self.evaluate(item.context_expr))
+            entered.append(value)
             if item.optional_vars is not None:
                 self.assign(item.optional_vars, value)
             else:
                 self.state.temps.append(value)
-        return self.run(node.body)
+        end = self.run(node.body)
+        if any(isinstance(value, Pool) and value.processes for value in entered):
+            self.state.end_workers()
+        return end
 
     def visit_AsyncWith(self, node: ast.AsyncWith) -> str:
         return self._with(node)

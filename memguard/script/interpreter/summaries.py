@@ -184,6 +184,7 @@ class _Copier:
         found.refs = [self.copied(ref) for ref in value.refs]
         found.source, found.of = self.copied(value.source), self.copied(value.of)
         found.shares = self.copied(value.shares)
+        found.once_of = self.copied(value.once_of)
         if KINDS[value.kind].grows:
             self._state.growing.append(found)
 

@@ -1,13 +1,14 @@
-"""array.array: elements of a fixed width. Its methods are an array's: see numpy.py."""
+"""array.array: elements of a fixed width; what all arrays have beside their methods, which are in numpy.py."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from memguard.script.interface import Call
+from memguard.script.operations.elements import view
 from memguard.script.operations.growth import extend
-from memguard.script.registry import function
-from memguard.script.values import UNKNOWN
+from memguard.script.registry import attribute, function, method, nothing
+from memguard.script.values import UNKNOWN, Buffer, Constant, Module
 
 __all__: list[str] = []
 
@@ -41,3 +42,37 @@ def array(call: Call) -> Any:
         call.state.temps.append(result)
         extend(call.interpreter, result, call.args[1], call.node)
     return result
+
+
+@method("array", "extend fromlist frombytes fromfile fromunicode")
+def grown(call: Call) -> Any:
+    extend(call.interpreter, call.owner, call.arg(0), call.node)
+    return Constant(None)
+
+
+@method("array", "append")
+def appended(call: Call) -> Any:
+    """A number, of which a loop over the input adds one a turn: no more than a text in each turn's line or document."""
+    state, value = call.state, call.arg(0)
+    if isinstance(value, Buffer) or state.turn(call.owner.created_in) is None:
+        extend(call.interpreter, call.owner, value, call.node)
+    return Constant(None)
+
+
+# -- attributes -------------------------------------------------------------------------------------------------------
+
+_DTYPES = {1: "numpy.uint8", 2: "numpy.uint16", 4: "numpy.int32", 8: "numpy.int64"}
+
+
+@attribute("array view mapped arrays", "T mT real flat")
+def turned(call: Call) -> Any:
+    """The same memory."""
+    return call.owner if call.owner.kind == "arrays" else view(call.owner)
+
+
+@attribute("array view mapped", "dtype")
+def dtype_of(call: Call) -> Any:
+    return Module(_DTYPES.get(call.owner.item, "numpy.int64"))
+
+
+attribute("array view mapped", "device ndim strides flags")(nothing("a number or a name"))

@@ -7,10 +7,21 @@ from typing import Any
 from memguard.script.interface import Call
 from memguard.script.liveness import buffers_in
 from memguard.script.models.containers import entries, make_list
-from memguard.script.operations.access import extend_members, member_of, of_key, store_more
+from memguard.script.operations.dicts import (
+    copy_of,
+    extend_members,
+    keys_of,
+    member_of,
+    of_key,
+    pairs_of,
+    rest_of,
+    store_member,
+    store_more,
+    values_of,
+)
 from memguard.script.operations.elements import one_of
 from memguard.script.operations.growth import append, clear, extend
-from memguard.script.operations.tables import distinct, tabled
+from memguard.script.operations.tables import add_element, add_entry, is_set, table_for, table_of, value_in
 from memguard.script.registry import function, method, nothing, unknown
 from memguard.script.values import (
     KINDS,
@@ -25,6 +36,7 @@ from memguard.script.values import (
     Number,
     Row,
     Sequence,
+    Small,
     Unknown,
 )
 
@@ -39,7 +51,7 @@ _DONE = Constant(None)
 def defaultdict(call: Call) -> Any:
     """defaultdict(list): one value for all of its keys, which holds what all of them hold."""
     value = call.interpreter.call(call.args[0], [], {}, call.node) if call.args else UNKNOWN
-    return Sequence([value], [UNKNOWN], mutable=True)
+    return Sequence([value], [UNKNOWN], mutable=True, created_in=tuple(call.state.loops), like="defaultdict")
 
 
 @function("collections.Counter", frees="few characters and ids differ")
@@ -48,26 +60,31 @@ def counter(call: Call) -> Any:
     value = call.arg(0)
     if isinstance(value, Buffer):
         found = entries(call, value, "dict")
-        return Sequence([], [], mutable=True) if found is NOTHING else found
+        return _no_counts(call) if found is NOTHING else found
     if isinstance(value, (Generator, File, Row)):
         return _counted(call, value)
-    return UNKNOWN if call.reaches(*call.args) else Sequence([], [], mutable=True)
+    return UNKNOWN if call.reaches(*call.args) else _no_counts(call)
+
+
+def _no_counts(call: Call) -> Sequence:
+    return Sequence([], [], mutable=True, created_in=tuple(call.state.loops), like="Counter")
 
 
 def _counted(call: Call, value: Any) -> Any:
     """Counter of what is yielded: few differ where it is made of characters, such as pairs of them."""
-    gathered = call.hold("list")
-    few: list[bool] = []
+    found = _no_counts(call)
+    _count(call, found, value)
+    return found
+
+
+def _count(call: Call, counts: Sequence, value: Any) -> None:
+    """An entry for each element of `value` that differs from the others."""
 
     def count(item: Any) -> None:
-        inside = buffers_in([item])
-        few.append(bool(inside) and all(isinstance(one, Buffer) and one.kind == "char" for one in inside))
-        if not few[-1]:
-            append(call.interpreter, gathered, item, call.node)
+        if buffers_in([item]):
+            store_more(call.interpreter, counts, Small("shared"), call.node, item)
 
     call.interpreter.iterate(value, count, call.node)
-    found = NOTHING if all(few) else entries(call, gathered, "dict", priced=1)
-    return Sequence([], [], mutable=True) if found is NOTHING else found
 
 
 @function("collections.namedtuple typing.NamedTuple", frees="a class")
@@ -94,17 +111,43 @@ def deque(call: Call) -> Any:
 # -- lists, deques, sets of what is not known one by one --------------------------------------------------------------
 
 
-@method(_LISTS, "append insert add appendleft put put_nowait")
+@method(_LISTS, "append insert appendleft put put_nowait")
 def appended(call: Call) -> Any:
     append(call.interpreter, call.owner, call.args[-1] if call.args else UNKNOWN, call.node)
     return _DONE
 
 
-@method(_LISTS, "extend extendleft update")
+@method(_LISTS, "add")
+def added(call: Call) -> Any:
+    """Of a set: what differs from the others."""
+    add_element(call.interpreter, call.owner, call.arg(0), call.node)
+    return _DONE
+
+
+@method(_LISTS, "extend extendleft")
 def extended(call: Call) -> Any:
     for value in call.args:
         extend(call.interpreter, call.owner, value, call.node)
     return _DONE
+
+
+@method(_LISTS, "update")
+def updated_set(call: Call) -> Any:
+    """Of a set: each element that differs from the others; of a dict or Counter all."""
+    for value in call.args:
+        if is_set(call.owner):
+            _update_set(call, call.owner, value)
+        else:
+            extend(call.interpreter, call.owner, value, call.node)
+    return _DONE
+
+
+def _update_set(call: Call, owner: Buffer, value: Any) -> None:
+    numbers = isinstance(value, Buffer) and KINDS[value.kind].element == "token"
+    if numbers or isinstance(value, Unknown):
+        extend(call.interpreter, owner, value, call.node)
+    else:
+        call.interpreter.iterate(value, lambda item: add_element(call.interpreter, owner, item, call.node), call.node)
 
 
 @method(_LISTS, "clear")
@@ -120,7 +163,10 @@ def copied(call: Call) -> Any:
 
 @method(_LISTS, "pop popleft get get_nowait popitem")
 def popped(call: Call) -> Any:
-    """One element."""
+    """One element; of a dict with small values one of these."""
+    small = value_in(call.owner)
+    if small is not None and call.name in ("get", "pop"):
+        return small
     if not KINDS[call.owner.kind].element:
         return NOTHING
     loops = call.state.loops
@@ -130,12 +176,19 @@ def popped(call: Call) -> Any:
 @method(_LISTS, "union intersection difference symmetric_difference")
 def combined(call: Call) -> Any:
     result = call.hold("list")
+    result.refs.append(table_for(call.interpreter, result, "set", 1, call.node))
     for value in call.given:
-        extend(call.interpreter, result, value, call.node)
+        _update_set(call, result, value)
     return result
 
 
-@method(_LISTS, "items values keys elements most_common")
+@method(_LISTS, "items most_common")
+def pairs_in(call: Call) -> Any:
+    """Of a dict or a Counter with small values; of others its keys and values as they stand."""
+    return pairs_of(call.interpreter, call.owner, call.node) if value_in(call.owner) is not None else call.owner
+
+
+@method(_LISTS, "values keys elements")
 def of_dict(call: Call) -> Any:
     return call.owner
 
@@ -143,6 +196,18 @@ def of_dict(call: Call) -> Any:
 method(_LISTS, "sort reverse rotate remove discard index count task_done join qsize empty full is*")(
     nothing("in place, or a number")
 )
+method(_LISTS, "difference_update intersection_update symmetric_difference_update subtract total")(
+    nothing("smaller in place, or a number")
+)
+
+
+@method(_LISTS, "setdefault")
+def set_default(call: Call) -> Any:
+    """Of a dict that a comprehension has made."""
+    if table_of(call.owner) is None:
+        return UNKNOWN
+    add_entry(call.interpreter, call.owner, call.arg(0), call.arg(1, "default", NOTHING), call.node)
+    return value_in(call.owner) or NOTHING
 
 
 @method("opaque", "*")
@@ -155,20 +220,18 @@ def of_opaque(call: Call) -> Any:
 
 @method(Sequence, "items")
 def items(call: Call) -> Any:
-    owner = call.owner
-    if owner.keys is None:
-        return UNKNOWN
-    return Sequence([Sequence([k, v]) for k, v in zip(owner.keys, owner.items, strict=False)])
+    return UNKNOWN if call.owner.keys is None else pairs_of(call.interpreter, call.owner, call.node)
 
 
 @method(Sequence, "values")
 def values(call: Call) -> Any:
-    return Sequence(list(call.owner.items))
+    owner = call.owner
+    return Sequence(list(owner.items)) if owner.keys is None else values_of(call.interpreter, owner, call.node)
 
 
 @method(Sequence, "keys")
 def keys(call: Call) -> Any:
-    return Sequence(list(call.owner.keys or ()))
+    return Sequence([]) if call.owner.keys is None else keys_of(call.interpreter, call.owner, call.node)
 
 
 @method(Sequence, "get pop setdefault popleft")
@@ -178,12 +241,22 @@ def got(call: Call) -> Any:
         return owner.items[-1] if owner.items else NOTHING
     if not call.args:
         return NOTHING
-    found = member_of(call.interpreter, owner, call.args[0])
-    if call.name == "setdefault" and found is UNKNOWN and len(call.args) > 1:
-        store_more(call.interpreter, owner, call.args[1], call.node, call.args[0])
+    key, default = call.args[0], call.arg(1, "default", None)
+    if call.name == "setdefault" and default is not None and not _is_known(owner, key):
+        if isinstance(key, Constant):
+            store_member(call.interpreter, owner, key, default, call.node)
+        else:
+            store_more(call.interpreter, owner, default, call.node, key)
+    found = member_of(call.interpreter, owner, key)
     if not isinstance(found, Unknown):
         return found
-    return of_key(call.args[0]) if call.name == "get" and not buffers_in(owner.items) else NOTHING
+    if default is not None and not owner.items:
+        return default  # counts.get(word, 0) + 1, while nothing is counted
+    return of_key(key) if call.name == "get" and not buffers_in(owner.items) else NOTHING
+
+
+def _is_known(owner: Sequence, key: Any) -> bool:
+    return isinstance(key, Constant) and key in (owner.keys or ())
 
 
 @method(Sequence, "append add insert appendleft put")
@@ -206,13 +279,8 @@ def updated(call: Call) -> Any:
     owner, value = call.owner, call.arg(0)
     if owner.keys is not None and isinstance(value, Sequence) and value.keys is not None:
         owner.keys, owner.items = [*owner.keys, *value.keys], [*owner.items, *value.items]
-    elif call.args and owner.keys is not None and isinstance(value, Buffer) and value.kind == "words":  # a Counter's
-        once = call.hold("words", source=value)
-        once.parts.update(distinct(value.parts))
-        extend_members(call.interpreter, owner, once, call.node)
-        for rest in owner.items:
-            if isinstance(rest, Buffer) and rest.origin == "appended":
-                tabled(call.interpreter, rest, "dict", 1, call.node)
+    elif owner.keys is not None and isinstance(value, (Buffer, Generator, File, Row)):
+        _update(call, owner, value)
     elif call.args:
         extend_members(call.interpreter, owner, value, call.node)
     for name, item in call.kwargs.items():
@@ -220,6 +288,24 @@ def updated(call: Call) -> Any:
             owner.keys.append(Constant(name))
             owner.items.append(item)
     return _DONE
+
+
+def _update(call: Call, owner: Sequence, value: Any) -> None:
+    """Counter.update(words), dict.update(pairs), dict.update(another)."""
+    if isinstance(value, Buffer) and table_of(value) is None and not KINDS[value.kind].element:
+        extend_members(call.interpreter, owner, value, call.node)
+        return
+
+    if owner.like == "Counter":
+        _count(call, owner, value)
+        return
+
+    def add(item: Any) -> None:
+        pair = isinstance(item, Sequence) and item.keys is None and len(item.items) == 2
+        key, kept = item.items if pair else (item, Small("shared"))
+        store_more(call.interpreter, owner, kept, call.node, key)
+
+    call.interpreter.iterate(value, add, call.node)
 
 
 @method(Sequence, "clear")
@@ -232,11 +318,24 @@ def cleared_members(call: Call) -> Any:
     return _DONE
 
 
-@method(Sequence, "most_common elements subtract total")
+@method(Sequence, "most_common")
+def most_common(call: Call) -> Any:
+    """A Counter's (element, count), the most frequent ones first: a list of them, where it is said how many."""
+    pairs = pairs_of(call.interpreter, call.owner, call.node)
+    amount = call.number("n", 0)
+    if amount is None or isinstance(pairs, Sequence):
+        return pairs
+    result = call.hold("list")
+    call.interpreter.iterate(pairs, lambda pair: append(call.interpreter, result, pair, call.node), call.node)
+    result.bound = Bound(amount, "pieces")
+    return result
+
+
+@method(Sequence, "elements subtract total")
 def counted(call: Call) -> Any:
     """A Counter's: what has been added to it."""
-    rest = [item for item in call.owner.items if isinstance(item, Buffer) and item.origin == "appended"]
-    return rest[0] if rest else Sequence(list(call.owner.keys or ()))
+    rest = rest_of(call.owner)
+    return Sequence(list(call.owner.keys or ())) if rest is None else rest
 
 
 @method(Sequence, "copy union")
@@ -244,8 +343,11 @@ def copied_members(call: Call) -> Any:
     others = [item for value in call.args if isinstance(value, Sequence) for item in value.items]
     if call.args and not others:
         return UNKNOWN
-    keys = None if call.owner.keys is None else list(call.owner.keys)
-    return Sequence([*call.owner.items, *others], keys, mutable=True)
+    found = copy_of(call.interpreter, call.owner, call.node)
+    found.items += others
+    if found.keys is not None:
+        found.keys += [UNKNOWN] * len(others)
+    return found
 
 
 method(Sequence, "sort reverse rotate remove discard index count popitem is* fromkeys")(

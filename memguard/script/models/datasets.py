@@ -281,7 +281,7 @@ def _padded(given: Any) -> bool:
     5.2, transformers 5.24: 324, 361 and 487 MiB, where 308 are needed without padding.
     """
     fields = given.fields.values() if isinstance(given, Row) else ()
-    return any(isinstance(field, Buffer) and field.row is not None for field in fields)
+    return any(isinstance(f, Buffer) and (f.row is not None or f.origin.endswith("padded")) for f in fields)
 
 
 def _columns_of_ids(rows: Row) -> list[str]:

@@ -30,6 +30,41 @@ NO_EFFECT = {
     "os.chdir os.chmod os.link os.symlink os.access os.statvfs os.disk_usage os.posix_fadvise os.write os.uname": (
         "files on the disk"
     ),
+    "os.WEXITSTATUS os.WIFEXITED os.WIFSIGNALED os.WTERMSIG os.system os.killpg os.set* os.putenv os.unsetenv": (
+        "a number or a setting"
+    ),
+    "os.fstat os.fstatvfs os.fsencode os.fsdecode os.readlink os.removedirs os.renames os.mkfifo os.fchmod os.chown": (
+        "files on the disk"
+    ),
+    "os.sync os.posix_fallocate os.pathconf os.strerror os.ctermid os.ttyname os.pipe os.dup os.dup2 os.times": (
+        "files on the disk"
+    ),
+    "os.register_at_fork os.DirEntry os.PathLike os.eventfd os.openpty os.major os.minor": "a number or a name",
+    "glob.escape glob.has_magic fnmatch.fnmatch fnmatch.fnmatchcase fnmatch.translate zipfile.is_zipfile": (
+        "a short text"
+    ),
+    "tarfile.is_tarfile codecs.lookup codecs.getreader codecs.getwriter codecs.register shlex.quote": (
+        "a name or a bool"
+    ),
+    "contextlib.chdir contextlib.redirect_stderr functools.update_wrapper functools.cmp_to_key": (
+        "a function or a setting, for as long as it is called"
+    ),
+    "contextlib.AbstractContextManager contextlib.ContextDecorator collections.abc.* numbers.* operator.length_hint": (
+        "a class or a number"
+    ),
+    "csv.get_dialect csv.list_dialects csv.unregister_dialect csv.Dialect csv.excel csv.excel_tab csv.unix_dialect": (
+        "a setting"
+    ),
+    "io.text_encoding re.RegexFlag": "a setting",
+    "matplotlib.* seaborn.* plotly.* tabulate.* termcolor.* colorama.* humanize.* prettytable.* art.*": (
+        "drawn or shown, and let go"
+    ),
+    "packaging.* filelock.* portalocker.* dateutil.* pytz.* setproctitle.* pynvml.* GPUtil.* gdown.* wget.*": (
+        "a version, a lock, a time, a file on the disk"
+    ),
+    "mlflow.* tensorboard.* comet_ml.* neptune.* clearml.* sentry_sdk.* rich_argparse.* coloredlogs.*": (
+        "reported and let go"
+    ),
     "os.fork os._exit os.abort os.urandom os.lseek os.ftruncate os.isatty os.terminal_size os.copy_file_range": (
         "a number, or a copy that the kernel makes when it is written to"
     ),

@@ -15,7 +15,7 @@ from memguard.script.operations.arrays import (
     shaped,
 )
 from memguard.script.operations.elements import view
-from memguard.script.operations.growth import clear, extend
+from memguard.script.operations.growth import clear
 from memguard.script.operations.inputs import open_file
 from memguard.script.operations.lengths import ARRAYS
 from memguard.script.registry import function, method, nothing
@@ -330,13 +330,6 @@ def converted(call: Call) -> Any:
     return call.owner if same else make_array(call, call.owner, item, "astype")
 
 
-@method("array", "extend fromlist append frombytes fromfile fromunicode")
-def grown(call: Call) -> Any:
-    """array.array"""
-    extend(call.interpreter, call.owner, call.arg(0), call.node)
-    return Constant(None)
-
-
 @method(_VIEWS, "tolist")
 def to_list(call: Call) -> Any:
     result = call.state.make_ids(call.node, call.owner.extent)
@@ -350,12 +343,12 @@ def to_bytes(call: Call) -> Any:
     return make_array(call, call.owner, call.owner.item, "tobytes")
 
 
-@method(_VIEWS, "copy flatten sort clone cumsum clip take compress byteswap")
+@method(_VIEWS, "copy flatten sort clone cumsum cumprod clip take compress byteswap round conj diagonal")
 def copied(call: Call) -> Any:
     return make_array(call, call.owner, call.owner.item, "copy")
 
 
-@method(_VIEWS, "argsort")
+@method(_VIEWS, "argsort argpartition searchsorted")
 def order_of(call: Call) -> Any:
     return make_array(call, call.owner, 8, "copy")
 
@@ -386,7 +379,7 @@ def written(call: Call) -> Any:
     return NOTHING
 
 
-method("array view mapped", "sum max min mean all any std var prod argmax argmin item nonzero count index")(
+method("array view mapped", "sum max min mean all any std var prod argmax argmin item nonzero count index dot trace")(
     nothing("a number")
 )
 method("array view mapped", "fill put resize pop insert remove reverse setflags dump buffer_info itemsize")(

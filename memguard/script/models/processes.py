@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from memguard.script.interface import Call
@@ -17,7 +18,9 @@ from memguard.script.values import (
     Bound,
     Buffer,
     Constant,
+    Function,
     Generator,
+    Method,
     Module,
     Number,
     Pool,
@@ -27,6 +30,7 @@ from memguard.script.values import (
 
 __all__ = ["worker_count"]
 
+_SPAWNING = "multiprocessing.get_context()"  # whose workers are Pythons of their own
 _MOST_WORKERS = 4096.0  # no machine has the cores, and no estimate the patience
 
 
@@ -40,6 +44,7 @@ def worker_count(value: Any) -> float | None:
     "multiprocessing.Pool multiprocessing.pool.Pool concurrent.futures.ProcessPoolExecutor", frees="a number of workers"
 )
 @function("torch.multiprocessing.Pool multiprocess.Pool billiard.Pool", frees="a number of workers")
+@function("multiprocessing.get_context().Pool", frees="a number of workers")
 def process_pool(call: Call) -> Any:
     facts = call.state.facts
     workers = next((call.kwargs[k] for k in ("processes", "max_workers", "n_jobs") if k in call.kwargs), None)
@@ -47,17 +52,38 @@ def process_pool(call: Call) -> Any:
     if workers is None or (isinstance(workers, Constant) and workers.value is None):
         workers = cores(call)
     facts.pool, facts.pool_workers = True, worker_count(workers)
-    initializer = call.kwargs.get("initializer")
-    if initializer is not None:
-        given = call.kwargs.get("initargs")
-        args = list(given.items) if isinstance(given, Sequence) else []
-        call.interpreter.call(initializer, args, {}, call.node)
-    return Pool(facts.pool_workers)
+    context = call.kwargs.get("mp_context")
+    given_context = isinstance(context, Module) and context.name == _SPAWNING
+    facts.spawned = facts.spawned or given_context or call.name.startswith(_SPAWNING)
+    pool = Pool(facts.pool_workers)
+    call.state.standing = max(call.state.standing, pool.workers or 1.0)
+    initializer = call.kwargs.get("initializer", call.arg(1) if "Executor" not in call.name else UNKNOWN)
+    if isinstance(initializer, (Function, Method)):
+        given = call.kwargs.get("initargs", call.arg(2))
+        with _workers_of(call, pool):
+            call.interpreter.call(initializer, list(given.items) if isinstance(given, Sequence) else [], {}, call.node)
+    return pool
 
 
-@function("multiprocessing.pool.ThreadPool concurrent.futures.ThreadPoolExecutor", frees="a number of workers")
+@function(
+    "multiprocessing.pool.ThreadPool concurrent.futures.ThreadPoolExecutor multiprocessing.dummy.Pool",
+    frees="a number of workers",
+)
 def thread_pool(call: Call) -> Any:
-    return Pool(worker_count(call.arg(0, "max_workers", None)))
+    return Pool(worker_count(call.arg(0, "max_workers", None)), processes=False)
+
+
+@contextmanager
+def _workers_of(call: Call, pool: Pool) -> Iterator[None]:
+    """What is read meanwhile runs in each worker of `pool`; threads are in the same process."""
+    state = call.state
+    before = state.copies, state.workers
+    state.copies = pool.workers or 1.0
+    state.workers = state.copies if pool.processes else before[1]
+    try:
+        yield
+    finally:
+        state.copies, state.workers = before
 
 
 @method(Pool, "map imap imap_unordered starmap map_async starmap_async")
@@ -94,17 +120,13 @@ def pool_apply(call: Call) -> Any:
 
 def _in_worker(call: Call, apply: Any, args: list[Any], consume: Callable[[Any], None], waits: bool = False) -> None:
     """`waits`: the results of all calls may wait in the parent, which takes them one by one."""
-    state, workers = call.state, call.owner.workers
-    before = state.copies, state.workers
-    if workers is None:
+    state, pool = call.state, call.owner
+    if pool.workers is None and pool.processes:
         state.not_understood(call.node)  # as many workers as the machine has cores
-    state.copies = state.workers = workers or 1.0
-    try:
+    with _workers_of(call, pool):
         result = call.interpreter.call(apply, args, {}, call.node)
-        call.record("pool", "", *(_waiting(result, state.workers) if waits else ()))
-    finally:
-        state.copies, state.workers = before
-    if isinstance(result, Buffer):
+        call.record("pool", "", *(_waiting(result, state.workers) if waits and pool.processes else ()))
+    if isinstance(result, Buffer) and pool.processes:
         copy = state.make(result.kind, call.node, item=result.item)
         copy.parts.update(result.parts)
         copy.pieces.update(result.pieces)
@@ -122,7 +144,14 @@ def _waiting(result: Any, workers: float) -> list[Transient]:
     return [Transient("results that wait in the parent", "waiting results", everything, workers)]
 
 
-method(Pool, "close join terminate shutdown wait ready get")(nothing("the workers end"))
+@method(Pool, "join terminate shutdown")
+def ended(call: Call) -> Any:
+    if call.owner.processes:
+        call.state.end_workers()
+    return NOTHING
+
+
+method(Pool, "close wait ready get")(nothing("no more work for them"))
 
 
 # -- threads, processes of one function -------------------------------------------------------------------------------
@@ -179,7 +208,23 @@ def usable_cores(call: Call) -> Any:
     return Sequence([NOTHING] * count) if count else NOTHING
 
 
-function("multiprocessing.set_start_method multiprocessing.freeze_support")(nothing("a setting"))
+@function("multiprocessing.set_start_method torch.multiprocessing.set_start_method", frees="a name")
+def start_method(call: Call) -> Any:
+    """fork, where nobody says anything else."""
+    facts = call.state.facts
+    facts.spawned = facts.spawned or call.text(0, "method") in ("spawn", "forkserver")
+    return NOTHING
+
+
+@function("multiprocessing.get_context().*")
+def of_context(call: Call) -> Any:
+    """The same names as multiprocessing's."""
+    return call.interpreter.call(
+        Module(f"multiprocessing.{call.name.rpartition('.')[2]}"), call.args, call.kwargs, call.node
+    )
+
+
+function("multiprocessing.freeze_support")(nothing("a setting"))
 function("multiprocessing.current_process multiprocessing.get_logger multiprocessing.active_children")(
     nothing("names and numbers")
 )
@@ -188,6 +233,6 @@ function("multiprocessing.Lock multiprocessing.Value multiprocessing.Event multi
 )
 
 
-@function("multiprocessing.get_context", frees="a name")
+@function("multiprocessing.get_context torch.multiprocessing.get_context", frees="a name")
 def context(call: Call) -> Any:
-    return Module("multiprocessing")
+    return Module(_SPAWNING if call.text(0, "method") in ("spawn", "forkserver") else "multiprocessing")

@@ -113,6 +113,18 @@ def popped(call: Call) -> Any:
     return one_of(call.interpreter, call.owner, 0)
 
 
+@method("text bytes", "as_py")
+def as_py(call: Call) -> Any:
+    """A scalar of Arrow's, which is a str here from the start."""
+    return call.owner
+
+
+@function("builtins.str.maketrans builtins.bytes.maketrans", frees="a table of characters")
+def letters(call: Call) -> Any:
+    return NOTHING
+
+
+method("text bytes", "maketrans")(nothing("a table of characters"))
 method("text bytes", "find rfind index rindex count")(nothing("a number"))
 method("text bytes", "startswith endswith is*")(nothing("a bool"))
 
@@ -231,4 +243,10 @@ def pattern(call: Call) -> Any:
 
 
 function("re.escape re.purge difflib.* textwrap.shorten")(nothing("a short text"))
-function("unicodedata.category unicodedata.name unicodedata.combining string.*")(nothing("of one character"))
+function("unicodedata.category unicodedata.name unicodedata.combining unicodedata.bidirectional unicodedata.decimal")(
+    nothing("of one character")
+)
+function("unicodedata.digit unicodedata.numeric unicodedata.east_asian_width unicodedata.mirrored string.*")(
+    nothing("of one character")
+)
+function("unicodedata.is_normalized unicodedata.lookup unicodedata.decomposition")(nothing("of a few characters"))

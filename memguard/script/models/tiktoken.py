@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from memguard.script.extents import Extent
 from memguard.script.interface import Call
 from memguard.script.operations.arrays import make_array
 from memguard.script.operations.encoding import decoded, ids_of, lists_of, texts_of
 from memguard.script.registry import attribute, function, method, nothing
 from memguard.script.trace import Transient
-from memguard.script.values import UNKNOWN, Buffer, Encoder
+from memguard.script.values import UNKNOWN, Buffer, Encoder, Module
 
 __all__ = ["encoding_of_model"]
+
+_RANKS = Module("tiktoken.Encoding._mergeable_ranks")  # of an encoding that tiktoken has
 
 # tiktoken/model.py of tiktoken 0.14, which is not needed to read a script. tests/script/models compares the two.
 MODEL_ENCODINGS = {
@@ -55,6 +58,8 @@ MODEL_PREFIXES = {
     **dict.fromkeys(("ft:gpt-4", "ft:gpt-3.5-turbo", "ft:davinci-002", "ft:babbage-002"), "cl100k_base"),
 }
 
+_ENTRIES = {"cl100k_base": 100_256.0, "o200k_base": 199_998.0, "o200k_harmony": 199_998.0}  # others have 50,257
+
 
 def encoding_of_model(model: str) -> str | None:
     """The name of a model's encoding, as tiktoken.encoding_name_for_model finds it; None for no model of its."""
@@ -66,7 +71,7 @@ def encoding_of_model(model: str) -> str | None:
 @function("tiktoken.get_encoding", frees="a name")
 def get_encoding(call: Call) -> Any:
     call.state.facts.encoding = call.text(0, "encoding_name") or call.state.facts.encoding
-    return Encoder("tiktoken")
+    return _loaded(call)
 
 
 @function("tiktoken.encoding_for_model")
@@ -78,6 +83,21 @@ def encoding_for_model(call: Call) -> Any:
         call.state.not_understood(call.node)
     else:
         call.state.facts.encoding = name
+    return _loaded(call)
+
+
+def _loaded(call: Call) -> Encoder:
+    """The first process' vocabulary is part of what Python weighs; each worker that loads one has its own."""
+    state = call.state
+    if not state.in_worker:
+        state.facts.encodes_here = True
+        return Encoder("tiktoken")
+    entries = _ENTRIES.get(state.facts.encoding, 50_257.0)
+    tables = state.make("vocabulary", call.node, Extent(), origin="tiktoken", capacity=entries)
+    state.keep_in_workers("tables of tiktoken", tables)
+    call.record(
+        "load", "", Transient("the vocabulary while workers read it", "loading tiktoken", Extent(), state.copies)
+    )
     return Encoder("tiktoken")
 
 
@@ -86,8 +106,11 @@ function("tiktoken.list_encoding_names tiktoken.encoding_name_for_model")(nothin
 
 @function("tiktoken.Encoding tiktoken.core.Encoding", frees="ranks and a pattern")
 def own_encoding(call: Call) -> Any:
-    """A vocabulary of the script's own may make more tokens of the text: the line is listed."""
-    call.state.not_understood(call.node)
+    """Another one's with more special tokens; a vocabulary of the script's own may make more of the text: the line is
+    listed.
+    """
+    if call.arg(2, "mergeable_ranks") != _RANKS:
+        call.state.not_understood(call.node)
     return Encoder("tiktoken")
 
 
@@ -142,4 +165,5 @@ def not_modelled(call: Call) -> Any:
 
 
 method("tiktoken", "*")(nothing("of a token, or of the vocabulary"))
-attribute("tiktoken", "eot_token n_vocab max_token_value name special_tokens_set")(nothing("a number or a name"))
+attribute("tiktoken", "eot_token n_vocab max_token_value name special_tokens_set _*")(nothing("a number or a name"))
+attribute("tiktoken", "_mergeable_ranks")(nothing("a table that it has anyway", _RANKS))

@@ -10,41 +10,26 @@ from memguard.script.extents import Extent, Window
 from memguard.script.interface import Interpreter
 from memguard.script.liveness import buffers_in
 from memguard.script.numbers import fraction_of, number_of
+from memguard.script.operations.dicts import entry_for, member_of, of_key, store_member
 from memguard.script.operations.elements import batch_of, lists_of, look_at, one_of, one_path, row_of, view
 from memguard.script.operations.fields import column_of, column_row, column_values, columns_of, field_value, of_column
-from memguard.script.operations.growth import append, clear, extend
+from memguard.script.operations.growth import append, clear
 from memguard.script.operations.ints import ints_behind
 from memguard.script.operations.lengths import ARRAYS, elementwise
-from memguard.script.operations.tables import add_entry, value_in
+from memguard.script.operations.tables import value_in
 from memguard.script.values import (
     KINDS,
-    NOTHING,
     UNKNOWN,
     Buffer,
-    Choice,
-    Class,
     Constant,
-    Function,
-    Generator,
     Module,
     Number,
     Path,
     Row,
     Sequence,
-    Small,
 )
 
-__all__ = [
-    "extend_members",
-    "field_of",
-    "member_of",
-    "of_key",
-    "slice_of",
-    "store",
-    "store_more",
-    "subscript",
-    "unpacked",
-]
+__all__ = ["field_of", "slice_of", "store", "subscript", "unpacked"]
 
 # What a data set of several parts calls them: dataset["train"] is no column.
 _SPLITS = frozenset(("train", "test", "validation", "valid", "val", "dev", "eval", "all"))
@@ -76,6 +61,7 @@ def subscript(interpreter: Interpreter, owner: Any, node: ast.Subscript) -> Any:
     if isinstance(owner, Row):
         return field_of(interpreter, owner, key, node)
     if isinstance(owner, Sequence):
+        entry_for(interpreter, owner, key, node)
         found = member_of(interpreter, owner, key)
         shared = found is UNKNOWN and owner.keys is not None and not buffers_in(owner.items)
         return of_key(key) if shared else found
@@ -87,13 +73,6 @@ def subscript(interpreter: Interpreter, owner: Any, node: ast.Subscript) -> Any:
     if isinstance(key, Buffer) and key.kind in ("char", "token"):
         return of_key(key)
     return UNKNOWN
-
-
-def of_key(key: Any) -> Buffer | Small:
-    """What a dict of small values gives, which it keeps: stoi[c]."""
-    if isinstance(key, Buffer) and key.kind in ("char", "token"):
-        return Buffer(key.kind, dict(key.parts), key.created_in, key.line)
-    return Small("shared")
 
 
 def part_of_loop(interpreter: Interpreter, found: Any, key: Any) -> Any:
@@ -152,21 +131,6 @@ def _loop_of(interpreter: Interpreter, key: Any) -> int:
     return key.loop if isinstance(key, Number) and key.loop in loops else loops[-1]
 
 
-def member_of(interpreter: Interpreter, owner: Sequence, key: Any) -> Any:
-    if owner.keys is not None:
-        interpreter.state.spend(len(owner.keys) // 8)
-        for mine, item in zip(owner.keys, owner.items, strict=False):
-            if mine == key:
-                return item
-        if len(owner.items) > 1 and all(isinstance(item, (Function, Class, Choice)) for item in owner.items):
-            return Choice(owner.items)  # {"train": train, "count": count}[sys.argv[1]]
-        return owner.items[0] if len(owner.items) == 1 else UNKNOWN
-    number = number_of(key)
-    if number is not None and -len(owner.items) <= number < len(owner.items):
-        return owner.items[int(number)]
-    return UNKNOWN
-
-
 def unpacked(interpreter: Interpreter, value: Any, index: int, node: ast.AST) -> Any:
     """One name of `a, b = value`."""
     if isinstance(value, Module) and value.name == "sys.argv":
@@ -191,7 +155,7 @@ def slice_of(interpreter: Interpreter, owner: Any, low: Any, high: Any, node: as
         return Sequence(owner.items[None if first is None else int(first) : None if last is None else int(last)])
     if isinstance(owner, Row):
         return _rows_slice(interpreter, owner, low, high, node)
-    if isinstance(owner, Buffer) and owner.names is not None and owner.names.windows:
+    if isinstance(owner, Buffer) and isinstance(owner.names, Path) and owner.names.windows:
         owner = replace(owner.names, many=True, windows=())
     if isinstance(owner, Path) and owner.many:
         return _some_paths(interpreter, owner, low, high)
@@ -309,15 +273,8 @@ def store(interpreter: Interpreter, owner: Any, target: ast.Subscript, value: An
     if isinstance(owner, Row) and isinstance(key, Constant):
         if owner.origin != "dataset":
             owner.fields[str(key.value)] = value
-    elif isinstance(owner, Sequence) and owner.keys is not None and not _is_key(key) and _entry_of(value, key):
-        store_more(interpreter, owner, value, target, key)
     elif isinstance(owner, Sequence) and owner.keys is not None:
-        interpreter.state.spend(len(owner.keys) // 8)
-        if key in owner.keys:
-            owner.items[owner.keys.index(key)] = value
-        elif isinstance(value, (Buffer, Row, Generator)) or len(owner.keys) < 64:
-            owner.keys.append(key)
-            owner.items.append(value)
+        store_member(interpreter, owner, key, value, target)
 
 
 def _store_in_buffer(interpreter: Interpreter, owner: Buffer, target: ast.Subscript, value: Any) -> None:
@@ -340,40 +297,3 @@ def _store_in_buffer(interpreter: Interpreter, owner: Buffer, target: ast.Subscr
         clear(interpreter, owner, target)  # ids[:] = []
     elif isinstance(value, Buffer):
         append(interpreter, owner, value, target)
-
-
-def _is_key(key: Any) -> bool:
-    """True for a key that is known, such as "train"."""
-    return isinstance(key, Constant)
-
-
-def _entry_of(value: Any, key: Any) -> bool:
-    """Whether they are an entry for a key that a loop makes."""
-    return isinstance(value, Buffer) or not isinstance(key, Number) or key.symbol is not None
-
-
-def store_more(interpreter: Interpreter, owner: Sequence, value: Any, node: ast.AST, key: Any = NOTHING) -> None:
-    """data[name] = ids under keys that a loop makes, members that it adds: as if they were in a list."""
-    rest = _rest(interpreter, owner, node)
-    if owner.keys is None:
-        append(interpreter, rest, value, node)
-    else:
-        add_entry(interpreter, rest, key, value, node)
-
-
-def extend_members(interpreter: Interpreter, owner: Sequence, value: Any, node: ast.AST) -> None:
-    """members.extend(value), members += value"""
-    if buffers_in([value]) or not isinstance(value, (Sequence, Buffer)):
-        extend(interpreter, _rest(interpreter, owner, node), value, node)
-
-
-def _rest(interpreter: Interpreter, owner: Sequence, node: ast.AST) -> Buffer:
-    """What has been added to the members that are known one by one."""
-    found = next((item for item in owner.items if isinstance(item, Buffer) and item.origin == "appended"), None)
-    if found is None:
-        found = interpreter.state.make("list", node, origin="appended")
-        found.created_in = ()  # the dict may be as old as the script
-        owner.items.append(found)
-        if owner.keys is not None:
-            owner.keys = [*owner.keys, UNKNOWN]
-    return found

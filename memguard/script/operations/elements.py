@@ -13,17 +13,22 @@ from typing import Any
 from memguard.script.extents import ALL_FIELDS, MOST_TIMES, Extent, Window, measure
 from memguard.script.interface import Interpreter
 from memguard.script.liveness import buffers_in
-from memguard.script.values import KINDS, Buffer, File, Number, Path, Range, Row, Symbol
+from memguard.script.values import KINDS, Buffer, File, Number, Path, Range, Row, Sequence, Symbol
 
 __all__ = [
     "batch_of",
     "ids_of",
     "index_of",
+    "is_line",
+    "is_once",
+    "is_word",
     "line_of",
+    "list_of",
     "lists_of",
     "look_at",
     "one_of",
     "one_path",
+    "origin_of",
     "part_of_range",
     "piece_of_range",
     "piece_seen",
@@ -79,6 +84,43 @@ def together(buffer: Buffer) -> Extent:
     if len(buffer.joined_parts) < 2 or size <= 0:
         return largest
     return replace(largest, times=min(MOST_TIMES, largest.times * buffer.weight / size))
+
+
+def is_word(text: Buffer) -> bool:
+    """Whether it is one word of a text, or what was made of one."""
+    if text.of is not None and text.of.kind in ("words", "doc", "pieces"):
+        return True
+    return _turn_of(text) == "words"
+
+
+def is_line(text: Buffer) -> bool:
+    """Whether it is one line of a file, whole, or what was made of one."""
+    return _turn_of(text) == "lines" and len(text.parts) == 1
+
+
+def is_once(text: Buffer) -> bool:
+    """Whether it goes where those that differ are kept alone."""
+    return any(window.unit.startswith("new ") for window in text.extent.windows)
+
+
+def list_of(value: Any) -> Buffer | None:
+    """The list that a string is an element of."""
+    root = value.of if isinstance(value, Buffer) and value.kind == "text" else None
+    while root is not None and root.of is not None:
+        root = root.of
+    return root
+
+
+def origin_of(value: Buffer | Row) -> str:
+    """Where its elements come from, as far as that goes for those that get them."""
+    return "" if value.origin in ("appended", "beside") else value.origin
+
+
+def _turn_of(text: Buffer) -> str:
+    """The unit of what a loop sees of it a time; "" for what is no such piece, or a part of one."""
+    windows = [window for window in text.extent.windows if not window.unit.startswith(("distinct ", "new "))]
+    single = windows and windows[-1].loop and windows[-1].amount == 1
+    return windows[-1].unit if single else ""
 
 
 def one_path(path: Path, loop: int) -> Path:
@@ -147,7 +189,7 @@ def one_of(interpreter: Interpreter, buffer: Buffer, loop: int) -> Any:
     kind = KINDS[buffer.kind].element
     extent = _piece(buffer, loop)
     if buffer.names is not None:
-        return one_path(replace(buffer.names, windows=()), loop) if buffer.names.windows else buffer.names
+        return _named(buffer.names, loop)
     if kind == "record":
         nested = extent.columns[0] if len(extent.columns) == 1 and extent.columns[0] != ALL_FIELDS else ""
         return Row(extent, buffer.origin or "json", path=nested, source=buffer.of or buffer)
@@ -159,6 +201,15 @@ def one_of(interpreter: Interpreter, buffer: Buffer, loop: int) -> Any:
     return found
 
 
+def _named(value: Any, loop: int) -> Any:
+    """A path of one of many files as `loop` sees it, or what has one: (path, number)."""
+    if isinstance(value, Path):
+        return one_path(replace(value, windows=()), loop) if value.windows else value
+    if isinstance(value, Sequence):
+        return Sequence([_named(item, loop) for item in value.items], value.keys, value.mutable)
+    return value
+
+
 def _piece(buffer: Buffer, loop: int) -> Extent:
     """One element of `buffer`, as `loop` sees it: as large as what was added to it at a time."""
     whole = buffer.extent
@@ -168,10 +219,15 @@ def _piece(buffer: Buffer, loop: int) -> Extent:
         return whole.window(loop, "words", 1)
     if KINDS[buffer.kind].element == "token":
         return whole.window(loop, "tokens", 1)
-    inner = [window for piece in buffer.pieces.values() for window in piece.windows[len(whole.windows) :]]
+    inner = next((found for p in buffer.pieces.values() if (found := p.windows[len(whole.windows) :])), ())
     if not inner:
         return whole.window(loop, "lines", 1)
-    return whole.window(loop, inner[0].unit, inner[0].amount)
+    first, *more = inner
+    piece = whole.window(loop, first.unit, first.amount)
+    for window in more:  # a line of one of the files, a member of a list in a line
+        if window.loop or window.unit == "items":
+            piece = piece.window(loop, window.unit, window.amount)
+    return piece
 
 
 def view(array: Buffer) -> Buffer:

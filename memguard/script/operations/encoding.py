@@ -130,6 +130,10 @@ def keep_in_heap(call: Call, before: Any, made: Buffer, origin: str) -> None:
 def load(call: Call, name: str, origin: str) -> None:
     """A tokenizer's own weight, which lives to the end. `name`: its file or model, as the script has it."""
     call.state.facts.tokenizer = name or call.state.facts.tokenizer
+    copies = call.state.copies if call.state.in_worker else 1.0
     tables = call.state.make("vocabulary", call.node, Extent(), origin=origin)
-    call.record("load", "", Transient("the tokenizer while it is read", "loading a tokenizer", Extent()))
-    call.state.frames[0].env[f"{origin}'s tables"] = tables
+    call.record("load", "", Transient("the tokenizer while it is read", "loading a tokenizer", Extent(), copies))
+    if call.state.in_worker:
+        call.state.keep_in_workers(f"tables of {origin}", tables)
+    else:
+        call.state.frames[0].env[f"{origin}'s tables"] = tables

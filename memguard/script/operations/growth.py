@@ -9,22 +9,16 @@ from memguard.script.extents import Extent
 from memguard.script.interface import Interpreter
 from memguard.script.liveness import buffers_in
 from memguard.script.numbers import arithmetic
+from memguard.script.operations.elements import is_once, is_word, list_of, origin_of
 from memguard.script.operations.fields import shared_with
 from memguard.script.operations.ints import hold_ints, ints_of
 from memguard.script.operations.lengths import length_of
-from memguard.script.operations.smalls import larger, made_of, slots
-from memguard.script.values import KINDS, Buffer, Constant, Number, Path, Row, Sequence, Small, Unknown
+from memguard.script.operations.smalls import larger, made_of, names_of, slots
+from memguard.script.values import KINDS, Buffer, Constant, Number, Row, Sequence, Small, Unknown
 
-__all__ = [
-    "append",
-    "append_made",
-    "become",
-    "clear",
-    "extend",
-    "grow_by_unknown",
-]
+__all__ = ["append", "append_made", "become", "clear", "extend", "grow_by_unknown"]
 
-# Lists of Python objects: one that gets what it is not a list of keeps that beside the rest.
+# Lists of Python objects: what else one gets it keeps beside the rest.
 _LISTS = frozenset(("ids", "chars", "strings", "words", "lists", "arrays", "records", "objects"))
 
 # Whose elements are objects that two lists share, which are larger than their slots by far.
@@ -40,7 +34,7 @@ def append(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST) 
         site = (*state.site(node), index) if index else state.site(node)
         if _shares_string(interpreter, buffer, found, node, site):
             shared += 1
-        else:
+        elif not _shares_once(interpreter, buffer, found, node, site):
             _append_one(interpreter, buffer, found, node, site)
     if not isinstance(value, (Buffer, Row)):
         _append_small(interpreter, buffer, value, node, shared)
@@ -52,10 +46,10 @@ def append(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST) 
 
 def _shares_string(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST, site: Any) -> bool:
     """[lines[i] for i in order], {line: i for …}: the strings are those of another list, which lives as long."""
-    root = value.of if isinstance(value, Buffer) and value.kind == "text" else None
-    while root is not None and root.of is not None:
-        root = root.of
+    root = list_of(value)
     lasting = root is not None and set(root.created_in) <= set(buffer.created_in)
+    if isinstance(value, Buffer) and is_once(value):
+        return False
     if root is None or not lasting or root.kind not in ("strings", "words"):
         own = isinstance(value, Buffer) and value.kind in ("text", "bytes")
         if own and buffer.of is not None and buffer.kind in ("strings", "words"):
@@ -65,10 +59,22 @@ def _shares_string(interpreter: Interpreter, buffer: Buffer, value: Any, node: a
     if not (fresh or buffer.of is root):
         return False
     become(interpreter, buffer, root.kind, node, value)
-    buffer.of, buffer.origin = root, buffer.origin or root.origin
+    buffer.of, buffer.origin = root, buffer.origin or origin_of(root)
     if not any(ref is root for ref in buffer.refs):
         buffer.refs.append(root)
     _grow(interpreter, buffer, value, node, site)
+    return True
+
+
+def _shares_once(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST, site: Any) -> bool:
+    """{word: … for word in words}: the words that differ, which may outlive the list that they come from."""
+    root = list_of(value)
+    if root is None or root.kind not in ("strings", "words") or not is_once(value):
+        return False
+    fresh = buffer.kind in ("list", "objects")
+    taker = _taker(interpreter, buffer, root.kind, node, value)
+    taker.once_of = root if fresh or taker.once_of is root else None
+    _grow(interpreter, taker, value, node, site)
     return True
 
 
@@ -83,9 +89,8 @@ def _append_small(interpreter: Interpreter, buffer: Buffer, value: Any, node: as
         if isinstance(value, Unknown):
             _maybe_endless(interpreter, buffer, node)
         return
-    if isinstance(value, Path) and buffer.kind in ("list", "objects"):
-        of_many = tuple(window for window in value.windows if window.unit == "files")
-        buffer.names = Path(None, value.argument, False, value.key, of_many)
+    if buffer.kind in ("list", "objects"):
+        buffer.names = names_of(value) or buffer.names
     found = made_of(value)
     shared = slots(value) - unpriced
     if shared > 0:
@@ -119,7 +124,7 @@ def append_made(
 def _append_one(interpreter: Interpreter, buffer: Buffer, value: Buffer | Row, node: ast.AST, site: Any) -> None:
     if isinstance(value, Row):
         taker = _taker(interpreter, buffer, "records", node)
-        taker.origin = taker.origin or value.origin
+        taker.origin = taker.origin or origin_of(value)
         shared_with(taker, value)
         interpreter.state.grow(taker, site, value.extent, node)
         return
@@ -131,10 +136,10 @@ def _append_one(interpreter: Interpreter, buffer: Buffer, value: Buffer | Row, n
     if value.kind == "view" and value.of is not None:
         _append_view(interpreter, buffer, value, node, site)
         return
-    in_words = value.of is not None and value.of.kind in ("words", "doc", "pieces")
+    in_words = value.kind in ("text", "bytes") and is_word(value)
     taker = _taker(interpreter, buffer, "words" if in_words else KINDS[value.kind].in_list, node, value)
     if value.origin or value.kind == "text":
-        taker.origin = taker.origin or value.origin
+        taker.origin = taker.origin or origin_of(value)
     shared_with(taker, value)
     _like(taker, value, site)
     _grow(interpreter, taker, value, node, site, one=taker.kind in ("lists", "arrays"))
@@ -181,7 +186,7 @@ def extend(interpreter: Interpreter, buffer: Buffer, value: Any, node: ast.AST) 
             taker.made_of, taker.names = larger(taker.made_of, value.made_of), taker.names or value.names
             if isinstance(value.capacity, float):
                 taker.capacity = value.capacity
-        taker.origin = taker.origin or value.origin
+        taker.origin = taker.origin or origin_of(value)
         _grow(interpreter, taker, value, node, state.site(node))
         for ref in value.refs:  # what it keeps beside its own elements
             if isinstance(ref, Buffer) and ref.origin == "beside" and ref is not buffer:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from memguard.script.liveness import buffers_in
 from memguard.script.source import dotted_name
 from memguard.script.values import (
     Buffer,
@@ -21,8 +22,9 @@ from memguard.script.values import (
     Unknown,
 )
 
-__all__ = ["larger", "made_of", "slots"]
+__all__ = ["larger", "made_of", "names_of", "slots"]
 
+_MOST_MEMBERS = 12  # of a tuple of a path and what goes with it
 _DEEPEST = 6  # containers inside one another
 # A short text of the script's own making, such as a name or a path.
 _SHORT_TEXT = 24.0
@@ -89,3 +91,15 @@ def _members(value: Any, depth: int) -> int:
 def larger(first: tuple[Small, ...], second: tuple[Small, ...]) -> tuple[Small, ...]:
     """Of what two branches add, that with more objects."""
     return max(first, second, key=lambda found: (len(found), sum(small.size for small in found)))
+
+
+def names_of(value: Any) -> Path | Sequence | None:
+    """The path of one of many files, or a tuple or dict that has one and nothing of the input's size."""
+    if isinstance(value, Path):
+        of_many = tuple(window for window in value.windows if window.unit == "files")
+        return Path(None, value.argument, False, value.key, of_many)
+    if isinstance(value, Sequence) and len(value.items) <= _MOST_MEMBERS and not buffers_in([value]):
+        items = [names_of(item) or item for item in value.items]
+        if any(isinstance(item, Sequence) or (isinstance(item, Path) and item.windows) for item in items):
+            return Sequence(items, value.keys, value.mutable)
+    return None

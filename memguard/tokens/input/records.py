@@ -5,7 +5,9 @@ One record is one document. Each is held whole for a moment; one that is longer 
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ from memguard.tokens.input.utf8 import clean
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["read_records"]
+__all__ = ["delimiter_of", "read_records"]
 
 _READ = 1 << 18  # bytes of lines read at a time
 _PARQUET_BATCH = 1 << 20  # bytes of a column decoded at a time, about
@@ -225,6 +227,14 @@ def _as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def delimiter_of(path: str, head: str) -> str:
+    """What stands between two fields: as the first line of a CSV file has it most, or as its name says."""
+    usual = "\t" if ".tsv" in path.lower()[-8:] else ","
+    names = re.sub(r'"[^"]*"', "", head)
+    found = max(",;\t|", key=names.count)
+    return found if names.count(found) > names.count(usual) else usual
+
+
 class _Csv(_Lines):
     """The first row names the columns. Offsets count rows: a row may hold line ends."""
 
@@ -240,8 +250,12 @@ class _Csv(_Lines):
                 invalid[0] += more
                 yield text
 
-        stem = self.source.path.lower()
-        rows = csv.reader(decoded(), delimiter="\t" if ".tsv" in stem[-8:] else ",", strict=True)
+        delimiter, strict = "\t" if ".tsv" in self.source.path.lower()[-8:] else ",", True
+        lines = decoded()
+        if self.reading.any_record:
+            head = next(lines, "")
+            delimiter, strict, lines = delimiter_of(self.source.path, head), False, itertools.chain([head], lines)
+        rows = csv.reader(lines, delimiter=delimiter, strict=strict)
         column: int | None = None
         number = 0
         try:

@@ -31,6 +31,7 @@ OWNERS = {
     "mapped": "mapped",
     "view": "array[1:]",
     "File": "open('a')",
+    "pandas.str": "frame['text'].str",
     "Path": "pathlib.Path('a')",
     "Constant": "'a'",
     "Sequence": "{}",

@@ -204,6 +204,8 @@ class Unwrapper:
 
     def _joined(self, line: Unwrapped) -> Iterator[Unwrapped]:
         """Messages that a terminal or a mail has broken become one line again."""
+        if self._pieces and self._whole is not None and self._whole.search(line.text):
+            yield from self._give_up()  # this line is whole by itself
         if self._pieces and self._whole is not None:
             for space in ("", " "):
                 text = space.join(piece.text.strip() for piece in (*self._pieces, line))

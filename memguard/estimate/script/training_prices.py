@@ -62,20 +62,20 @@ def _word_counts(scale: Scale, piece: Piece, transient: Transient) -> float:
 
 def _wide(scale: Scale, piece: Piece) -> float:
     """Bytes beyond ASCII of the words that differ."""
-    return scale.shape.distinct_wide * min(1.0, piece.share) ** scale.shape.distinct_growth
+    return float(scale.shape.distinct_wide * min(1.0, piece.share) ** scale.shape.distinct_growth)
 
 
 def _bare_word_counts(scale: Scale, piece: Piece, transient: Transient) -> float:
     shape = scale.shape
     if not shape.distinct_bare:
         return _word_counts(scale, piece, transient)
-    part = min(1.0, piece.share) ** shape.distinct_growth
+    part: float = min(1.0, piece.share) ** shape.distinct_growth
     return _COUNTER + (_WORD_EACH * shape.distinct_bare + _BARE_CHAR * shape.distinct_bare_chars) * part
 
 
 def _seeds(scale: Scale, piece: Piece, transient: Transient) -> float:
     shape = scale.shape
-    size = shape.distinct_spaced_bytes * min(1.0, piece.share) ** shape.distinct_growth
+    size: float = shape.distinct_spaced_bytes * min(1.0, piece.share) ** shape.distinct_growth
     if not shape.distinct_spaced_bytes:
         size = (_DISTINCT_BYTES + 3) * _BETWEEN_SPACES * _HEAPS * piece.raw**_HEAPS_GROWTH
     return _UNIGRAM + _SEED_BYTE * size + _SEED_WIDE * _wide(scale, piece)

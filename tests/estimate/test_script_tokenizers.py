@@ -54,8 +54,8 @@ def test_truncated_and_padded_batches_have_as_many_tokens_as_they_say() -> None:
     lines = "lines = text.splitlines()\ndel text\n"
     whole = at_line(weigh(head + lines + "batch = tok(lines)\nprint()\n"), 6)
     cut = at_line(weigh(head + lines + "batch = tok(lines, truncation=True, max_length=10)\nprint()\n"), 6)
-    # 25 tokens a line, of which 15 go from each of three lists. In the Encodings they stay, as further pieces of 10: the
-    # lengths of lines are not known here, and taken as spread exponentially. The ints stay.
+    # 25 tokens a line, of which 15 go from each of three lists. In the Encodings they stay, as further pieces of 10:
+    # the lengths of lines are not known here, and taken as spread exponentially. The ints stay.
     more = 1 / -math.expm1(-10 / 25) - 1
     assert cut - whole == pytest.approx(700 * more * LINES - 15 * LINES * 3 * 8, rel=0.01)
     shape = TextShape(longest_line=4000, line_bytes=())

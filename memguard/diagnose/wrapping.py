@@ -204,7 +204,7 @@ class Unwrapper:
 
     def _joined(self, line: Unwrapped) -> Iterator[Unwrapped]:
         """Messages that a terminal or a mail has broken become one line again."""
-        if self._pieces and self._whole is not None and self._whole.search(line.text):
+        if self._pieces and any(first.search(line.text) and whole.search(line.text) for first, whole in _BROKEN):
             yield from self._give_up()  # this line is whole by itself
         if self._pieces and self._whole is not None:
             for space in ("", " "):

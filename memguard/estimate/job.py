@@ -222,8 +222,11 @@ def read_inputs(
     """The script, the text, and Python's own memory beside it. Raises InputError, ConfigError."""
     plan = script_job.read_plan(request.script, request.arguments) if request.script else None
     request = request.completed(plan)
-    sources = find_inputs(request.sample_files, request.input_format) if request.sample_files else ()
     notes: tuple[str, ...] = ()
+    if plan is not None and request.files:
+        found_files, notes = script_job.with_neighbours(plan, request.files)
+        request = replace(request, files=found_files)
+    sources = find_inputs(request.sample_files, request.input_format) if request.sample_files else ()
     any_record = request.text_field is None and plan is not None
     records = None
     if plan is not None and request.input_format is None:
@@ -234,9 +237,15 @@ def read_inputs(
             column = WHOLE  # every field of a dict is held, whichever is used
         request = replace(request, text_field=column)
         if column == WHOLE:
-            notes = ("the script names no column of text that is there: each record's JSON is its text",)
+            notes = (
+                *notes,
+                "the script names no column of text that is there: each record's JSON is its text",
+            )
         elif column is not None and column not in plan.columns:
-            notes = (f"the script names no column that is there: {column} has most text, and counts alone",)
+            notes = (
+                *notes,
+                f"the script names no column that is there: {column} has most text, and counts alone",
+            )
         records = read_record_shape(sources, _TEXT_FIELD if column is None else column)
         if records is not None and request.script:
             plan = script_job.read_plan(request.script, request.arguments, records)

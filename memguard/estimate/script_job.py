@@ -27,7 +27,15 @@ from memguard.script.extents import Extent
 from memguard.script.values import Field
 from memguard.tokens.input.source import Source
 
-__all__ = ["as_script_reads", "inputs_of", "read_plan", "read_trace", "script_shape", "with_script"]
+__all__ = [
+    "as_script_reads",
+    "inputs_of",
+    "read_plan",
+    "read_trace",
+    "script_shape",
+    "with_neighbours",
+    "with_script",
+]
 
 # Of processor time for reading it with other numbers in it: a usual script takes 10 to 40 ms each time.
 _KNOB_SECONDS = 0.8
@@ -89,6 +97,30 @@ def inputs_of(plan: script.Trace) -> tuple[str, ...]:
         f"memguard estimate --script {plan.path} FILE: what you would give the script itself;"
         " or --size 45GB --like english",
     )
+
+
+def with_neighbours(plan: script.Trace, files: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """`files`, and those beside them that the script reads as well: all of a directory, or of a pattern, that it names
+    itself. With a note that says so, where there are any.
+    """
+    if not all(map(os.path.isfile, files)):
+        return files, ()
+    given, suffixes = set(map(os.path.realpath, files)), {os.path.splitext(path)[1] for path in files}
+    for name in plan.inputs:
+        names = _named_by(name) if glob.has_magic(name) or os.path.isdir(name) else []
+        beside = [path for path in names if os.path.splitext(path)[1] in suffixes]
+        if len(beside) > len(given) and given <= set(map(os.path.realpath, beside)):
+            return tuple(beside), (f"the script reads all of {name}: its {len(beside)} files count, not those alone",)
+    return files, ()
+
+
+def _named_by(name: str) -> list[str]:
+    """The files of a directory or a pattern, in order."""
+    try:
+        found = [entry.path for entry in os.scandir(name)] if os.path.isdir(name) else glob.glob(name, recursive=True)
+    except (OSError, ValueError):
+        return []
+    return sorted(path for path in found if os.path.isfile(path))
 
 
 def _is_here(path: str) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from memguard.estimate.script_job import read_plan, with_neighbours
 from tests.estimate.script_texts import M, ascii_text, at_line, peak, weigh
 
 FOLDER = replace(ascii_text(), largest_files=(3 * M, 2 * M, 1 * M))  # of 100 MB
@@ -44,3 +46,23 @@ def test_lines_that_a_name_keeps_are_counted_there() -> None:
     alone = weigh('kept = open("a").readlines()\nprint(kept)\n')
     both = weigh('lines = []\nkept = open("a").readlines()\nlines.extend(kept)\nlines.clear()\nprint(kept)\n')
     assert at_line(both, 5) >= at_line(alone, 2)
+
+
+def test_the_files_beside_the_one_given_count_where_the_script_reads_them_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "parts").mkdir()
+    parts = [f"parts/{name}.txt" for name in "abc"]
+    for part in parts:
+        Path(part).write_text("a text\n")
+    Path("parts/other.md").write_text("no text of it\n")
+    script = tmp_path / "s.py"
+    script.write_text("import glob\nids = [open(p).read() for p in glob.glob('parts/*.txt')]\n")
+    files, notes = with_neighbours(read_plan(str(script)), (parts[0],))
+    assert sorted(files) == parts
+    assert len(notes) == 1
+    assert "3 files" in notes[0]
+    assert with_neighbours(read_plan(str(script)), tuple(parts)) == (tuple(parts), ())
+    script.write_text("import sys\nids = open(sys.argv[1]).read()\n")
+    assert with_neighbours(read_plan(str(script)), (parts[0],)) == ((parts[0],), ())

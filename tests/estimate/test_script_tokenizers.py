@@ -5,6 +5,7 @@ The text is 100 MB of ASCII: 25 M tokens, 18.75 M of them with an int object of 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -54,8 +55,8 @@ def test_truncated_and_padded_batches_have_as_many_tokens_as_they_say() -> None:
     lines = "lines = text.splitlines()\ndel text\n"
     whole = at_line(weigh(head + lines + "batch = tok(lines)\nprint()\n"), 6)
     cut = at_line(weigh(head + lines + "batch = tok(lines, truncation=True, max_length=10)\nprint()\n"), 6)
-    # 25 tokens a line, of which 15 go from each of three lists. In the Encodings they stay, as further pieces of 10: the
-    # lengths of lines are not known here, and taken as spread exponentially. The ints stay.
+    # 25 tokens a line, of which 15 go from each of three lists. In the Encodings they stay, as further pieces of 10:
+    # the lengths of lines are not known here, and taken as spread exponentially. The ints stay.
     more = 1 / -math.expm1(-10 / 25) - 1
     assert cut - whole == pytest.approx(700 * more * LINES - 15 * LINES * 3 * 8, rel=0.01)
     shape = TextShape(longest_line=4000, line_bytes=())
@@ -100,6 +101,45 @@ def test_trainers_follow_the_words_that_differ() -> None:
     assert top(few, counted) < BASE + 25 * mib
     unigram = trainer + 18.9 * TEXT
     assert top(lines.replace(", model_type='bpe'", ""), counted) == pytest.approx(unigram, rel=0.01)
+
+
+def test_other_models_are_trained_on_other_words() -> None:
+    shape = TextShape(distinct=M, distinct_bytes=9 * M, distinct_wide=M, distinct_bare=100_000, distinct_bare_chars=M)
+    shape = dataclasses.replace(shape, distinct_spaced_bytes=2 * M)
+    mib = 1024 * 1024
+
+    def top(source: str) -> int:
+        source = f"import tokenizers\n{source}\ntok.train(files=['a.txt'])\n"
+        report = estimate_script(read(source), ascii_text(), shape, limits_of(1 << 40), COSTS)
+        return report.plan.peak.expected - BASELINE
+
+    of_bytes = top("tok = tokenizers.ByteLevelBPETokenizer()")
+    assert of_bytes == pytest.approx(BASE + 6 * mib + 170 * M + 87 * 9 * M + 20 * M, rel=0.01)
+    bert = top("tok = tokenizers.BertWordPieceTokenizer(lowercase=True)")
+    assert bert == pytest.approx(BASE + 6 * mib + 170 * 100_000 + 125 * M, rel=0.01)
+    unigram = top("tok = tokenizers.SentencePieceUnigramTokenizer()")
+    assert unigram == pytest.approx(BASE + 16 * M + 189 * 2 * M + 70 * M, rel=0.01)
+    lines = top("tok = tokenizers.Tokenizer(tokenizers.models.Unigram())")  # without a pre-tokenizer
+    assert lines == pytest.approx(BASE + 16 * M + 189 * TEXT, rel=0.01)
+
+
+def test_each_worker_has_the_tokenizer_that_it_loads() -> None:
+    pool = """\
+        from multiprocessing import {module}
+        import tiktoken
+        def work(path):
+            enc = tiktoken.get_encoding("gpt2")
+            return len(enc.encode(open(path).readline()))
+        {pool}.map(work, ["a.txt", "b.txt"])
+        """
+    fork = weigh(pool.format(module="Pool", pool="Pool(8)"))
+    more = weigh(pool.format(module="Pool", pool="Pool(16)"))
+    vocabulary = 8 * 50_257 * (459 + 292)
+    assert more.plan.peak.expected - fork.plan.peak.expected == pytest.approx(vocabulary + 8 * 8 * 2**20, rel=0.1)
+    spawned = weigh(pool.format(module="get_context", pool='get_context("spawn").Pool(8)'))
+    assert spawned.plan.peak.expected > fork.plan.peak.expected + 8 * 2**20
+    threads = weigh(pool.format(module="pool", pool="pool.ThreadPool(8)"))
+    assert threads.plan.peak.expected < fork.plan.peak.expected - vocabulary / 2
 
 
 def test_the_band_is_wider_than_for_lists_of_ids() -> None:

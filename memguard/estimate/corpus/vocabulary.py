@@ -30,6 +30,8 @@ _BLOCK_BYTES = 8 * 1024
 _GROUPS = 8  # row groups of a Parquet file that are looked into
 _ROWS = 1024  # at a time
 _WORD = re.compile(r" ?[^\W\d_]+| ?\d+| ?[^\s\w]+|_+|\s+")
+_BARE = re.compile(r"[^\W\d_]+|\d+|[^\s\w]|_")
+_CHINESE = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 # Up to this every line is looked at: equal ones may be anywhere. Beyond it all are taken to differ.
 _LINES_BYTES = 128 << 20
 # Lines whose checksum says so are kept, one in so many: within 1 % of the share that differs, of 100,000 lines.
@@ -42,7 +44,7 @@ _ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
 _LEAST, _MOST = 0.35, 0.9
 # Rare words are longer: with the text, the mean length of those that differ grows by this exponent.
 _LENGTH_GROWTH = 0.06
-_OBJECT_GROWTH = 0.01  # of the str objects, whose headers are most of them
+_ALIGNMENT = 16  # pymalloc rounds every object up to this
 
 
 def with_distinct_words(shape: TextShape, paths: Sequence[str], kind: str = "text", size: int = 0) -> TextShape:
@@ -63,7 +65,12 @@ def with_distinct_words(shape: TextShape, paths: Sequence[str], kind: str = "tex
     total = size if size and kind == "parquet" else sum(sizes.values())
     half, stretch = len(texts[::2]), max(1.0, total / max(1, read))
     texts = [*texts[::2], *texts[1::2]]
-    pieces, growth, of_pieces = _grown([_WORD.findall(text) for text in texts], half, stretch, _bytes)
+    words = [_WORD.findall(text) for text in texts]
+    pieces, growth, of_pieces = _grown(words, half, stretch, _bytes)
+    _, _, wide = _grown(words, half, stretch, _wide_bytes)
+    bare, _, of_bare = _grown([_bare(text) for text in texts], half, stretch, len)
+    between = [_between_spaces(text, kind) for text in texts]
+    _, _, of_spaced = _grown(between, half, stretch, _marked_bytes)
     spaced = [text.split() for text in texts]
     between_spaces, _, chars = _grown(spaced, half, stretch, _characters)
     pairs, _, _ = _grown([_pairs(set(words)) for words in spaced], half, stretch, len, least=0.0)
@@ -73,6 +80,10 @@ def with_distinct_words(shape: TextShape, paths: Sequence[str], kind: str = "tex
         distinct_bytes=round(of_pieces * stretch**_LENGTH_GROWTH),
         distinct_growth=growth,
         distinct_between_spaces=between_spaces,
+        distinct_wide=round(wide * stretch**_LENGTH_GROWTH),
+        distinct_bare=bare,
+        distinct_bare_chars=round(of_bare * stretch**_LENGTH_GROWTH),
+        distinct_spaced_bytes=round(of_spaced * stretch**_LENGTH_GROWTH),
         distinct_chars=round(chars * stretch**_LENGTH_GROWTH),
         distinct_pairs=pairs,
         text_lines=0 if kind == "text" else round(stretch * sum(text.count("\n") for text in texts)),
@@ -85,9 +96,9 @@ def with_distinct_between_spaces(shape: TextShape, paths: Sequence[str]) -> Text
     words = [text.split() for text in texts]
     between_spaces, _, _ = _grown(words, half, stretch, len)
     seen = {word for found in words for word in found}
-    longer = sum(map(sys.getsizeof, seen)) / max(1, len(seen)) * stretch**_OBJECT_GROWTH
-    usual = sum(sys.getsizeof(word) for found in words for word in found) / max(1, sum(map(len, words)))
-    return replace(shape, distinct_words=between_spaces, distinct_word_length=max(1.0, longer / max(1.0, usual)))
+    different = sum(map(_object, seen)) / max(1, len(seen))
+    usual = sum(_object(word) for found in words for word in found) / max(1, sum(map(len, words)))
+    return replace(shape, distinct_words=between_spaces, distinct_word_length=max(1.0, different / max(1.0, usual)))
 
 
 def with_distinct_lines(shape: TextShape, paths: Sequence[str]) -> TextShape:
@@ -111,6 +122,11 @@ def with_distinct_lines(shape: TextShape, paths: Sequence[str]) -> TextShape:
         return shape
     count, together = len(seen) * _ONE_IN, sum(seen.values()) * _ONE_IN
     return replace(shape, distinct_lines=min(1.0, count / lines), distinct_line_bytes=min(1.0, together / size))
+
+
+def _object(word: str) -> int:
+    """Bytes of a str."""
+    return -(-sys.getsizeof(word) // _ALIGNMENT) * _ALIGNMENT
 
 
 def _not_read(error: OSError, paths: Sequence[str]) -> InputError:
@@ -159,6 +175,25 @@ def _grown(
 
 def _bytes(word: str) -> int:
     return len(word.encode("utf-8", "ignore"))
+
+
+def _wide_bytes(word: str) -> int:
+    return 0 if word.isascii() else sum(len(char.encode("utf-8", "ignore")) for char in word if char > "\x7f")
+
+
+def _marked_bytes(word: str) -> int:
+    """With three bytes of the mark that stands for the space before it."""
+    return _bytes(word) + 3
+
+
+def _bare(text: str) -> list[str]:
+    """Words as BERT's pre-tokenizer cuts them."""
+    return _BARE.findall(_CHINESE.sub(r" \g<0> ", text.lower()))
+
+
+def _between_spaces(text: str, kind: str) -> Iterable[str]:
+    """Of single lines, as a trainer reads them from a file, or of whole texts."""
+    return (word for part in (text.splitlines(keepends=True) if kind == "text" else [text]) for word in part.split(" "))
 
 
 def _characters(word: str) -> int:

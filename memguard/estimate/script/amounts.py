@@ -35,6 +35,9 @@ class RecordShape:
     objects: float
     keys: float
     small: float = 0.0  # of `objects`, those of up to 512 bytes that are no texts
+    text: float = 0.0  # the line as a part of one str of the whole file; 0: not known
+    ascii: bool = True  # the file, which may escape what is not
+    names: float = 1.0  # how many it has
     longest: int = 0  # bytes of the longest one that was seen, where a line is none; 0: the longest line
 
 
@@ -56,6 +59,10 @@ class TextShape:
     distinct_bytes: int = 0
     distinct_between_spaces: int = 0
     records: RecordShape | None = None  # None: a record is its text
+    distinct_wide: int = 0  # of distinct_bytes, those of characters beyond ASCII
+    distinct_bare: int = 0  # the same words in small letters, without spaces, each Chinese character alone
+    distinct_bare_chars: int = 0
+    distinct_spaced_bytes: int = 0  # of what differs between two spaces, line ends included
     distinct_chars: int = 0  # of the words between spaces, each with a mark for its space
     distinct_pairs: int = 0  # of characters that stand side by side in a word
     text_lines: int = 0  # inside the texts of records; 0: not counted, or a record is a line

@@ -141,13 +141,22 @@ def dataset_dict(call: Call) -> Any:
 
 @method(
     "dataset",
-    "shard shuffle with_format set_format rename_column rename_columns remove_columns select_columns filter "
-    "cast cast_column flatten_indices sort skip with_transform set_transform flatten pop reset_format formatted_as "
+    "shard shuffle rename_column rename_columns remove_columns select_columns filter "
+    "cast cast_column flatten_indices sort skip with_transform set_transform flatten pop reset_format "
     "class_encode_column unique add_column repeat to_iterable_dataset",
 )
 def same(call: Call) -> Any:
     owner = call.owner
     return Row(owner.extent, "dataset", dict(owner.fields), list(owner.refs), owner.column)
+
+
+@method("dataset", "with_format set_format formatted_as")
+def formatted(call: Call) -> Any:
+    """The library that rows come as arrays of is imported."""
+    if call.text(0, "type") in ("torch", "pt", "pytorch"):
+        call.state.facts.imports.add("torch")
+        call.state.facts.brings("torch")
+    return same(call)
 
 
 @method("dataset", "select take")

@@ -95,7 +95,7 @@ def trained(call: Call) -> Any:
         if isinstance(value, (Path, Constant)):
             extents.append(open_file(call.interpreter, value).extent)
         elif isinstance(value, Buffer):
-            extents.append(value.extent)
+            extents.append(Extent() if value.kind == "objects" else value.extent)
         elif (seen := all_seen(call, value)) is not None:
             extents.append(seen)
         elif call.reaches(value):

@@ -25,6 +25,8 @@ from memguard.script.values import NOTHING, UNKNOWN, Buffer, Constant, Encoder, 
 __all__ = ["encoding_of", "encodings_of"]
 
 
+_FILES = {"vocab", "merges", "path", "vocab_file", "merges_file", "identifier", "json", "buffer"}
+
 # -- tokenizers -------------------------------------------------------------------------------------------------------
 
 
@@ -39,7 +41,8 @@ __all__ = ["encoding_of", "encodings_of"]
 def loaded(call: Call) -> Any:
     """Tokenizer.from_file("tok.json"), ByteLevelBPETokenizer("vocab.json", "merges.txt"), or an empty one to train."""
     call.state.facts.cut_in_words = True
-    if call.args or call.kwargs:
+    part_of_model(call)
+    if call.args or _FILES & call.kwargs.keys():
         load(call, path_text(call.arg(0)), "tokenizers")
     return Encoder("tokenizers")
 
@@ -47,6 +50,20 @@ def loaded(call: Call) -> Any:
 @function("tokenizers.Tokenizer", frees="a model without a text")
 def made(call: Call) -> Any:
     return Encoder("tokenizers")
+
+
+@function("tokenizers.*Unigram* tokenizers.*WordPiece tokenizers.*WordPieceTrainer", frees="numbers and names")
+def part_of_model(call: Call) -> Any:
+    """models.Unigram(), trainers.WordPieceTrainer(vocab_size=30000): what is trained then."""
+    names = [name for name in ("Unigram", "WordPiece") if name in call.name]
+    call.state.facts.trains = names[0] if names else call.state.facts.trains
+    return NOTHING
+
+
+@function("tokenizers.*UnigramTokenizer", frees="a vocabulary")
+def unigram(call: Call) -> Any:
+    """SentencePieceUnigramTokenizer()"""
+    return loaded(call)
 
 
 function("tokenizers.*")(nothing("a part of a tokenizer"))
@@ -163,6 +180,8 @@ def trained(call: Call) -> Any:
     for value in files.items if isinstance(files, Sequence) else [files]:
         if isinstance(value, (Path, Constant)):
             _count_words(call, [open_file(call.interpreter, value).extent])
+        elif isinstance(value, Buffer) and value.kind == "objects" and value.names is not None:
+            _count_words(call, [Extent()])  # paths of all files
         elif call.reaches(value):
             return UNKNOWN
     return NOTHING
@@ -182,8 +201,19 @@ def trained_on_texts(call: Call) -> Any:
 
 def _count_words(call: Call, extents: list[Extent]) -> None:
     for extent in extents:
-        if call.state.facts.cut_in_words:
-            inside = Transient("words and their counts inside the trainer", "word counts", extent, call.state.copies)
-        else:
-            inside = Transient("lines and their counts inside the trainer", "line counts", extent, call.state.copies)
-        call.record("train", "", inside)
+        call.record("train", "", _inside_trainer(call, extent, call.state.copies))
+
+
+def _inside_trainer(call: Call, extent: Extent, copies: float) -> Transient:
+    facts = call.state.facts
+    if facts.trains == "Unigram":
+        words = "what the trainer's pieces are chosen from"
+        if facts.cut_in_words:
+            return Transient(words, "seeds", extent, copies)
+        return Transient(words, "line seeds", extent, copies)
+    if not facts.cut_in_words:
+        return Transient("lines and their counts inside the trainer", "line counts", extent, copies)
+    words = "words and their counts inside the trainer"
+    if facts.trains == "WordPiece":
+        return Transient(words, "bare word counts", extent, copies)
+    return Transient(words, "word counts", extent, copies)

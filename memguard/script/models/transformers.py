@@ -106,7 +106,11 @@ def _off(value: Any) -> bool:
 
 
 def _tensors(call: Call) -> bool:
-    return not _off(call.kwargs.get("return_tensors"))
+    kind = call.kwargs.get("return_tensors")
+    if getattr(kind, "value", None) == "pt":
+        call.state.facts.imports.add("torch")
+        call.state.facts.brings("torch")
+    return not _off(kind)
 
 
 def _masks(call: Call) -> tuple[str, ...]:

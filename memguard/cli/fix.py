@@ -76,7 +76,7 @@ def main(arguments: argparse.Namespace) -> int:
     from memguard.fix.job import fix_script
 
     limits = read_job_limits(limit=arguments.limit)
-    files = tuple(arguments.files) or ((arguments.verify,) if arguments.verify else ())
+    files = tuple(arguments.files) or ((arguments.verify,) if arguments.verify and not arguments.size else ())
     with _script(arguments.script) as path, progress_bar() as progress:
         fixed = fix_script(
             path,

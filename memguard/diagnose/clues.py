@@ -171,7 +171,7 @@ def indexed(patterns: Sequence[Pattern], done: Set[str] = frozenset()) -> tuple[
 
 
 def _clue(known: Pattern, match: re.Match[str], line: Line) -> Clue:
-    groups = {key.rstrip("23"): value for key, value in match.groupdict().items() if value}
+    groups = {key.rstrip("234"): value for key, value in match.groupdict().items() if value}
     return Clue(
         known.kind,
         known.cause,

@@ -38,6 +38,8 @@ _ASK_KERNEL = "hand over the kernel log: `sudo dmesg | memguard diagnose -`"
 _GET_RIGHT = "get the right to the journal: `sudo usermod -aG systemd-journal $USER`, then log in again"
 _ASK_OLD_BOOT = "after a reboot the journal may still know: `journalctl -k -b -1 | memguard diagnose -`"
 _ASK_HOST = "in a container, ask its host: kills are written to the host's kernel log only"
+_MACOS = ("Killed: 9", "/Users/", "/opt/homebrew/")
+_ASK_MACOS = "macOS writes no line in a kernel log: `memguard diagnose` on that Mac reads its last JetsamEvent report"
 _NEXT_TIME = "next time start it as `memguard run prepare.py`: then the line and the size are on record"
 
 
@@ -50,7 +52,9 @@ def for_kill(
         return (*own, *ADVICE[event.killer])
     if event.note is not None and event.note.endswith("no process was killed"):
         return _PANIC
-    steps = [*_not_its_data(event), *_smaller_plan(event.task or "", script, inputs, guarded=run is not None)]
+    plan = _smaller_plan(event.task or "", script, inputs, guarded=run is not None)
+    data = any(map(_about_tokens, plan))  # else it may be any program: its limit comes first
+    steps = [*_not_its_data(event), *(plan if data else ())]
     workers = _workers(event)
     if workers > 2:
         steps.append(
@@ -64,7 +68,7 @@ def for_kill(
             "concurrent.futures.ProcessPoolExecutor raises BrokenProcessPool"
         )
     if shmem > (event.usage or event.memory_total or shmem * 4) / 4:
-        steps.append("remove what was left in shared memory: `ls -lhS /dev/shm` shows it")
+        steps.insert(0, "remove what was left in shared memory: `ls -lhS /dev/shm` shows it")
     if verdict == "memcg-oom":
         steps += _raise_limit(event, run)
     elif verdict == "userspace-killer":
@@ -79,7 +83,9 @@ def for_kill(
         steps.append("let it use every node: without `numactl --membind`, and in a wider cpuset (cpuset.mems)")
     else:
         steps += _bigger_machine(event, run)
-    return tuple(steps)
+    if data:
+        return tuple(steps)
+    return (*steps, *plan) if verdict == "memcg-oom" else (*plan, *steps)
 
 
 _PANIC = (
@@ -142,6 +148,8 @@ def for_clues(clue: Clue | None, script: str | None, inputs: tuple[str, ...], *,
         data = script is not None or bool(inputs) or clue.kind in _PYTHON_CLUES
         steps = [step for step in known if data or not _about_tokens(step)]
         return tuple(step.replace("FILE", file).replace("prepare.py", program) for step in steps)
+    if clue is not None and any(sign in clue.raw for sign in _MACOS):
+        return (_ASK_MACOS, *((f"see what the input needs: `memguard estimate {file}`",) if inputs else ()))
     again = f"next time start it as `memguard run {program}`: then the line and the size are on record"
     estimate = (f"see what the input needs: `memguard estimate {file}`",) if inputs else ()
     if named:
@@ -224,7 +232,7 @@ def _raise_limit(event: Event, run: RunRecord | None) -> list[str]:
             "kubernetes": f"`resources.limits.memory{wanted}` in the pod's manifest, then apply it again",
             "docker": "`docker update --memory SIZE --memory-swap SIZE CONTAINER`",
             "slurm": "`sbatch --mem=SIZE …` for the next job",
-            "kernel": "of the cgroup, which the whole log would name",
+            "kernel": "that of the cgroup, which the whole log would name",
         }
         every = "`resources.limits.memory` (Kubernetes), `docker run --memory` (Docker), `sbatch --mem` (Slurm)"
         return [f"raise the limit: {ways.get(event.killer, every)}"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from memguard.records.diagnosis import Event
@@ -40,6 +40,7 @@ _FRONT = re.compile(
 )
 # OpenWrt's logread writes facility and level where others write the host.
 _FACILITY = re.compile(r"\s(?:kern|user|daemon|syslog|auth|local\d)\.(?:emerg|alert|crit|err|warn|notice|info|debug)$")
+_OF_DOCUMENTS = ("-", "*", "+", '"', "'", "{")
 _ESCAPED_BYTES = re.compile(r"(?:\\x[89a-fA-F][0-9a-fA-F])+")
 
 
@@ -65,13 +66,23 @@ def parse_line(raw: str, number: int | None = None, quoted: str | None = None) -
     `quoted`: the line as it was before its wrapping was cut.
     """
     raw = raw[:MAX_LINE].rstrip("\r\n")
-    line = replace(_parse(raw, number), indent=len(raw) - len(raw.lstrip()))
-    if quoted is None:
-        return replace(line, body=raw)
-    quoted = quoted[:MAX_LINE].rstrip("\r\n")
+    quoted = raw if quoted is None else quoted[:MAX_LINE].rstrip("\r\n")
     # A mark of a list belongs to YAML, quotes to JSON: documents are read with them.
-    wrapped = quoted.endswith(raw) and quoted.lstrip()[:1] not in tuple("-*+\"'{")
-    return replace(line, raw=quoted, body=raw if wrapped else quoted)
+    wrapped = quoted.endswith(raw) and not quoted.lstrip().startswith(_OF_DOCUMENTS)
+    line, indent = _parse(raw, number), len(raw) - len(raw.lstrip())
+    # dataclasses.replace() would take as long as all the rest.
+    return Line(
+        line.text,
+        quoted,
+        line.time,
+        line.uptime,
+        line.host,
+        line.program,
+        line.caller,
+        number,
+        indent,
+        raw if wrapped or quoted is raw else quoted,
+    )
 
 
 def _parse(raw: str, number: int | None) -> Line:

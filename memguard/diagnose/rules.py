@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from memguard.diagnose import hints, kill_wording, wording
-from memguard.diagnose.choice import choose_clue, choose_event
+from memguard.diagnose.choice import CLOCK_SLACK, choose_clue, choose_event, match_run, other_meanings
 from memguard.diagnose.collection import LogFindings
 from memguard.diagnose.commands import split_command
 from memguard.diagnose.query import Query, exit_clue
@@ -30,8 +30,12 @@ MEMORY_VERDICTS = frozenset(
 )
 
 _NO_QUERY = Query()
-_CLOCK_SLACK = 5.0  # seconds that the kernel's clock and the wall clock may be apart
-_ANY_LIMIT = {"systemd", "colab", "kaggle"}  # what they report may have been the machine's memory or a limit
+_ANY_LIMIT = {
+    "systemd",
+    "colab",
+    "kaggle",
+    "system-oom",
+}  # what they report may have been the machine's memory or a limit
 _SHOWN_EVENTS = 20
 MACHINE_COUNTER = "/proc/vmstat"  # its oom_kill counts every kill since boot, whichever limit it was for
 _EXIT_GUARD = 75  # of `memguard run`, whenever the guard ended the run (EX_TEMPFAIL of sysexits.h)
@@ -85,7 +89,7 @@ def decide(evidence: Evidence, *, every_event: bool = False) -> Diagnosis:
     events = tuple(filter(evidence.query.wants, evidence.log.events)) if evidence.log else ()
     if not evidence.query.may_be_kill:
         events = ()
-    matched = _match(run, events) if run else None
+    matched = match_run(run, events) if run else None
     own = tuple(event for event in events if _may_be_own(evidence, event))
     if run is not None and matched is None and _ended_by_guard(run) and not _newer(own, run):
         return _guard(evidence, run)
@@ -112,36 +116,6 @@ def decide(evidence: Evidence, *, every_event: bool = False) -> Diagnosis:
     return _clues(evidence) if evidence.log is not None else _no_evidence(evidence)
 
 
-def _match(run: RunRecord | None, events: tuple[Event, ...]) -> Event | None:
-    """The kernel's kill of a process of this run: by cgroup, else by pid, and within the run's time."""
-    if run is None:
-        return None
-    for event in reversed(events):
-        if event.killer not in ("kernel", *KILLERS) or not _during(run, event):
-            continue
-        same_cgroup = run.cgroup is not None and _within(event.task_memcg, run.cgroup)
-        same_pid = run.pid is not None and run.pid in {event.pid, *(other.pid for other in event.others)}
-        table_pid = run.pid is not None and run.pid in {task.pid for task in event.tasks}
-        # In a cgroup of its own every victim is the run's; in a shared one only its own processes are.
-        if same_pid or (same_cgroup and (table_pid or run.exit_signal in (9, 15))):
-            return event
-    return None
-
-
-def _during(run: RunRecord, event: Event) -> bool:
-    if event.unix_time is None:
-        return False
-    end = run.started + run.seconds if run.seconds is not None else float("inf")
-    return run.started - _CLOCK_SLACK <= event.unix_time <= end + _CLOCK_SLACK
-
-
-def _within(path: str | None, parent: str) -> bool:
-    """`parent` may be the whole directory (/sys/fs/cgroup/…/a) where the kernel's log says /a."""
-    if not path or path == "/":
-        return False
-    return parent == path or parent.endswith(path) or path.startswith(parent.rstrip("/") + "/")
-
-
 def _may_be_own(evidence: Evidence, event: Event) -> bool:
     """A victim of another user is somebody else's. Where the log says no user, it may be one's own."""
     return evidence.named or None in (evidence.uid, event.uid) or evidence.uid == event.uid
@@ -153,7 +127,7 @@ def _ended_by_guard(run: RunRecord) -> bool:
 
 def _since(events: tuple[Event, ...], run: RunRecord) -> bool:
     """Whether there was a kill during the run, its watcher's perhaps, or after it."""
-    return any(event.unix_time is not None and event.unix_time >= run.started - _CLOCK_SLACK for event in events)
+    return any(event.unix_time is not None and event.unix_time >= run.started - CLOCK_SLACK for event in events)
 
 
 def _newer(events: tuple[Event, ...], run: RunRecord) -> bool:
@@ -355,13 +329,16 @@ def _clues(evidence: Evidence) -> Diagnosis:
     script, inputs = _names(command, None)
     quoted = tuple(dict.fromkeys(clue.raw for clue in clues if chosen and clue.cause == chosen.cause))[:6]
     lines = log.lines if log else None
+    also = other_meanings(clues, chosen)
     prose = evidence.named and log is not None and log.prose
     kills = next((counter.oom_kill for counter in evidence.counters if counter.path == MACHINE_COUNTER), 0)
     diagnosis = _plain(
         evidence,
         verdict,
         confidence,
-        shows(wording.explain_clues)(chosen, lines, named=evidence.named, command=command, prose=prose, kills=kills),
+        shows(wording.explain_clues)(
+            chosen, lines, named=evidence.named, command=command, prose=prose, kills=kills, also=also
+        ),
         hints.for_clues(chosen, script, inputs, named=evidence.named),
         None,
         quoted,

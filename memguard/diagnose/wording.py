@@ -21,7 +21,9 @@ __all__ = [
     "explain_state",
 ]
 
-_NO_END = frozenset({"slurm-limit-met", "dask-pauses", "tensorflow-warning"})  # clues that do not say that it ended
+_NO_END = frozenset(
+    {"slurm-limit-met", "dask-pauses", "tensorflow-warning", "not-oom-killed", "task-failed"}
+)  # clues that do not say that it ended
 _GUARD_REASONS = {"forecast": "it was going to pass its memory limit", "hang": "it had stood still"}
 
 
@@ -131,9 +133,18 @@ def explain_beside(runs_since: int, other: Event | None) -> str:
 
 
 def explain_clues(
-    clue: Clue | None, lines: int | None, *, named: bool, command: str | None, prose: bool = False, kills: int = 0
+    clue: Clue | None,
+    lines: int | None,
+    *,
+    named: bool,
+    command: str | None,
+    prose: bool = False,
+    kills: int = 0,
+    also: tuple[str, ...] = (),
 ) -> str:
-    """`prose`: the text does not look like a log; `kills`: the machine's counter since boot."""
+    """`also`: what other clues of this cause mean; `prose`: the text does not look like a log; `kills`: the machine's
+    counter since boot.
+    """
     where = "" if lines is None else f" in the {format_count(lines)} lines of the kernel log"
     where = f" in this text ({format_count(lines)} lines)" if named and lines is not None else where
     counted = (
@@ -160,6 +171,7 @@ def explain_clues(
         "hang": f"It stood still: {clue.meaning}.",
         "not-memory": f"Not an out-of-memory kill: {clue.meaning}.",
     }.get(clue.cause)
+    facts = [f"{other[0].upper()}{other[1:]}." for other in also] + facts
     if head is not None:
         rest = [nothing] if clue.cause in ("thrashing", "hang") else []
         return "\n".join([head, *facts, *rest])

@@ -57,7 +57,7 @@ _BEGINNING = re.compile(
     r"(?:memory(?:\+swap)?|swap|kmem): usage \d{1,18}kB, limit |Memory cgroup stats for |Tasks state \(memory"
     r"|\[ {0,2}pid {0,2}\] {1,4}uid {1,3}tgid|oom-kill:constraint=|(?:Memory cgroup o|O)ut of memory: Kill"
     r"|oom_reaper: |Task in /\S{0,400} killed as a result|Mem-Info:|CPU: \d{1,5} (?:UID: \d{1,10} )?PID: "
-    r"|Call Trace:|Hardware name: |Node \d{1,4} \w{1,10} free:|Killed process \d{1,10} \("
+    r"|Call Trace:|Hardware name: |Node \d{1,4} \w{1,10} free:"
 )
 _INVOKED = " invoked oom-killer: "
 _OWN_BRACKET = re.compile(r"\[\s{0,12}(?:pid|\d{1,10})\s{0,3}\]\s|\[<")  # the task table, a call trace
@@ -204,6 +204,8 @@ class Unwrapper:
 
     def _joined(self, line: Unwrapped) -> Iterator[Unwrapped]:
         """Messages that a terminal or a mail has broken become one line again."""
+        if self._pieces and self._whole is not None and self._whole.search(line.text):
+            yield from self._give_up()  # this line is whole by itself
         if self._pieces and self._whole is not None:
             for space in ("", " "):
                 text = space.join(piece.text.strip() for piece in (*self._pieces, line))

@@ -54,8 +54,8 @@ class TokenBuffer(GrowsAtItsEnd):
         self._waiting: list[Any] = []  # texts and ints that are still to be stored
         self._encoder: Encoder | None = None
         self._size = 0  # of what waits, bytes, about; -1 while an iterator is at work
-        if type(iterable) is not tuple or iterable:
-            self.extend(iterable)
+        self.extend(iterable)
+        self._settle()
 
     # -- what grows it
 
@@ -70,32 +70,27 @@ class TokenBuffer(GrowsAtItsEnd):
             self._settle()
 
     def extend(self, iterable: Iterable[int], /) -> None:
+        encoder = self._encoder
         if type(iterable) is list:
-            self._extend_list(iterable)
+            if encoder is None and len(iterable) <= _FEW_IDS and (not iterable or type(iterable[-1]) is int):
+                self._waiting += iterable  # looked at when there are many
+                if len(self._waiting) >= _CHUNK:
+                    self._settle()
+            elif encoder is not None and self._may_wait(iterable, encoder):
+                self._waiting += iterable
+                self._grown(8 * len(iterable))
+            else:
+                self._appendable().put(iterable)
         elif isinstance(iterable, TokenBuffer):
-            encoder = self._encoder
             if encoder is not None and iterable._encoder is encoder and iterable._store is None and self._size >= 0:
                 self._waiting += iterable._waiting  # texts
-                self._size += iterable._size
-                if self._size >= _PENDING:
-                    self._settle()
+                self._grown(iterable._size)
             else:
                 self._extend_packed(iterable)
         elif isinstance(iterable, array) and iterable.typecode in "bBhHiIlLq":
             self._appendable().put_array(memory_of(iterable))
         else:
             self._extend_slowly(iter(iterable))
-
-    def _extend_list(self, values: list[Any]) -> None:
-        if self._encoder is None and len(values) <= _FEW_IDS and (not values or type(values[-1]) is int):
-            self._waiting += values  # looked at when there are many
-            if len(self._waiting) >= _CHUNK:
-                self._settle()
-        elif self._encoder is not None and self._may_wait(values, self._encoder):
-            self._waiting += values
-            self._grown(8 * len(values))
-        else:
-            self._appendable().put(values)
 
     def _extend_packed(self, other: TokenBuffer) -> None:
         if other._encoder is not None and other._store is None and self._size >= 0:
@@ -134,7 +129,7 @@ class TokenBuffer(GrowsAtItsEnd):
         return [].__add__(other) if found is NotImplemented else found  # a list's own error
 
     def __radd__(self, other: Any) -> Any:
-        return self._joined(other, self) if isinstance(other, list) else other + []  # a list's own error
+        return self._joined(other, self) if isinstance(other, list) else other + []  # noqa: RUF005  (a list's own error)
 
     @staticmethod
     def _joined(left: list[int] | TokenBuffer, right: list[int] | TokenBuffer) -> TokenBuffer:

@@ -81,9 +81,9 @@ class TokenBuffers(GrowsAtItsEnd):
         return self
 
     def __add__(self, other: object, /) -> NoReturn:
-        refuse(self, "+ makes another list of the same lists")
+        refuse(self, "+ and del make another list of the same lists")
 
-    __radd__ = __add__
+    __radd__ = __delitem__ = __add__
 
     def __len__(self) -> int:
         self._settle()

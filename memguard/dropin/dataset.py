@@ -23,7 +23,8 @@ def dataset_of(mapping: Mapping[str, Any], features: Any = None, info: Any = Non
 
     The rows, the columns' types and what is made of them (train_test_split with a seed, map) are the same. Its
     fingerprint, and with it the names of cached files, are not; what map() makes lies beside it. The file has a name,
-    since worker processes open it by that; it is removed when this process ends.
+    since worker processes open it by that; it is in a directory of $MEMGUARD_SPILL_DIR, else /var/tmp, which is removed
+    when this process ends.
 
     Only columns that are a TextList of strs (None among them) are written piece by piece. With `features`, `info`, or
     without such a column, it is from_dict itself.
@@ -83,7 +84,7 @@ def _batches(texts: dict[str, TextList]) -> Iterator[dict[str, list[Any]]]:
 
 
 def _directory() -> str:
-    path = tempfile.mkdtemp(prefix=".memguard-dataset-", dir=choose_directory())
+    path = tempfile.mkdtemp(prefix=".memguard-dataset-", dir=choose_directory(named=True))
     atexit.register(_remove, path, os.getpid())
     return path
 

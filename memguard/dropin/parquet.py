@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import IO, Any
 
 from memguard.dropin.texts import TextList
@@ -38,8 +39,13 @@ def parquet_texts(path: Any, column: str, *, dropna: bool = False) -> TextList:
 def _regular_file(path: Any) -> _File | None:
     if not isinstance(path, (str, os.PathLike)) or "://" in str(path) or os.path.isdir(path):
         return None
-    with open(path, "rb") as file:
-        return _File(file) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+    try:
+        with open(path, "rb") as file:
+            return _File(file) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+    except OSError:  # which pandas has its own words for
+        if find_spec("pandas") is None:
+            raise
+        return None
 
 
 class _File:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
-from typing import Any, Protocol, SupportsIndex
+from typing import Any, NoReturn, Protocol, SupportsIndex
 
-from memguard.dropin.refusals import GrowsAtItsEnd
+from memguard.dropin.refusals import GrowsAtItsEnd, refuse
 
 __all__ = ["Blocks", "Pieces", "split_at", "split_lines", "split_words"]
 
@@ -67,6 +67,11 @@ class Pieces(GrowsAtItsEnd):
         group = list(islice(ahead, _GROUP))
         self._ahead, self._group = (index + len(group), ahead), (index, group)
         return group
+
+    def __add__(self, other: object, /) -> NoReturn:
+        refuse(self, "+ and del make another list of the same texts")
+
+    __radd__ = __iadd__ = __delitem__ = __add__
 
     def __contains__(self, part: object, /) -> bool:
         return any(part in parts for parts in self._split(self._text.blocks()))

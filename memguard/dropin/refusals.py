@@ -6,8 +6,6 @@ from typing import Any, NoReturn
 
 __all__ = ["GrowsAtItsEnd", "refuse"]
 
-_CHANGES = frozenset({"insert", "pop", "remove", "reverse", "sort"})
-
 
 def refuse(thing: object, what: str) -> NoReturn:
     raise TypeError(f"{type(thing).__name__}: {what}; keep a list here, or use list(x)")
@@ -33,7 +31,6 @@ class GrowsAtItsEnd:
 
     def __getattr__(self, name: str) -> Any:
         kind = type(self).__name__
-        if name in _CHANGES:
-            what = f"{kind} has no {name}(), which changes what is in the middle"
-            raise AttributeError(f"{what}; keep a list here, or use list(x)")
+        if hasattr(list, name) and not name.startswith("_"):
+            raise AttributeError(f"{kind} has no {name}(), which changes it; keep a list here, or use list(x)")
         raise AttributeError(f"{kind!r} object has no attribute {name!r}")

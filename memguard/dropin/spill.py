@@ -145,10 +145,14 @@ def candidates() -> list[str]:
     return [os.path.abspath(place) for place in [*places, "/var/tmp", os.environ.get("TMPDIR") or "/tmp"]]
 
 
-def choose_directory(needed: int = 0) -> str:
-    """The first candidate that takes `needed` bytes. Raises SpillError, with what is wrong with each of them."""
+def choose_directory(needed: int = 0, *, named: bool = False) -> str:
+    """The first candidate that takes `needed` bytes; for a file that has a name, the current directory comes last:
+    a script may look what is in there. Raises SpillError, with what is wrong with each of them."""
     wrong = []
-    for directory in dict.fromkeys(candidates()):
+    places = candidates()
+    if named and not os.environ.get(SPILL_VARIABLE):
+        places = places[1:] + places[:1]
+    for directory in dict.fromkeys(places):
         reason = _unsuitable(directory, needed)
         if reason is None:
             return directory

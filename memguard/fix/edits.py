@@ -32,15 +32,12 @@ class Importing:
 def find_import(source: str, tree: ast.Module, *, keep_lines: bool) -> Importing:
     """At the end of the leading block of imports, behind the docstring and `from __future__`."""
     leading, first = _leading(tree)
+    used, bound = _names(tree)
     for statement in leading:
-        if isinstance(statement, ast.Import):
-            for alias in statement.names:
-                if alias.name == "memguard":
-                    return Importing(alias.asname or "memguard", None)
-    taken = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} | {
-        node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)
-    }
-    name = next(name for name in _NAMES if name not in taken)
+        for alias in statement.names if isinstance(statement, ast.Import) else ():
+            if alias.name == "memguard" and (alias.asname or "memguard") not in bound:
+                return Importing(alias.asname or "memguard", None)
+    name = next(name for name in _NAMES if name not in used | bound)
     line = "import memguard" if name == "memguard" else f"import memguard as {name}"
     data, places = source.encode("utf-8", "surrogatepass"), Places(source)
     if leading:
@@ -58,6 +55,22 @@ def find_import(source: str, tree: ast.Module, *, keep_lines: bool) -> Importing
         start = data.rfind(b"@", 0, places.span(decorators[0]).start)
     after = "; " if keep_lines else _newline(data)
     return Importing(name, Edit(start, start, f"{line}{after}"))
+
+
+def _names(tree: ast.Module) -> tuple[set[str], set[str]]:
+    """(names that are looked at, names that something else than memguard is bound to)"""
+    used: set[str] = set()
+    bound: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            (used if isinstance(node.ctx, ast.Load) else bound).add(node.id)
+        elif isinstance(node, ast.arg):
+            bound.add(node.arg)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            bound |= {alias.asname or alias.name.partition(".")[0] for alias in node.names if alias.name != "memguard"}
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            bound.add(node.name)
+    return used, bound
 
 
 _SIMPLE = (ast.Expr, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Assert, ast.Delete, ast.Pass)

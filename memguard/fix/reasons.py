@@ -12,7 +12,6 @@ class Reason(Enum):
 
     GIVEN = "{what}: nobody knows what that does with it"
     UNSEEN = "{what}: who uses it then is not seen"
-    DECORATED = "{what}: the decorator may do anything with it"
     CHANGED = "{what} changes it in place"
     ONE_BY_ONE = "{what} changes it one element at a time"
     REPEATED = "{what} repeats it"
@@ -39,8 +38,6 @@ class Reason(Enum):
     TOO_MUCH = "it takes more steps to follow than there are"
     IGNORED = "# memguard: ignore[{what}]"
     NOT_ASKED = "the rule {what} is not asked for"
-    UNSAFE = "--unsafe would change it: {what}"
-    ELSEWHERE = "{what} stands in another file"
     OTHER = "{what} is not known to be the same"
 
     def sentence(self, what: str = "") -> str:

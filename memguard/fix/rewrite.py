@@ -198,7 +198,7 @@ class Rewriter:
         return [Edit(*self.places.span(loop)[:2], made, lines=text.count("\n") - made.count("\n"))]
 
     def tensors(self, root: int, sites: Sites) -> Iterable[Change]:
-        """torch.tensor(ids) → torch.from_numpy(ids.to_numpy("int64")), for all ids that `root` makes. Raises Refused."""
+        """torch.tensor(ids) → torch.from_numpy(ids.to_numpy("int64")), for ids that `root` makes. Raises Refused."""
         for number, roots in sites.spread().items():
             for use in sites.used(number) if root in roots and sites.drop_ins[number] == "ids" else ():
                 if use.role == TENSOR:

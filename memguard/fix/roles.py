@@ -67,7 +67,18 @@ _IDS = (
     | frozenset(
         (
             *(".append()", ".extend()", ".clear()", ".copy()", ".index()", ".count()", "+=", "[index]", "[slice]"),
-            *("[::step]", "del [:]", "==", "in right", "in in right", "list.index/0", "list.count/0", "% right"),
+            *(
+                ".append",
+                ".extend",
+                "[::step]",
+                "del [:]",
+                "==",
+                "in right",
+                "in in right",
+                "list.index/0",
+                "list.count/0",
+                "% right",
+            ),
             *("in % right", "f-string", "str/0", "repr/0", "max/0", "min/0", "sum/0", "bytes/0", "set.update/0"),
             *("array.array/1", "array.extend/0", "random.choice/0", "copy.copy/0", "copy.deepcopy/0", "struct.pack/1"),
             *("encoder.decode/0", "str.join/0", "returned by a worker", "sent to a worker", "in returned by a worker"),
@@ -80,13 +91,13 @@ _TEXT = _CONSUMERS - {"unpack", "*", "with", "next/0", "reversed/0", "in left"} 
         *(".strip()", ".lstrip()", ".rstrip()", ".split()", ".splitlines()", ".count()", ".find()", ".index()"),
         *(".startswith()", ".endswith()", ".isascii()", ".encode()", "[index]", "[slice]", "in right", "=="),
         *("encoder.encode/0", "encoder.encode_ordinary/0", "f-string", "str/0", "max/0", "min/0", "set.update/0"),
-        *("list.extend/0", "dict.fromkeys/0", "sent to a worker"),
+        *("list.extend/0", "builtins.dict.fromkeys/0", "sent to a worker"),
     )
 )
 _TEXTS = _CONSUMERS - {"unpack", "*", "with", "next/0", "in left"} | frozenset(
     (
         *("[index]", "[slice]", ".index()", ".count()", "in right", "list.extend/0", "+= right", "str.join/0"),
-        *("encoder.encode_ordinary_batch/0", "encoder.encode_batch/0", "set.update/0", "dict.fromkeys/0"),
+        *("encoder.encode_ordinary_batch/0", "encoder.encode_batch/0", "set.update/0", "builtins.dict.fromkeys/0"),
     )
 )
 # memguard.TextList has all that a list has.
@@ -95,7 +106,7 @@ _TEXT_LIST = _CONSUMERS | frozenset(
         *(".append()", ".extend()", ".insert()", ".pop()", ".remove()", ".reverse()", ".sort()", ".clear()"),
         *(".copy()", ".index()", ".count()", "+=", "+ left", "+ right", "* left", "* right", "[index]", "[slice]"),
         *("[::step]", "[] =", "del []", "del [:]", "==", "<", "in right", "list.extend/0", "+= right", "f-string"),
-        *("str/0", "repr/0", "max/0", "min/0", "random.choice/0", "set.update/0", "dict.fromkeys/0"),
+        *("str/0", "repr/0", "max/0", "min/0", "random.choice/0", "set.update/0", "builtins.dict.fromkeys/0"),
         *("encoder.encode_ordinary_batch/0", "encoder.encode_batch/0", "dict.get/1", "dict.setdefault/1"),
         *("iterator.set_description/0",),
     )
@@ -110,6 +121,7 @@ _ENCODER = frozenset(
     (
         *(".encode()", ".encode_ordinary()", ".encode_batch()", ".encode_ordinary_batch()", ".decode()", "is", "truth"),
         *(".eot_token", ".n_vocab", ".max_token_value", ".name", "._special_tokens", ".special_tokens_set"),
+        *(".encode", ".encode_ordinary", ".encode_batch", ".encode_ordinary_batch", ".decode"),
         *(".encode_single_token()", ".decode_bytes()", ".decode_single_token_bytes()"),
     )
 )
@@ -160,7 +172,6 @@ def reason_for(drop_in: str, role: str) -> tuple[Reason, str]:
     rules = (
         (bare.startswith(("given to ", "a statement", "an expression", "stored in", "match")), Reason.GIVEN),
         (bare.startswith(("returned to", "an attribute of a class")), Reason.UNSEEN),
-        (bare.startswith("decorated"), Reason.DECORATED),
         (bare == "inside a broad try", Reason.BROAD_TRY),
         (bare == "its file is written to", Reason.REWRITTEN),
         (bare == "[::step]", Reason.REVERSED),

@@ -7,8 +7,6 @@ is enough to leave it; what needs it is left with it, until nothing changes any 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from memguard.fix.changes import Left
 from memguard.fix.reasons import Reason
 from memguard.fix.roles import LOCAL, is_safe, reason_for
@@ -31,6 +29,9 @@ _FAMILIES: dict[str, frozenset[str]] = {
     "encoder": frozenset(("encoder",)),
     "file": frozenset(("file",)),
 }
+
+
+Failure = tuple[set[int], Use | None, Reason, str]  # roots, the use that is not safe, why, what
 
 
 class Sites:
@@ -64,11 +65,15 @@ class Sites:
         """Everything that may be a drop-in object now → the roots that make it one."""
         found: dict[int, set[int]] = {root: {root} for root in self.roots}
         self.drop_ins = dict(self.roots)
+        holders: dict[int, list[int]] = {}
+        for root, kind in self.roots.items():
+            for inner in self.things[root].inside if kind == "token lists" else ():
+                holders.setdefault(inner, []).append(root)
         changed = True
         while changed:
             changed = False
             for thing in self.things:
-                for other in [*thing.of, *self._containers(thing)]:
+                for other in [*thing.of, *holders.get(thing.number, ())]:
                     drop_in = self._made(self.drop_ins.get(other), thing) if other in found else None
                     if drop_in is None:
                         continue
@@ -77,12 +82,6 @@ class Sites:
                     self.drop_ins.setdefault(thing.number, drop_in)
                     changed |= len(found[thing.number]) > before
         return found
-
-    def _containers(self, thing: Thing) -> Iterable[int]:
-        return (n for n, drop_in in self.roots.items() if drop_in == "token lists" and thing.number in self._in(n))
-
-    def _in(self, number: int) -> frozenset[int]:
-        return self.things[number].inside
 
     def _made(self, drop_in: str | None, thing: Thing) -> str | None:
         """What `thing` is, made of (or taken out of) a `drop_in`; None for an ordinary value."""
@@ -105,15 +104,15 @@ class Sites:
         while True:
             made_by = self.spread()
             failing = self._failing(made_by) or self._lacking(made_by) or self._kept_apart(made_by)
-            if failing is None:
+            if not failing:
                 return
-            roots, use, reason, what = failing
-            joins = self._joins_behind(use.thing) if use is not None else set()
+            joins = {join for _, use, _, _ in failing if use is not None for join in self._joins_behind(use.thing)}
             if joins:
                 self.plain_joins |= joins
                 continue
-            for root in sorted(roots & self.roots.keys()):
-                self.drop(root, use, reason, what)
+            for roots, use, reason, what in failing:
+                for root in sorted(roots & self.roots.keys()):
+                    self.drop(root, use, reason, what)
 
     def _joins_behind(self, number: int) -> set[int]:
         """The texts joined of a list of ours that `number` is made of."""
@@ -127,20 +126,24 @@ class Sites:
         joins = {n for n in seen if self.things[n].made == "join"}
         return {n for n in joins if any(self.drop_ins.get(other) == "text list" for other in self.things[n].of)}
 
-    def _failing(self, made_by: dict[int, set[int]]) -> tuple[set[int], Use | None, Reason, str] | None:
+    def _failing(self, made_by: dict[int, set[int]]) -> list[Failure]:
+        found: list[Failure] = []
         for number in made_by:
             drop_in, thing = self.drop_ins[number], self.things[number]
             if drop_in == "ids" and not thing.elements <= {"int"}:
-                return made_by[number], None, Reason.ELEMENTS, f"ints, line {thing.line}"
+                found.append((made_by[number], None, Reason.ELEMENTS, f"ints, line {thing.line}"))
             for use in self.used(number):
                 if not (is_safe(drop_in, use.role) or self._with_an_edit(number, drop_in, use)):
-                    return (made_by[number], use, *reason_for(drop_in, use.role))
+                    found.append((made_by[number], use, *reason_for(drop_in, use.role)))
+                    break
+        if found:
+            return found
         for number in made_by:
             family = _FAMILIES.get(self.things[number].kind, frozenset())
             for use in self.used(number):
                 if use.others - family and not use.role.startswith("in "):
-                    return made_by[number], use, Reason.MIXED, ""
-        return None
+                    found.append((made_by[number], use, Reason.MIXED, ""))
+        return found
 
     def _with_an_edit(self, number: int, drop_in: str, use: Use) -> bool:
         if use.role == TENSOR:
@@ -151,13 +154,14 @@ class Sites:
             drop_in == "text list" and use.role.endswith("shuffle/0") and not use.others
         )
 
-    def _lacking(self, made_by: dict[int, set[int]]) -> tuple[set[int], Use | None, Reason, str] | None:
+    def _lacking(self, made_by: dict[int, set[int]]) -> list[Failure]:
         """tiktoken's own encoder takes no text that is in its file; a list of texts is joined by an edit alone."""
         encoders: dict[tuple[int, int], set[int]] = {}
         for thing in self.things:
             if thing.kind == "encoder":
                 for use in self.used(thing.number):
                     encoders.setdefault(use.span[:2], set()).add(thing.number)
+        found: list[Failure] = []
         self._pair_datasets()
         for number in made_by:
             if self.drop_ins[number] not in ("text", "texts", "text list"):
@@ -167,8 +171,8 @@ class Sites:
                 for root in made_by[number]:
                     self.needs.setdefault(root, set()).update(needed)
                 if needed - made_by.keys():
-                    return made_by[number], use, Reason.ENCODER, ""
-        return None
+                    found.append((made_by[number], use, Reason.ENCODER, ""))
+        return found
 
     def _pair_datasets(self) -> None:
         """dataset_of streams a TextList alone, and from_dict takes none: one is not changed without the other."""
@@ -184,10 +188,11 @@ class Sites:
             for one in lists:
                 self.needs.setdefault(one, set()).add(number)
 
-    def _kept_apart(self, made_by: dict[int, set[int]]) -> tuple[set[int], Use | None, Reason, str] | None:
+    def _kept_apart(self, made_by: dict[int, set[int]]) -> list[Failure]:
         """`ids += more` asks `more` first what a sum of both is, where `ids` is a list: it has to be one of ours, too.
         What is put into a TokenBuffers is copied: it must be done with by then.
         """
+        found: list[Failure] = []
         grown: dict[tuple[int, int], set[int]] = {}
         for use in self.uses.uses:
             if use.role == "+=":
@@ -198,13 +203,13 @@ class Sites:
             for use in self.used(number):
                 lists = grown.get(use.span[:2], set()) if use.role == "+= right" else set()
                 if lists - made_by.keys():
-                    return made_by[number], use, Reason.OTHER, "+= to a list that stays one"
+                    found.append((made_by[number], use, Reason.OTHER, "+= to a list that stays one"))
         for number, roots in made_by.items():
             for inner in self.things[number].inside if self.drop_ins[number] == "token lists" else ():
                 late = self._changed_late(inner)
                 if late is not None:
-                    return roots, late, Reason.CHANGED, f"line {late.line}"
-        return None
+                    found.append((roots, late, Reason.CHANGED, f"line {late.line}"))
+        return found
 
     def _changed_late(self, number: int) -> Use | None:
         """A use that changes a list which may be in another list by then; those between its making and its being

@@ -128,7 +128,7 @@ def test_write_refuses_what_git_could_not_bring_back(capfdbinary: pytest.Capture
     Path("prepare.py").write_text(SCRIPT)
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
     subprocess.run([*git, "init", "-q"], check=True)
-    code, out, err = fix(capfdbinary, "prepare.py", "--write")
+    code, _, err = fix(capfdbinary, "prepare.py", "--write")
     assert (code, Path("prepare.py").read_text()) == (2, SCRIPT)
     assert "no commit" in err and "--force" in err and len(err.splitlines()[-2:]) == 2
     subprocess.run([*git, "add", "."], check=True)

@@ -110,3 +110,13 @@ def test_a_full_disk_without_another_is_a_memory_error(tmp_path: Path, monkeypat
         file.append(b"x")
     assert isinstance(caught.value, SpillError)
     assert caught.value.path == str(tmp_path)
+
+
+def test_a_file_with_a_name_does_not_lie_in_the_current_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(spill.SPILL_VARIABLE, raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert choose_directory(named=True) != str(tmp_path) == choose_directory()
+    monkeypatch.setenv(spill.SPILL_VARIABLE, str(tmp_path))
+    assert choose_directory(named=True) == str(tmp_path)

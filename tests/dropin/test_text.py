@@ -268,9 +268,20 @@ def test_what_a_str_does_and_it_does_not_names_the_fix(tmp_path: Path) -> None:
         with pytest.raises(TypeError):
             use(ours)
     pieces = ours.split()
-    for use in (lambda x: x.sort(), lambda x: x.append(""), lambda x: random.shuffle(x), lambda x: x + [], hash):
-        with pytest.raises((TypeError, AttributeError)):
+    for use in (
+        lambda x: x.sort(),
+        lambda x: x.append(""),
+        lambda x: random.shuffle(x),
+        lambda x: x + [],
+        lambda x: [] + x,
+        lambda x: x * 2,
+        lambda x: x < [],
+        lambda x: x.__delitem__(0),
+    ):
+        with pytest.raises((TypeError, AttributeError), match=r"list\(x\)"):
             use(pieces)
+    with pytest.raises(TypeError):
+        hash(pieces)
 
 
 def test_a_text_that_does_not_fit_is_not_made_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

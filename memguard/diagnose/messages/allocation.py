@@ -39,6 +39,7 @@ MESSAGES: tuple[Pattern, ...] = (
         r"killed by signal: Bus error|workers are out of shared memory|insufficient shared memory \(shm\)"
         r"|No space left on device: '/(?:dev/)?shm/|No space left on device.{0,80}/dev/shm"
         r"|/dev/shm.{0,120}No space left on device"
+        r"|unable to open shared memory object|could not resize shared memory segment"
         r"|unable to (?:write to file|allocate shared memory\(shm\) for file) </torch_"
         r"|SemLock.{0,60}No space left on device|joblib will operate in serial mode"
         r"|MP_SHM_ERR|shm_open.{0,40}No space left",
@@ -47,6 +48,8 @@ MESSAGES: tuple[Pattern, ...] = (
         "insufficient shared memory",
         "/shm",
         "</torch_",
+        "shared memory object",
+        "resize shared memory",
         "SemLock",
         "in serial mode",
         "shm_open",
@@ -58,8 +61,10 @@ MESSAGES: tuple[Pattern, ...] = (
         "semlock",
         "context",
         "a lock of multiprocessing is being made; it lies in /dev/shm",
-        r"_multiprocessing\.SemLock|SemLock\.__init__|joblib/_multiprocessing_helpers\.py|in SemLock",
+        r"_multiprocessing\.SemLock|SemLock\.__init__|joblib/_multiprocessing_helpers\.py|in SemLock"
+        r"|multiprocessing/shared_memory\.py",
         "SemLock",
+        "shared_memory.py",
         "_multiprocessing_helpers",
         source="multiprocessing",
     ),
@@ -136,10 +141,14 @@ MESSAGES: tuple[Pattern, ...] = (
         f"a request for memory was refused by the system; {_REFUSED}",
         r"std::bad_alloc|(?<!anyway: )Cannot allocate memory|enough memory for the allocation"
         r"|pyarrow\.lib\.ArrowMemoryError"
-        r"|malloc of size (?P<size>\d{1,20}) failed|DefaultCPUAllocator: (?:can't|not enough) "
+        r"|malloc of size (?P<size>\d{1,20}) failed"
+        r"|DefaultCPUAllocator: (?:can't|not enough) .{0,60}?allocate (?P<size4>\d{1,20}) bytes"
+        r"|DefaultCPUAllocator: (?:can't|not) "
         r"|unable to mmap \d{1,20} bytes|\bENOMEM\b|virtual memory exhausted|LLVM ERROR: out of memory"
         r"|(?:cc1plus|cc1|ld): out of memory|memory exhausted$|out of memory allocating (?P<size2>\d{1,20}) bytes"
-        r"|Failed on request of size (?P<size3>\d{1,20})|Out of Memory Error: (?:failed|could not) ",
+        r"|Failed on request of size (?P<size3>\d{1,20})|Out of Memory Error: (?:failed|could not) "
+        r"|Cannot allocate \d{1,20} bytes of memory|^(?:lua: )?not enough memory$|exception Out_of_memory"
+        r"|[Hh]eap exhausted[;,]",
         "std::bad_alloc",
         "Cannot allocate memory",
         "enough memory for the allocation",
@@ -152,6 +161,10 @@ MESSAGES: tuple[Pattern, ...] = (
         "out of memory",
         "on request of size",
         "Out of Memory Error",
+        "bytes of memory",
+        "not enough memory",
+        "Out_of_memory",
+        "eap exhausted",
         source="C, C++, torch, Arrow, gcc, PostgreSQL, DuckDB",
         example="terminate called after throwing an instance of 'std::bad_alloc'",
     ),

@@ -60,6 +60,18 @@ MESSAGES: tuple[Pattern, ...] = (
         example="RuntimeError: DataLoader worker (pid 4024) is killed by signal: Killed.",
     ),
     pattern(
+        "task-failed",
+        "unclear",
+        "a task of the job ended by itself with an error: what it printed last says why",
+        r"error: \S{1,64}: tasks? [\d,-]{1,40}: Exited with exit code [1-9]",
+        "Exited with exit code",
+        source="srun",
+        advice=(
+            "read what that task printed last; where that is nothing, `sacct -j JOB -o JobID,State,ExitCode,MaxRSS`",
+        ),
+        example="srun: error: node07: task 3: Exited with exit code 1",
+    ),
+    pattern(
         "torch-elastic",
         "unclear",
         f"a process of the torch launcher was {_SIGKILL}",
@@ -157,6 +169,7 @@ MESSAGES: tuple[Pattern, ...] = (
         r"^\s{0,20}\W{0,4}Killed(?:: 9)?\W{0,4}\s{0,20}$|^zsh: killed\s{1,8}(?P<command>\S.{0,300})"
         r"|(?:^|\s)(?P<pid>\d{1,10}) Killed(?:: 9)?(?:\s{1,40}(?P<command2>\S.{0,300})|\W|$)"
         r"|\]\S?\s{0,4}Killed(?:: 9)?(?:\s{1,40}(?P<command3>\S.{0,300})|\s|$)"
+        r"|tasks? [\d,-]{1,40}: Killed\b|\]\s{1,4}[+-]?\s{0,4}(?P<pid2>\d{1,10}) killed\s{2,20}(?P<command4>\S.{0,300})"
         r"|Received \"killed\" signal|<stderr>:\s?Killed|terminated by (?:signal )?(?:9\b|SIGKILL)"
         r"|killed by signal 9\b|status=9/KILL"
         r"|signal 9 \(Killed\)|exited on signal 9\b|interrupted by signal 9\b|code=killed, signal=KILL"
@@ -176,8 +189,8 @@ MESSAGES: tuple[Pattern, ...] = (
     pattern(
         "not-oom-killed",
         "unclear",
-        "ended by SIGKILL, and the container runtime noted OOMKilled: false. That rules memory out only for the "
-        "container's own limit and its first process, not for a kill by the machine or of a child",
+        "the container runtime noted OOMKilled: false. That rules memory out only for the container's own limit and "
+        "its first process, not for a kill by the machine or of a child",
         r"\"?OOMKilled\"?\s{0,8}[:=]\s{0,8}(?:false|False)",
         "OOMKilled",
         source="Docker, Podman",
@@ -185,7 +198,7 @@ MESSAGES: tuple[Pattern, ...] = (
             "ask the host's kernel, which knows: `sudo dmesg | memguard diagnose -`",
             "see who stopped it: `docker events --since 24h --filter event=die --filter event=kill`",
         ),
-        example='"OOMKilled": false,\n"ExitCode": 137,',
+        example='"OOMKilled": false,',
     ),
     pattern(
         "exit-137",
@@ -193,7 +206,7 @@ MESSAGES: tuple[Pattern, ...] = (
         "137 is 128 + 9: ended by SIGKILL, whoever sent it (docker stop does too)",
         _EXIT + r"[\"']?(?: of the task.{0,80}was)?[\s:=(`]{1,12}(?:137|-137|-9)\b|status=137\b"
         r"|returned (?:a non-zero code: )?137\b|Exit(?:ed)? \(137\)"
-        r"|[Rr]eturn code:? -9\b|^137$|\bcode 137\b",
+        r"|[Rr]eturn code:? -9\b|^137$|\bcode 137\b|errno 137\b",
         "137",
         "eturn code",
         "tatus -9",

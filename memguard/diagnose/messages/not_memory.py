@@ -58,7 +58,8 @@ MESSAGES: tuple[Pattern, ...] = (
         r"pthread_create.{0,60}(?:Resource temporarily unavailable|资源暂时不可用)"
         r"|RLIMIT_NPROC -?\d|fork rejected by pids controller|can't start new thread"
         r"|fork: (?:retry: )?Resource temporarily unavailable|unable to create (?:new )?native thread"
-        r"|TERM_(?:THREAD|PROCESS)LIMIT|unable to create worker thread|failed to create new OS thread"
+        r"|low on resource: pids|had condition: \[PIDPressure\]|TERM_(?:THREAD|PROCESS)LIMIT"
+        r"|unable to create worker thread|failed to create new OS thread"
         r"|BlockingIOError: \[Errno 11\]",
         "pthread_create",
         "RLIMIT_NPROC",
@@ -67,6 +68,8 @@ MESSAGES: tuple[Pattern, ...] = (
         "fork: ",
         "native thread",
         "worker thread",
+        "low on resource: pids",
+        "PIDPressure",
         "TERM_THREADLIMIT",
         "TERM_PROCESSLIMIT",
         "new OS thread",
@@ -82,7 +85,9 @@ MESSAGES: tuple[Pattern, ...] = (
         r"CUDA out of memory|CUDA error: out of memory|OutOfMemoryError: (?:CUDA|HIP|XPU)|HIP out of memory"
         r"|MPS backend out of memory|CUDA_ERROR_OUT_OF_MEMORY|cuMemAlloc\w{0,10} failed|cudaErrorMemoryAllocation"
         r"|[Aa]llocator \(?GPU_\d|device:GPU:\d{1,2} by allocator|CUBLAS_STATUS_ALLOC_FAILED|cudaMalloc failed"
-        r"|gpu_\S{0,40}allocator|hipErrorOutOfMemory",
+        r"|gpu_\S{0,40}allocator|hipErrorOutOfMemory"
+        r"|RESOURCE_EXHAUSTED: Out of memory (?:while trying to allocate|allocating)|NPU out of memory"
+        r"|HSA_STATUS_ERROR_OUT_OF_RESOURCES|OutOfDeviceMemory",
         "CUDA",
         "HIP out of memory",
         "MPS backend out of memory",
@@ -94,6 +99,10 @@ MESSAGES: tuple[Pattern, ...] = (
         "CUBLAS_STATUS",
         "cudaMalloc",
         "hipError",
+        "RESOURCE_EXHAUSTED",
+        "NPU out of memory",
+        "HSA_STATUS",
+        "OutOfDeviceMemory",
         source="torch, TensorFlow, JAX",
         advice=_CARD,
         example="torch.cuda.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.70 GiB",

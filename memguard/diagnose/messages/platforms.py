@@ -26,9 +26,12 @@ MESSAGES: tuple[Pattern, ...] = (
     killer(
         "cloud-run",
         "Cloud Run, not the kernel, ended the instance: it had passed its memory limit",
-        r"[Mm]emory limit of (?P<limit>[\d.]{1,10} ?[KMGT]i?B?) exceeded with (?P<used>[\d.]{1,10} ?[KMGT]i?B?) used",
+        r"[Mm]emory limit of (?P<limit>[\d.]{1,10} ?[KMGT]i?B?) exceeded with (?P<used>[\d.]{1,10} ?[KMGT]i?B?) used"
+        r"|container instance was found to be using too much memory and was terminated"
+        r"|Exceeded (?:soft|hard) memory limit of (?P<limit2>\d{1,8} [KMGT]i?B) with (?P<used2>\d{1,8} [KMGT]i?B)",
         "emory limit of",
-        source="Google Cloud Run, Cloud Functions",
+        "using too much memory",
+        source="Google Cloud Run, Cloud Functions, App Engine",
         advice=("raise the limit: `gcloud run services update SERVICE --memory 2Gi`, or fewer requests at a time",),
         example="Memory limit of 512 MiB exceeded with 530 MiB used. Consider increasing the memory limit",
     ),
@@ -73,6 +76,18 @@ MESSAGES: tuple[Pattern, ...] = (
         example="Ran out of memory (used over 512MB) while running your code.",
     ),
     reporter(
+        "system-oom",
+        "the kubelet reports that the node itself ran out of memory, and the kernel killed the process",
+        r"System OOM encountered, victim process: (?P<task>.{1,64}?), pid: (?P<pid>\d{1,10})",
+        "System OOM encountered",
+        source="Kubernetes",
+        advice=(
+            "give every pod of the node `resources.limits.memory`, so that the one that grows is the one that ends",
+            "see who fills the node: `kubectl top pods -A --sort-by=memory`",
+        ),
+        example="Warning  SystemOOM  System OOM encountered, victim process: python, pid: 1234",
+    ),
+    reporter(
         "ecs",
         "Amazon ECS reports an out-of-memory kill in the container: its memory limit was reached",
         r"OutOfMemoryError: Container killed due to memory usage",
@@ -84,8 +99,8 @@ MESSAGES: tuple[Pattern, ...] = (
     killer(
         "lmkd",
         "Android's low memory killer, not the kernel's, killed the process",
-        r"(?:lowmemorykiller|lmkd?).{0,40}?Kill(?:ing)? '(?P<task>.{1,80}?)' \((?P<pid>\d{1,10})\).{0,80}?"
-        r"to free (?P<used>\d{1,12}kB)",
+        r"(?:lowmemorykiller|lmkd?).{0,40}?Kill(?:ing)? '(?P<task>.{1,80}?)' \((?P<pid>\d{1,10})\)"
+        r"(?:.{0,80}?to free (?P<used>\d{1,12}kB))?",
         "lowmemorykiller",
         "oom_score_adj ",
         source="Android",

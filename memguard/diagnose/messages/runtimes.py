@@ -36,12 +36,13 @@ MESSAGES: tuple[Pattern, ...] = (
         "allocation",
         "Node.js reached V8's own heap limit, which does not grow with the machine's memory; nothing was killed",
         r"JavaScript heap out of memory|node::OOMErrorHandler|V8::FatalProcessOutOfMemory|ERR_WORKER_OUT_OF_MEMORY"
-        r"|invalid (?:table|array) (?:size|length) Allocation failed",
+        r"|Allocation failed - process out of memory|Array buffer allocation failed",
         "heap out of memory",
         "OOMErrorHandler",
         "FatalProcessOutOfMemory",
         "ERR_WORKER_OUT_OF",
-        "Allocation failed",
+        "process out of memory",
+        "buffer allocation failed",
         source="Node.js",
         advice=_NODE,
         example="FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory",
@@ -100,10 +101,11 @@ MESSAGES: tuple[Pattern, ...] = (
         "the system would not give Go's runtime the memory that it asked for; nothing was killed from outside",
         r"fatal error: (?:runtime: )?(?:out of memory|cannot allocate memory)"
         r"|runtime: out of memory: cannot allocate (?P<size>\d{1,20})-byte|runtime: out of memory"
-        r"|runtime: VirtualAlloc of (?P<size2>\d{1,20}) bytes failed",
+        r"|runtime: cannot allocate heap metadata|runtime: VirtualAlloc of (?P<size2>\d{1,20}) bytes failed",
         "fatal error: ",
         "runtime: out of memory",
         "VirtualAlloc of",
+        "heap metadata",
         source="Go",
         advice=(
             "give the collector a soft limit below the real one: `GOMEMLIMIT=4GiB`, or `GOGC=50`",
@@ -154,11 +156,11 @@ MESSAGES: tuple[Pattern, ...] = (
         "runtime-refused",
         "allocation",
         "the language's runtime was refused memory and said so itself; nothing was killed from outside",
-        r"System\.OutOfMemoryException|NoMemoryError|^Out of memory!$|OutOfMemoryError\(\)|Insufficient memory to "
+        r"System\.OutOfMemoryException|NoMemoryError|^Out of memory[!.]|OutOfMemoryError\(\)|Insufficient memory to "
         r"continue the execution of the program|Out of memory \(Needed (?P<size>\d{1,20}) bytes\)",
         "OutOfMemoryException",
         "NoMemoryError",
-        "Out of memory!",
+        "Out of memory",
         "OutOfMemoryError()",
         "Insufficient memory to continue",
         "Out of memory (Needed",

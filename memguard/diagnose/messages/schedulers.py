@@ -71,7 +71,7 @@ MESSAGES: tuple[Pattern, ...] = (
     killer(
         "htcondor",
         "HTCondor, not the kernel, held the job: it had passed its memory limit",
-        r"Job has gone over (?:cgroup )?memory limit of (?P<limit>\d{1,12} megabytes)"
+        r"[Jj]ob has gone over (?:cgroup )?memory limit of (?P<limit>\d{1,12} (?:megabytes|Mb|MB))"
         r"(?:\.\s{1,4}(?:Peak|Last measured) usage: (?P<used>\d{1,12} megabytes))?"
         r"|put on hold by SYSTEM_PERIODIC_HOLD due to memory usage (?P<used2>\d{1,15})"
         r"|[Mm]emory usage exceeded (?:request_memory|RequestMemory|the limit)|MemoryUsage > RequestMemory",

@@ -87,7 +87,6 @@ class Block:
     sacrifice: bool = False  # ≤ 5.0: the one announced may be spared for its child
     note: str | None = None
     task: str | None = None  # the victim's name, where there is no pid (2.4)
-    panic: bool = False  # the machine stopped, nothing was killed
     evidence: list[str] = field(default_factory=list)
 
     @property

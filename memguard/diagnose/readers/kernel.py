@@ -188,6 +188,7 @@ class KernelReader(LogReader):
             self._read_victim(line, kill, memcg=None, group=True)
             return
         memcg = "emory cgroup out of memory" in text if "ut of memory" in text else None
+        memcg = True if "group memory limit exceeded" in text else memcg  # PBS quotes the kernel so
         self._read_victim(line, kill, memcg, sacrifice="sacrifice child" in text)
 
     def _read_victim(
@@ -238,10 +239,11 @@ class KernelReader(LogReader):
         block = self._block(line)
         if block.kills:
             block = self._begin(line)
-        block.memcg = "cgroup" in text
+        block.memcg = "cgroup" in text or bool(block.memcg)
         why = "nothing was left to kill" if "no killable" in text else "vm.panic_on_oom is set"
-        block.note = f"{why}: the machine stopped (panic); no process was killed"
-        block.panic = True
+        # For a group's limit the kernel goes on, and the group waits (since 4.20 it only warns).
+        stopped = "" if block.memcg and "panic" not in text else ": the machine stopped (panic)"
+        block.note = f"{why}{stopped}; no process was killed"
         block.quote(line.raw)
 
     # -- the dump between the head of a report and its kill lines ---------------------------------------------------

@@ -33,7 +33,9 @@ KILL = re.compile(
     r"[Kk]ill(ed)? process (\d{1,10})(?:, UID \d{1,10},)? \((.{0,80}?)\)"
     r"(?=,? (?:total-vm:|vsz:|UID |score )| sharing same memory)"
 )
-KILL_SHORT = re.compile(r"Kill(ed)? process (\d{1,10}) \(([^()\s]{1,64})\)(?=\.?(?:\s|$|[A-Z]))")  # 2.6 without sizes
+KILL_SHORT = re.compile(
+    r"Kill(ed)? process (\d{1,10})(?:, UID \d{1,10},)? \(([^()\s]{1,64})\)(?=\.?(?:\s|$|[A-Z]))"
+)  # 2.6 without sizes
 KILL_CUT = re.compile(r"Kill(ed)? process (\d{1,10}) \((.{0,80})")
 KILL_24 = re.compile(r"^VM: killing process (\S{1,64})")  # 2.4
 SIZE = re.compile(

@@ -40,6 +40,7 @@ class LibraryReader(LogReader):
         "killed due to memory pressure (OOM)",
         "RayOutOfMemoryError",
         "node running low on memory",
+        "ray.exceptions.OutOfMemoryError",
         "memory budget",
         "Worker memory limit: ",
     )
@@ -64,7 +65,7 @@ class LibraryReader(LogReader):
             return _ray(line, match)
         if "killed due to memory pressure (OOM)" in text and (match := _RAY_RAYLET.search(text)):
             return None if match[1] == "0" else event_at(line, "ray", note=f"{match[1]} worker(s) killed on this node")
-        if "node running low on memory" in text:
+        if "node running low on memory" in text or "ray.exceptions.OutOfMemoryError" in text:
             self._ray = event_at(line, "ray", note="the node was running low on memory")
             return None
         if self._ray is not None and "Memory on the node" in text and (match := _RAY_NODE.search(text)):

@@ -25,7 +25,7 @@ from memguard.tokens.input.source import Source, is_url
 __all__ = ["holds_records", "read_record_shape"]
 
 _BLOCKS, _BLOCK_BYTES = 24, 64 * 1024  # spread over the files
-_MOST_RECORDS = 100  # of each block
+_MOST_RECORDS = 40  # of each block
 _LONGEST = 1 << 20  # bytes of a record that stands in a list
 _MOST_FILES = 24
 _HEAD_BYTES = 1 << 20  # of CSV, whose quoted fields may hold line ends
@@ -63,8 +63,8 @@ def read_record_shape(sources: Sequence[Source], column: str) -> RecordShape | N
         for source in chosen:
             blocks = max(1, round(_BLOCKS * (source.size or 0) / max(1, sum(s.size or 0 for s in chosen))))
             part = _Sample(column, own_keys=total.own_keys)
-            for record, size in _READERS[source.kind](source.path, blocks):
-                part.add(record, size)
+            for record, size, line in _READERS[source.kind](source.path, blocks):
+                part.add(record, size, line)
             total.take(part, source.size or 0)
             if source.kind == "jsonl" and is_list(source.path):
                 total.longest = max(total.longest, part.longest)
@@ -76,11 +76,11 @@ def read_record_shape(sources: Sequence[Source], column: str) -> RecordShape | N
 # -- records of each kind of file, with the bytes that they take there ------------------------------------------------
 
 
-def _of_json(path: str, blocks: int) -> Iterator[tuple[Any, int]]:
+def _of_json(path: str, blocks: int) -> Iterator[tuple[Any, int, str]]:
     return (_of_list if is_list(path) else _of_lines)(path, blocks)
 
 
-def _of_lines(path: str, blocks: int) -> Iterator[tuple[Any, int]]:
+def _of_lines(path: str, blocks: int) -> Iterator[tuple[Any, int, str]]:
     with open(path, "rb") as file:
         size = os.path.getsize(path)
         blocks = max(1, min(blocks, -(-size // _BLOCK_BYTES)))
@@ -92,16 +92,13 @@ def _of_lines(path: str, blocks: int) -> Iterator[tuple[Any, int]]:
             for line in itertools.islice(file, _MOST_RECORDS):
                 done += len(line)
                 if line.strip():
-                    yield _parsed(line), len(line)
+                    text = line.decode("utf-8", "replace")
+                    yield json.loads(text), len(line), text
                 if done >= min(_BLOCK_BYTES, size // blocks):
                     break
 
 
-def _parsed(line: bytes) -> Any:
-    return json.loads(line.decode("utf-8", "replace"))
-
-
-def _of_list(path: str, blocks: int) -> Iterator[tuple[Any, int]]:
+def _of_list(path: str, blocks: int) -> Iterator[tuple[Any, int, str]]:
     names: set[str] | None = None
     size = os.path.getsize(path)
     blocks = max(1, min(blocks, -(-size // _BLOCK_BYTES)))
@@ -117,10 +114,10 @@ def _of_list(path: str, blocks: int) -> Iterator[tuple[Any, int]]:
             length = len(text[start:end].encode("utf-8", "replace"))
             between = 2 if before is None else len(text[before:start].encode("utf-8", "replace"))
             before = end
-            yield value, length + between
+            yield value, length + between, text[start:end]
 
 
-def _of_rows(path: str, blocks: int) -> Iterator[tuple[Any, int]]:
+def _of_rows(path: str, blocks: int) -> Iterator[tuple[Any, int, str]]:
     csv.field_size_limit(max(csv.field_size_limit(), 1 << 24))
     with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
         head = file.readline(_LONGEST)
@@ -130,19 +127,19 @@ def _of_rows(path: str, blocks: int) -> Iterator[tuple[Any, int]]:
             values = {name: value for name, value in row.items() if isinstance(name, str)}
             quoted = sum(2 + text.count('"') for text in values.values() if text and set(text) & set('",\n\r'))
             size = sum(len((text or "").encode("utf-8", "replace")) + 1 for text in values.values()) + quoted
-            yield values, size
+            yield values, size, ""
             done += size
             if done >= _HEAD_BYTES:
                 return
 
 
-def _of_columns(path: str, blocks: int) -> Iterator[tuple[Any, int]]:
+def _of_columns(path: str, blocks: int) -> Iterator[tuple[Any, int, str]]:
     with open_parquet(path) as file:
         groups = file.metadata.num_row_groups
         for group in range(0, groups, max(1, -(-groups // _GROUPS))):
             for batch in itertools.islice(file.iter_batches(_ROWS, row_groups=[group]), max(1, _GROUPS // groups)):
                 for row in batch.to_pylist():
-                    yield row, 0
+                    yield row, 0, ""
 
 
 _READERS = {"jsonl": _of_json, "csv": _of_rows, "parquet": _of_columns}
@@ -175,10 +172,12 @@ class _Sample:
         self.fields: dict[str, _Tally] = {}
         self.records = self.documents = self.read = self.lines = 0.0
         self.reference = self.data = self.objects = self.keys = 0.0
-        self.small = 0.0
+        self.small = self.names = self.chars = 0.0
+        self.widest = 0
         self.longest = 0  # of a JSON list
 
-    def add(self, record: Any, size: int) -> None:
+    def add(self, record: Any, size: int, line: str) -> None:
+        """`size` and `line`: as the file has it, where that is known."""
         if not isinstance(record, dict):
             return
         text = text_of(record, self.column)
@@ -189,9 +188,10 @@ class _Sample:
         self.records += 1
         self.objects += _sized(record)
         self.small += _small(record)
+        self.keys += sum(map(_sized, _keys(record))) if self.own_keys else 0
+        self.names += len(record)
         for index, (name, value) in enumerate(record.items()):
             self._walk(str(name), value, 0)
-            self.keys += _sized(str(name)) if self.own_keys else 0
             self.data += _data(value)
             for place in (f"#{index}", f"#{index - len(record)}"):
                 if isinstance(value, str) and not self.own_keys:
@@ -199,6 +199,8 @@ class _Sample:
         if not size:
             size = round(_data(record))
         self.read += size
+        self.chars += len(line)
+        self.widest = max(self.widest, ord(max(line, default="\0")))
         self.longest = max(self.longest, size)
         self.lines += _aligned(sys.getsizeof("") + size)
 
@@ -229,10 +231,23 @@ class _Sample:
         """Adds the sample of one file of `size` bytes, which stands for all of that."""
         if not part.documents:
             return
+        self.widest = max(self.widest, part.widest)
         factor = size / part.read if size and self.own_keys else 1.0
         for name, tally in part.fields.items():
             self.fields.setdefault(name, _Tally()).add(tally, factor)
-        for name in ("records", "documents", "read", "lines", "reference", "data", "objects", "keys", "small"):
+        for name in (
+            "records",
+            "documents",
+            "read",
+            "lines",
+            "reference",
+            "data",
+            "objects",
+            "keys",
+            "small",
+            "names",
+            "chars",
+        ):
             setattr(self, name, getattr(self, name) + factor * getattr(part, name))
 
     def shape(self) -> RecordShape | None:
@@ -259,6 +274,9 @@ class _Sample:
             objects=self.objects * each,
             keys=self.keys * each,
             small=self.small * each,
+            text=(1 if self.widest < 256 else 2 if self.widest < 65_536 else 4) * self.chars * each,
+            ascii=self.widest < 128,
+            names=self.names * each,
             longest=self.longest,
         )
 
@@ -289,6 +307,12 @@ def _sized(value: Any) -> int:
     elif value is None or isinstance(value, bool) or (isinstance(value, int) and -6 < value < 257):
         return 0
     return size
+
+
+def _keys(value: Any) -> set[str]:
+    """Of all its dicts: json makes each once for every text that it parses."""
+    members = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return {key for member in members for key in _keys(member)} | (set(value) if isinstance(value, Mapping) else set())
 
 
 def _small(value: Any) -> int:

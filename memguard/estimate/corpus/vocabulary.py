@@ -44,7 +44,7 @@ _ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
 _LEAST, _MOST = 0.35, 0.9
 # Rare words are longer: with the text, the mean length of those that differ grows by this exponent.
 _LENGTH_GROWTH = 0.06
-_OBJECT_GROWTH = 0.01  # of the str objects, whose headers are most of them
+_ALIGNMENT = 16  # pymalloc rounds every object up to this
 
 
 def with_distinct_words(shape: TextShape, paths: Sequence[str], kind: str = "text", size: int = 0) -> TextShape:
@@ -96,9 +96,9 @@ def with_distinct_between_spaces(shape: TextShape, paths: Sequence[str]) -> Text
     words = [text.split() for text in texts]
     between_spaces, _, _ = _grown(words, half, stretch, len)
     seen = {word for found in words for word in found}
-    longer = sum(map(sys.getsizeof, seen)) / max(1, len(seen)) * stretch**_OBJECT_GROWTH
-    usual = sum(sys.getsizeof(word) for found in words for word in found) / max(1, sum(map(len, words)))
-    return replace(shape, distinct_words=between_spaces, distinct_word_length=max(1.0, longer / max(1.0, usual)))
+    different = sum(map(_object, seen)) / max(1, len(seen))
+    usual = sum(_object(word) for found in words for word in found) / max(1, sum(map(len, words)))
+    return replace(shape, distinct_words=between_spaces, distinct_word_length=max(1.0, different / max(1.0, usual)))
 
 
 def with_distinct_lines(shape: TextShape, paths: Sequence[str]) -> TextShape:
@@ -122,6 +122,11 @@ def with_distinct_lines(shape: TextShape, paths: Sequence[str]) -> TextShape:
         return shape
     count, together = len(seen) * _ONE_IN, sum(seen.values()) * _ONE_IN
     return replace(shape, distinct_lines=min(1.0, count / lines), distinct_line_bytes=min(1.0, together / size))
+
+
+def _object(word: str) -> int:
+    """Bytes of a str."""
+    return -(-sys.getsizeof(word) // _ALIGNMENT) * _ALIGNMENT
 
 
 def _not_read(error: OSError, paths: Sequence[str]) -> InputError:

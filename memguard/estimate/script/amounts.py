@@ -35,6 +35,9 @@ class RecordShape:
     objects: float
     keys: float
     small: float = 0.0  # of `objects`, those of up to 512 bytes that are no texts
+    text: float = 0.0  # the line as a part of one str of the whole file; 0: not known
+    ascii: bool = True  # the file, which may escape what is not
+    names: float = 1.0  # how many it has
     longest: int = 0  # bytes of the longest one that was seen, where a line is none; 0: the longest line
 
 

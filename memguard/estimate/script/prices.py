@@ -304,7 +304,11 @@ def _decoding(scale: Scale, piece: Piece, *, newlines: bool) -> float:
     most = max(decoded, text.widening)
     if newlines and text.has_0x0d:
         most = max(most, decoded + text.width * text.read_chars)
-    return (most - decoded) * min(1.0, piece.share)
+    records = scale.shape.records
+    if records is not None and records.ascii and text.kind == "jsonl":  # what is wide is escaped in the file
+        return 0.0
+    longer = 1.0 if records is None else max(1.0, records.line / records.reference)
+    return (most - decoded) * min(1.0, piece.share) * longer
 
 
 def _recased(scale: Scale, piece: Piece, transient: Transient) -> float:

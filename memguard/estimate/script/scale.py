@@ -87,6 +87,8 @@ class Scale:
         if not known or len(known) < len(extent.columns):
             size = shape.data if extent.columns == (ALL_FIELDS,) else shape.line
             whole = found.resized(size / shape.reference)
+            if shape.text and size == shape.line:
+                whole = replace(whole, text=records * shape.text, utf8=0.0 if shape.ascii else whole.utf8)
             strs = records * (shape.line_strs + (size - shape.line))
             return replace(whole, strs=max(0.0, strs), objects=records * shape.objects)
         part = found.resized(sum(field.bytes for field in known) / shape.reference)

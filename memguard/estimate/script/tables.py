@@ -37,11 +37,9 @@ class _Reading:
         return self.most(size) if self.kept_start < 0 else self.kept_start + self.kept_per_byte * size
 
 
-# Each within 3 % of the peaks on seven inputs, pandas' JSON lines within 13 %: it holds the file as bytes, str, lines
-# and objects, and what is made later fills a part of what the heap keeps of that. What is no row is read as Parquet.
+# Each within 3 % of the peaks on seven inputs. What is no row is read as Parquet.
 _READING = {
     "pandas csv": _Reading(2.5 * MIB, 2.0, 6.7 * MIB, 1.0),
-    "pandas json": _Reading(22 * MIB, 8.2, 32 * MIB, 4.2),
     "polars parquet": _Reading(22 * MIB, 1.48),
     "polars csv": _Reading(19 * MIB, 2.04),
     "polars json": _Reading(18.5 * MIB, 2.15, 19 * MIB, 1.08),
@@ -50,6 +48,12 @@ _READING = {
     # The rows of one chunk of read_csv(chunksize=), and the text parser's buffers.
     "chunks": _Reading(5 * MIB, 2.0),
 }
+# Of pandas' JSON lines, for each byte of the file as one str, of its UTF-8 where that is not ASCII and of the texts in
+# it, and for each field of each record: 17 files of 2 to 45 MB, of one to seven fields, in English, Russian and
+# Chinese, are within 12 %. `python -m tests.bench records --library pandas`. What is kept is more than is seen later:
+# strs that are made then fill a part of what the heap keeps.
+_JSON_START, _JSON_STR, _JSON_UTF8, _JSON_TEXT, _JSON_FIELD = 11.35 * MIB, 2.5, 0.65, 5.2, 160
+_JSON_KEPT_START, _JSON_KEPT_STR, _JSON_KEPT_TEXT = 20 * MIB, 0.6, 4.2
 # load_dataset brings in further pages of its libraries' files: resident, but no part of a tree's own memory.
 _LOADING_FILES = round(8.6 * MIB)
 # What pyarrow's pool keeps differs from one run to the next.
@@ -76,10 +80,22 @@ def table(scale: Scale, piece: Piece, held: Held) -> float:
         return (_TRIED_POOLED if scale.text.kind == "parquet" else _TRIED) * 8 * piece.tokens
     if origin == "column":
         return 0.0 if scale.text.kind == "parquet" else piece.raw
+    if origin == "pandas json":
+        return _pandas_json(scale, piece)[1]
     reading = _READING.get(origin)
     if reading is None:
         return plans_pools.parquet_table(scale.text, piece.raw) + _RUNS.get(scale.bound, 0)
     return reading.kept(piece.raw)
+
+
+def _pandas_json(scale: Scale, piece: Piece) -> tuple[float, float]:
+    """Bytes at the worst moment of reading JSON lines, and afterwards."""
+    shape, rows = scale.shape.records, scale.text.documents.count * piece.share
+    line, names, utf8 = (piece.text, 1.0, piece.utf8) if shape is None else (rows * shape.text, shape.names, 0.0)
+    if shape is not None and not shape.ascii:
+        utf8 = rows * shape.line
+    most = _JSON_START + _JSON_STR * line + _JSON_UTF8 * utf8 + _JSON_TEXT * piece.raw + _JSON_FIELD * names * rows
+    return most, min(most, _JSON_KEPT_START + _JSON_KEPT_STR * line + _JSON_KEPT_TEXT * piece.raw)
 
 
 def pages(scale: Scale, piece: Piece, held: Held) -> float:
@@ -112,6 +128,11 @@ def _reading(origin: str) -> Callable[[Scale, Piece, object], float]:
     return size
 
 
+def _reading_json(scale: Scale, piece: Piece, transient: object) -> float:
+    most, kept = _pandas_json(scale, piece)
+    return most - kept
+
+
 def _copied_rows(scale: Scale, piece: Piece, transient: object) -> float:
     """Rows taken from a table: Arrow's pool still has the room in which Parquet was decoded."""
     return 0.0 if scale.text.kind == "parquet" else piece.raw
@@ -119,7 +140,7 @@ def _copied_rows(scale: Scale, piece: Piece, transient: object) -> float:
 
 TABLE_TRANSIENTS: dict[str, Callable[[Scale, Piece, object], float]] = {
     "reading pandas csv": _reading("pandas csv"),
-    "reading pandas json": _reading("pandas json"),
+    "reading pandas json": _reading_json,
     "reading polars json": _reading("polars json"),
     "copied rows": _copied_rows,
     "strs": lambda scale, piece, transient: _strs(scale, piece),

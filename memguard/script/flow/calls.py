@@ -39,6 +39,7 @@ _BUILTIN_MEMBERS: dict[str, Entity] = {
     "frame": JSON,
     "path": OTHER,
 }
+_MOST_UNPACKED = 16  # parameters that f(*args) may give
 _LIKE_FILES = frozenset(("file", "pool", "iterator", "encoder", "text"))
 
 
@@ -69,8 +70,8 @@ class Calls(Comprehensions):
                     args += [frozenset(field) for field in known[0].fields.values()]
                     nodes += [argument] * len(known[0].fields)
                     continue
-                args += [self.members(values)] * 4
-                nodes += [argument] * 4
+                args += [self.members(values)] * _MOST_UNPACKED
+                nodes += [argument] * _MOST_UNPACKED
             else:
                 args.append(self.ev(argument))
                 nodes.append(argument)
@@ -172,6 +173,8 @@ class Calls(Comprehensions):
             if name == "**":
                 for other in (*names, *keywords):
                     give(other, values)
+                if named is not None:
+                    self.put(named, MEMBERS, values)
             elif name in names or name in keywords:
                 give(name, values)
             elif named is not None:
@@ -218,13 +221,13 @@ class Calls(Comprehensions):
             own = set(owner.fields.get(f".{name}", ()))
             return frozenset(own | self._of_class(owner, owner.owner, name, node))
         if owner.kind == "class":
-            found = self._in_class(owner, name)
+            found = self.in_class(owner, name)
             return frozenset(found or {UNKNOWN})
         if owner.kind == "function":
             return frozenset(owner.fields.get(f".{name}", {OTHER}))
         return attribute_of(self, owner, name, node)
 
-    def _in_class(self, cls: Entity, name: str) -> set[Entity]:
+    def in_class(self, cls: Entity, name: str) -> set[Entity]:
         todo, seen, found = [cls], set(), set()
         while todo:
             at = todo.pop(0)
@@ -237,7 +240,7 @@ class Calls(Comprehensions):
 
     def _of_class(self, instance: Entity, cls: Entity, name: str, node: ast.AST) -> set[Entity]:
         result: set[Entity] = set()
-        for value in self._in_class(cls, name):
+        for value in self.in_class(cls, name):
             if value.kind != "function":
                 result |= self._field(instance, value, name)
                 continue

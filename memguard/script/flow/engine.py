@@ -12,7 +12,8 @@ from memguard.script.scopes import bound_names
 
 __all__ = ["CLOSING", "Engine", "FunctionState", "Scope", "TooMuch"]
 
-_STEPS = 400_000  # expressions and statements looked at, in all rounds; some 1.5 s (CPython 3.11)
+_STEPS = 200_000  # expressions and statements looked at, in all rounds; some 1.5 s (CPython 3.11)
+_MOST_THINGS = 5_000
 
 # Names with which code reaches what it does not name.
 CLOSING = frozenset(("exec", "eval", "globals", "locals", "vars", "compile", "__import__"))
@@ -81,6 +82,8 @@ class Engine:
         """The same one in every round."""
         key = kind, id(node), f"{made} {name} {tag}"
         if key not in self._things:
+            if len(self._things) > _MOST_THINGS:
+                raise TooMuch
             self._things[key] = Entity(kind, node, name, made)
         return self._things[key]
 

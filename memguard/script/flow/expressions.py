@@ -48,6 +48,8 @@ _SIGNS: dict[type, str] = {
     ast.NotIn: "in",
 }
 _OF_INTS = frozenset(("+", "-", "*", "//", "%", "<<", ">>", "|", "&", "^"))
+_FOREIGN = frozenset(("unknown", "instance", "partial", "class", "function"))
+_MAY_BE_SLICES = frozenset(("unknown", "other", "instance", "module"))
 _SMALL = frozenset(("int", "number", "none", "other", "bytes"))
 
 
@@ -180,7 +182,14 @@ class Expressions(Engine):
         look = self.use_inside if sign == "%" else self.use
         look(left, f"{sign} left", node, node.left)
         look(right, f"{sign} right", node, node.right)
+        self.expose(left, right, node, node.left)
+        self.expose(right, left, node, node.right)
         return self.binary(left, node.op, right, node)
+
+    def expose(self, values: Value, to: Value, node: ast.AST, at: ast.AST) -> None:
+        """An operator of something that is not known gets `values`, too."""
+        if any(thing.kind in _FOREIGN for thing in to):
+            self.escape(values, "given to an operator of what is not known", node, at)
 
     def binary(self, left: Value, op: ast.operator, right: Value, node: ast.AST) -> Value:
         sign = self.sign(op)
@@ -238,6 +247,10 @@ class Expressions(Engine):
             look = self.use if sign == "is" else self.use_inside
             look(left, sign if sign != "in" else "in left", node, at)
             look(right, sign if sign != "in" else "in right", node, comparator)
+            if sign != "is":
+                self.expose(left, right, node, at)
+            if sign not in ("is", "in"):
+                self.expose(right, left, node, comparator)
             left, at = right, comparator
         return frozenset((NUMBER,))
 
@@ -277,6 +290,9 @@ class Expressions(Engine):
         self.use(owner, role, node, node.value)
         if isinstance(node.slice, ast.Slice):
             return self.sliced(owner, node)
+        if not isinstance(node.slice, ast.Constant) and any(t.kind in _MAY_BE_SLICES for t in self.ev(node.slice)):
+            lists = frozenset(thing for thing in owner if thing.kind in ("list", "text", "texts"))
+            return self.member(owner, key) | self.sliced(lists, node)
         return self.member(owner, key)
 
     def sliced(self, owner: Value, node: ast.AST) -> Value:

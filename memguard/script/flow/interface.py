@@ -47,6 +47,9 @@ class Flow(Protocol):
     def lookup(self, name: str) -> Value:
         """What a name may be."""
 
+    def attribute(self, owner: Entity, name: str, node: ast.AST) -> Value:
+        """owner.name"""
+
     def members(self, values: Value) -> Value:
         """What iterating over `values` gives."""
 

@@ -108,6 +108,7 @@ def call_library(
     name = "builtins.open" if name == "io.open" else name
     roles = [*map(str, range(len(args))), *kwargs]
     short = name.removeprefix("builtins.")
+    short = name if "." in short and name.startswith("builtins.") else short  # list.append is no method of a list here
     for number, values in enumerate((*args, *kwargs.values())):
         at = nodes[number] if number < len(nodes) else node
         (flow.use if name in _QUIET else flow.escape)(values, f"{short}/{roles[number]}", node, at)
@@ -323,8 +324,12 @@ def _dataset(flow: Flow, name: str, args: list[Value], kwargs: dict[str, Value],
 
 
 def _getattr(flow: Flow, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
-    flow.close("getattr() by a name that is not known", node)
-    return frozenset((UNKNOWN,))
+    named = node.args[1] if isinstance(node, ast.Call) and len(node.args) > 1 else None
+    if not (isinstance(named, ast.Constant) and isinstance(named.value, str)):
+        flow.close("getattr() by a name that is not known", node)
+        return frozenset((UNKNOWN,))
+    found = {value for owner in args[0] for value in flow.attribute(owner, named.value, node)}
+    return frozenset(found).union(*args[2:])
 
 
 def _rows(flow: Flow, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:

@@ -69,6 +69,8 @@ class Follower(Blocks, ast.NodeVisitor):
                 if self.reached:
                     self.grow(state.returns, (NONE,))
             self.inside.pop()
+        if state.yields and state.returns:
+            self.escape(frozenset(state.returns), "returned to code that is not known: by a generator", node)
         if state.outside:
             self.escape(frozenset(state.returns | state.yields), "returned to code that is not known", node)
 
@@ -107,6 +109,8 @@ class Follower(Blocks, ast.NodeVisitor):
         old = self.ev_target(node.target)
         self.use(old, f"{sign}=", node, node.target)
         self.use(right, f"{sign}= right", node, node.value)
+        self.expose(right, old, node, node.value)
+        self.expose(old, frozenset(t for t in right if t.kind == "instance"), node, node.target)
         kept: set[Entity] = set()
         for thing in old:
             if thing.kind == "list" and sign == "+":
@@ -201,8 +205,10 @@ class Follower(Blocks, ast.NodeVisitor):
         thing = self.thing("class", node, name=node.name)
         bases = [self.ev(base) for base in node.bases]
         self.put(thing, "bases", {b for values in bases for b in values})
+        plain = True
         for decorator in node.decorator_list:
-            self.ev(decorator)
+            target = decorator.func if isinstance(decorator, ast.Call) else decorator
+            plain &= {found.name for found in self.ev(target)} <= _PLAIN
         scope = thing.scope or self.inner_scope(node)
         thing.scope = scope
         with self.inside_of(scope, {}):
@@ -210,7 +216,7 @@ class Follower(Blocks, ast.NodeVisitor):
             for name, values in scope.all.items():
                 self.put(thing, f".{name}", values)
         known = all(b.kind == "class" or b.name in _PLAIN_BASES for values in bases for b in values)
-        if not known or node.keywords:
+        if not known or not plain or node.keywords:
             self.escape_class(thing)
             self.put(thing, "outside", (OTHER,))
         self.bind(node.name, frozenset((thing,)))
@@ -251,6 +257,7 @@ class Follower(Blocks, ast.NodeVisitor):
         for owner in self.ev(target.value):
             if owner.kind in ("instance", "class", "function"):
                 self.put(owner, f".{target.attr}", values)
+                self.set_property(owner, target, values)
                 outside = owner.kind == "instance" and owner.owner is not None and "outside" in owner.owner.fields
                 if outside:
                     self.escape(values, "an attribute of a class whose base is not known", target, source)
@@ -258,6 +265,17 @@ class Follower(Blocks, ast.NodeVisitor):
                 self.use(frozenset((owner,)), f".{target.attr} =", target, target.value)
             elif owner.kind not in ("int", "str", "none", "number", "other"):
                 self.escape(values, f"stored in {dotted_name(target)}", target, source)
+
+    def set_property(self, owner: Entity, target: ast.Attribute, values: Value) -> None:
+        """@name.setter, and __setattr__, get what is stored."""
+        for name in (target.attr, "__setattr__"):
+            for found in self.in_class(owner.owner, name) if owner.owner is not None else ():
+                marks = [dotted_name(d) for d in getattr(found.node, "decorator_list", [])]
+                given = [frozenset((owner,)), values]
+                if found.kind == "function" and any(mark.endswith(".setter") for mark in marks):
+                    self.call_function(found, given, {}, target)
+                elif found.kind == "function" and name == "__setattr__":
+                    self.call_function(found, [given[0], frozenset((UNKNOWN,)), values], {}, target)
 
     def store_member(self, owner: Value, key: str, values: Value, node: ast.AST, source: ast.expr) -> None:
         for thing in owner:

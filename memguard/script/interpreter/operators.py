@@ -7,10 +7,11 @@ from typing import Any
 
 from memguard.script.interface import Interpreter
 from memguard.script.numbers import arithmetic
+from memguard.script.operations.fields import as_text, columns_added
 from memguard.script.operations.inputs import joined_path, one_of_many
 from memguard.script.operations.lengths import ARRAYS, elementwise, repeated
 from memguard.script.operations.sums import sum_of
-from memguard.script.values import NOTHING, UNKNOWN, Buffer, Constant, Number, Path, Sequence, Small, Unknown
+from memguard.script.values import NOTHING, UNKNOWN, Buffer, Constant, Number, Path, Row, Sequence, Small, Unknown
 
 __all__ = ["LONGEST_TEXT", "binary", "chain", "formatted", "is_text", "spelled"]
 
@@ -36,6 +37,10 @@ def chain(interpreter: Interpreter, node: ast.BinOp) -> Any:
 def binary(interpreter: Interpreter, op: ast.operator, left: Any, right: Any, node: ast.AST) -> Any:
     if isinstance(left, Number) and isinstance(right, Number):
         return arithmetic(op, left, right) or UNKNOWN
+    if isinstance(op, ast.Add) and (isinstance(left, Row) or isinstance(right, Row)):
+        if any(isinstance(value, Row) and value.column and value.extent.is_whole for value in (left, right)):
+            return columns_added(interpreter, left, right, node)
+        left, right = as_text(left), as_text(right)
     if _is_single(left, right) or _is_single(right, left):
         return Small("int")  # counts[c] + 1
     if isinstance(op, ast.Add) and (isinstance(left, Buffer) or isinstance(right, Buffer)):
@@ -72,6 +77,7 @@ def _is_single(value: Any, other: Any) -> bool:
 
 def formatted(interpreter: Interpreter, values: list[Any], node: ast.AST) -> Buffer | None:
     """f"{text}\\n": a text with all of `values` in it; None where none of them is text of the input."""
+    values = [as_text(value) for value in values]
     texts = [value for value in values if isinstance(value, Buffer) and value.kind in ("text", "bytes")]
     if not texts:
         return None

@@ -6,7 +6,7 @@ from typing import Any
 
 from memguard.script.interface import Call
 from memguard.script.liveness import buffers_in
-from memguard.script.models.containers import entries, make_list
+from memguard.script.models.containers import entries, make_list, sort_keys
 from memguard.script.operations.dicts import (
     copy_of,
     extend_members,
@@ -193,7 +193,13 @@ def of_dict(call: Call) -> Any:
     return call.owner
 
 
-method(_LISTS, "sort reverse rotate remove discard index count task_done join qsize empty full is*")(
+@method(_LISTS, "sort")
+def sorted_in_place(call: Call) -> Any:
+    sort_keys(call, call.owner, call.kwargs.get("key"))
+    return _DONE
+
+
+method(_LISTS, "reverse rotate remove discard index count task_done join qsize empty full is*")(
     nothing("in place, or a number")
 )
 method(_LISTS, "difference_update intersection_update symmetric_difference_update subtract total")(

@@ -16,6 +16,7 @@ from memguard.script.values import (
     Buffer,
     Constant,
     File,
+    Function,
     Generator,
     Instance,
     Path,
@@ -25,7 +26,7 @@ from memguard.script.values import (
     Unknown,
 )
 
-__all__ = ["entries", "make_list"]
+__all__ = ["entries", "make_list", "sort_keys"]
 
 _LONGEST_ALPHABET = 256  # list(string.ascii_letters)
 
@@ -68,12 +69,42 @@ def make_list(call: Call) -> Any:
 
 @function("builtins.sorted", frees="its key sees the elements alone")
 def sorted_list(call: Call) -> Any:
-    value = call.arg(0)
+    """A list of them; while it is sorted, also what its key makes of each."""
+    value, key = call.arg(0), call.kwargs.get("key")
     if isinstance(value, Unknown):
         return NOTHING
-    if isinstance(value, Sequence) and rest_of(value) is not None:
-        return make_list(call)
-    return make_list(call) if isinstance(value, (Buffer, Generator, File, Row, Range)) else value
+    known = isinstance(value, Sequence) and rest_of(value) is None
+    if known or not isinstance(value, (Buffer, Generator, File, Row, Range, Sequence)):
+        return value
+    if not isinstance(key, Function) or not isinstance(value, Generator):
+        result = make_list(call)
+        sort_keys(call, result, key)
+        return result
+    result, keys = call.hold("list"), call.hold("list")
+
+    def add(item: Any) -> None:
+        append(call.interpreter, result, item, call.node)
+        append(call.interpreter, keys, call.interpreter.call(key, [item], {}, call.node), call.node)
+
+    call.interpreter.iterate(value, add, call.node)
+    call.record("sort")
+    call.state.temps[:] = [temp for temp in call.state.temps if temp is not keys]
+    return result
+
+
+def sort_keys(call: Call, elements: Any, key: Any) -> None:
+    """What `key` makes of each of `elements` stands in a list of its own while they are sorted by it."""
+    if not isinstance(key, Function) or not isinstance(elements, Buffer):
+        return
+    keys = call.hold("list")
+    call.interpreter.iterate(
+        elements,
+        lambda item: append(call.interpreter, keys, call.interpreter.call(key, [item], {}, call.node), call.node),
+        call.node,
+    )
+    if keys.kind != "list":
+        call.record("sort", call.state.label_of(elements))
+    call.state.temps[:] = [temp for temp in call.state.temps if temp is not keys]
 
 
 @function("builtins.set builtins.frozenset", frees="few characters and ids differ; of a dict only the keys")

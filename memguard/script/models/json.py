@@ -9,7 +9,7 @@ from memguard.script.interface import Call
 from memguard.script.models.builtins import mapped
 from memguard.script.operations.digits import DIGITS, digits
 from memguard.script.operations.growth import append
-from memguard.script.operations.inputs import open_file
+from memguard.script.operations.inputs import open_file, read_all
 from memguard.script.registry import function, gives, method, nothing
 from memguard.script.trace import Transient
 from memguard.script.values import UNKNOWN, Buffer, Constant, File, Instance, Module, Row, Small
@@ -39,6 +39,8 @@ def load(call: Call) -> Any:
     file = call.arg(0, "fp")
     if not isinstance(file, File):
         return UNKNOWN
+    text = read_all(call.interpreter, file, call.node)
+    call.state.temps.remove(text)
     result = call.hold("records", file.extent, origin="json")
     call.record("parse", "", Transient("the file's text", "text", file.extent, call.state.copies))
     return result

@@ -10,16 +10,18 @@ import ast
 from collections.abc import Iterable
 from typing import Any
 
-from memguard.script.extents import ALL_FIELDS, Extent
+from memguard.script.extents import ALL_FIELDS, Extent, measure
 from memguard.script.interface import Interpreter
 from memguard.script.operations.elements import ids_of, lists_of
 from memguard.script.state import State
 from memguard.script.values import NOTHING, Buffer, Constant, Field, Number, Row
 
 __all__ = [
+    "as_text",
     "column_of",
     "column_row",
     "column_values",
+    "columns_added",
     "columns_of",
     "field_name",
     "field_value",
@@ -98,6 +100,23 @@ def column_values(interpreter: Interpreter, batch: Row, key: Any, node: ast.AST)
         return lists_of(interpreter, extent, node)
     kind = "records" if field.kind in ("record", "records") else "strings"
     return interpreter.state.make(kind, node, extent, origin="parquet")
+
+
+def as_text(value: Any) -> Any:
+    """One value of a column, or one record, as the text that it is."""
+    single = isinstance(value, Row) and value.origin != "dataset" and not value.extent.is_whole
+    return Buffer("text", {0: value.extent}, (), 0) if single else value
+
+
+def columns_added(interpreter: Interpreter, left: Any, right: Any, node: ast.AST) -> Row:
+    """frame["title"] + " " + frame["text"]: a column of its own."""
+    rows = [value for value in (left, right) if isinstance(value, Row)]
+    extent, others = rows[0].extent, rows[1:]
+    for other in others:
+        extent = extent.beside(other.extent) or max(extent, other.extent, key=measure)
+    made = interpreter.state.hold("table", node, extent, origin="column")
+    interpreter.state.record_moment(node, "concatenate", "")
+    return Row(extent, rows[0].origin, {}, [made], True)
 
 
 def field_value(interpreter: Interpreter, record: Row, key: Any, node: ast.AST) -> Any:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from memguard.records.estimate import Range
 
-__all__ = ["FixEdit", "FixLeft", "FixRecord", "FixState", "FixVerify"]
+__all__ = ["FixEdit", "FixLeft", "FixRecord", "FixState", "FixStay", "FixVerify"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,17 @@ class FixLeft:
     made_line: int
     reason: str  # the name of it, of a closed list
     sentence: str
+    source: str  # the line
+
+
+@dataclass(frozen=True, slots=True)
+class FixStay:
+    """A line that makes something large still, after the fix."""
+
+    line: int
+    makes: str  # text, a list of ids, …
+    variable: str  # "" for a value without a name
+    bytes: int
     source: str  # the line
 
 
@@ -80,3 +91,4 @@ class FixRecord:
     advice: str  # a command that does the same job; "" where nothing is left
     diff: str  # unified, a/ and b/ in front of the script's name
     verify: FixVerify | None = None
+    stays: tuple[FixStay, ...] = ()  # the largest first

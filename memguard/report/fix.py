@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memguard.records.fix import FixEdit, FixLeft, FixRecord, FixState
+from memguard.records.fix import FixEdit, FixLeft, FixRecord, FixState, FixStay
 from memguard.report.terminal import command, labelled, shortened, to_text, unbroken
 from memguard.units import format_size
 
@@ -24,6 +24,9 @@ def render(record: FixRecord, *, width: int = 80, color: bool = False) -> str:
     if record.left:
         parts += [Text(""), Text("left as it is", style="bold")]
         parts += [unbroken(line) for left in record.left for line in _left(left, width)]
+    if record.stays:
+        parts += [Text(""), Text("still large", style="bold")]
+        parts += [unbroken(line) for stay in record.stays for line in _stay(stay, width)]
     if record.advice:
         parts.append(command("The same job without the script:", record.advice, width))
     for line in record.unused_ignores:
@@ -85,6 +88,12 @@ def _left(left: FixLeft, width: int) -> list[str]:
         where = f"{where} (made in line {left.made_line})"
     source = shortened(left.source, max(20, width - 6))
     return [f"{where}: {left.sentence}", f"      {source}"]
+
+
+def _stay(stay: FixStay, width: int) -> list[str]:
+    name = f"{stay.variable} ({stay.makes})" if stay.variable else stay.makes
+    source = shortened(stay.source, max(20, width - 6))
+    return [f"  line {stay.line}: {name} {format_size(stay.bytes)}", f"      {source}"]
 
 
 def _verified(record: FixRecord) -> str:

@@ -20,7 +20,7 @@ from memguard.errors import ConfigError, InputError
 from memguard.estimate.job import Progress, Request
 from memguard.estimate.script_source import read_source
 from memguard.estimate.weigh import Weigher, read_weigher
-from memguard.fix.changes import RULES, Change, Left
+from memguard.fix.changes import FASTER, RULES, Change, Left
 from memguard.fix.proof import Weight, choose
 from memguard.fix.propose import Asked, Proposal, propose
 from memguard.fix.reasons import Reason
@@ -202,6 +202,7 @@ def _edits(proposal: Proposal, changes: tuple[Change, ...], saves: dict[int, int
                 variables=proposal.names.get(change.thing, ()),
                 holds=rule.holds,
                 saves=saves.get(change.thing, 0),
+                faster=change.rule in FASTER,
             )
         )
     return tuple(found)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from memguard.records.fix import FixEdit, FixLeft, FixRecord, FixState, FixStay
+from memguard.records.visible import shows
 from memguard.report.terminal import command, labelled, shortened, to_text, unbroken
-from memguard.units import format_size
+from memguard.units import MIB, format_size
 
-__all__ = ["render", "render_rules"]
+__all__ = ["render", "rule_list"]
 
 _NARROW = 60
 _VERDICTS = {"fits": "fits", "tight": "tight", "killed": "killed"}
 
 
+@shows
 def render(record: FixRecord, *, width: int = 80, color: bool = False) -> str:
     """The report on stderr; the diff is on stdout."""
     from rich.text import Text
@@ -72,7 +74,7 @@ def _disk(state: FixState) -> str:
 
 def _edit(edit: FixEdit, width: int) -> list[str]:
     names = ", ".join(edit.variables[:3])
-    saved = f"−{format_size(edit.saves)}" if edit.saves else ""
+    saved = f"−{format_size(edit.saves)}" if edit.saves >= MIB else "faster" if edit.faster else ""
     words = f"  line {edit.line}  {edit.words}"
     holds = f"{names}: {edit.holds}" if names else edit.holds
     if edit.applicability != "safe":
@@ -105,7 +107,7 @@ def _verified(record: FixRecord) -> str:
     return f"NOT the same, run with {format_size(found.slice_bytes)} of the text: {', '.join(found.differs)} differ"
 
 
-def render_rules(rules: list[tuple[str, str, str, str]], *, width: int = 80, color: bool = False) -> str:
+def rule_list(rules: list[tuple[str, str, str, str]], *, width: int = 80, color: bool = False) -> str:
     """--list-rules: name, level, what it does, what the line holds then."""
     parts = []
     for name, level, words, holds in rules:

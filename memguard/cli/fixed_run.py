@@ -58,7 +58,8 @@ def fixer(limit: int | None) -> Callable[[Job], Outcome]:
         from memguard.fix.job import fix_script
 
         limits = read_job_limits(limit=None if limit is None else str(limit))
-        fixed = fix_script(job.script, arguments=job.arguments, limits=limits)
+        # The script waits meanwhile: to choose the edits, a part of the text says enough.
+        fixed = fix_script(job.script, arguments=job.arguments, limits=limits, sample=True)
         record, more = fixed.record, f"memguard fix {shlex.quote(job.script)}"
         if not fixed.changed:
             left = f"; {more} says what is left, and why" if record.left else ""

@@ -71,16 +71,18 @@ def fix_script(
     asked: Asked | None = None,
     size: str | None = None,
     like: str | None = None,
+    sample: bool = False,
     progress: Progress | None = None,
 ) -> Fixed:
     """What may be changed in `path` so that it streams, with the figures for `files`, else for those that it names
-    itself, else for 100 MB of English. Nothing is run, nothing is written.
+    itself, else for 100 MB of English. Nothing is run, nothing is written. `sample`: tokens are counted in a part
+    of the text alone, however small it is.
 
     Raises InputError for a script or a file that cannot be read, ConfigError for what makes no sense.
     """
     source = read_source(path)
     proposal = propose(source, path, asked)
-    weigher, usual = _weigher(path, files, arguments, limits or read_limits(), size, like, progress)
+    weigher, usual = _weigher(path, files, arguments, limits or read_limits(), size, like, sample, progress)
 
     def weigh(changes: tuple[Change, ...]) -> Weight | None:
         try:
@@ -108,14 +110,15 @@ def _weigher(
     limits: Limits,
     size: str | None,
     like: str | None,
+    sample: bool,
     progress: Progress | None,
 ) -> tuple[Weigher, bool]:
     """(the text and the machine, whether the text is a usual one: the script does not say which it reads)"""
     if files or size:
-        request = Request(files, script=path, arguments=arguments, size=size, like=like)
+        request = Request(files, script=path, arguments=arguments, size=size, like=like, sample=sample)
         return read_weigher(request, limits, progress=progress), False
     try:
-        return read_weigher(Request(script=path, arguments=arguments), limits, progress=progress), False
+        return read_weigher(Request(script=path, arguments=arguments, sample=sample), limits, progress=progress), False
     except ConfigError:
         request = Request(script=path, arguments=arguments, size=_USUAL_SIZE, like=_USUAL_TEXT)
         return read_weigher(request, limits, progress=progress), True

@@ -167,6 +167,8 @@ class Rewriter:
                     yield from self._join(use)
             elif use.role.endswith("shuffle/0"):
                 yield from self._shuffle(use)
+            elif use.role == "numpy.concatenate/0" and sites.drop_ins.get(thing.number) == "token lists":
+                yield from self._concatenate(use)
 
     def _loop_of_appends(self, use: Use) -> list[Edit]:
         """for t in ids: all.append(t) → all.extend(ids), where nobody asks for `t` any more."""
@@ -239,6 +241,18 @@ class Rewriter:
         if not isinstance(call.func, ast.Attribute):
             raise Refused(Reason.CHANGED, "shuffle()", call)
         return [self._replace(call, f"{self.text(given)}.shuffle({self.text(call.func.value)})")]
+
+    def _concatenate(self, use: Use) -> list[Edit]:
+        """np.concatenate(lists) → lists.concatenated(): NumPy would make an object of each list first."""
+        call = self.node(use.span, ast.Call)
+        assert isinstance(call, ast.Call)
+        given = call.args[0] if len(call.args) == 1 and not call.keywords else None
+        if use.others or not isinstance(given, (ast.Name, ast.Attribute, ast.ListComp)):
+            return []  # it is right as it is, and takes more memory
+        whole, inner = self.places.span(call), self.places.span(given)
+        if self.data[whole.start : inner.start].count(b"\n") or self.data[inner.end : whole.end].strip() != b")":
+            return []
+        return [Edit(whole.start, inner.start, ""), Edit(inner.end, whole.end, ".concatenated()")]
 
     # -- spans ------------------------------------------------------------------------------------------------
 

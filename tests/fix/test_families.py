@@ -65,6 +65,20 @@ def test_what_runs_in_memory_keeps_its_lines(family: Family) -> None:
     assert len(in_memory.splitlines()) == len(family.source.splitlines())
 
 
+def test_lists_are_joined_without_an_object_for_each() -> None:
+    family = next(family for family in FAMILIES if family.name == "P18 list of lists")
+    found = propose(family.source, "prepare.py")
+    assert "\nids = docs.concatenated()\n" in found.fixed(found.changes)
+    for call in ("np.concatenate(docs, axis=0)", "np.concatenate((docs))", "np.concatenate(\n  docs)"):
+        other = propose(family.source.replace("np.concatenate(docs)", call), "prepare.py")
+        assert f"\nids = {call}\n" in other.fixed(other.changes)
+    comprehension = "np.concatenate([enc.encode_ordinary(line) for line in open('input.txt')])"
+    other = propose(family.source.replace("np.concatenate(docs)", comprehension), "prepare.py")
+    assert "TokenBuffers(enc.encode_ordinary(line) for line in open('input.txt')).concatenated()" in other.fixed(
+        other.changes
+    )
+
+
 TORCH = """\
 import tiktoken
 import torch

@@ -211,6 +211,12 @@ def as_array(call: Call) -> Any:
     return call.state.make("mapped", call.node, call.owner.extent, item=2)
 
 
+@method("packs", "concatenated")
+def concatenated(call: Call) -> Any:
+    """A mapping of the file, of NumPy's dtype for lists."""
+    return call.state.make("mapped", call.node, call.owner.extent, item=8)
+
+
 @method("packed packs lazies", "pop")
 def popped(call: Call) -> Any:
     return one_of(call.interpreter, call.owner, 0)

@@ -133,22 +133,21 @@ class TokenBuffer(GrowsAtItsEnd):
 
     @staticmethod
     def _joined(left: list[int] | TokenBuffer, right: list[int] | TokenBuffer) -> TokenBuffer:
-        """[eot] + ids and ids + [eot] wait as ids do."""
-        made = TokenBuffer()
+        """[eot] + ids and ids + [eot] wait as ids do: nothing else is made for them, since lines are many and short."""
         if isinstance(right, TokenBuffer) and isinstance(left, list):
             texts = unsettled(right)
             if texts is not None and right._may_wait(left, texts[0]):
-                made._take(right, [*left, *right._waiting])
-                return made
-        elif isinstance(left, TokenBuffer) and unsettled(left):
-            made._take(left, left._waiting.copy())
-            left = []
+                return pending(texts[0], [*left, *texts[1]], texts[2])
+        elif isinstance(left, TokenBuffer) and (texts := unsettled(left)) is not None:
+            if isinstance(right, list) and left._may_wait(right, texts[0]):
+                return pending(texts[0], [*texts[1], *right], texts[2])
+            made = pending(texts[0], texts[1].copy(), texts[2])
+            made.extend(right)
+            return made
+        made = TokenBuffer()
         made.extend(left)
         made.extend(right)
         return made
-
-    def _take(self, other: TokenBuffer, waiting: list[Any]) -> None:
-        self._store, self._encoder, self._waiting, self._size = None, other._encoder, waiting, other._size
 
     def clear(self) -> None:
         with lock:

@@ -16,7 +16,7 @@ from memguard.script import registry
 from memguard.script.finder import Finder
 from memguard.script.interface import Call
 from memguard.script.interpreter import calls, loops, operators
-from memguard.script.interpreter.classes import class_attribute
+from memguard.script.interpreter.classes import attribute_of_class, class_attribute, inherited
 from memguard.script.interpreter.functions import call_function
 from memguard.script.interpreter.modules import Modules
 from memguard.script.interpreter.summaries import is_repeated
@@ -26,7 +26,7 @@ from memguard.script.operations.command_line import argv
 from memguard.script.operations.growth import append
 from memguard.script.operations.inputs import one_of_many
 from memguard.script.operations.tables import add_element, table_for
-from memguard.script.source import Places
+from memguard.script.source import Places, dotted_name
 from memguard.script.state import DEEPEST, Frame, State, joined
 from memguard.script.values import (
     UNKNOWN,
@@ -244,6 +244,10 @@ class Evaluator(ast.NodeVisitor):
     # -- members ----------------------------------------------------------------------------------------------
 
     def visit_Attribute(self, node: ast.Attribute) -> Any:
+        if isinstance(node.value, ast.Call) and dotted_name(node.value.func) == "super":
+            found = inherited(self, node.attr, node)
+            if found is not None:
+                return found
         owner = self.evaluate(node.value)
         return self.attribute(owner, node.attr, node)
 
@@ -265,7 +269,7 @@ class Evaluator(ast.NodeVisitor):
             if isinstance(owner.cls, Class):
                 return self.class_attribute(owner, owner.cls, name, node)
         if isinstance(owner, Class):
-            return owner.scope.get(name, UNKNOWN)
+            return attribute_of_class(self, owner, name)
         if isinstance(owner, (Buffer, Row)) and name in ("size", "shape", "nbytes", "num_rows"):
             of = owner if isinstance(owner, Buffer) else None
             return Number(0.0, Symbol(f"size {self.state.site(node)}", of, "sum"))

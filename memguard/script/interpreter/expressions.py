@@ -216,24 +216,18 @@ class Evaluator(ast.NodeVisitor):
         return UNKNOWN
 
     def visit_BoolOp(self, node: ast.BoolOp) -> Any:
+        if isinstance(node.op, ast.And):
+            return operators.all_of(self, node.values)
         values = [self.evaluate(value) for value in node.values]
-        if isinstance(node.op, ast.Or):  # `size or 1000`: what is given, or the default
-            result = values[0]
-            for value in values[1:]:
-                result = value if isinstance(result, Constant) and not result.value else joined(result, value)
-            return result
-        return UNKNOWN
+        result = values[0]  # `size or 1000`: what is given, or the default
+        for value in values[1:]:
+            result = value if isinstance(result, Constant) and not result.value else joined(result, value)
+        return result
 
     def visit_Compare(self, node: ast.Compare) -> Any:
         left = self.evaluate(node.left)
         rights = [self.evaluate(comparator) for comparator in node.comparators]
-        if len(rights) == 1 and isinstance(left, Constant) and isinstance(rights[0], Constant):
-            same = left.value == rights[0].value
-            if isinstance(node.ops[0], (ast.Eq, ast.Is)):
-                return Constant(same)
-            if isinstance(node.ops[0], (ast.NotEq, ast.IsNot)):
-                return Constant(not same)
-        return UNKNOWN
+        return operators.compared(left, node.ops[0], rights[0]) if len(rights) == 1 else UNKNOWN
 
     def visit_IfExp(self, node: ast.IfExp) -> Any:
         test = self.evaluate(node.test)

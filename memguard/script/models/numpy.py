@@ -26,6 +26,7 @@ from memguard.script.values import (
     Buffer,
     Constant,
     File,
+    Module,
     Sequence,
 )
 
@@ -45,7 +46,26 @@ def array(call: Call) -> Any:
     if isinstance(value, Buffer) and value.kind in PACKED:
         return file_of_ids(call, value)
     default = value.item if isinstance(value, Buffer) and value.kind in ARRAYS else 8
+    if isinstance(value, Buffer) and value.kind == "lists" and value.row is None and _of_objects(call):
+        return _references(call, value)
     return make_array(call, value, item_size(_dtype(call, 1), default))
+
+
+def _of_objects(call: Call) -> bool:
+    """dtype=object"""
+    kind = call.arg(1, "dtype", None)
+    name = kind.name if isinstance(kind, Module) else getattr(kind, "value", None)
+    return name in ("builtins.object", "numpy.object_", "object", "O")
+
+
+def _references(call: Call, lists: Buffer) -> Buffer:
+    """Lists that differ in length stay lists: a reference to each, beside which they live on."""
+    result = call.hold("slots", item=8, source=lists)
+    result.pieces.update(lists.pieces)
+    result.parts.update(lists.parts)
+    result.refs.append(lists)
+    call.record("array")
+    return result
 
 
 @function("numpy.asarray numpy.ascontiguousarray numpy.asanyarray")

@@ -59,13 +59,13 @@ def _of_objects(call: Call) -> bool:
 
 
 def _references(call: Call, lists: Buffer) -> Buffer:
-    """Lists that differ in length stay lists: a reference to each, beside which they live on."""
-    result = call.hold("slots", item=8, source=lists)
-    result.pieces.update(lists.pieces)
-    result.parts.update(lists.parts)
-    result.refs.append(lists)
+    """Lists that differ in length stay the same lists, with a reference to each beside them."""
+    references = call.hold("objects", source=lists)
+    references.pieces.update(lists.pieces)
+    references.parts.update(lists.parts)
+    lists.refs.append(references)
     call.record("array")
-    return result
+    return lists
 
 
 @function("numpy.asarray numpy.ascontiguousarray numpy.asanyarray")

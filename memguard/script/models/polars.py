@@ -25,7 +25,7 @@ function("polars.col polars.lit polars.when polars.Config* polars.Utf8 polars.In
 )
 
 
-@function("polars.concat polars.align_frames")
+@function("polars.concat")
 def concatenated(call: Call) -> Any:
     """The frames' own buffers, one behind the other or side by side; nothing is copied but with rechunk=True."""
     frames = call.arg(0, "items")
@@ -34,7 +34,7 @@ def concatenated(call: Call) -> Any:
         return UNKNOWN
     how, rechunk = call.text(1, "how"), call.kwargs.get("rechunk", Constant(False))
     extents = [row.extent for row in rows]
-    beside = how in ("horizontal", "align")
+    beside = how in ("horizontal",)
     extent = max(extents, key=measure) if beside else rows_together(extents)
     if not (isinstance(rechunk, Constant) and rechunk.value is False) or how not in (None, "vertical", "horizontal"):
         for index, one in enumerate(extents):

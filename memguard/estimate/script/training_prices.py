@@ -22,6 +22,7 @@ from memguard.estimate.plans.words import (
 from memguard.estimate.script.amounts import Piece
 from memguard.estimate.script.scale import Scale
 from memguard.script.trace import Transient
+from memguard.units import MIB
 
 __all__ = ["TRAINERS", "TRAINING_TRANSIENTS"]
 

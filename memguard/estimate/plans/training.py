@@ -17,8 +17,9 @@ __all__ = ["sentencepiece_bpe", "sentencepiece_unigram", "tokenizers_bpe", "voca
 # Python with sentencepiece 0.2.3 or tokenizers 0.23.3 alone is 16.3 and 15.3 MiB; with numpy, tiktoken and GPT-2's
 # vocabulary 52.6.
 _SENTENCEPIECE, _TOKENIZERS = round(-36.3 * MIB), round(-37.3 * MIB)
-# Words that were not counted: a text of five languages has up to three times as many as technical English.
-_AT_WORST = 3
+# Words that were not counted: 16 MB of five other languages have up to five times the bytes of them that technical
+# English has.
+_AT_WORST = 5
 # Of 8,000 entries: 456 to 545 KB, the model and its list of words, or tokenizer.json.
 _VOCABULARY_FILE = 500_000
 
@@ -56,7 +57,8 @@ def _words(text: Text) -> tuple[WordStats, str]:
     """Those of the text; where they were not counted a guess, and the words that say so."""
     if text.words is not None:
         return text.words, ""
-    return guessed_words(text.bytes * (_AT_WORST ** (1 / 0.7) if text.at_worst else 1)), " (not counted)"
+    times = _AT_WORST if text.at_worst else 1.0
+    return guessed_words(text.bytes, times), " (not counted)"
 
 
 def _trained(costs: Costs, library: str, instead: int, what: str, trained: float) -> tuple[Step, ...]:

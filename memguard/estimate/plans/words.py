@@ -39,15 +39,15 @@ _HEAPS, _HEAPS_GROWTH, _DISTINCT_BYTES, _BETWEEN_SPACES, _PAIRS = 0.83, 0.7, 9, 
 PAIRS_GROWTH = 1 - _HEAPS_GROWTH
 
 
-def guessed_words(size: float) -> WordStats:
-    """Of `size` bytes whose words were not counted."""
-    count = _HEAPS * size**_HEAPS_GROWTH
+def guessed_words(size: float, times: float = 1.0) -> WordStats:
+    """Of `size` bytes whose words were not counted; `times` as many as usual."""
+    count = times * _HEAPS * size**_HEAPS_GROWTH
     return WordStats(
         count=round(count),
         bytes=round(_DISTINCT_BYTES * count),
         wide_bytes=0,
         chars=round((_DISTINCT_BYTES + 1) * _BETWEEN_SPACES * count),
-        pairs=_PAIRS,
+        pairs=round(times * _PAIRS),
         growth=_HEAPS_GROWTH,
     )
 

@@ -230,6 +230,8 @@ def _inside_trainer(call: Call, extent: Extent, copies: float) -> Transient:
     words = "words and their counts inside the trainer"
     if facts.trains == "WordPiece":
         return Transient(words, "bare word counts", extent, copies)
+    if facts.trains == "WordLevel" and facts.bare_words:
+        return Transient(words, "word table", extent, copies)
     if facts.trains == "WordLevel":
-        return Transient(words, "word table" if facts.bare_words else "spaced word table", extent, copies)
+        return Transient(words, "spaced word table", extent, copies)
     return Transient(words, "word counts", extent, copies)

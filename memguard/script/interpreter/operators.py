@@ -13,7 +13,7 @@ from memguard.script.operations.lengths import ARRAYS, elementwise, repeated
 from memguard.script.operations.sums import sum_of
 from memguard.script.values import NOTHING, UNKNOWN, Buffer, Constant, Number, Path, Row, Sequence, Small, Unknown
 
-__all__ = ["LONGEST_TEXT", "all_of", "binary", "chain", "compared", "formatted", "is_text"]
+__all__ = ["LONGEST_TEXT", "all_of", "binary", "chain", "compared", "formatted", "is_text", "spelled"]
 
 LONGEST_TEXT = 4096  # of a constant that is followed: a path, a separator, an option
 
@@ -122,3 +122,13 @@ def compared(left: Any, op: ast.cmpop, right: Any) -> Any:
     if isinstance(left, Path) and left.text and right.value is None:  # a path that is given
         return Constant(negated)
     return UNKNOWN
+
+
+def spelled(value: Any, part: ast.expr) -> str | None:
+    """What a part of an f-string is as text; None where that is not known."""
+    if isinstance(value, Constant):
+        return str(value.value)
+    plain = isinstance(part, ast.FormattedValue) and part.format_spec is None
+    if plain and isinstance(value, Number) and value.known is not None and value.known.is_integer():
+        return str(int(value.known))
+    return None

@@ -69,8 +69,8 @@ def word_in_letters(key: Any) -> Extent | None:
     whole, piece = next(iter(key.parts.values())), next(iter(key.pieces.values()), None)
     if not whole.windows or whole.windows[-1].unit != "words" or whole.windows[-1].amount != 1:
         return None
-    letters = piece is None or [window.unit for window in piece.windows[len(whole.windows) :]] in ([], ["chars"], ["tokens"])
-    return whole.window(0, "new words", 1) if letters else None
+    units = [] if piece is None else [window.unit for window in piece.windows[len(whole.windows) :]]
+    return whole.window(0, "new words", 1) if units in ([], ["chars"], ["tokens"]) else None
 
 
 def add_element(interpreter: Interpreter, elements: Buffer, value: Any, node: ast.AST) -> None:

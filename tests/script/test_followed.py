@@ -1,4 +1,4 @@
-"""What is followed of classes, conditions and loops: nothing of it is listed, and nothing more is held than there is."""
+"""What is followed of classes, conditions and loops: nothing of it is listed, and no more is held than there is."""
 
 from __future__ import annotations
 

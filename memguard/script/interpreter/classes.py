@@ -32,7 +32,7 @@ def attribute_of_class(interpreter: Interpreter, cls: Class, name: str) -> Any:
 
 
 def inherited(interpreter: Interpreter, name: str, node: ast.AST) -> Any:
-    """super().name: as a base of the class that the running method stands in defines it; None where that is not known."""
+    """super().name: as a base of the running method's class defines it; None where that is not known."""
     frame = interpreter.state.frame
     spec = getattr(frame.node, "args", None)
     first = [*spec.posonlyargs, *spec.args][:1] if isinstance(spec, ast.arguments) else []

@@ -1,0 +1,88 @@
+"""What a condition leaves out, or a name that is known in part: neither makes a figure smaller."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from memguard.estimate.script_job import inputs_of, read_plan
+from tests.estimate.script_texts import M, at_line, peak, weigh
+
+ENCODED = 'import os, tiktoken\nenc = tiktoken.get_encoding("gpt2")\n'
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        'if os.path.exists("a.bin"):\n        return',
+        'if os.path.exists("a.bin"):\n        print(1)\n        return None',
+        'if os.path.isfile("a.bin"):\n        raise SystemExit',
+        'if not os.path.exists("a"):\n        raise SystemExit',
+    ],
+)
+def test_what_comes_after_a_file_that_may_be_there(before: str) -> None:
+    body = 'ids = enc.encode(open("a").read())\n    print(ids)'
+    alone = peak(f"{ENCODED}def run():\n    {body}\nrun()\n")
+    assert peak(f"{ENCODED}def run():\n    {before}\n    {body}\nrun()\n") == pytest.approx(alone, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        'not os.path.exists("a.bin")',
+        'force or not os.path.exists("a.bin")',
+        "flag",
+        "flag or flag",
+    ],
+)
+def test_what_makes_a_file_that_may_be_there(test: str) -> None:
+    head = f"{ENCODED}import sys\nforce = len(sys.argv) > 2\nflag = False\nif force:\n    flag = True\n"
+    made = 'ids = enc.encode(open("a").read())\n    print(ids)\n'
+    alone = peak(f"{head}if force:\n    {made}")
+    assert peak(f"{head}if {test}:\n    {made}") == pytest.approx(alone, rel=0.01)
+
+
+def test_the_input_that_is_fetched_is_there() -> None:
+    fetched = 'import os, requests\nif not os.path.exists("a"):\n    open("a", "w").write(requests.get("b").text)\n'
+    read = 'text = open("a").read()\n'
+    assert peak(fetched + read) == pytest.approx(peak(read), rel=0.01)
+
+
+def test_a_parameter_settles_a_branch_inside_a_loop() -> None:
+    source = """\
+def run(how):
+    kept = []
+    for line in open("a"):
+        if how == "all":
+            kept.append(line)
+    print(kept)
+run({!r})
+"""
+    assert peak(source.format("all")) - peak(source.format("none")) > 50 * M
+
+
+def test_texts_of_several_files_are_added_as_they_are() -> None:
+    source = 'def both():\n    return open("a").read() + open("b").read()\nt = ""\nt += both()\nprint(t)\n'
+    report = weigh(source)
+    assert at_line(report, 5) - at_line(report, 3) > 150 * M  # of 100 MB each
+
+
+def test_files_whose_names_are_known_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("names.json").write_text('{"a": ["b", "c"]}')
+    Path("texts").mkdir()
+    texts = [f"texts/x_{name}.txt" for name in "bc"]
+    for text in (*texts, "texts/other.txt"):
+        Path(text).write_text("a text of some length\n" * 9)
+    script = tmp_path / "s.py"
+    script.write_text("""\
+import os
+from elsewhere import names_of
+kept = open("names.json").read()
+for name in names_of():
+    kept += open(os.path.join("texts", f"x_{name}.txt")).read()
+""")
+    plan = read_plan(str(script))
+    assert "texts/x_*.txt" in plan.sources
+    assert inputs_of(plan) == tuple(texts)

@@ -233,7 +233,8 @@ def _show_script(result: ScriptEstimate, arguments: argparse.Namespace) -> int:
         _probe_command(result, script.path),
         shlex.join(["memguard", "run", script.path, *(_words(arguments.args) or arguments.files)]),
     )
-    write_text(render(result, width=width, color=color, explain=arguments.explain, probe=probe, guard=guard))
+    fix = shlex.join(["memguard", "fix", script.path, *arguments.files])
+    write_text(render(result, width=width, color=color, explain=arguments.explain, probe=probe, guard=guard, fix=fix))
     if arguments.all:
         write_text("\n" + render_plans(result, width=width, color=color, every=True, explain=arguments.explain))
     return 0 if fits else 1

@@ -138,10 +138,10 @@ def _asked(arguments: argparse.Namespace) -> Asked:
 
 def _list_rules() -> int:
     from memguard.fix.changes import RULES
-    from memguard.report.fix import render_rules
+    from memguard.report.fix import rule_list
 
     rows = [(rule.name, rule.level, rule.words, rule.holds) for rule in RULES.values()]
-    write_text(render_rules(rows, width=terminal_width(sys.stdout), color=use_color(sys.stdout)))
+    write_text(rule_list(rows, width=terminal_width(sys.stdout), color=use_color(sys.stdout)))
     return 0
 
 

@@ -204,7 +204,7 @@ class Unwrapper:
 
     def _joined(self, line: Unwrapped) -> Iterator[Unwrapped]:
         """Messages that a terminal or a mail has broken become one line again."""
-        if self._pieces and self._whole is not None and self._whole.search(line.text):
+        if self._pieces and any(first.search(line.text) and whole.search(line.text) for first, whole in _BROKEN):
             yield from self._give_up()  # this line is whole by itself
         if self._pieces and self._whole is not None:
             for space in ("", " "):
@@ -262,10 +262,10 @@ def _begins(text: str) -> bool:
 
 def _divided(text: str) -> list[str]:
     """The messages of a line that has lost its line ends."""
-    if len(text) < 200 or (text.count("[") < 3 and text.count("kernel: ") < 2):
+    if len(text) < 120 or (text.count("[") < 2 and text.count("kernel: ") < 2):
         return [text]
     for cut in (_CUT_SYSLOG, _CUT_CLOCK, _CUT_STAMP):
         pieces = cut.split(text)
-        if len(pieces) > 2:
+        if len(pieces) > 2 or (len(pieces) == 2 and _ANY_STAMP.search(pieces[0])):
             return pieces
     return [text]

@@ -20,11 +20,11 @@ from memguard.errors import ConfigError, InputError
 from memguard.estimate.job import Progress, Request
 from memguard.estimate.script_source import read_source
 from memguard.estimate.weigh import Weigher, read_weigher
-from memguard.fix.changes import RULES, Change, Left
+from memguard.fix.changes import FASTER, RULES, Change, Left
 from memguard.fix.proof import Weight, choose
 from memguard.fix.propose import Asked, Proposal, propose
 from memguard.fix.reasons import Reason
-from memguard.records.fix import FixEdit, FixLeft, FixRecord, FixState
+from memguard.records.fix import FixEdit, FixLeft, FixRecord, FixState, FixStay
 from memguard.records.limits import Limits
 from memguard.records.script import ScriptReport, lines_of
 from memguard.script.source import Places
@@ -36,6 +36,7 @@ __all__ = ["Fixed", "fix_script", "uncommitted", "write_fixed"]
 # Where a script names no file that is here, and nobody gives one: figures for a text that is usual.
 _USUAL_SIZE, _USUAL_TEXT = "100MB", "english"
 _BOM = "utf-8-sig"
+_LARGE, _MOST_STAYS = 16 * MIB, 3  # what is still large after the fix is said
 _SPILLED = 1 << 20  # numbers that a TokenBuffer keeps in memory
 _SPILLS = frozenset(("token-buffer", "token-buffers", "get-encoding", "look-up", "text-list", "dataset-of"))
 
@@ -91,7 +92,8 @@ def fix_script(
     chosen = choose(proposal.changes, weigh)
     changes = chosen.changes if chosen else ()
     fixed = proposal.fixed(changes)
-    before, after = weigher.report(source), weigher.report(fixed)
+    in_memory = proposal.fixed(changes, in_memory=True)  # with the source's own line numbers
+    before, after = weigher.report(source), weigher.report(in_memory)
     record = _record(proposal, changes, weigher, before, after, fixed, chosen.saves if chosen else {}, usual)
     encoding = _encoding(path)
     if encoding == _BOM:
@@ -152,6 +154,7 @@ def _record(
         notes=(*_notes(before), *weigher.notes),
         advice=_advice(inputs) if left and after.plan.verdict != "fits" else "",
         diff=diff_of(path, proposal.source, fixed),
+        stays=_stays(proposal, after) if changes or left else (),
     )
 
 
@@ -199,6 +202,7 @@ def _edits(proposal: Proposal, changes: tuple[Change, ...], saves: dict[int, int
                 variables=proposal.names.get(change.thing, ()),
                 holds=rule.holds,
                 saves=saves.get(change.thing, 0),
+                faster=change.rule in FASTER,
             )
         )
     return tuple(found)
@@ -223,6 +227,14 @@ def _left(proposal: Proposal, changes: tuple[Change, ...], before: ScriptReport)
         FixLeft(left.rule, left.line, left.made_line, left.reason.name.lower(), left.sentence, _line(lines, left.line))
         for left in sorted(found.values(), key=lambda one: one.line)
     )
+
+
+def _stays(proposal: Proposal, after: ScriptReport) -> tuple[FixStay, ...]:
+    lines, least = lines_of(proposal.source), max(_LARGE, after.plan.peak.expected // 5)
+    large = [one for one in after.findings if one.file == after.path and one.bytes >= least]
+    of_line = {one.line: one for one in sorted(large, key=lambda one: one.bytes)}
+    most = sorted(of_line.values(), key=lambda one: -one.bytes)[:_MOST_STAYS]
+    return tuple(FixStay(one.line, one.makes, one.variable, one.bytes, _line(lines, one.line)) for one in most)
 
 
 def _worth(report: ScriptReport) -> int:

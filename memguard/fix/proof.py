@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from memguard.fix.changes import Change
+from memguard.fix.changes import FASTER, Change
 
 __all__ = ["Chosen", "Weight", "choose"]
 
@@ -32,7 +32,7 @@ class Chosen:
 
 def choose(changes: tuple[Change, ...], weigh: Callable[[tuple[Change, ...]], Weight | None]) -> Chosen | None:
     """The changes that keep the peak where all of them together bring it, those alone that save more than a share of
-    it each, or that keep the verdict. None where the source itself cannot be weighed.
+    it each, or that keep the verdict; with them those that make it faster. None where the source cannot be weighed.
     """
     before = weigh(())
     if before is None:
@@ -48,6 +48,7 @@ def choose(changes: tuple[Change, ...], weigh: Callable[[tuple[Change, ...]], We
         found = weigh(fewer)
         if found is not None and found.peak - best.peak <= _SHARE * before.peak and not _worse(found, best):
             kept = fewer
+    kept = _with_faster(kept, changes, weigh, best.peak + int(_SHARE * before.peak))
     after = weigh(kept) or best
     if after.peak >= before.peak * (1 - _SHARE):  # what each of them saves is little, and some are gone
         return Chosen((), before, before, {})
@@ -55,6 +56,23 @@ def choose(changes: tuple[Change, ...], weigh: Callable[[tuple[Change, ...]], We
         found = weigh(_without(kept, change))
         saves[change.thing] = max(0, (found or before).peak - after.peak)
     return Chosen(kept, before, after, saves)
+
+
+def _with_faster(
+    kept: tuple[Change, ...],
+    changes: tuple[Change, ...],
+    weigh: Callable[[tuple[Change, ...]], Weight | None],
+    most: int,
+) -> tuple[Change, ...]:
+    """A script that is changed takes the faster encoder, too, where that costs no memory to speak of."""
+    things = {change.thing for change in kept}
+    wanted = [change for change in changes if change.rule in FASTER and change.thing not in things]
+    more = tuple(change for change in wanted if change.needs <= things)
+    if not kept or not more:
+        return kept
+    both = tuple(change for change in changes if change in kept or change in more)
+    found = weigh(both)
+    return both if found is not None and found.peak <= most else kept
 
 
 def _without(changes: tuple[Change, ...], one: Change) -> tuple[Change, ...]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from memguard.records.estimate import Range
 
-__all__ = ["FixEdit", "FixLeft", "FixRecord", "FixState", "FixVerify"]
+__all__ = ["FixEdit", "FixLeft", "FixRecord", "FixState", "FixStay", "FixVerify"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +25,7 @@ class FixEdit:
     variables: tuple[str, ...]  # names that hold it, or what is made of it
     holds: str  # what the line holds from then on
     saves: int  # bytes of the peak
+    faster: bool = False  # it saves time, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,17 @@ class FixLeft:
     made_line: int
     reason: str  # the name of it, of a closed list
     sentence: str
+    source: str  # the line
+
+
+@dataclass(frozen=True, slots=True)
+class FixStay:
+    """A line that makes something large still, after the fix."""
+
+    line: int
+    makes: str  # text, a list of ids, …
+    variable: str  # "" for a value without a name
+    bytes: int
     source: str  # the line
 
 
@@ -64,8 +75,8 @@ class FixVerify:
 
 @dataclass(frozen=True, slots=True)
 class FixRecord:
-    SCHEMA: ClassVar[str] = "memguard.fix/1"
-    LINES: ClassVar[tuple[str, ...]] = ("diff",)
+    SCHEMA = "memguard.fix/1"
+    LINES = ("diff",)
 
     script: str
     inputs: tuple[str, ...]
@@ -80,3 +91,4 @@ class FixRecord:
     advice: str  # a command that does the same job; "" where nothing is left
     diff: str  # unified, a/ and b/ in front of the script's name
     verify: FixVerify | None = None
+    stays: tuple[FixStay, ...] = ()  # the largest first

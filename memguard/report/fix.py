@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from memguard.records.fix import FixEdit, FixLeft, FixRecord, FixState
+from memguard.records.fix import FixEdit, FixLeft, FixRecord, FixState, FixStay
+from memguard.records.visible import shows
 from memguard.report.terminal import command, labelled, shortened, to_text, unbroken
-from memguard.units import format_size
+from memguard.units import MIB, format_size
 
-__all__ = ["render", "render_rules"]
+__all__ = ["render", "rule_list"]
 
 _NARROW = 60
 _VERDICTS = {"fits": "fits", "tight": "tight", "killed": "killed"}
 
 
+@shows
 def render(record: FixRecord, *, width: int = 80, color: bool = False) -> str:
     """The report on stderr; the diff is on stdout."""
     from rich.text import Text
@@ -24,6 +26,9 @@ def render(record: FixRecord, *, width: int = 80, color: bool = False) -> str:
     if record.left:
         parts += [Text(""), Text("left as it is", style="bold")]
         parts += [unbroken(line) for left in record.left for line in _left(left, width)]
+    if record.stays:
+        parts += [Text(""), Text("still large", style="bold")]
+        parts += [unbroken(line) for stay in record.stays for line in _stay(stay, width)]
     if record.advice:
         parts.append(command("The same job without the script:", record.advice, width))
     for line in record.unused_ignores:
@@ -69,7 +74,7 @@ def _disk(state: FixState) -> str:
 
 def _edit(edit: FixEdit, width: int) -> list[str]:
     names = ", ".join(edit.variables[:3])
-    saved = f"−{format_size(edit.saves)}" if edit.saves else ""
+    saved = f"−{format_size(edit.saves)}" if edit.saves >= MIB else "faster" if edit.faster else ""
     words = f"  line {edit.line}  {edit.words}"
     holds = f"{names}: {edit.holds}" if names else edit.holds
     if edit.applicability != "safe":
@@ -87,6 +92,12 @@ def _left(left: FixLeft, width: int) -> list[str]:
     return [f"{where}: {left.sentence}", f"      {source}"]
 
 
+def _stay(stay: FixStay, width: int) -> list[str]:
+    name = f"{stay.variable} ({stay.makes})" if stay.variable else stay.makes
+    source = shortened(stay.source, max(20, width - 6))
+    return [f"  line {stay.line}: {name} {format_size(stay.bytes)}", f"      {source}"]
+
+
 def _verified(record: FixRecord) -> str:
     found = record.verify
     assert found is not None
@@ -96,7 +107,7 @@ def _verified(record: FixRecord) -> str:
     return f"NOT the same, run with {format_size(found.slice_bytes)} of the text: {', '.join(found.differs)} differ"
 
 
-def render_rules(rules: list[tuple[str, str, str, str]], *, width: int = 80, color: bool = False) -> str:
+def rule_list(rules: list[tuple[str, str, str, str]], *, width: int = 80, color: bool = False) -> str:
     """--list-rules: name, level, what it does, what the line holds then."""
     parts = []
     for name, level, words, holds in rules:

@@ -47,8 +47,9 @@ def render(
     explain: bool = False,
     probe: str = "",
     guard: str = "",
+    fix: str = "",
 ) -> str:
-    """`probe`, `guard`: commands that measure the script, and run it; "" for none to offer."""
+    """`probe`, `guard`, `fix`: commands that measure the script, run it and change it; "" for none to offer."""
     report = estimate.script
     assert report is not None
     head: list[RenderableType] = [_first(estimate, report), _plan(report)]
@@ -59,7 +60,7 @@ def render(
         words = f"Not found beside it, in its package or installed, so not read: {', '.join(report.missing)}"
         tail.append(unbroken(words, "yellow"))
     tail += [unbroken(f"note: {note}", "yellow") for note in (*report.notes, *estimate.notes)]
-    tail += _next(estimate, report, width, probe, guard)
+    tail += _next(estimate, report, width, probe, guard, fix)
     if explain:
         shown = _loud(report)
         tail = [*_sum(report), *explain_scheduler(estimate, width), "", *tail]
@@ -122,13 +123,17 @@ def _knob_words(knob: Knob) -> str:
     return f"{what} (line {knob.line}) costs {format_size(knob.costs)} of it: {new}."
 
 
-def _next(estimate: ScriptEstimate, report: ScriptReport, width: int, probe: str, guard: str) -> list[RenderableType]:
+def _next(
+    estimate: ScriptEstimate, report: ScriptReport, width: int, probe: str, guard: str, fix: str
+) -> list[RenderableType]:
     rows: list[RenderableType] = []
     if probe and (report.unrecognised or report.plan.name == "unknown"):
         rows.append(command("Measure it:", probe, width))
     fits = report.plan.verdict == "fits"
     if not fits:
         rows.append(command("Do this instead:", estimate.next_command, width))
+        if fix:
+            rows.append(command("Or change its lines:", fix, width))
     if guard:
         rows.append(command("Run it under the guard:" if fits else "Or guard it:", guard, width))
     return rows

@@ -81,6 +81,13 @@ ROWS = {
         1,
         0,
     ),
+    "tokenizers WordLevel": (
+        _TOKENIZERS,
+        _tok("models.WordLevel()", "Whitespace()", "WordLevelTrainer(vocab_size=30000, show_progress=False)"),
+        "words alone",
+        1,
+        0,
+    ),
     "tokenizers Unigram": (
         _TOKENIZERS,
         _tok("models.Unigram()", "Metaspace()", f"UnigramTrainer(vocab_size=8000, {_SPECIAL})"),

@@ -169,6 +169,32 @@ def test_rules_comments_and_json(capfdbinary: pytest.CaptureFixture[bytes]) -> N
     assert code == 0 and b"token-buffer" in out and b"safe" in out
 
 
+BY_LINE = """\
+import re, tiktoken, numpy as np
+enc = tiktoken.get_encoding("gpt2")
+ids = []
+for line in open("input.txt"):
+    ids.extend(enc.encode_ordinary(line))
+np.array(ids, dtype=np.uint16).tofile("train.bin")
+"""
+
+
+def test_a_script_that_is_changed_takes_the_faster_encoder_too(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    Path("prepare.py").write_text(BY_LINE)
+    _, out, _ = fix(capfdbinary, "prepare.py", "--json")
+    edits = from_json(FixRecord, out.decode()).edits
+    assert [(edit.rule, edit.faster) for edit in edits] == [("get-encoding", True), ("token-buffer", False)]
+    _, out, _ = fix(capfdbinary, "prepare.py", "--json", "--only", "get-encoding")  # alone it is no fix
+    assert not from_json(FixRecord, out.decode()).edits
+
+
+def test_what_is_large_after_the_fix_is_said(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    whole = BY_LINE.replace('open("input.txt"):', 're.sub("a", "b", open("input.txt").read()).split():')
+    Path("prepare.py").write_text(whole)
+    _, _, err = fix(capfdbinary, "prepare.py")
+    assert "still large\n  line 4: " in err and "re.sub" in err.partition("still large")[2]
+
+
 def test_errors_are_one_line(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     Path("broken.py").write_text("def f(:\n")
     for words, expected in (

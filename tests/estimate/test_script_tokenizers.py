@@ -97,6 +97,9 @@ def test_trainers_follow_the_words_that_differ() -> None:
     assert top(lines.replace("model_type", "num_threads=1, model_type"), counted) == pytest.approx(one_thread, rel=0.01)
     four = top(lines.replace("model_type", "num_threads=4, model_type"), counted)
     assert one_thread + 0.9 * TEXT < four < one_thread + 1.3 * TEXT
+    typed = "import sentencepiece\nsize = 8000\nname = 'a.txt'\nsentencepiece.SentencePieceTrainer.train("
+    typed += "f'--input={name} --vocab_size={size} --model_type=bpe --num_threads=1')"
+    assert top(typed, counted) == pytest.approx(one_thread, rel=0.01)
     few = lines.replace("model_type", "input_sentence_size=1000, model_type")
     assert top(few, counted) < BASE + 25 * mib
     unigram = trainer + 18.9 * TEXT
@@ -117,6 +120,8 @@ def test_other_models_are_trained_on_other_words() -> None:
     assert of_bytes == pytest.approx(BASE + 6 * mib + 170 * M + 87 * 9 * M + 20 * M, rel=0.01)
     bert = top("tok = tokenizers.BertWordPieceTokenizer(lowercase=True)")
     assert bert == pytest.approx(BASE + 6 * mib + 170 * 100_000 + 125 * M, rel=0.01)
+    level = top("tok = tokenizers.Tokenizer(tokenizers.models.WordLevel())\ntok.pre_tokenizer = x")
+    assert level == pytest.approx(BASE + 6 * mib + 170 * M, rel=0.01)
     unigram = top("tok = tokenizers.SentencePieceUnigramTokenizer()")
     assert unigram == pytest.approx(BASE + 16 * M + 189 * 2 * M + 70 * M, rel=0.01)
     lines = top("tok = tokenizers.Tokenizer(tokenizers.models.Unigram())")  # without a pre-tokenizer

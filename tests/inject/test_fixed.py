@@ -203,3 +203,18 @@ def test_every_end_is_shown_as_without(python: str, name: str, place: Path) -> N
     found = run([python, "prepare.py"], place, **hand_over(str(place.parent / "run"), fixed))
     (place / "prepare.py").write_text(changed)
     assert found == run([python, "prepare.py"], place)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("python", MODERN)
+@pytest.mark.parametrize("name", ["traceback", "linecache", "tokenize", "collections", "io", "re"])
+def test_a_module_of_a_librarys_name_beside_the_script_is_left_alone(python: str, name: str, place: Path) -> None:
+    """It is run where Python itself would run it, and nowhere else."""
+    (place / f"{name}.py").write_text(f"print('{name}.py runs', flush=True)\n")
+    source = "VALUE = 'file'\nif __name__ == '__main__':\n    raise ValueError(VALUE)\n"
+    (place / "prepare.py").write_text(source)
+    fixed = Fixed(str(place / "prepare.py"), source.replace("'file'", "'changed'").encode())
+    variables = {**hand_over(str(place.parent / "run"), fixed), "PYTHONDONTWRITEBYTECODE": "1"}
+    found = run([python, "prepare.py"], place, **variables)
+    (place / "prepare.py").write_bytes(fixed.source)
+    assert found == run([python, "prepare.py"], place, PYTHONDONTWRITEBYTECODE="1")

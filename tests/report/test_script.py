@@ -107,6 +107,9 @@ def test_what_to_type_next() -> None:
     text = render(report(), probe=probe, guard=guard)
     assert text.endswith(f"Do this instead: memguard tokenize train.txt -o tokens\nOr guard it: {guard}\n")
     assert "--probe" not in text
+    fixed = render(report(), guard=guard, fix="memguard fix prepare.py train.txt")
+    assert f"Or change its lines: memguard fix prepare.py train.txt\nOr guard it: {guard}\n" in fixed
+    assert "fix" not in render(report(verdict="fits"), guard=guard, fix="memguard fix prepare.py")
     fits = render(report(verdict="fits"), probe=probe, guard=guard)
     assert fits.endswith(f"Run it under the guard: {guard}\n") and "instead" not in fits
     unread = report(unread=(Unrecognised(3, "ids = encode(data)"),))

@@ -89,16 +89,16 @@ MESSAGES: tuple[Pattern, ...] = (
         "unclear",
         "Bus error: a page of a mapped file could not be had, because /dev/shm is full or the file was cut meanwhile",
         r"^\s{0,20}Bus error|(?:^|\s)\d{1,10} Bus error\s|^zsh: bus error\s|: Bus error\b|SIGBUS|exitcode\s{0,6}: -7\b"
-        r"|status=7/BUS|signal: bus error",
+        r"|status=7/BUS|signal: bus error|signal 7\b",
         "Bus error",
         "bus error",
         "SIGBUS",
         "exitcode",
         "7/BUS",
+        "signal 7",
         source="shells, srun, torchrun",
         advice=("see whether /dev/shm is full: `df -h /dev/shm`, `ls -lhS /dev/shm`",),
         example="srun: error: node07: task 289: Bus error (core dumped)",
-        loose=True,
     ),
     pattern(
         "gunicorn-timeout",

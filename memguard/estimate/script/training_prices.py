@@ -6,6 +6,7 @@ it again. What counts is how many words of the text differ, and how long they ar
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from memguard.estimate.script.amounts import Piece
@@ -42,7 +43,7 @@ def _distinct(scale: Scale, piece: Piece) -> tuple[float, float]:
     if not shape.distinct:
         count = _HEAPS * piece.raw**_HEAPS_GROWTH
         return count, _DISTINCT_BYTES * count
-    part = min(1.0, piece.share) ** shape.distinct_growth
+    part = math.pow(min(1.0, piece.share), shape.distinct_growth)
     return shape.distinct * part, shape.distinct_bytes * part
 
 
@@ -52,7 +53,9 @@ def _symbols(scale: Scale, piece: Piece) -> tuple[float, float]:
     if not shape.distinct_chars:
         return (_DISTINCT_BYTES + 1) * _BETWEEN_SPACES * _HEAPS * piece.raw**_HEAPS_GROWTH, _PAIRS
     part = min(1.0, piece.share)
-    return shape.distinct_chars * part**shape.distinct_growth, shape.distinct_pairs * part ** (1 - _HEAPS_GROWTH)
+    return shape.distinct_chars * math.pow(part, shape.distinct_growth), shape.distinct_pairs * math.pow(
+        part, 1 - _HEAPS_GROWTH
+    )
 
 
 def _word_counts(scale: Scale, piece: Piece, transient: Transient) -> float:
@@ -62,20 +65,20 @@ def _word_counts(scale: Scale, piece: Piece, transient: Transient) -> float:
 
 def _wide(scale: Scale, piece: Piece) -> float:
     """Bytes beyond ASCII of the words that differ."""
-    return scale.shape.distinct_wide * min(1.0, piece.share) ** scale.shape.distinct_growth
+    return scale.shape.distinct_wide * math.pow(min(1.0, piece.share), scale.shape.distinct_growth)
 
 
 def _bare_word_counts(scale: Scale, piece: Piece, transient: Transient) -> float:
     shape = scale.shape
     if not shape.distinct_bare:
         return _word_counts(scale, piece, transient)
-    part = min(1.0, piece.share) ** shape.distinct_growth
+    part = math.pow(min(1.0, piece.share), shape.distinct_growth)
     return _COUNTER + (_WORD_EACH * shape.distinct_bare + _BARE_CHAR * shape.distinct_bare_chars) * part
 
 
 def _seeds(scale: Scale, piece: Piece, transient: Transient) -> float:
     shape = scale.shape
-    size = shape.distinct_spaced_bytes * min(1.0, piece.share) ** shape.distinct_growth
+    size = shape.distinct_spaced_bytes * math.pow(min(1.0, piece.share), shape.distinct_growth)
     if not shape.distinct_spaced_bytes:
         size = (_DISTINCT_BYTES + 3) * _BETWEEN_SPACES * _HEAPS * piece.raw**_HEAPS_GROWTH
     return _UNIGRAM + _SEED_BYTE * size + _SEED_WIDE * _wide(scale, piece)
@@ -103,6 +106,7 @@ def _suffix_array(scale: Scale, piece: Piece, transient: Transient) -> float:
 
 TRAINING_TRANSIENTS: dict[str, Callable[[Scale, Piece, Transient], float]] = {
     "word counts": _word_counts,
+    "words alone": lambda scale, piece, transient: _COUNTER + _WORD_EACH * _distinct(scale, piece)[0],
     "bare word counts": _bare_word_counts,
     "seeds": _seeds,
     "line seeds": _line_seeds,

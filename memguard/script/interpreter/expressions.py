@@ -159,7 +159,7 @@ class Evaluator(ast.NodeVisitor):
         text = operators.formatted(self, values, node)
         if text is not None:
             return text
-        parts = [str(value.value) if isinstance(value, Constant) else None for value in values]
+        parts = [operators.spelled(value, part) for value, part in zip(values, node.values, strict=True)]
         known = None not in parts and sum(len(part or "") for part in parts) <= operators.LONGEST_TEXT
         return Constant("".join(filter(None, parts))) if known else one_of_many(values, all_of_it=True)
 

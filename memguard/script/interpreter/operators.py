@@ -13,7 +13,7 @@ from memguard.script.operations.lengths import ARRAYS, elementwise, repeated
 from memguard.script.operations.sums import sum_of
 from memguard.script.values import NOTHING, UNKNOWN, Buffer, Constant, Number, Path, Row, Sequence, Small, Unknown
 
-__all__ = ["LONGEST_TEXT", "binary", "chain", "formatted", "is_text"]
+__all__ = ["LONGEST_TEXT", "binary", "chain", "formatted", "is_text", "spelled"]
 
 LONGEST_TEXT = 4096  # of a constant that is followed: a path, a separator, an option
 
@@ -96,3 +96,13 @@ def formatted(interpreter: Interpreter, values: list[Any], node: ast.AST) -> Buf
 
 def is_text(value: Any) -> bool:
     return isinstance(value, Constant) and isinstance(value.value, str)
+
+
+def spelled(value: Any, part: ast.expr) -> str | None:
+    """What a part of an f-string is as text; None where that is not known."""
+    if isinstance(value, Constant):
+        return str(value.value)
+    plain = isinstance(part, ast.FormattedValue) and part.format_spec is None
+    if plain and isinstance(value, Number) and value.known is not None and value.known.is_integer():
+        return str(int(value.known))
+    return None

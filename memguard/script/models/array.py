@@ -8,7 +8,7 @@ from memguard.script.interface import Call
 from memguard.script.operations.elements import view
 from memguard.script.operations.growth import extend
 from memguard.script.registry import attribute, function, method, nothing
-from memguard.script.values import UNKNOWN, Buffer, Constant, Module
+from memguard.script.values import UNKNOWN, Constant, Module
 
 __all__: list[str] = []
 
@@ -44,18 +44,9 @@ def array(call: Call) -> Any:
     return result
 
 
-@method("array", "extend fromlist frombytes fromfile fromunicode")
+@method("array", "extend fromlist append frombytes fromfile fromunicode")
 def grown(call: Call) -> Any:
     extend(call.interpreter, call.owner, call.arg(0), call.node)
-    return Constant(None)
-
-
-@method("array", "append")
-def appended(call: Call) -> Any:
-    """A number, of which a loop over the input adds one a turn: no more than a text in each turn's line or document."""
-    state, value = call.state, call.arg(0)
-    if isinstance(value, Buffer) or state.turn(call.owner.created_in) is None:
-        extend(call.interpreter, call.owner, value, call.node)
     return Constant(None)
 
 

@@ -20,8 +20,6 @@ method(Row, "corr cov cumsum cumprod cummax cummin diff pct_change get_loc searc
     nothing("a number for each row")
 )
 method(Row, "show plot hist boxplot set_flags drop_index list_indexes cleanup_cache_files")(nothing("shown and let go"))
-# A series of small values that apply() has made.
-method("objects", "any all median unique mode")(nothing("numbers"))
 method("pandas.str", "rfind rindex index get_dummies")(nothing("a number for each row"))
 function("pandas.isnull pandas.notnull")(nothing("a bool for each row"))
 function("pandas.Timedelta pandas.date_range pandas.period_range pandas.DateOffset")(nothing("times"))

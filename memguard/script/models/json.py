@@ -17,7 +17,7 @@ from memguard.script.values import UNKNOWN, Buffer, Constant, File, Instance, Mo
 __all__ = ["all_objects"]
 
 
-@function("json.loads orjson.loads ujson.loads ujson.decode simplejson.loads rapidjson.loads")
+@function("json.loads orjson.loads ujson.loads simplejson.loads rapidjson.loads")
 def loads(call: Call) -> Any:
     """json.loads(line): a document; of all the text: all of them."""
     value = call.arg(0, "s")
@@ -46,7 +46,7 @@ def load(call: Call) -> Any:
     return result
 
 
-@function("json.dumps orjson.dumps ujson.dumps ujson.encode simplejson.dumps rapidjson.dumps")
+@function("json.dumps orjson.dumps ujson.dumps simplejson.dumps rapidjson.dumps")
 def dumps(call: Call) -> Any:
     """A text of all that is in the objects."""
     value = call.arg(0, "obj")

@@ -125,7 +125,9 @@ def _options(call: Call) -> dict[str, Any]:
     """SentencePieceTrainer.Train("--input=a.txt --vocab_size=8000")"""
     text = call.text(0, "arg")
     if text is None and isinstance(call.arg(0), Path):
-        return {"input": call.arg(0)}
+        text = path_text(call.arg(0))  # f"--input={name} --vocab_size=8000"
+        if not text.lstrip().startswith("--"):
+            return {"input": call.arg(0)}
     pairs = (word.lstrip("-").partition("=") for word in (text or "").split())
     return {name: Constant(value) for name, _, value in pairs}
 

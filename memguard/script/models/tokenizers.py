@@ -53,9 +53,10 @@ def made(call: Call) -> Any:
 
 
 @function("tokenizers.*Unigram* tokenizers.*WordPiece tokenizers.*WordPieceTrainer", frees="numbers and names")
+@function("tokenizers.*WordLevel tokenizers.*WordLevelTrainer", frees="numbers and names")
 def part_of_model(call: Call) -> Any:
     """models.Unigram(), trainers.WordPieceTrainer(vocab_size=30000): what is trained then."""
-    names = [name for name in ("Unigram", "WordPiece") if name in call.name]
+    names = [name for name in ("Unigram", "WordPiece", "WordLevel") if name in call.name]
     call.state.facts.trains = names[0] if names else call.state.facts.trains
     return NOTHING
 
@@ -211,6 +212,8 @@ def _inside_trainer(call: Call, extent: Extent, copies: float) -> Transient:
         if facts.cut_in_words:
             return Transient(words, "seeds", extent, copies)
         return Transient(words, "line seeds", extent, copies)
+    if facts.trains == "WordLevel" and facts.cut_in_words:
+        return Transient("words and their counts", "words alone", extent, copies)
     if not facts.cut_in_words:
         return Transient("lines and their counts inside the trainer", "line counts", extent, copies)
     words = "words and their counts inside the trainer"

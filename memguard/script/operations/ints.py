@@ -14,6 +14,8 @@ from memguard.script.values import Buffer
 
 __all__ = ["hold_ints", "ints_behind", "ints_of", "new_ints"]
 
+_PACKED = ("array", "view", "mapped", "packed")  # each look at a number in one makes an int object
+
 
 def ints_of(buffer: Buffer) -> list[Buffer]:
     """The int objects that `buffer` keeps."""
@@ -39,7 +41,7 @@ def hold_ints(
     those that each iteration makes for itself. None: of `extent`, from nowhere that is known.
     """
     sources = [] if value is None else ints_behind(value)
-    boxed = value is None or value.kind in ("array", "view", "mapped", "arrays", "opaque") or _of_array(value)
+    boxed = value is None or value.kind in (*_PACKED, "arrays", "packs", "opaque") or _of_array(value)
     if not sources and boxed:
         site = interpreter.state.site(node)
         found = {site: extent or (Extent() if value is None else value.extent)}
@@ -72,7 +74,7 @@ def ints_behind(value: Buffer) -> list[Buffer]:
 
 def _of_array(value: Buffer) -> bool:
     """True for an element of an array, which becomes an object of its own."""
-    return value.kind == "token" and value.of is not None and value.of.kind in ("array", "view", "mapped")
+    return value.kind == "token" and value.of is not None and value.of.kind in _PACKED
 
 
 def _kept(ints: Buffer, value: Buffer | None) -> dict[object, Extent]:

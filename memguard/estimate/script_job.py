@@ -107,7 +107,8 @@ def _most_of_one_kind(files: tuple[str, ...]) -> tuple[str, ...]:
     groups: dict[str, dict[str, int]] = {}
     for path in files:
         groups.setdefault(os.path.splitext(path)[1], {})[path] = os.path.getsize(path)
-    return tuple(max(groups.values(), key=lambda group: sum(group.values())))
+    most = max(groups, key=lambda suffix: sum(groups[suffix].values()))
+    return tuple(groups[most])
 
 
 def with_neighbours(plan: script.Trace, files: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:

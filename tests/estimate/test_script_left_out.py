@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from memguard.estimate.plans.costs import Loaded
+from memguard.estimate.script.amounts import TextShape
+from memguard.estimate.script.report import estimate_script
 from memguard.estimate.script_job import inputs_of, read_plan
-from tests.estimate.script_texts import M, at_line, peak, weigh
+from tests.estimate.script_texts import COSTS, M, ascii_text, at_line, limits_of, peak, read, weigh
 
 ENCODED = 'import os, tiktoken\nenc = tiktoken.get_encoding("gpt2")\n'
 
@@ -86,3 +90,16 @@ for name in names_of():
     plan = read_plan(str(script))
     assert "texts/x_*.txt" in plan.sources
     assert inputs_of(plan) == tuple(texts)
+
+
+@pytest.mark.parametrize("so_far", [60 * M, 900 * M])
+def test_libraries_that_were_not_loaded_in_time(so_far: int) -> None:
+    """What they had taken so far makes nothing smaller than where nothing could be measured."""
+    trace = read('import datasets\ntext = open("a").read()\n')
+
+    def expected(script: Loaded | None) -> int:
+        costs = replace(COSTS, script=script)
+        return estimate_script(trace, ascii_text(), TextShape(), limits_of(1 << 50), costs).plan.peak.expected
+
+    usual, found = expected(None), expected(Loaded(so_far, so_far, so_far, whole=False))
+    assert found == usual if so_far < 100 * M else found > usual

@@ -140,12 +140,19 @@ def _baseline(trace: Trace, costs: Costs) -> int:
     """Python with the script's own libraries; of a tree of processes, the anonymous part. Measured, where that could
     be done; what that Python lacks, and what it cannot be asked about, counts as it was measured elsewhere.
     """
-    if costs.script is not None:
-        loaded = costs.script.anonymous if trace.processes else costs.script.rss
-        lacks = [LIBRARIES[name] for name in costs.script.missing if name in LIBRARIES]
-        loaded += max((lib.anonymous if trace.processes else lib.rss for lib in lacks), default=0)
-        usual = costs.anonymous() if trace.processes else costs.rss()
-        return max(loaded, usual) if trace.missing or costs.script.missing else loaded
+    if costs.script is None:
+        return _measured_elsewhere(trace, costs)
+    loaded = costs.script.anonymous if trace.processes else costs.script.rss
+    lacks = [LIBRARIES[name] for name in costs.script.missing if name in LIBRARIES]
+    loaded += max((lib.anonymous if trace.processes else lib.rss for lib in lacks), default=0)
+    if not costs.script.whole:
+        return max(loaded, _measured_elsewhere(trace, costs))
+    usual = costs.anonymous() if trace.processes else costs.rss()
+    return max(loaded, usual) if trace.missing or costs.script.missing else loaded
+
+
+def _measured_elsewhere(trace: Trace, costs: Costs) -> int:
+    """The same by the tables of what each library adds."""
     library, which = heaviest_library(trace), int(trace.processes)
     baseline = costs.anonymous(library) if trace.processes else costs.rss(library)
     added = [figures[which] for name, figures in _ADDED.items() if name in trace.imports]

@@ -103,3 +103,20 @@ def test_libraries_that_were_not_loaded_in_time(so_far: int) -> None:
 
     usual, found = expected(None), expected(Loaded(so_far, so_far, so_far, whole=False))
     assert found == usual if so_far < 100 * M else found > usual
+
+
+def test_workers_copy_what_the_collector_writes_into() -> None:
+    """Of libraries beside those that the usual worker has: nothing at the least, and never of none."""
+    source = "from multiprocessing import Pool\nimport json\ndef f(p):\n    return len(json.load(open(p)))\n"
+    trace = read(source + 'with Pool(2) as pool:\n    print(sum(pool.map(f, ["a", "b"])))\n')
+
+    def found(anonymous: int) -> tuple[int, int, int]:
+        loaded = Loaded(2 * anonymous, 2 * anonymous, anonymous)
+        costs = replace(COSTS, script=loaded)
+        peak = estimate_script(trace, ascii_text(), TextShape(), limits_of(1 << 50), costs).plan.peak
+        return peak.low, peak.expected, peak.high
+
+    usual, more = found(40 * M), found(140 * M)
+    low, expected, high = (b - a for a, b in zip(usual, more, strict=True))
+    assert low <= 100 * M < expected < high
+    assert expected == pytest.approx(160 * M, rel=0.01)

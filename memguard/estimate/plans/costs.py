@@ -65,6 +65,7 @@ class Loaded:
     peak: int  # the most that it took on the way there
     anonymous: int
     missing: tuple[str, ...] = ()  # libraries that this Python does not have
+    whole: bool = True  # False: not all of it was there yet when the time was up
 
 
 @dataclass(frozen=True, slots=True)

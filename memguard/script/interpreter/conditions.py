@@ -6,9 +6,34 @@ import ast
 
 from memguard.script.interface import Interpreter
 from memguard.script.numbers import number_of
+from memguard.script.source import dotted_name
 from memguard.script.values import KINDS, Buffer, Constant, Number, Threshold
 
-__all__ = ["goes_over", "threshold_of"]
+__all__ = ["fetches", "goes_over", "is_settled", "threshold_of"]
+
+# What gets a file from somewhere else.
+_FETCHING = ("requests", "urllib", "urllib3", "httpx", "urlopen", "urlretrieve", "wget", "gdown", "curl")
+
+
+def fetches(*nodes: ast.AST) -> bool:
+    """Whether a file is downloaded in `nodes`: by a library for that, or a function whose name says so."""
+    inside = (inner for node in nodes for inner in ast.walk(node))
+    names = (dotted_name(inner.func).split(".") for inner in inside if isinstance(inner, ast.Call))
+    return any(name in _FETCHING or "download" in name.lower() for parts in names for name in parts)
+
+
+def is_settled(test: ast.expr, function: ast.AST) -> bool:
+    """Whether `test` is the same in each iteration: a parameter of `function` that it never binds again, a constant."""
+    if not isinstance(function, ast.FunctionDef):
+        return False
+    names = {inner.id for inner in ast.walk(test) if isinstance(inner, ast.Name)}
+    simple = (ast.Compare, ast.Name, ast.Constant, ast.UnaryOp, ast.cmpop, ast.unaryop, ast.expr_context)
+    if not names <= {arg.arg for arg in ast.walk(function.args) if isinstance(arg, ast.arg)}:
+        return False
+    bound = (
+        inner.id for inner in ast.walk(function) if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)
+    )
+    return all(isinstance(inner, simple) for inner in ast.walk(test)) and names.isdisjoint(bound)
 
 
 def threshold_of(interpreter: Interpreter, test: ast.expr, *, negated: bool = False) -> Threshold | None:

@@ -20,6 +20,7 @@ from memguard.script.interpreter.classes import attribute_of_class, class_attrib
 from memguard.script.interpreter.functions import call_function
 from memguard.script.interpreter.modules import Modules
 from memguard.script.interpreter.summaries import is_repeated
+from memguard.script.joining import joined
 from memguard.script.numbers import arithmetic, literal
 from memguard.script.operations.access import subscript
 from memguard.script.operations.command_line import argv
@@ -27,7 +28,7 @@ from memguard.script.operations.growth import append
 from memguard.script.operations.inputs import one_of_many
 from memguard.script.operations.tables import add_element, table_for
 from memguard.script.source import Places, dotted_name
-from memguard.script.state import DEEPEST, Frame, State, joined
+from memguard.script.state import DEEPEST, Frame, State
 from memguard.script.values import (
     UNKNOWN,
     Buffer,
@@ -210,7 +211,7 @@ class Evaluator(ast.NodeVisitor):
     def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
         value = self.evaluate(node.operand)
         if isinstance(node.op, ast.Not) and isinstance(value, Constant):
-            return Constant(not value.value)
+            return Constant(not value.value, value.assumed)
         if isinstance(node.op, ast.USub) and isinstance(value, Number):
             return arithmetic(ast.Mult(), value, Number(-1.0)) or UNKNOWN
         return UNKNOWN
@@ -231,7 +232,7 @@ class Evaluator(ast.NodeVisitor):
 
     def visit_IfExp(self, node: ast.IfExp) -> Any:
         test = self.evaluate(node.test)
-        if isinstance(test, Constant) and isinstance(test.value, bool):
+        if isinstance(test, Constant) and isinstance(test.value, bool) and not test.assumed:
             return self.evaluate(node.body if test.value else node.orelse)
         return joined(self.evaluate(node.body), self.evaluate(node.orelse))
 

@@ -11,7 +11,7 @@ from typing import Any
 from memguard.script.finder import Finder
 from memguard.script.interpreter.assignments import Assigner
 from memguard.script.interpreter.commands import add_command
-from memguard.script.interpreter.conditions import fetches, is_settled, threshold_of
+from memguard.script.interpreter.conditions import fetches, goes_over, is_settled, threshold_of
 from memguard.script.interpreter.expressions import STAR
 from memguard.script.interpreter.loops import UNROLLED
 from memguard.script.interpreter.modules import public_names
@@ -340,6 +340,8 @@ class ScriptInterpreter(Assigner, ast.NodeVisitor):
 
     def visit_While(self, node: ast.While) -> str:
         loop = self.state.new_loop(node)
+        if goes_over(self, node):
+            self.state.consumes_input(loop)
         for number in self.state.passes():
             with self.state.iteration(loop, number):
                 mark = len(self.state.temps)

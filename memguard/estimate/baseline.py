@@ -136,6 +136,7 @@ _MODULES = {
     "duckdb": "duckdb",
     "datasets": "datasets",
     "torch": "torch",
+    "webdataset": "webdataset",
 }
 
 

@@ -21,7 +21,6 @@ class Facts:
     encoding: str = "gpt2"
     tokenizer: str = ""  # file or model of a tokenizer that is not tiktoken's
     cut_in_words: bool = False  # a tokenizer that is trained has got a pre-tokenizer
-    bare_words: bool = False  # which parts words from the marks beside them
     trains: str = ""  # WordPiece, WordLevel or Unigram, where that is what it trains; else pairs of bytes
     parquet: bool = False
     dataset: bool = False  # datasets, from files

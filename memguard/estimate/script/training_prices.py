@@ -30,9 +30,6 @@ _SUFFIX_BYTE = 18.9
 _WORD_BYTE, _WIDE_BYTE, _WORD_EACH, _COUNTER = 87, 20, 170, 6 * MIB
 # The same of WordPiece with BERT's words, for each character: within 10 % on the same texts.
 _BARE_CHAR = 125
-# WordLevel: each word that differs with its count, no pairs. 3, 10 and 20 MB of English with BERT's words and 20 MB
-# with twice as many: within 4 %. Words between spaces are more of them.
-_TABLE, _TABLE_WORD = 7 * MIB, 195
 # Unigram: its seeds are the stretches of what stands between spaces that are there more than once, in a trie.
 # 1.5 to 16 MB of English, 3 MB of five other languages, files and iterators of texts: within 10 %.
 _UNIGRAM, _SEED_BYTE, _SEED_WIDE = 16e6, 189, 70
@@ -79,14 +76,6 @@ def _bare_word_counts(scale: Scale, piece: Piece, transient: Transient) -> float
     return _COUNTER + (_WORD_EACH * shape.distinct_bare + _BARE_CHAR * shape.distinct_bare_chars) * part
 
 
-def _word_table(scale: Scale, piece: Piece, transient: Transient) -> float:
-    shape = scale.shape
-    words = shape.distinct_bare if transient.kind == "word table" else shape.distinct_between_spaces
-    if not words:
-        return _word_counts(scale, piece, transient)
-    return _TABLE + _TABLE_WORD * words * math.pow(min(1.0, piece.share), shape.distinct_growth)
-
-
 def _seeds(scale: Scale, piece: Piece, transient: Transient) -> float:
     shape = scale.shape
     size = shape.distinct_spaced_bytes * math.pow(min(1.0, piece.share), shape.distinct_growth)
@@ -119,8 +108,6 @@ TRAINING_TRANSIENTS: dict[str, Callable[[Scale, Piece, Transient], float]] = {
     "word counts": _word_counts,
     "words alone": lambda scale, piece, transient: _COUNTER + _WORD_EACH * _distinct(scale, piece)[0],
     "bare word counts": _bare_word_counts,
-    "word table": _word_table,
-    "spaced word table": _word_table,
     "seeds": _seeds,
     "line seeds": _line_seeds,
     "line counts": _line_counts,

@@ -98,16 +98,6 @@ def is_text(value: Any) -> bool:
     return isinstance(value, Constant) and isinstance(value.value, str)
 
 
-def spelled(value: Any, part: ast.expr) -> str | None:
-    """What a part of an f-string is as text; None where that is not known."""
-    if isinstance(value, Constant):
-        return str(value.value)
-    plain = isinstance(part, ast.FormattedValue) and part.format_spec is None
-    if plain and isinstance(value, Number) and value.known is not None and value.known.is_integer():
-        return str(int(value.known))
-    return None
-
-
 def all_of(interpreter: Interpreter, values: list[ast.expr]) -> Any:
     """a and b and …: what is not reached is not looked at; else nothing is known of it."""
     for value in values:
@@ -132,3 +122,13 @@ def compared(left: Any, op: ast.cmpop, right: Any) -> Any:
     if isinstance(left, Path) and left.text and right.value is None:  # a path that is given
         return Constant(negated)
     return UNKNOWN
+
+
+def spelled(value: Any, part: ast.expr) -> str | None:
+    """What a part of an f-string is as text; None where that is not known."""
+    if isinstance(value, Constant):
+        return str(value.value)
+    plain = isinstance(part, ast.FormattedValue) and part.format_spec is None
+    if plain and isinstance(value, Number) and value.known is not None and value.known.is_integer():
+        return str(int(value.known))
+    return None

@@ -11,6 +11,8 @@ from memguard.script.operations.arrays import (
     item_size,
     library_of,
     make_array,
+    of_objects,
+    references,
     repeated_array,
     shaped,
 )
@@ -24,7 +26,6 @@ from memguard.script.values import (
     UNKNOWN,
     Buffer,
     Constant,
-    Module,
     Sequence,
 )
 
@@ -44,26 +45,9 @@ def array(call: Call) -> Any:
     if isinstance(value, Buffer) and value.kind in PACKED:
         return file_of_ids(call, value)
     default = value.item if isinstance(value, Buffer) and value.kind in ARRAYS else 8
-    if isinstance(value, Buffer) and value.kind == "lists" and value.row is None and _of_objects(call):
-        return _references(call, value)
+    if isinstance(value, Buffer) and value.kind == "lists" and value.row is None and of_objects(call):
+        return references(call, value)
     return make_array(call, value, item_size(_dtype(call, 1), default))
-
-
-def _of_objects(call: Call) -> bool:
-    """dtype=object"""
-    kind = call.arg(1, "dtype", None)
-    name = kind.name if isinstance(kind, Module) else getattr(kind, "value", None)
-    return name in ("builtins.object", "numpy.object_", "object", "O")
-
-
-def _references(call: Call, lists: Buffer) -> Buffer:
-    """Lists that differ in length stay the same lists, with a reference to each beside them."""
-    references = call.hold("objects", source=lists)
-    references.pieces.update(lists.pieces)
-    references.parts.update(lists.parts)
-    lists.refs.append(references)
-    call.record("array")
-    return lists
 
 
 @function("numpy.asarray numpy.ascontiguousarray numpy.asanyarray")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 from typing import Any
 
 from memguard.script.extents import Extent
 from memguard.script.interface import Call
-from memguard.script.numbers import number_of
 from memguard.script.operations.encoding import all_seen, decoded, ids_of, lists_of, load, texts_of
 from memguard.script.operations.inputs import open_file, path_text
 from memguard.script.registry import attribute, function, method, nothing
@@ -125,29 +123,13 @@ def _files(given: Any) -> list[Any]:
 
 def _options(call: Call) -> dict[str, Any]:
     """SentencePieceTrainer.Train("--input=a.txt --vocab_size=8000")"""
-    text = call.text(0, "arg") or _spelled(call)
+    text = call.text(0, "arg")
     if text is None and isinstance(call.arg(0), Path):
         text = path_text(call.arg(0))  # f"--input={name} --vocab_size=8000"
         if not text.lstrip().startswith("--"):
             return {"input": call.arg(0)}
     pairs = (word.lstrip("-").partition("=") for word in (text or "").split())
     return {name: Constant(value) for name, _, value in pairs}
-
-
-def _spelled(call: Call) -> str | None:
-    """f"--input={PATH} --vocab_size={SIZE}", where all that is put in is known."""
-    argument = next(iter(getattr(call.node, "args", [])), None)
-    if not isinstance(argument, ast.JoinedStr):
-        return None
-    found = ""
-    for part in argument.values:
-        value = call.interpreter.constant_value(part.value if isinstance(part, ast.FormattedValue) else part)
-        number = number_of(value)
-        text = path_text(value) or (None if number is None else f"{number:.0f}")
-        if text is None:
-            return None
-        found += text
-    return found
 
 
 def _number(value: Any) -> float | None:

@@ -52,26 +52,12 @@ def made(call: Call) -> Any:
     return Encoder("tokenizers")
 
 
-@function(
-    "tokenizers.*Unigram* tokenizers.*WordPiece tokenizers.*WordPieceTrainer tokenizers.*WordLevel "
-    "tokenizers.*WordLevelTrainer",
-    frees="numbers and names",
-)
+@function("tokenizers.*Unigram* tokenizers.*WordPiece tokenizers.*WordPieceTrainer", frees="numbers and names")
+@function("tokenizers.*WordLevel tokenizers.*WordLevelTrainer", frees="numbers and names")
 def part_of_model(call: Call) -> Any:
     """models.Unigram(), trainers.WordPieceTrainer(vocab_size=30000): what is trained then."""
     names = [name for name in ("Unigram", "WordPiece", "WordLevel") if name in call.name]
     call.state.facts.trains = names[0] if names else call.state.facts.trains
-    return NOTHING
-
-
-@function(
-    "tokenizers.pre_tokenizers.Whitespace tokenizers.pre_tokenizers.BertPreTokenizer "
-    "tokenizers.pre_tokenizers.Sequence",
-    frees="a setting",
-)
-def cut_at_marks(call: Call) -> Any:
-    """Words without the marks that stand beside them; what a Sequence cuts at is no more than that."""
-    call.state.facts.bare_words = not call.name.endswith("Sequence")
     return NOTHING
 
 
@@ -233,6 +219,4 @@ def _inside_trainer(call: Call, extent: Extent, copies: float) -> Transient:
     words = "words and their counts inside the trainer"
     if facts.trains == "WordPiece":
         return Transient(words, "bare word counts", extent, copies)
-    if facts.trains == "WordLevel":
-        return Transient(words, "word table" if facts.bare_words else "spaced word table", extent, copies)
     return Transient(words, "word counts", extent, copies)

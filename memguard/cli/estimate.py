@@ -198,6 +198,7 @@ def _request(arguments: argparse.Namespace) -> Request:
         shard_tokens=arguments.shard_tokens,
         batch_rows=arguments.batch_rows,
         check=arguments.check,
+        all=arguments.all,
     )
 
 

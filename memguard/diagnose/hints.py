@@ -209,9 +209,12 @@ def _smaller_plan(task: str, script: str | None, inputs: tuple[str, ...], *, gua
         return [f"see what grows, and be stopped in time: `memguard run -- {program}`"]
     file = shlex.quote(inputs[0]) if inputs else "FILE"
     steps = [
-        f"see which plan fits, before the next hour: `memguard estimate {file}`",
+        f"see which plan fits before you start it again: `memguard estimate {file}`",
         f"write the tokens without ever holding them: `memguard tokenize {file} -o DIR`",
     ]
+    if script is not None and script.endswith(".py"):
+        words = shlex.join(["memguard", "fix", script, *inputs[:1]])
+        steps.append(f"or let the script's own lines be changed, with the same output: `{words}`")
     if not guarded:
         program = shlex.quote(script) if script else "prepare.py"
         steps.append(f"or keep your script, guarded: `memguard run {program}` stops it in time and names the line")

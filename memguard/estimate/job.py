@@ -29,7 +29,7 @@ from memguard.estimate.plans.quantities import AUTO_WORKERS, Options
 from memguard.estimate.scheduler import ask_for
 from memguard.estimate.tuning import TUNING, Tuning
 from memguard.estimate.whatif import LIKENESSES, PUBLIC_CORPORA, another_machine, like, public_corpus, scaled
-from memguard.records.estimate import Estimate
+from memguard.records.estimate import CorpusStats, Estimate
 from memguard.records.limits import Limits
 from memguard.system.limits import default_reserve, read_limits
 from memguard.system.proc import read_meminfo
@@ -86,6 +86,7 @@ class Request:
     shard_tokens: int = 100_000_000
     batch_rows: int = 65_536
     check: str | None = None  # the plan that is asked about: its library is measured
+    all: bool = False  # every plan is asked about: the words that differ are counted, too
 
     def __post_init__(self) -> None:
         if self.val_fraction is not None and not 0 <= self.val_fraction < 1:
@@ -300,10 +301,18 @@ def _corpus(
         any_record=any_record,
         progress=None if progress is None else lambda stage, done: progress(stage, done, total),
     )
+    found = replace(found, stats=_with_words(request, found.stats))
     if size is None:
         return found
     stats = replace(scaled(found.stats, size), paths=(f"a text like {request.like}",))
     return replace(found, stats=stats)
+
+
+def _with_words(request: Request, stats: CorpusStats) -> CorpusStats:
+    """The words that differ counted, where a plan is asked about that needs them: that takes a second or two."""
+    trains = request.all or (request.check is not None and plan_named(request.check).trains)
+    plain = not stats.compressed and all(map(os.path.isfile, stats.paths))
+    return replace(stats, words=corpus.count_words(stats.paths, stats.kind, stats.bytes)) if trains and plain else stats
 
 
 def _is_flag(limits: Limits) -> bool:

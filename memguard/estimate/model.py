@@ -107,16 +107,22 @@ def _plan_estimate(
         peak=peak,
         peak_step=top.name,
         steps=steps,
-        disk=text.item * (text.file_tokens if plan.name == "stream" else text.tokens),
+        disk=_disk(plan, text),
         seconds=_seconds(plan, text, speeds, options.workers, max(1, options.cores)),
         verdict=judge(peak, limits),
         description=plan.description,
-        output="uint32" if text.item == 4 else "uint16",
+        output=plan.output or f"uint{8 * text.item}",
         measure="tree" if plan.pool else "VmHWM",
         workers=options.workers if plan.pool else None,
         workers_fit=fit,
         usual=stats.kind in plan.inputs or (plan.name == "pool-files" and len(stats.paths) > 1),
     )
+
+
+def _disk(plan: Plan, text: Text) -> int:
+    if plan.disk is not None:
+        return plan.disk(text)
+    return text.item * (text.file_tokens if plan.name == "stream" else text.tokens)
 
 
 def _peak(plan: Plan, texts: dict[str, Text], costs: Costs, options: Options) -> Range:

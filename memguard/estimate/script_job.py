@@ -84,6 +84,9 @@ def read_trace(
 def inputs_of(plan: script.Trace) -> tuple[str, ...]:
     """The files that the script names itself, as far as they are here. Raises ConfigError where there are none."""
     found = tuple(path for path in plan.inputs if _is_here(path))
+    guessed = sorted({path for name in plan.sources if glob.has_magic(name) for path in _named_by(name)})
+    if guessed:
+        return _most_of_one_kind((*(file for path in found for file in _files_in(path)), *guessed))
     if found:
         return found
     if plan.inputs:
@@ -97,6 +100,15 @@ def inputs_of(plan: script.Trace) -> tuple[str, ...]:
         f"memguard estimate --script {plan.path} FILE: what you would give the script itself;"
         " or --size 45GB --like english",
     )
+
+
+def _most_of_one_kind(files: tuple[str, ...]) -> tuple[str, ...]:
+    """Of files that a script reads, those with the suffix that most of their bytes are in."""
+    groups: dict[str, dict[str, int]] = {}
+    for path in files:
+        groups.setdefault(os.path.splitext(path)[1], {})[path] = os.path.getsize(path)
+    most = max(groups, key=lambda suffix: sum(groups[suffix].values()))
+    return tuple(groups[most])
 
 
 def with_neighbours(plan: script.Trace, files: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -223,7 +235,7 @@ def _shape(plan: script.Trace, stats: CorpusStats, tuning: Tuning) -> TextShape:
         counts = trains and not stats.compressed
         return corpus.with_distinct_words(shape, files, stats.kind, stats.bytes) if counts else shape
     sources: dict[str, list[str]] = {}
-    names = plan.sources
+    names = tuple(name for name in plan.sources if not glob.has_magic(name))
     if len(names) == len(files) > 1:  # one name each, in the order in which they are opened
         sources = {name: [file] for name, file in zip(names, files, strict=True)}
     shape = corpus.read_shape(files, sources, scan_limit=tuning.line_scan_limit)
@@ -244,7 +256,10 @@ def _shares_here(plan: script.Trace, files: list[str]) -> tuple[tuple[str, float
     given = {os.path.realpath(file): os.path.getsize(file) for file in files}
     total = max(1, sum(given.values()))
     shares, reads_given = [], False
+    patterns = [name for name in plan.sources if glob.has_magic(name) and not os.path.exists(name)]
     names = [name for name in plan.sources if os.path.exists(name)]
+    if any(map(_named_by, patterns)):
+        names += patterns
     if len(names) < 2 and len(names) == len(plan.sources) and all(part.source for part in _parts(plan)):
         return ()
     for name in names:
@@ -261,8 +276,10 @@ def _parts(plan: script.Trace) -> set[Extent]:
 
 
 def _files_in(path: str) -> list[str]:
-    """The file, or those below the directory."""
+    """The file, those below the directory, or those that the pattern names."""
     if os.path.isfile(path):
         return [path]
+    if not os.path.isdir(path):
+        return _named_by(path)
     found = (os.path.join(directory, name) for directory, _, names in os.walk(path) for name in names)
     return [name for name in itertools.islice(found, _MOST_FILES) if os.path.isfile(name)]

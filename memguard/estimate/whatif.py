@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from memguard.errors import ConfigError
-from memguard.records.estimate import CorpusStats, DocumentStats, Range, SliceStats
+from memguard.estimate.plans.words import PAIRS_GROWTH
+from memguard.records.estimate import CorpusStats, DocumentStats, Range, SliceStats, WordStats
 from memguard.records.limits import Constraint, Limits
 
 __all__ = ["LIKENESSES", "PUBLIC_CORPORA", "PublicCorpus", "another_machine", "like", "public_corpus", "scaled"]
@@ -210,8 +211,22 @@ def scaled(stats: CorpusStats, size: int) -> CorpusStats:
             copy_bytes=ranged(found.copy_bytes),
         ),
         row_batch=stats.row_batch if factor == 1 else None,
+        words=None if stats.words is None else _more_words(stats.words, factor),
         largest_files=tuple(whole(value) for value in stats.largest_files),
         char_width_high=4 if not stats.ascii and stats.char_width < 4 and factor > 1 else stats.char_width_high,
+    )
+
+
+def _more_words(words: WordStats, factor: float) -> WordStats:
+    """Of a text `factor` times as long. Pairs of characters are new more rarely than words."""
+    more = factor**words.growth
+    return replace(
+        words,
+        count=round(words.count * more),
+        bytes=round(words.bytes * more),
+        wide_bytes=round(words.wide_bytes * more),
+        chars=round(words.chars * more),
+        pairs=round(words.pairs * factor**PAIRS_GROWTH),
     )
 
 

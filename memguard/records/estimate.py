@@ -21,6 +21,7 @@ __all__ = [
     "Scheduler",
     "SliceStats",
     "Step",
+    "WordStats",
 ]
 
 
@@ -69,6 +70,18 @@ class RowBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class WordStats:
+    """What differs in the text, each counted once: what the trainer of a tokenizer holds."""
+
+    count: int  # words and signs as GPT-2's pattern cuts them, each with its space
+    bytes: int  # of them
+    wide_bytes: int  # of those bytes, those of characters beyond ASCII
+    chars: int  # of the words between two spaces, each with a mark for its space
+    pairs: int  # of characters that stand side by side in a word
+    growth: float  # how their number grows with the size of the text: its exponent (Heaps' law)
+
+
+@dataclass(frozen=True, slots=True)
 class CorpusStats:
     """The input as far as its cost in memory goes. N, n, k, T and f are the letters of docs/memory-terms.md."""
 
@@ -105,6 +118,7 @@ class CorpusStats:
     char_width_high: int = 0
     row_group_rows: int = 0  # of the largest row group of a Parquet file; 0: not known
     longest_piece: int = 0  # bytes of the longest stretch that the tokenizer cannot take apart; 0: none that matters
+    words: WordStats | None = None  # None: not counted
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import ast
 from memguard.script.source import Places
 from memguard.script.trace import NameUse, Variable
 
-__all__ = ["bound_names", "variables_of"]
+__all__ = ["bound_names", "has_yield", "variables_of"]
 
 _CONTEXTS = {ast.Store: "store", ast.Load: "load", ast.Del: "delete"}
 
@@ -100,3 +100,15 @@ def bound_names(node: ast.AST) -> set[str]:
         if not isinstance(inner, ast.Lambda):
             todo += ast.iter_child_nodes(inner)
     return found
+
+
+def has_yield(function: ast.AST | None) -> bool:
+    """Whether `function` itself, not one inside it, is a generator; a lambda counts as none."""
+    todo: list[ast.AST] = [] if isinstance(function, ast.Lambda) else list(getattr(function, "body", []))
+    while todo:
+        inner = todo.pop()
+        if isinstance(inner, (ast.Yield, ast.YieldFrom)):
+            return True
+        if not isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+            todo += ast.iter_child_nodes(inner)
+    return False

@@ -15,12 +15,13 @@ from typing import Any, cast
 
 from memguard.script.extents import MOST_TIMES, Extent, measure
 from memguard.script.facts import Facts
+from memguard.script.joining import joined
 from memguard.script.liveness import Liveness
 from memguard.script.source import Places
 from memguard.script.trace import Flow, Moment, Span, Step, Transient
-from memguard.script.values import KINDS, Bound, Buffer, Constant, Held, Number, Row, Threshold, Unknown
+from memguard.script.values import KINDS, Bound, Buffer, Held, Threshold
 
-__all__ = ["DEEPEST", "BudgetSpent", "Frame", "LoopInfo", "State", "joined"]
+__all__ = ["DEEPEST", "BudgetSpent", "Frame", "LoopInfo", "State"]
 
 # Steps of some 4 µs (CPython 3.11) that the interpreter takes at most: for expressions and statements looked at, values
 # alive at a moment, names copied for a branch, and for what each moment takes to be weighed later. The scripts of
@@ -366,24 +367,6 @@ def _reset(buffer: Buffer, kind: str, parts: dict[Any, Extent], refs: list[Any],
     buffer.parts.clear()
     buffer.parts.update(saved)
     buffer.kind, buffer.refs, buffer.created_in = kind, list(refs), created_in
-
-
-def joined(first: Any, second: Any) -> Any:
-    """One value for a name that has two, depending on the branch taken."""
-    if first is second:
-        return first
-    if isinstance(first, Buffer) and isinstance(second, Buffer):
-        if first.weight == second.weight and first.kind == second.kind:  # ids[:512], or padded to 512
-            return second if isinstance(second.capacity, float) and first.capacity is None else first
-        return second if second.weight > first.weight else first
-    for one, other in ((first, second), (second, first)):
-        if isinstance(one, Buffer):  # a line that is parsed where it is still a text
-            return other if isinstance(other, Row) and other.extent == one.extent and one.kind == "text" else one
-        if isinstance(one, Unknown) or (isinstance(one, Constant) and one.value is None):
-            return other
-    if isinstance(first, Number) and isinstance(second, Number) and first != second:
-        return first if first.symbol is not None else second if second.symbol is not None else first
-    return first
 
 
 def _bound_unit(threshold: Threshold, buffer: Buffer) -> str:

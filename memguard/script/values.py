@@ -231,6 +231,7 @@ NOTHING = Unknown()  # known to be small
 @dataclass(frozen=True, slots=True)
 class Constant:
     value: Any  # None, bool, str, bytes
+    assumed: bool = field(default=False, compare=False)  # a file that may be there, or not: both ways are read
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ class Run:
     label: str = ""
     val_fraction: float = 0.0
     options: tuple[tuple[str, int], ...] = ()
+    needs: str = ""  # a module without which the script cannot run; it names no encoding then
 
     @property
     def name(self) -> str:
@@ -58,6 +59,11 @@ SINGLE = (
     Run("duckdb-list", "plan_duckdb.py", ("0",), "parquet"),
     Run("duckdb-batches", "plan_duckdb.py", ("1000",), "parquet", options=(("batch_rows", 1000),)),
     Run("sft-packing", "plan_sft_packing.py", source="jsonl"),
+    Run("packed-lists", "plan_packed_lists.py", source="jsonl"),
+    Run("webdataset", "plan_webdataset.py", source="jsonl", needs="webdataset"),
+    Run("spm-bpe", "plan_sentencepiece.py", ("bpe",), needs="sentencepiece"),
+    Run("spm-unigram", "plan_sentencepiece.py", ("unigram",), needs="sentencepiece"),
+    Run("tokenizers-bpe", "plan_bpe_training.py", ("files",), needs="tokenizers"),
     Run("stream", ""),
 )
 POOLS = tuple(

@@ -29,11 +29,12 @@ from pathlib import Path
 from memguard.estimate.baseline import Baseline, BaselineProbe, timed_pieces
 from memguard.estimate.corpus.inputs import find_inputs
 from memguard.estimate.corpus.read import Corpus, Depth, read_corpus
+from memguard.estimate.corpus.vocabulary import count_words
 from memguard.estimate.model import Speeds, estimate
 from memguard.estimate.plans.catalogue import Options, plan_named
 from memguard.estimate.plans.costs import LIBRARIES, cached_int_max, read_costs
 from memguard.inject import gpt2_files
-from memguard.records.estimate import PlanEstimate
+from memguard.records.estimate import PlanEstimate, WordStats
 from memguard.records.limits import Limits
 from memguard.units import MIB, parse_size
 from tests.bench._estimate_rows import Measurement, Row, TokenRow, append, line, read_measurements, summary
@@ -71,6 +72,7 @@ def main(arguments: list[str]) -> int:
         if any(run.program == "plan_hf_map.py" for run in runs) and not _write_tokenizer(directory, options.python):
             print("skipped, tokenizers is not installed: hf-map, hf-group-texts")
             runs = [run for run in runs if run.program != "plan_hf_map.py"]
+        runs = _with_modules(runs, options.python)
         bench = Bench(
             directory,
             _offline(directory),
@@ -154,6 +156,17 @@ def _baselines(runs: list[Run], python: str) -> tuple[dict[str, Baseline], list[
     return found, [run for run in runs if plan_named(run.plan).library not in missing]
 
 
+def _with_modules(runs: list[Run], python: str) -> list[Run]:
+    """The runs whose scripts find what they import."""
+    needed = sorted({run.needs for run in runs if run.needs})
+    program = "import sys, importlib.util as u; print(*[n for n in sys.argv[1:] if u.find_spec(n) is None])"
+    done = subprocess.run([python, "-c", program, *needed], capture_output=True, text=True, check=True)
+    missing = done.stdout.split()
+    for name in missing:
+        print(f"skipped, {name} is not installed: {', '.join(run.plan for run in runs if run.needs == name)}")
+    return [run for run in runs if run.needs not in missing]
+
+
 def _rows(text: str, size: int, data: Callable[[], bytes], runs: list[Run], bench: Bench) -> Iterator[Row]:
     sources: dict[str, Path] = {}
     for run in runs:
@@ -181,7 +194,8 @@ def _run(run: Run, path: Path, bench: Bench) -> tuple[int, float]:
     if run.program:
         command = [bench.python, str(PROGRAMS / run.program), str(path), str(output)]
         name = str(bench.directory / "tokenizer.json") if run.program == "plan_hf_map.py" else "gpt2"
-        command += [] if run.program == "plan_char_list.py" else [name, *run.arguments]
+        named = run.program != "plan_char_list.py" and not run.needs
+        command += [*([name] if named else []), *run.arguments]
     else:
         command = [sys.executable, "-m", "memguard", "tokenize", str(path), "-o", str(output), "--overwrite", "-q"]
     try:
@@ -204,15 +218,24 @@ def _tiktoken_rate(path: str, changed: int) -> float | None:
         return probe.result().rate
 
 
+@functools.lru_cache(maxsize=32)
+def _words(path: str, changed: int) -> WordStats:
+    del changed
+    return count_words([path])
+
+
 def _predict(run: Run, path: Path, depth: Depth, baselines: dict[str, Baseline]) -> PlanEstimate:
     corpus = _corpus(str(path), path.stat().st_mtime_ns, run.val_fraction, depth)
-    baseline = baselines[plan_named(run.plan).library]
+    plan = plan_named(run.plan)
+    stats, baseline = corpus.stats, baselines[plan.library]
+    if plan.trains:
+        stats = replace(stats, words=_words(str(path), path.stat().st_mtime_ns))
     rate = _tiktoken_rate(str(path), path.stat().st_mtime_ns)
     costs = read_costs(baseline.rss, baseline.peak, anonymous=baseline.anonymous, libraries=baseline.libraries)
     options = replace(Options(shard_tokens=SHARD_TOKENS, cores=os.cpu_count() or 1), **dict(run.options))
     speeds = Speeds(corpus.stream_rate, rate, corpus.engine)
     everything = Limits(1 << 60, "", None, None, None)
-    result = estimate(corpus.stats, everything, costs, speeds=speeds, options=options)
+    result = estimate(stats, everything, costs, speeds=speeds, options=options)
     return next(plan for plan in result.plans if plan.name == run.plan)
 
 

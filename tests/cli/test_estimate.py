@@ -41,10 +41,11 @@ def test_a_newcomer_gets_a_table_and_a_next_command(text: str, capsys: pytest.Ca
     for name in ("read-all", "chunked-list", "sharded-list", "line-list", "stream"):
         assert f"\n{name}" in out
     assert "more plans with --all" in out
-    assert main(["estimate", text, "--all"]) == 0
+    assert main(["estimate", text, "--all", "--explain"]) == 0
     every = capsys.readouterr().out
     for plan in PLANS:
         assert f"\n{plan.name}" in every
+    assert "not counted" not in " ".join(every.split())
     assert f"memguard tokenize {shlex.quote(text)} -o tokens" in joined(out)
     assert main(["estimate", text, "--explain"]) == 0
     assert "Peak at" in capsys.readouterr().out and "Peak at" not in out

@@ -64,6 +64,7 @@ def test_a_kill_of_the_guarded_run_is_matched_and_its_files_are_named() -> None:
     assert diagnosis.explanation.startswith("The kernel killed python (pid 500): the memory cgroup /box")
     assert "512 MiB" in diagnosis.explanation.split("\n")[0]
     assert any("`memguard tokenize 'my train.txt' -o DIR`" in step for step in diagnosis.advice)
+    assert any(f"`memguard fix {RUN.script} 'my train.txt'`" in step for step in diagnosis.advice)
     # 3 GiB of forecast and a quarter of room
     assert any("echo 3840M | sudo tee /sys/fs/cgroup/memory/box/memory.limit_in_bytes" in s for s in diagnosis.advice)
 

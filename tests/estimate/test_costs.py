@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from memguard.estimate import baseline
 from memguard.estimate.baseline import BaselineProbe
 from memguard.estimate.plans.costs import cached_int_max, int_bytes, read_costs
 from memguard.units import MIB
@@ -100,3 +101,17 @@ def test_what_a_script_imports_is_weighed_in_a_python_of_its_own(
     assert 6 * MIB < bare.rss < 16 * MIB < numpy.rss < both.rss
     assert both.rss == pytest.approx(found["tiktoken"].rss, rel=0.06)
     assert both.peak >= both.rss > both.anonymous > 0
+
+
+@pytest.mark.slow
+def test_libraries_that_take_too_long_to_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they have taken so far is the least of it."""
+    place = tmp_path / "site-packages"
+    place.mkdir()
+    (place / "slow_library.py").write_text("import time\nkept = b'x' * (40 << 20)\ntime.sleep(60)\n")
+    monkeypatch.setenv("PYTHONPATH", str(place))
+    monkeypatch.setattr(baseline, "_TIMEOUT", 8.0)
+    with BaselineProbe("gpt2", modules=["slow_library"]) as probe:
+        found = probe.result().script
+    assert found is not None and not found.whole
+    assert found.rss > 45 * MIB and found.anonymous > 40 * MIB

@@ -20,9 +20,9 @@ from memguard.estimate.plans.catalogue import (
     sharded_list,
     stream,
 )
-from memguard.estimate.plans.costs import Costs
+from memguard.estimate.plans.costs import Costs, Library
 from memguard.estimate.plans.pools import in_memory, mapping
-from memguard.records.estimate import RowBatch, Step
+from memguard.records.estimate import RowBatch, Step, WordStats
 from memguard.units import MIB
 
 COSTS = Costs(list_slot=8, heap_int=32.0, cached_int_max=256, baseline=50_000_000, baseline_peak=60_000_000)
@@ -197,6 +197,55 @@ def test_packed_examples_hold_every_id_in_three_lists_twice_and_in_three_arrays(
     lists = (6 * 8 + 9) * tokens + 32 * 11 * M
     examples = 101 * M + 8 * 20_000 + 25 * M + 20_000 * (400 + 3 * 72 + 16)
     assert peak("sft-packing") == examples + lists + 3 * 8 * tokens
+
+
+def test_packed_blocks_that_stay_lists_hold_every_id_and_label_once() -> None:
+    tokens = 22 * M + 20_000
+    blocks = tokens // 2048 * (200 + 8 + 2 * 72)
+    assert peak("packed-lists") == 2 * 8 * tokens + 32 * 11 * M + blocks - 12 * MIB
+
+
+@pytest.mark.parametrize(("documents", "members"), [(20_000, 20_000), (5 * M, 100_000)])
+def test_tar_shards_hold_an_entry_for_each_sample_of_one_shard(documents: int, members: int) -> None:
+    text = replace(DOCUMENTS, documents=Documents(documents, 101 * M, 25 * M))
+    assert peak("webdataset", text) == COSTS.libraries["webdataset"].rss - 20 * MIB + 360 * members + MIB
+
+
+def test_webdataset_without_torch_saves_what_tiktoken_imports_too() -> None:
+    few = replace(COSTS, libraries={"webdataset": Library(10 * MIB, 5 * MIB)})
+    steps = plan_named("webdataset").steps(DOCUMENTS, few, Options())
+    assert steps[0].bytes == COSTS.baseline - 18 * MIB
+
+
+def test_a_trainer_holds_what_differs_and_the_lines_that_it_has_read() -> None:
+    words = replace(DOCUMENTS, words=WordStats(100_000, 900_000, 50_000, 2 * M, 9000, 0.6))
+    python = {"sentencepiece": round(36.3 * MIB), "tokenizers": round(37.3 * MIB)}
+    lines, pairs = (0.98 + 3.3) * 100 * M + 9.2e6, 36 * 2 * M + 650 * 9000
+    assert peak("spm-bpe", words) == pytest.approx(lines + pairs - python["sentencepiece"], abs=2)
+    assert peak("spm-unigram", words) == pytest.approx(9.2e6 + 1.89e9 - python["sentencepiece"], abs=2)
+    counted = 6 * MIB + 170 * 100_000 + 87 * 900_000 + 20 * 50_000
+    assert peak("tokenizers-bpe", words) == pytest.approx(counted - python["tokenizers"], abs=2)
+
+
+@pytest.mark.parametrize("name", ["spm-bpe", "tokenizers-bpe"])
+def test_words_that_were_not_counted_are_said_and_may_be_many_more(name: str) -> None:
+    expected, worst = peak(name), peak(name, replace(DOCUMENTS, at_worst=True))
+    assert worst > 1.3 * expected
+    assert "not counted" in plan_named(name).steps(DOCUMENTS, COSTS, Options())[-1].formula
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("sft-packing", 3 * 8 * (22 * M + 20_000)),
+        ("packed-lists", 2 * (2 * 22 * M + 11 * M + 3 * 20_000)),
+        ("webdataset", 3 * 512 * 20_000 + 100 * M + 256 * 20_000),
+        ("tokenizers-bpe", 500_000),
+    ],
+)
+def test_what_is_no_file_of_tokens_has_a_size_of_its_own(name: str, written: int) -> None:
+    plan = plan_named(name)
+    assert plan.disk is not None and plan.disk(DOCUMENTS) == written
 
 
 def test_a_tokenizer_of_hugging_face_takes_more_in_a_worker_than_in_the_process_itself() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from memguard.errors import ConfigError
 from memguard.estimate.whatif import LIKENESSES, PUBLIC_CORPORA, another_machine, like, public_corpus, scaled
+from memguard.records.estimate import WordStats
 from memguard.units import GIB
 
 
@@ -52,6 +55,11 @@ def test_scaling_keeps_the_proportions(before: int, after: int) -> None:
     assert not stats.tokens_exact
     assert stats.tokens.low <= stats.tokens.expected <= stats.tokens.high
     assert stats.tokens.expected == pytest.approx(after / 2.21, rel=0.01, abs=after / before + 2)
+
+
+def test_words_that_differ_grow_more_slowly_than_the_text() -> None:
+    stats = replace(like("code", 10**6), words=WordStats(1000, 8000, 100, 9000, 500, growth=0.5))
+    assert scaled(stats, 4 * 10**6).words == WordStats(2000, 16_000, 200, 18_000, round(500 * 4**0.3), growth=0.5)
 
 
 def test_a_machine_is_its_memory_less_the_reserve() -> None:

@@ -83,7 +83,8 @@ def test_every_transient_has_a_price() -> None:
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Transient":
-                used.update(str(v.value) for v in node.args[1:2] if isinstance(v, ast.Constant))
+                kinds = (inner for kind in node.args[1:2] for inner in ast.walk(kind))
+                used.update(str(kind.value) for kind in kinds if isinstance(kind, ast.Constant))
     assert used and used | {"mapping", "mapping a table in memory", "mapping here"} == set(TRANSIENTS)
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from memguard.estimate.corpus.read import Corpus, Depth, read_corpus
     from memguard.estimate.corpus.shape import read_shape
     from memguard.estimate.corpus.vocabulary import (
+        count_words,
         with_distinct_between_spaces,
         with_distinct_lines,
         with_distinct_words,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Corpus",
     "Depth",
+    "count_words",
     "read_corpus",
     "read_shape",
     "with_distinct_between_spaces",
@@ -41,6 +43,7 @@ __getattr__ = door(
     {
         "Corpus": "read",
         "Depth": "read",
+        "count_words": "vocabulary",
         "read_corpus": "read",
         "read_shape": "shape",
         "with_distinct_between_spaces": "vocabulary",

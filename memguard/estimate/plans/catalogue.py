@@ -2,8 +2,8 @@
 
 A step's `bytes` are all that is alive at its worst moment, the interpreter's baseline included, so they compare with
 VmHWM; for plans with a pool they are the anonymous memory of the whole tree. tests/programs/plan_*.py are the scripts,
-`python -m tests.bench estimate` runs them. quantities.py holds what the formulas are made of, text.py, documents.py and
-pools.py the formulas.
+`python -m tests.bench estimate` runs them. quantities.py and words.py hold what the formulas are made of, the other
+files the formulas.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from memguard.estimate.plans.documents import (
     line_list,
     list_of_arrays,
     list_of_lists,
+    packed_arrays_file,
+    packed_lists,
+    packed_lists_file,
     sft_packing,
     tolist_shard,
 )
@@ -41,6 +44,8 @@ from memguard.estimate.plans.text import (
     torch_tensor,
 )
 from memguard.estimate.plans.tokenizing import group_texts, hf_map, indexed_dataset
+from memguard.estimate.plans.training import sentencepiece_bpe, sentencepiece_unigram, tokenizers_bpe, vocabulary_file
+from memguard.estimate.plans.writers import tar_shards, webdataset
 from memguard.units import MIB
 
 __all__ = [
@@ -238,6 +243,61 @@ PLANS: tuple[Plan, ...] = (
         slack=Slack(share=0.05, below=16 * MIB, above=24 * MIB),
         inputs=(),
         each=8e-6,
+        disk=packed_arrays_file,
+        output="int64",
+    ),
+    Plan(
+        "packed-lists",
+        "documents packed into blocks, kept as lists and pickled",
+        packed_lists,
+        slack=Slack(share=0.03, below=8 * MIB, above=16 * MIB),
+        inputs=(),
+        each=3e-6,
+        disk=packed_lists_file,
+        output="pickle",
+    ),
+    Plan(
+        "webdataset",
+        "the records of a JSONL file as samples of tar shards",
+        webdataset,
+        slack=Slack(share=0.03, below=8 * MIB, above=12 * MIB),
+        library="webdataset",
+        inputs=(),
+        timed=False,
+        disk=tar_shards,
+        output="tar",
+    ),
+    Plan(
+        "spm-bpe",
+        "sentencepiece trained on a text, model_type=bpe",
+        sentencepiece_bpe,
+        slack=Slack(share=0.14, below=8 * MIB, above=16 * MIB),
+        inputs=(),
+        timed=False,
+        trains=True,
+        disk=vocabulary_file,
+        output="model",
+    ),
+    Plan(
+        "spm-unigram",
+        "the same as it is by default, unigram",
+        sentencepiece_unigram,
+        slack=Slack(share=0.1, below=8 * MIB, above=16 * MIB),
+        inputs=(),
+        timed=False,
+        disk=vocabulary_file,
+        output="model",
+    ),
+    Plan(
+        "tokenizers-bpe",
+        "a byte-level BPE of tokenizers trained on a text",
+        tokenizers_bpe,
+        slack=Slack(share=0.16, below=8 * MIB, above=16 * MIB),
+        inputs=(),
+        timed=False,
+        trains=True,
+        disk=vocabulary_file,
+        output="model",
     ),
     Plan(
         "from-dict-map",

@@ -43,7 +43,8 @@ class Library:
 
 
 # For machines where they are not installed, or not asked for: CPython 3.11, pyarrow 26.0, pandas 3.1, datasets 5.2,
-# torch 2.13 for CPUs, polars 2.1, duckdb 2.0, each beside numpy and tiktoken.
+# torch 2.13 for CPUs, polars 2.1, duckdb 2.0, webdataset 1.0 (with torch, which it loads where there is one), each
+# beside numpy and tiktoken.
 # `python -m tests.bench estimate --libraries` measures them again.
 LIBRARIES: Mapping[str, Library] = {
     "pyarrow": Library(round(29.9 * MIB), round(4.9 * MIB)),
@@ -51,6 +52,7 @@ LIBRARIES: Mapping[str, Library] = {
     "datasets": Library(round(107.0 * MIB), round(62.3 * MIB)),
     "polars": Library(round(27.7 * MIB), round(15.0 * MIB)),
     "duckdb": Library(round(15.3 * MIB), round(3.7 * MIB)),
+    "webdataset": Library(round(187.5 * MIB), round(127.6 * MIB)),
     "torch": Library(round(185.8 * MIB), round(126.0 * MIB)),
 }
 
@@ -63,6 +65,7 @@ class Loaded:
     peak: int  # the most that it took on the way there
     anonymous: int
     missing: tuple[str, ...] = ()  # libraries that this Python does not have
+    whole: bool = True  # False: not all of it was there yet when the time was up
 
 
 @dataclass(frozen=True, slots=True)

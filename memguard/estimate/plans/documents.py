@@ -15,6 +15,7 @@ from memguard.estimate.plans.quantities import (
     step,
 )
 from memguard.records.estimate import Step
+from memguard.units import MIB
 
 __all__ = [
     "FUTURE",
@@ -25,6 +26,9 @@ __all__ = [
     "line_list",
     "list_of_arrays",
     "list_of_lists",
+    "packed_arrays_file",
+    "packed_lists",
+    "packed_lists_file",
     "sft_packing",
     "tolist_shard",
 ]
@@ -45,6 +49,10 @@ FUTURE = 1680
 _EXAMPLE = 2 * 200 + 3 * SMALL_LIST + 16
 _PACKED_TOKEN = 9
 _COLUMNS = 3  # input_ids, attention_mask, labels
+# Blocks kept as lists: a dict of two entries with the garbage collector's head, its slot, and two lists, for each.
+# The end of text is one int object for all. Nothing needs numpy (2.4), which is 12 MiB.
+_NUMPY = 12 * MIB
+_BLOCK_TOKENS, _BLOCK = 2048, 200 + 8 + 2 * SMALL_LIST
 
 
 def _strs(text: Text, costs: Costs, what: str) -> tuple[tuple[str, int], tuple[str, int]]:
@@ -166,3 +174,24 @@ def sft_packing(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
         step("pack", python_part(costs), examples, copies, lists, packed),
         step("np.array", python_part(costs), examples, copies, lists, packed, ("int64 arrays of them", slots)),
     )
+
+
+def packed_lists(text: Text, costs: Costs, options: Options) -> tuple[Step, ...]:
+    """Blocks of one length from documents that are read one by one: two lists for each, of the same int objects."""
+    del options
+    tokens = text.tokens + text.documents.count  # and the end of text
+    ints = round(costs.heap_int * text.heap_ints)
+    size = 2 * costs.list_slot * tokens + ints + _BLOCK * (tokens // _BLOCK_TOKENS)
+    python = "Python and tiktoken", max(0, costs.rss() - _NUMPY)
+    blocks = list_words("ids and labels of every block as lists", tokens, size), size
+    return load_step(costs), step("pack", python, blocks, _merging(text))
+
+
+def packed_lists_file(text: Text) -> int:
+    """Bytes of the pickle: 2 or 3 for an id of one or two bytes and its label."""
+    return 2 * (2 * text.tokens + text.heap_ints + 3 * text.documents.count)
+
+
+def packed_arrays_file(text: Text) -> int:
+    """Bytes of three int64 arrays."""
+    return 8 * _COLUMNS * (text.tokens + text.documents.count)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from memguard.estimate.plans.costs import PIECE_BYTE, RUST_ID, Costs
-from memguard.records.estimate import CorpusStats, Range, RowBatch, SliceStats, Step
+from memguard.records.estimate import CorpusStats, Range, RowBatch, SliceStats, Step, WordStats
 from memguard.units import MIB, format_size
 
 __all__ = [
@@ -96,6 +96,7 @@ class Text:
     row_group_rows: int = 0  # of the largest row group; 0: not known, pyarrow's own default is taken
     at_worst: bool = False  # for the high end of the band: what malloc keeps of smaller blocks counts for larger ones
     joined: bool = False  # the file is decompressed on the way: its pieces are joined into one bytes object
+    words: WordStats | None = None  # that differ; None: not counted
 
     @property
     def tokens(self) -> int:
@@ -148,6 +149,7 @@ def text_of(stats: CorpusStats, bound: str) -> Text:
         longest_piece=stats.longest_piece,
         row_group_rows=stats.row_group_rows,
         joined=stats.compressed,
+        words=stats.words,
         at_worst=bound == "high",
     )
 
@@ -201,6 +203,9 @@ class Plan:
     timed: bool = True  # its time is tiktoken's, and beside that:
     start: float = 0.0  # seconds, of a library's import and a pool's processes
     each: float = 0.0  # seconds, of every document
+    trains: bool = False  # a tokenizer: what counts is how many words of the text differ
+    disk: Callable[[Text], int] | None = None  # bytes that it writes; None: every token in the output's dtype
+    output: str = ""  # what that is, where it is not such tokens
 
 
 def step(name: str, *parts: tuple[str, int]) -> Step:

@@ -24,6 +24,7 @@ from memguard.script.flow.values import (
     Entity,
     Value,
 )
+from memguard.script.scopes import has_yield
 from memguard.script.source import dotted_name
 
 __all__ = ["Calls"]
@@ -185,7 +186,7 @@ class Calls(Comprehensions):
 
     def _given_back(self, function: Entity) -> Value:
         state = self.state_of(function)
-        if _is_generator(function.node):
+        if has_yield(function.node):
             assert function.node is not None
             found = self.thing("iterator", function.node)
             self.put(found, MEMBERS, state.yields)
@@ -312,14 +313,3 @@ class Calls(Comprehensions):
                 lets &= thing.kind in ("array", "module", "other") or passes(node)
                 found.add(thing if thing.kind == "unknown" else UNKNOWN)
         return frozenset(found), lets
-
-
-def _is_generator(node: ast.AST | None) -> bool:
-    todo: list[ast.AST] = list(getattr(node, "body", [])) if not isinstance(node, ast.Lambda) else []
-    while todo:
-        inner = todo.pop()
-        if isinstance(inner, (ast.Yield, ast.YieldFrom)):
-            return True
-        if not isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
-            todo += ast.iter_child_nodes(inner)
-    return False

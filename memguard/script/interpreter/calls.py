@@ -12,7 +12,7 @@ from typing import Any
 from memguard.script import registry
 from memguard.script.interface import Call, Interpreter
 from memguard.script.interpreter.functions import call_function, make_instance
-from memguard.script.state import joined
+from memguard.script.joining import joined
 from memguard.script.values import UNKNOWN, Choice, Class, Encoder, Function, Instance, Method, Module, Number, Sequence
 
 __all__ = ["arguments", "call"]

@@ -16,18 +16,19 @@ from memguard.script import registry
 from memguard.script.finder import Finder
 from memguard.script.interface import Call
 from memguard.script.interpreter import calls, loops, operators
-from memguard.script.interpreter.classes import class_attribute
+from memguard.script.interpreter.classes import attribute_of_class, class_attribute, inherited
 from memguard.script.interpreter.functions import call_function
 from memguard.script.interpreter.modules import Modules
 from memguard.script.interpreter.summaries import is_repeated
+from memguard.script.joining import joined
 from memguard.script.numbers import arithmetic, literal
 from memguard.script.operations.access import subscript
 from memguard.script.operations.command_line import argv
 from memguard.script.operations.growth import append
 from memguard.script.operations.inputs import one_of_many
 from memguard.script.operations.tables import add_element, table_for
-from memguard.script.source import Places
-from memguard.script.state import DEEPEST, Frame, State, joined
+from memguard.script.source import Places, dotted_name
+from memguard.script.state import DEEPEST, Frame, State
 from memguard.script.values import (
     UNKNOWN,
     Buffer,
@@ -210,40 +211,38 @@ class Evaluator(ast.NodeVisitor):
     def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
         value = self.evaluate(node.operand)
         if isinstance(node.op, ast.Not) and isinstance(value, Constant):
-            return Constant(not value.value)
+            return Constant(not value.value, value.assumed)
         if isinstance(node.op, ast.USub) and isinstance(value, Number):
             return arithmetic(ast.Mult(), value, Number(-1.0)) or UNKNOWN
         return UNKNOWN
 
     def visit_BoolOp(self, node: ast.BoolOp) -> Any:
+        if isinstance(node.op, ast.And):
+            return operators.all_of(self, node.values)
         values = [self.evaluate(value) for value in node.values]
-        if isinstance(node.op, ast.Or):  # `size or 1000`: what is given, or the default
-            result = values[0]
-            for value in values[1:]:
-                result = value if isinstance(result, Constant) and not result.value else joined(result, value)
-            return result
-        return UNKNOWN
+        result = values[0]  # `size or 1000`: what is given, or the default
+        for value in values[1:]:
+            result = value if isinstance(result, Constant) and not result.value else joined(result, value)
+        return result
 
     def visit_Compare(self, node: ast.Compare) -> Any:
         left = self.evaluate(node.left)
         rights = [self.evaluate(comparator) for comparator in node.comparators]
-        if len(rights) == 1 and isinstance(left, Constant) and isinstance(rights[0], Constant):
-            same = left.value == rights[0].value
-            if isinstance(node.ops[0], (ast.Eq, ast.Is)):
-                return Constant(same)
-            if isinstance(node.ops[0], (ast.NotEq, ast.IsNot)):
-                return Constant(not same)
-        return UNKNOWN
+        return operators.compared(left, node.ops[0], rights[0]) if len(rights) == 1 else UNKNOWN
 
     def visit_IfExp(self, node: ast.IfExp) -> Any:
         test = self.evaluate(node.test)
-        if isinstance(test, Constant) and isinstance(test.value, bool):
+        if isinstance(test, Constant) and isinstance(test.value, bool) and not test.assumed:
             return self.evaluate(node.body if test.value else node.orelse)
         return joined(self.evaluate(node.body), self.evaluate(node.orelse))
 
     # -- members ----------------------------------------------------------------------------------------------
 
     def visit_Attribute(self, node: ast.Attribute) -> Any:
+        if isinstance(node.value, ast.Call) and dotted_name(node.value.func) == "super":
+            found = inherited(self, node.attr, node)
+            if found is not None:
+                return found
         owner = self.evaluate(node.value)
         return self.attribute(owner, node.attr, node)
 
@@ -265,7 +264,7 @@ class Evaluator(ast.NodeVisitor):
             if isinstance(owner.cls, Class):
                 return self.class_attribute(owner, owner.cls, name, node)
         if isinstance(owner, Class):
-            return owner.scope.get(name, UNKNOWN)
+            return attribute_of_class(self, owner, name)
         if isinstance(owner, (Buffer, Row)) and name in ("size", "shape", "nbytes", "num_rows"):
             of = owner if isinstance(owner, Buffer) else None
             return Number(0.0, Symbol(f"size {self.state.site(node)}", of, "sum"))

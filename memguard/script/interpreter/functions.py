@@ -9,6 +9,7 @@ from typing import Any
 from memguard.script.interface import Call, Interpreter
 from memguard.script.interpreter.summaries import summarised
 from memguard.script.registry import unknown
+from memguard.script.scopes import has_yield
 from memguard.script.source import dotted_name
 from memguard.script.values import (
     UNKNOWN,
@@ -123,16 +124,5 @@ def _is_generator(interpreter: Interpreter, node: ast.AST) -> bool:
     """True for a def with a yield of its own."""
     known: dict[ast.AST, bool] = interpreter.state.generators
     if node not in known:
-        known[node] = not isinstance(node, ast.Lambda) and _has_yield(node)
+        known[node] = has_yield(node)
     return known[node]
-
-
-def _has_yield(node: ast.AST) -> bool:
-    todo: list[ast.AST] = list(getattr(node, "body", []))
-    while todo:
-        inner = todo.pop()
-        if isinstance(inner, (ast.Yield, ast.YieldFrom)):
-            return True
-        if not isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
-            todo += ast.iter_child_nodes(inner)
-    return False

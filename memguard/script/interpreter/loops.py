@@ -58,12 +58,30 @@ def iterate(interpreter: Interpreter, value: Any, body: Callable[[Any], None], n
         _iterate_instance(interpreter, value, body, node)
     elif isinstance(value, Range):
         _iterate_range(interpreter, value, body, node)
+    elif isinstance(value, Buffer) and (count := _counted(value)) is not None:
+        iterate_twice(interpreter, node, lambda loop: _small(interpreter, value, loop), body, count, False)
     else:
         element = _element(interpreter, value, node)
         if element is None:
             iterate_twice(interpreter, node, lambda loop: UNKNOWN, body, consumes_input=False)
         else:
             iterate_twice(interpreter, node, element, body)
+
+
+def _counted(value: Buffer) -> float | None:
+    """How many small objects a list has that a loop of a known number of turns has filled."""
+    if value.kind != "objects" or value.names is not None or len(value.parts) != 1:
+        return None
+    in_pieces = any(piece.windows for piece in value.pieces.values())
+    return value.capacity if isinstance(value.capacity, float) and not in_pieces else None
+
+
+def _small(interpreter: Interpreter, value: Buffer, loop: int) -> Any:
+    """An element that is no piece of the input."""
+    found = one_of(interpreter, value, loop)
+    if isinstance(found, Buffer):
+        found.parts = {}
+    return found
 
 
 def _iterate_range(interpreter: Interpreter, value: Range, body: Callable[[Any], None], node: ast.AST) -> None:

@@ -13,7 +13,7 @@ from memguard.script.operations.lengths import ARRAYS, elementwise, repeated
 from memguard.script.operations.sums import sum_of
 from memguard.script.values import NOTHING, UNKNOWN, Buffer, Constant, Number, Path, Row, Sequence, Small, Unknown
 
-__all__ = ["LONGEST_TEXT", "binary", "chain", "formatted", "is_text", "spelled"]
+__all__ = ["LONGEST_TEXT", "all_of", "binary", "chain", "compared", "formatted", "is_text", "spelled"]
 
 LONGEST_TEXT = 4096  # of a constant that is followed: a path, a separator, an option
 
@@ -96,6 +96,32 @@ def formatted(interpreter: Interpreter, values: list[Any], node: ast.AST) -> Buf
 
 def is_text(value: Any) -> bool:
     return isinstance(value, Constant) and isinstance(value.value, str)
+
+
+def all_of(interpreter: Interpreter, values: list[ast.expr]) -> Any:
+    """a and b and …: what is not reached is not looked at; else nothing is known of it."""
+    for value in values:
+        found = interpreter.evaluate(value)
+        if isinstance(found, Constant) and not found.value:
+            return found
+    return UNKNOWN
+
+
+def compared(left: Any, op: ast.cmpop, right: Any) -> Any:
+    """left == right, left is right, left in right, as far as both are known."""
+    negated = isinstance(op, (ast.NotEq, ast.IsNot, ast.NotIn))
+    if isinstance(op, (ast.In, ast.NotIn)):
+        members = right.items if isinstance(right, Sequence) and right.keys is None else []
+        if not members or not all(isinstance(value, Constant) for value in (left, *members)):
+            return UNKNOWN
+        return Constant(any(left.value == member.value for member in members) != negated)
+    if not isinstance(op, (ast.Eq, ast.Is, ast.NotEq, ast.IsNot)) or not isinstance(right, Constant):
+        return UNKNOWN
+    if isinstance(left, Constant):
+        return Constant((left.value == right.value) != negated)
+    if isinstance(left, Path) and left.text and right.value is None:  # a path that is given
+        return Constant(negated)
+    return UNKNOWN
 
 
 def spelled(value: Any, part: ast.expr) -> str | None:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
+from functools import reduce
 from typing import Any
 
 from memguard.script.finder import Finder
 from memguard.script.interpreter.assignments import Assigner
 from memguard.script.interpreter.commands import add_command
-from memguard.script.interpreter.conditions import threshold_of
+from memguard.script.interpreter.conditions import fetches, goes_over, is_settled, threshold_of
 from memguard.script.interpreter.expressions import STAR
 from memguard.script.interpreter.loops import UNROLLED
 from memguard.script.interpreter.modules import public_names
+from memguard.script.joining import joined
 from memguard.script.operations.inputs import path_text
 from memguard.script.source import Places, dotted_name
-from memguard.script.state import DEEPEST, BudgetSpent, Frame, joined
+from memguard.script.state import DEEPEST, BudgetSpent, Frame
 from memguard.script.values import (
     UNKNOWN,
     Class,
@@ -220,7 +222,9 @@ class ScriptInterpreter(Assigner, ast.NodeVisitor):
         if isinstance(value, Module) and value.name == "typing.TYPE_CHECKING":
             value = Constant(False)
         self._ended_early.discard(node)
-        if isinstance(value, Constant) and isinstance(value.value, bool) and not self.state.loops:
+        known = isinstance(value, Constant) and isinstance(value.value, bool)
+        settled = not self.state.loops or is_settled(node.test, self.state.frame.node)
+        if known and settled and (not value.assumed or self._fetched(node, value.value)):
             return self.run(node.body if value.value else node.orelse)
         before = self.state.save()
         with self.state.condition(threshold_of(self, node.test), node.test):
@@ -240,6 +244,16 @@ class ScriptInterpreter(Assigner, ast.NodeVisitor):
         elif flow in ("continue", "return"):
             self._ended_early.add(node)
         return ""
+
+    def _fetched(self, node: ast.If, there: bool) -> bool:
+        """Whether what an `if` leaves out only fetches the input, which is there: the other branch, or what comes after
+        a branch that leaves the function.
+        """
+        taken, other = (node.body, node.orelse) if there else (node.orelse, node.body)
+        around = self.state.frame.node
+        if any(isinstance(inner, (ast.Return, ast.Raise)) for statement in taken for inner in ast.walk(statement)):
+            return isinstance(around, ast.FunctionDef) and fetches(around)
+        return not other or fetches(*other)
 
     def visit_Match(self, node: ast.Match) -> str:
         self.evaluate(node.subject)
@@ -326,6 +340,8 @@ class ScriptInterpreter(Assigner, ast.NodeVisitor):
 
     def visit_While(self, node: ast.While) -> str:
         loop = self.state.new_loop(node)
+        if goes_over(self, node):
+            self.state.consumes_input(loop)
         for number in self.state.passes():
             with self.state.iteration(loop, number):
                 mark = len(self.state.temps)
@@ -371,11 +387,9 @@ class ScriptInterpreter(Assigner, ast.NodeVisitor):
         try:
             if isinstance(function.node, ast.Lambda):
                 return self.evaluate(function.node.body)
-            self.run(function.node.body)
+            flow = self.run(function.node.body)
         finally:
             state.frame = caller
             state.frames.remove(frame)
-        result: Any = Constant(None)
-        for value in frame.returns:
-            result = joined(result, value)
-        return result
+        results = frame.returns if flow in _ENDS else [Constant(None), *frame.returns]
+        return reduce(joined, results, results[0]) if results else Constant(None)

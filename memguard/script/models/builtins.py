@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from memguard.script.interface import Call
+from memguard.script.joining import joined
 from memguard.script.numbers import limited, number_of
 from memguard.script.operations.digits import DIGITS, digits
 from memguard.script.operations.elements import one_of, view
 from memguard.script.operations.growth import extend
 from memguard.script.operations.lengths import ARRAYS, elementwise
 from memguard.script.registry import function, nothing
-from memguard.script.state import joined
 from memguard.script.trace import Transient
 from memguard.script.values import (
     KINDS,

@@ -24,7 +24,7 @@ def join(call: Call) -> Any:
     "os.path.exists os.path.isfile os.path.isdir posixpath.exists posixpath.isfile posixpath.isdir", frees="a bool"
 )
 def exists(call: Call) -> Any:
-    return Constant(True)  # a script is estimated as it runs once its input is there
+    return Constant(True, assumed=True)
 
 
 @function(
@@ -135,7 +135,7 @@ def join_path(call: Call) -> Any:
     return joined_path([call.owner, *call.args])
 
 
-method(Path, "exists is_file is_dir")(nothing("as it runs once its input is there", Constant(True)))
+method(Path, "exists is_file is_dir")(nothing("a bool", Constant(True, assumed=True)))
 
 
 @method(Path, "resolve absolute expanduser as_posix")

@@ -11,7 +11,7 @@ from memguard.script.numbers import number_of
 from memguard.script.operations.encoding import decoded, ids_of, lists_of, load, texts_of, the_text
 from memguard.script.operations.inputs import path_text
 from memguard.script.registry import attribute, function, method, nothing
-from memguard.script.values import NOTHING, UNKNOWN, Buffer, Constant, Encoder, Row
+from memguard.script.values import NOTHING, UNKNOWN, Buffer, Constant, Encoder, Number, Row, Sequence
 
 __all__: list[str] = []
 
@@ -182,7 +182,17 @@ def converted(call: Call) -> Any:
 
 @method("transformers", "batch_decode convert_ids_to_tokens apply_chat_template pad train_new_from_iterator")
 def not_modelled(call: Call) -> Any:
-    return UNKNOWN if call.reaches(*call.args, *call.kwargs.values()) else call.state.make("text", call.node, Extent())
+    """Of what the script itself spells out, little is made; of anything unknown, a piece of the input."""
+    if call.reaches(*call.args, *call.kwargs.values()):
+        return UNKNOWN
+    return Constant("") if _spelled_out(call.arg(0)) else call.state.make("text", call.node, Extent())
+
+
+def _spelled_out(value: Any) -> bool:
+    """Whether it is made of literals alone: a list of two messages to try a template with."""
+    if isinstance(value, Sequence):
+        return all(map(_spelled_out, (*value.items, *(value.keys or ()))))
+    return isinstance(value, (Constant, Number))
 
 
 method("transformers", "decode")(decoded)

@@ -220,6 +220,8 @@ def _buffer_slice(interpreter: Interpreter, owner: Buffer, low: Any, high: Any, 
         return state.make("list", node)
     result = state.make(owner.kind, node, extent)
     result.refs += ints_behind(owner) if owner.kind == "ids" else []
+    if owner.kind == "objects" and isinstance(owner.capacity, float):
+        result.capacity = owner.capacity  # no more than the list has
     result.pieces.update(owner.pieces)
     state.temps.append(result)
     step = state.record_moment(node, "slice", "")

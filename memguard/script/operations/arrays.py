@@ -23,7 +23,17 @@ from memguard.script.values import (
     Symbol,
 )
 
-__all__ = ["dimensions", "filled", "item_size", "library_of", "make_array", "repeated_array", "shaped"]
+__all__ = [
+    "dimensions",
+    "filled",
+    "item_size",
+    "library_of",
+    "make_array",
+    "of_objects",
+    "references",
+    "repeated_array",
+    "shaped",
+]
 
 _ITEMS = {"8": 1, "16": 2, "32": 4, "64": 8}
 _NAMES = {"byte": 1, "short": 2, "ushort": 2, "long": 8, "int": 8, "float": 8, "u1": 1, "u2": 2, "u4": 4, "i2": 2}
@@ -88,6 +98,23 @@ def _length_of(value: Buffer) -> tuple[Any, float | None]:
         return None, value.row
     known = isinstance(value.capacity, float) or value.kind in ("array", "view")
     return (value.capacity if known else None), value.row
+
+
+def of_objects(call: Call) -> bool:
+    """dtype=object"""
+    kind = call.arg(1, "dtype", None)
+    name = kind.name if isinstance(kind, Module) else getattr(kind, "value", None)
+    return name in ("builtins.object", "numpy.object_", "object", "O")
+
+
+def references(call: Call, lists: Buffer) -> Buffer:
+    """Lists that differ in length stay the same lists, with a reference to each beside them."""
+    slots = call.hold("objects", source=lists)
+    slots.pieces.update(lists.pieces)
+    slots.parts.update(lists.parts)
+    lists.refs.append(slots)
+    call.record("array")
+    return lists
 
 
 # -- shapes -----------------------------------------------------------------------------------------------------------

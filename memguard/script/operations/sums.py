@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from memguard.script.extents import Extent
 from memguard.script.interface import Interpreter
 from memguard.script.numbers import arithmetic
 from memguard.script.operations.elements import together
@@ -73,6 +74,14 @@ def _add_parts(
         result.grown_in[mine] = value.grown_in.get(key, tuple(state.loops))
 
 
+def _by_source(value: Buffer, site: Any) -> list[tuple[Any, Extent]]:
+    """The parts of `value`: all as one, or one by one where they are of different inputs."""
+    parts = value.joined_parts
+    if len({part.source for part in parts}) < 2:
+        return [(site, together(value))]
+    return [((*site, index) if index else site, part) for index, part in enumerate(parts)]
+
+
 def grown_copy(interpreter: Interpreter, old: Buffer, value: Any, node: ast.AST) -> Any:
     """text + more: a copy that is longer."""
     state = interpreter.state
@@ -81,9 +90,9 @@ def grown_copy(interpreter: Interpreter, old: Buffer, value: Any, node: ast.AST)
     new.parts.update(old.parts)
     new.pieces.update(old.pieces)
     if isinstance(value, Buffer):
-        site, piece = state.site(node), together(value)
-        new.parts[site] = state.gathered(piece, old.created_in, node)
-        new.pieces[site] = piece
+        for site, piece in _by_source(value, state.site(node)):
+            new.parts[site] = state.gathered(piece, old.created_in, node)
+            new.pieces[site] = piece
     elif isinstance(value, Unknown) and state.new_loops(old.created_in):
         grow_by_unknown(interpreter, new, node)
     state.temps.append(new)

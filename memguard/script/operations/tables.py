@@ -33,6 +33,8 @@ __all__ = [
 
 # Of letters, pairs and triples of letters few differ; longer runs of them come in as many kinds as there are words.
 _FEW_TOGETHER = 3
+# Letters of a word, or bytes, that a tuple of them has a slot for: words that differ are longer than words in a text.
+_LETTERS = 12.0
 
 
 def few_differ(key: Any) -> bool:
@@ -56,6 +58,19 @@ def differing(key: Any) -> Any:
         return key
     parts = {site: part.window(0, f"new {unit}", 1) for site, part in key.parts.items()}
     return replace(key, parts=parts, refs=list(key.refs), pieces={}, grown_in={})
+
+
+def word_in_letters(key: Any) -> Extent | None:
+    """Where tuple(word), or a tuple made of each of its letters, stands as a key: the words that differ."""
+    if not isinstance(key, Buffer) or key.kind not in ("objects", "chars") or len(key.parts) != 1:
+        return None
+    if key.capacity is not None or any(ref for ref in key.refs):
+        return None
+    whole, piece = next(iter(key.parts.values())), next(iter(key.pieces.values()), None)
+    if not whole.windows or whole.windows[-1].unit != "words" or whole.windows[-1].amount != 1:
+        return None
+    units = [] if piece is None else [window.unit for window in piece.windows[len(whole.windows) :]]
+    return whole.window(0, "new words", 1) if units in ([], ["chars"], ["tokens"]) else None
 
 
 def add_element(interpreter: Interpreter, elements: Buffer, value: Any, node: ast.AST) -> None:
@@ -85,6 +100,9 @@ def is_set(elements: Buffer) -> bool:
 def add_entry(interpreter: Interpreter, elements: Buffer, key: Any, value: Any, node: ast.AST) -> None:
     """table[key] = value, for a key that is not known. What nothing is known of as a key is as small as the value."""
     few = few_differ(key)
+    spelled = word_in_letters(key)
+    if spelled is not None and not buffers_in([value]):
+        key = Small("tuple", _LETTERS)
     if isinstance(key, Sequence) and not few and not any(is_text(member) for member in buffers_in([key])):
         key = Small("tuple", float(len(key.items)))  # of ids, which others hold
     key = NOTHING if few else differing(key)
@@ -103,7 +121,7 @@ def add_entry(interpreter: Interpreter, elements: Buffer, key: Any, value: Any, 
         return
     if small or not large:
         state = interpreter.state
-        kept = key.extent if isinstance(key, (Buffer, Row)) else state.turn(elements.created_in)
+        kept = key.extent if isinstance(key, (Buffer, Row)) else spelled or state.turn(elements.created_in)
         shared = (Small("slots of others", 1.0),) if large else ()
         append_made(interpreter, elements, (*shared, *small), kept, state.times_round(elements.created_in), node)
     priced = sum(len(buffers_in([member])) for member in large) if large else 1

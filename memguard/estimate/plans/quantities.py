@@ -229,9 +229,9 @@ def kept_by_malloc(text: Text, size: int) -> int:
 
     Blocks larger than the mmap threshold go back to the kernel when freed, smaller ones stay. The threshold rises to
     the largest block freed so far, but never to one beyond 32 MiB (mallopt(3)): freeing the file's bytes raises it to
-    N where N is at most that, and leaves it small where N is larger.
+    N where N is at most that, and leaves it small where N is larger. For the high end it is kept all the same.
     """
-    if text.bytes > MMAP_THRESHOLD_MAX:
+    if text.bytes > MMAP_THRESHOLD_MAX and not text.at_worst:
         return 0
     kept = 4 * RUST_ID
     while 2 * kept <= min(text.bytes, size, MMAP_THRESHOLD_MAX // 2):

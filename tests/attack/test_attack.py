@@ -33,7 +33,8 @@ def test_all(name: str, tmp_path: Path) -> None:
     assert not "\n".join(filter(None, (wrong(name, seed, tmp_path) for seed in range(SEEDS))))
 
 
-@pytest.mark.parametrize("name", ["for", pytest.param("function", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["for", "function"])
 def test_the_attack_sees_a_flush_between_any_two_steps(name: str, tmp_path: Path) -> None:
     """Called from a signal's handler, as a guard could be tempted to: what this very test would find then."""
     seeds = [seed for seed in range(60) if choose(name, seed).sink == "list"][:6]  # with an executor it would hang

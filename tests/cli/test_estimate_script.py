@@ -93,6 +93,7 @@ def test_a_script_as_the_first_file_is_meant_as_one(
     assert f"memguard estimate --script {script} FILE" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_what_was_not_understood_can_be_measured(script: Path, text: Path, capsys: pytest.CaptureFixture[str]) -> None:
     script.write_text("import helper\n" + SCRIPT.format(path="sys.argv[1]") + "helper.keep(ids)\n")
     main(["estimate", "--script", str(script), str(text)])
@@ -165,6 +166,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
 """
 
 
+@pytest.mark.slow
 def test_the_figure_is_what_the_script_then_takes(
     script: Path, text: Path, english: str, vocabulary: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -57,8 +57,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
 
 
-# Its `python -c` lines need no memguard, and estimate.md has commands of the same kinds as its others.
-SLOW = ("memory-terms.md", "estimate.md")
+# Those with commands of the same kinds as other pages, README among them; a `python -c` line needs no memguard.
+SLOW = ("memory-terms.md", "estimate.md", "fix.md", "verify.md", "merge.md", "watch.md")
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ def assert_stopped(result: subprocess.CompletedProcess[str], since: float) -> No
     assert time.monotonic() - since < 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("files", [16, pytest.param(10, marks=pytest.mark.slow), 8])
 def test_it_is_stopped(person: Person, files: int) -> None:
     since = time.monotonic()

@@ -58,6 +58,7 @@ def test_said_and_recorded(keeps: list[str], environment: dict[str, str], tmp_pa
     assert len(notices) == 1 and notices[0]["used"] < 100 * MIB
 
 
+@pytest.mark.slow
 def test_ended_early_where_that_is_asked_for(keeps: list[str], environment: dict[str, str], tmp_path: Path) -> None:
     record = tmp_path / "r.json"
     command = [*RUN, "--limit", "120MiB", "--abort-on-forecast", "--record", str(record), *keeps, "0.08"]
@@ -76,6 +77,7 @@ def test_one_that_fits_is_left_alone(keeps: list[str], environment: dict[str, st
     assert json.loads(record.read_text())["termination_reason"] is None
 
 
+@pytest.mark.slow
 def test_a_progress_line_for_a_script_that_prints_nothing(keeps: list[str], environment: dict[str, str]) -> None:
     with Terminal([*RUN, "--limit", "1GiB", *keeps, "0.04"], env=environment) as terminal:
         assert terminal.end(60) == 0

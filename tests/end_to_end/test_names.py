@@ -71,6 +71,7 @@ def safe(text: str) -> str:
     return text
 
 
+@pytest.mark.slow
 def test_estimate(here: bytes) -> None:
     name = b"in" + ODD + b".txt"
     out, err = memguard(here, "estimate", name)
@@ -80,6 +81,7 @@ def test_estimate(here: bytes) -> None:
     assert f"grow{SHOWN}.py would need " in memguard(here, "estimate", "--script", b"grow" + ODD + b".py", name)[0]
 
 
+@pytest.mark.slow
 def test_token_files(here: bytes) -> None:
     name = b"in" + ODD + b".txt"
     for directory in (b"one" + ODD, b"two" + ODD):

@@ -111,6 +111,7 @@ CELLS = [
 ]
 
 
+@pytest.mark.slow
 def test_cells_of_a_living_kernel(tmp_path: Path) -> None:
     command = [sys.executable, "-c", EXECUTE, "--allow-errors", "--inplace", str(path := notebook(tmp_path, *CELLS))]
     run = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, timeout=120)

@@ -124,7 +124,7 @@ def test_more_workers_never_need_less(size: int, workers: int, more: int, cores:
         assert getattr(many.peak, bound) + 4096 >= getattr(few.peak, bound) * (1 - 1e-6), few.name
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(sizes, st.integers(1, 1 << 40))
 def test_as_many_workers_as_fit_do_fit_and_one_more_does_not(size: int, limit: int) -> None:
     box, options = limits(limit), Options(workers=AUTO_WORKERS, cores=8)

@@ -42,6 +42,7 @@ sys.exit(left * 10 + (interrupted != 0))
 SLOW = pytest.mark.slow
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "share",
     [

@@ -194,6 +194,7 @@ def test_a_callback_that_waits_for_ever_is_interrupted_and_names_its_line(run: R
     assert script.end()[0] == 0
 
 
+@pytest.mark.slow
 def test_one_that_works_is_not(run: Run) -> None:
     script = run(
         """

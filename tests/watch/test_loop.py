@@ -140,6 +140,7 @@ def test_a_steady_job_is_left_alone() -> None:
     assert record.culprit is None and record.stack is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_a_pool_that_lost_a_worker_is_no_hang(method: str) -> None:
     notes: list[str] = []

@@ -79,6 +79,7 @@ def test_the_outer_limit_still_holds_for_an_inner_one_that_is_larger(backstop: s
     assert code[0] in (0, 75)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backstop", ["auto", "none"])
 def test_headroom_and_doctor_and_estimate_know_it(backstop: str, tmp_path: Path) -> None:
     outer = ["--limit", "200MiB", "--backstop", backstop, "--", sys.executable]

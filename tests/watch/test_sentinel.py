@@ -169,6 +169,7 @@ def test_what_ignores_sigterm_is_killed(state: Path) -> None:
     assert not alive(watcher.script) and time.monotonic() - started > 0.9
 
 
+@pytest.mark.slow
 def test_asked_to_it_leaves_the_script_without_its_fence(state: Path) -> None:
     watcher = Watcher(state, SHORT, on_death="leave", freeze=True)
     limits = Path(f"/proc/{watcher.script}/limits")

@@ -72,6 +72,7 @@ QUICK = [("spawn", "worker"), ("forkserver", "parent"), ("fork", "stubborn")]
 ALL = [(method, who) for method in ("spawn", "forkserver", "fork") for who in ("worker", "parent", "stubborn")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "who"), [pytest.param(*one, marks=() if one in QUICK else pytest.mark.slow) for one in ALL]
 )

@@ -58,6 +58,7 @@ def test_in_a_notebook(name: str, tmp_path: Path) -> None:
         assert not outcome.wrong(SHAPES[name]), (seed, choose(name, seed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["for", "two threads"])
 def test_in_a_test(name: str, tmp_path: Path) -> None:
     seed = next(seed for seed in range(100) if choose(name, seed).place == "closure")

@@ -99,6 +99,7 @@ def test_without_a_limit_the_first_line_names_what_holds(environment: dict[str, 
     assert ", alone; it may use " in err and " more, by " in err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     find_pyspy(os.environ) is None or not may_trace(), reason="py-spy is not installed, or may not read"
 )

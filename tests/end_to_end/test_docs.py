@@ -58,7 +58,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 # Those with commands of the same kinds as other pages, README among them; a `python -c` line needs no memguard.
-SLOW = ("memory-terms.md", "estimate.md", "fix.md", "verify.md", "merge.md", "watch.md")
+SLOW = ("memory-terms.md", "estimate.md", "fix.md", "verify.md", "merge.md", "watch.md", "inspect.md")
 
 
 @pytest.mark.parametrize(

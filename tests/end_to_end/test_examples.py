@@ -32,7 +32,9 @@ TEXTS = {
 }
 
 
-@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if n % 2 else []) for n, name in enumerate(TEXTS)]
+)
 def test_the_twin_writes_the_same_bytes(name: str, english: str, tmp_path: Path, vocabulary: str) -> None:
     text = tmp_path / "train.txt"
     text.write_bytes((TEXTS[name] or english * 5).encode())

@@ -102,6 +102,7 @@ def test_with_a_checkpoint(name: str, tmp_path: Path) -> None:
     check_with(name, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAST[1:3])
 def test_without(name: str, tmp_path: Path) -> None:
     check_without(name, tmp_path)

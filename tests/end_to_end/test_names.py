@@ -129,6 +129,7 @@ def test_a_run_that_goes_well(here: bytes) -> None:
     assert record["script"] == os.fsdecode(script) and record["exit_code"] == 3
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped(here: bytes) -> None:
     name, script = b"in" + ODD + b".txt", b"grow" + ODD + b".py"
     _, err = memguard(here, "run", "--limit", "60MiB", "--python", sys.executable, script, name, code=75)

@@ -48,6 +48,7 @@ def script(tmp_path: Path) -> int:
     return int(json.loads(journal.read_text().splitlines()[0])["set"]["pid"])
 
 
+@pytest.mark.slow
 def test_it_stands_still_and_goes_on_with_a_higher_limit(
     command: list[str], environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -61,7 +61,7 @@ errors = st.floats(0, 0.2)
 MALLOC_KEEPS_LESS = {"from-dict-map", "read-all", "torch-tensor", "char-list"}
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @example(32091428, 1463005, 1, 0.0, 1)  # over the 32 MiB beyond which a block is mapped
 @given(sizes, st.integers(0, 1 << 40), widths, errors, st.integers(1, 10**9))
 def test_more_bytes_never_need_less(size: int, more: int, width: int, error: float, shard: int) -> None:
@@ -77,7 +77,7 @@ def test_more_bytes_never_need_less(size: int, more: int, width: int, error: flo
         assert after.disk >= before.disk
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(sizes, st.integers(1, 10**9), st.integers(0, 10**9))
 @example(1_000_007, 1, 1)
 def test_larger_shards_never_need_less(size: int, shard: int, more: int) -> None:
@@ -93,7 +93,7 @@ def test_larger_shards_never_need_less(size: int, shard: int, more: int) -> None
     assert peaks[0].high <= peaks[1].high + 512
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(sizes, widths, errors)
 def test_low_expected_high_are_in_order(size: int, width: int, error: float) -> None:
     for plan in estimate(stats(size, width=width, error=error), limits(GIB), COSTS).plans:
@@ -103,7 +103,7 @@ def test_low_expected_high_are_in_order(size: int, width: int, error: float) -> 
         assert plan.peak_step in {step.name for step in plan.steps}
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(sizes, st.integers(0, 1 << 42), st.integers(0, 1 << 42), st.integers(0, 1 << 30), st.integers(0, 1 << 30))
 def test_a_larger_limit_never_makes_it_worse(size: int, limit: int, more: int, margin: int, used: int) -> None:
     low, high = (limits(n, margin=margin, used=used) for n in (limit, limit + more))

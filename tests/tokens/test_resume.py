@@ -198,6 +198,7 @@ def kill_again_and_again(text: Path, tmp_path: Path, options: dict[str, Any], ki
     return hits
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 @pytest.mark.parametrize("options", [FORMATS[1], pytest.param(FORMATS[2], marks=pytest.mark.slow)], ids=str)
 def test_a_few_kills(text: Path, tmp_path: Path, options: dict[str, Any]) -> None:

@@ -108,7 +108,9 @@ def assert_let_go(record: RunRecord, said: list[str], error: Exception, capfd: p
 
 
 @pytest.mark.parametrize(
-    ("number", "owner", "name"), [(number, *place) for number, place in enumerate(WHILE_IT_RUNS)], ids=str
+    ("number", "owner", "name"),
+    [pytest.param(n, *place, marks=[pytest.mark.slow] if n % 3 else []) for n, place in enumerate(WHILE_IT_RUNS)],
+    ids=str,
 )
 def test_the_script_goes_on_by_itself(
     number: int, owner: Any, name: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

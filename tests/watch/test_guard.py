@@ -66,6 +66,7 @@ def test_at_the_limit_the_block_gets_a_memory_error_and_the_process_goes_on(tmp_
     assert record.culprit is not None and record.culprit.file == str(tmp_path / "prepare.py")
 
 
+@pytest.mark.slow
 def test_on_pressure_keeps_it_below_the_limit(tmp_path: Path) -> None:
     code, out, err = run(
         """

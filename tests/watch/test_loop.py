@@ -125,6 +125,7 @@ def test_a_script_may_clean_up(tmp_path: Path) -> None:
     assert not (tmp_path / "temporary").exists()
 
 
+@pytest.mark.slow
 def test_memory_shared_after_fork_counts_once() -> None:
     """Five processes of 60 MiB, the same 60: 300 when summed. Not a false alarm, and the peak is the true one."""
     record = run_guarded(program("cow_pool", "60"), Options(limit=200 * MIB))

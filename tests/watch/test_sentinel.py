@@ -162,6 +162,7 @@ def test_a_frozen_script_is_stopped_too(state: Path) -> None:
     assert not alive(watcher.script)
 
 
+@pytest.mark.slow
 def test_what_ignores_sigterm_is_killed(state: Path) -> None:
     watcher = Watcher(state, IGNORES, pause=0.3)
     started = time.monotonic()

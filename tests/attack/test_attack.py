@@ -22,6 +22,7 @@ def wrong(name: str, seed: int, directory: Path) -> str:
     return f"{name} {seed}: {found}\n{text.splitlines()[0]}" if found else ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES[::12])
 def test_some(name: str, tmp_path: Path) -> None:
     assert not wrong(name, 0, tmp_path)

@@ -32,6 +32,7 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return ran
 
 
+@pytest.mark.slow
 def test_every_option(tmp_path: Path, steps: list[list[str]], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "--size", "30MiB", "--limit", "300MiB", "--keep", "kept"]) == 0
     out, err = capsys.readouterr()

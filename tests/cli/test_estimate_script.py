@@ -77,6 +77,7 @@ def test_an_input_that_is_not_here_is_named(script: Path, capsys: pytest.Capture
     assert "elsewhere.txt, which is not here" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_script_as_the_first_file_is_meant_as_one(
     script: Path, text: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,6 +104,7 @@ def test_what_was_not_understood_can_be_measured(script: Path, text: Path, capsy
     assert "--probe" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_findings_knobs_and_the_scheduler_are_in_the_json(
     script: Path, text: Path, english: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

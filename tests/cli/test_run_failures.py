@@ -32,6 +32,7 @@ def run(
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("code", "expected"), [(GROWS, 75), (ENDS, 7)], ids=["stopped", "ended"])
 @pytest.mark.parametrize(
     "shell",

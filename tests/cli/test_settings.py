@@ -167,6 +167,7 @@ def test_a_threshold_is_a_share_a_size_or_an_error(text: str) -> None:
     assert at >= 1 if isinstance(at, int) else 0 < at <= 1
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
 @given(st.binary(max_size=80))
 def test_no_file_makes_it_fail_otherwise(tmp_path: Path, content: bytes) -> None:

@@ -151,6 +151,7 @@ def test_stdin(tmp_path: Path) -> None:
     assert np.fromfile(tmp_path / "data/train.bin", dtype=np.uint16).tolist() == [31373, 995]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals, english: str) -> None:
     """The job is held in the middle by a stdin that stays open."""

@@ -50,6 +50,7 @@ def test_verify_of_what_cannot_be_read_is_exit_code_3(workspace: Path, capsys: p
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

@@ -170,6 +170,7 @@ def said(environment: dict[str, str], *words: str) -> tuple[int, str]:
     return result.returncode, result.stderr
 
 
+@pytest.mark.slow
 def test_what_cannot_be_watched(environment: dict[str, str], tmp_path: Path) -> None:
     with job("pass") as ended:
         ended.wait(20)
@@ -200,6 +201,7 @@ def test_another_users_process() -> None:
     assert f"process {process.pid} belongs to somebody else" in result.stderr and "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("patch", "code", "words"),
     [

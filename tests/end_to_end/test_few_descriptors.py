@@ -71,6 +71,7 @@ def test_it_is_stopped(person: Person, files: int) -> None:
     assert "rows (list, " in result.stderr and "<string>:5" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [EXHAUSTED, POOL], ids=["exhausted", "processes"])
 def test_also_a_tree_that_needs_descriptors_itself(person: Person, code: str) -> None:
     since = time.monotonic()

@@ -98,6 +98,7 @@ def test_the_figures_go_by_the_ratio_and_the_band_is_wider_where_it_is_not_known
     assert unknown.tokens.high > 1.2 * stats.tokens.high
 
 
+@pytest.mark.slow
 def test_words_that_differ_are_counted_or_extrapolated(tmp_path: Path) -> None:
     small = tmp_path / "small.txt"
     small.write_text("one two, two three\n" * 100)

@@ -191,6 +191,7 @@ def test_a_module_that_cannot_be_read_is_listed(tmp_path: Path, monkeypatch: pyt
     assert large.missing == ("large",) and [m.name for m in large.modules] == ["small"]
 
 
+@pytest.mark.slow
 def test_the_command_says_it_too(tmp_path: Path) -> None:
     plan(tmp_path, "import sys, helpers, nowhere\nids = helpers.tokenize(helpers.load(sys.argv[1]))\n", helpers=HELPERS)
     (tmp_path / "a.txt").write_text("one line of text\n" * 1000)

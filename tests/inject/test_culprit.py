@@ -84,6 +84,7 @@ def test_it_measures_what_is_resident(name: str, tmp_path: Path) -> None:
     assert sum(one["bytes"] for one in found) < 1.1 * answer["held"], "nothing is counted twice"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("python", [p for p in interpreters() if not p.endswith(("2.7.18/bin/python", "3.6", "3.7"))])
 def test_on_every_python_from_3_8_on(python: str, tmp_path: Path) -> None:
     version = subprocess.run([python, "-c", "import sys; print(*sys.version_info[:2])"], capture_output=True, text=True)

@@ -174,6 +174,7 @@ def test_the_vocabulary_is_unpacked_by_the_library(
     assert job.end() == (0, f"True {'hashlib' in loaded} {'lzma' in loaded}\n", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("python", newest())
 def test_a_guarded_block_among_such_modules(python: str, tmp_path: Path) -> None:
     """memguard itself, and all that its guard needs, loaded beside them; afterwards they are the script's."""

@@ -169,6 +169,7 @@ async def in_two_steps(start: int) -> None:
         tokens.extend(ids)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "calls"), [(half_done, False), (in_two_steps, True)])
 def test_other_tasks_that_are_in_the_midst_of_a_statement_put_it_off(
     task: Callable[[int], object], calls: bool, results: list[CallbackResult]

@@ -79,6 +79,7 @@ def stopped(paths: list[Path], out: Path, after: int, **options: Any) -> None:
         tokenize(paths, out, progress=progress, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", FORMATS, ids=str)
 def test_stopped_and_resumed_is_the_same(text: Path, tmp_path: Path, options: dict[str, Any]) -> None:
     tokenize([text], tmp_path / "whole", block=16384, **options)

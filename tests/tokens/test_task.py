@@ -66,6 +66,7 @@ def test_one_text(tmp_path: Path, text: str, size: int, fraction: float, seed: i
     assert verify(found).ok
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "kind"),
     [

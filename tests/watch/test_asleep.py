@@ -72,6 +72,7 @@ threading.Thread(target=grow).start()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("wait", "answered"),
     [("ctypes.CDLL(None).sleep(30)", False), ("while True: sum(range(200_000)); time.sleep(0.001)", True)],

@@ -147,6 +147,7 @@ def test_whatever_fails_and_whenever(
     assert "the guard failed" not in capfd.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize(("owner", "name"), AFTER_THE_END, ids=str)
 def test_after_the_end_the_exit_code_stays(

@@ -44,6 +44,7 @@ def run(*words: str) -> tuple[int, str]:
     return result.returncode, result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backstop", ["auto", "none"])
 @pytest.mark.parametrize(
     "inner",
@@ -62,6 +63,7 @@ def test_three_levels() -> None:
     assert run("--limit", "220MiB", "--", *middle, sys.executable, "-c", HOLDS) == (0, "held\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_a_guarded_block_in_a_pools_worker(start: str, tmp_path: Path) -> None:
     script = tmp_path / "pool.py"

@@ -272,6 +272,7 @@ def test_shared_memory_of_several_workers_counts_once(tmp_path: Path) -> None:
     assert record.exit_code == 0 and record.termination_reason is None
 
 
+@pytest.mark.slow
 @pytest.mark.cgroup
 @pytest.mark.parametrize("kind", ["memfd", "shm"])
 @pytest.mark.parametrize("limit", [["--limit", "100MiB"], []])

@@ -6,6 +6,7 @@ each, with all that there is to say about it.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
@@ -92,7 +93,8 @@ def pattern(
     return Pattern(needles, re.compile(regex), kind, cause, meaning, source, advice, example, loose, after)
 
 
-def killer(
+def _said_by(
+    role: str,
     name: str,
     meaning: str,
     regex: str,
@@ -101,21 +103,13 @@ def killer(
     example: str,
     advice: tuple[str, ...] = (),
 ) -> Pattern:
-    """A line by which somebody other than the kernel says that it has killed for memory."""
-    return Pattern(needles, re.compile(regex), name, "killer", meaning, source, advice, example)
+    return Pattern(needles, re.compile(regex), name, role, meaning, source, advice, example)
 
 
-def reporter(
-    name: str,
-    meaning: str,
-    regex: str,
-    *needles: str,
-    source: str,
-    example: str,
-    advice: tuple[str, ...] = (),
-) -> Pattern:
-    """A line by which somebody reports that a limit's memory was full and the kernel has killed."""
-    return Pattern(needles, re.compile(regex), name, "reporter", meaning, source, advice, example)
+# A line by which somebody other than the kernel says that it has killed for memory; and one by which somebody reports
+# that a limit's memory was full and the kernel has killed.
+killer = functools.partial(_said_by, "killer")
+reporter = functools.partial(_said_by, "reporter")
 
 
 class ClueReader:

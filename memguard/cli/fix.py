@@ -88,7 +88,7 @@ def main(arguments: argparse.Namespace) -> int:
             like=arguments.like,
             progress=progress,
         )
-        if arguments.verify:
+        if arguments.verify and fixed.record.edits:
             fixed = _verified(fixed, arguments)
     if arguments.script == "-":
         fixed = dataclasses.replace(fixed, record=dataclasses.replace(fixed.record, script="-"))

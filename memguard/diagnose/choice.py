@@ -27,14 +27,19 @@ def choose_event(events: Sequence[Event]) -> Storm | None:
     """The last kill; of several kills of one moment the one that held most, as that is what filled the memory."""
     if not events:
         return None
-    last = events[-1]
+    last = next((event for event in reversed(events) if _names_somebody(event)), events[-1])
     storm = [last]
-    for event in reversed(events[:-1]):
+    for event in reversed(events[: events.index(last)]):
         if not (last.killer == event.killer == "kernel" and same_moment(event, storm[-1])):
             break
         storm.append(event)
     largest = max(storm, key=lambda event: event.anon_rss or 0)  # of equals the latest: it stands first
     return largest, len(storm)
+
+
+def _names_somebody(event: Event) -> bool:
+    """False for the head of a report whose rest is cut off."""
+    return event.killer != "kernel" or event.pid is not None or event.task is not None or event.note is not None
 
 
 def same_moment(a: Event, b: Event) -> bool:

@@ -27,7 +27,7 @@ _CONSTRAINTS = {
 
 def victim_name(event: Event) -> str:
     if event.task is None:
-        return "a process"
+        return f"process {event.pid}" if event.pid is not None else "a process"
     name = event.task or "a process without a name"
     return f"{name} (pid {event.pid})" if event.pid is not None else name
 

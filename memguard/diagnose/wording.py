@@ -209,7 +209,7 @@ def explain_state(
 def explain_others(words: str, last: Event, count: int) -> str:
     return (
         f"No kill {words} is recorded.\n"
-        f"There are {format_count(count)} other kill(s) for memory; the last is of {victim_name(last)} by {last.killer}"
+        f"Other kills for memory: {format_count(count)}; the last is of {victim_name(last)} by {last.killer}"
         + (f" at {last.time}" if last.time else "")
         + ".\nA pid from inside a container is not the one in the host's log, and the kernel keeps 15 bytes of a name."
     )

@@ -99,7 +99,7 @@ def _bars(rows: list[tuple[str, str, float]], width: int) -> RenderableType:
     from rich.table import Table
 
     table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     table.add_column(justify="right", no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     if width >= 80:
@@ -184,6 +184,8 @@ def _all_events(diagnosis: Diagnosis) -> list[RenderableType]:
     from rich.table import Table
     from rich.text import Text
 
+    count = diagnosis.event_count
+    title = f"All {format_count(count)} kills, the one above first" if count > 1 else "The one kill"
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for name in ("  time", "by", "killed", "held", "limit", "of"):
         table.add_column(name, justify="right" if name in ("held", "limit") else "left", overflow="fold")
@@ -198,4 +200,4 @@ def _all_events(diagnosis: Diagnosis) -> list[RenderableType]:
             format_size(event.limit) if event.limit else "",
             event.oom_memcg or event.task_memcg or _SCOPES.get(event.constraint or "", "?"),
         )
-    return [Text(), Text(f"All {format_count(diagnosis.event_count)} kills, the one above first", style="bold"), table]
+    return [Text(), Text(title, style="bold"), table]

@@ -42,7 +42,7 @@ def render(record: FixRecord, *, width: int = 80, color: bool = False) -> str:
 def _headline(record: FixRecord) -> str:
     changed = len(record.edits)
     if not changed and not record.left:
-        return f"{record.script} needs no fix: {record.before.plan}, {format_size(record.before.peak.expected)}"
+        return f"{record.script} needs no fix with {record.text}: peak {format_size(record.before.peak.expected)}"
     if not changed:
         return f"{record.script}: nothing changed, {len(record.left)} left"
     return f"{record.script}: {changed} line{'s' * (changed > 1)} changed, {len(record.left)} left"

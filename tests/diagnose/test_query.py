@@ -87,7 +87,7 @@ def test_the_kill_that_was_asked_for() -> None:
     assert (asked.verdict, asked.events[0].pid, asked.event_count) == ("oom-kill", 12, 1)
     nobody = ask(Query(pid=99))
     assert (nobody.verdict, nobody.events) == ("unknown", ())
-    assert nobody.explanation.startswith("No kill of pid 99 is recorded.\nThere are 2 other kill(s)")
+    assert nobody.explanation.startswith("No kill of pid 99 is recorded.\nOther kills for memory: 2;")
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ MESSAGES: tuple[Pattern, ...] = (
         r"killed by signal: Bus error|workers are out of shared memory|insufficient shared memory \(shm\)"
         r"|No space left on device: '/(?:dev/)?shm/|No space left on device.{0,80}/dev/shm"
         r"|/dev/shm.{0,120}No space left on device"
-        r"|unable to open shared memory object|could not resize shared memory segment"
+        r"|unable to open shared memory object.{0,160}No space left|could not resize shared memory segment"
         r"|unable to (?:write to file|allocate shared memory\(shm\) for file) </torch_"
         r"|SemLock.{0,60}No space left on device|joblib will operate in serial mode"
         r"|MP_SHM_ERR|shm_open.{0,40}No space left",

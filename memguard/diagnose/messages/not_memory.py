@@ -79,6 +79,24 @@ MESSAGES: tuple[Pattern, ...] = (
         example="OpenBLAS blas_thread_init: pthread_create failed for thread 2 of 64: Resource temporarily unavailable",
     ),
     pattern(
+        "open-files",
+        "not-memory",
+        "the limit on open files was reached; each batch in shared memory is one, too",
+        r"Too many open files|\[Errno 24\]|unable to open shared memory object(?!.{0,160}No space left)"
+        r"|received 0 items of ancdata",
+        "Too many open files",
+        "[Errno 24]",
+        "shared memory object",
+        "items of ancdata",
+        source="kernel, torch",
+        advice=(
+            "raise the limit: `ulimit -n 65536`; systemd: LimitNOFILE=; Docker: `--ulimit nofile=65536`",
+            "torch: `torch.multiprocessing.set_sharing_strategy('file_system')`",
+        ),
+        example="OSError: [Errno 24] Too many open files: 'train.bin'",
+        loose=True,
+    ),
+    pattern(
         "gpu-memory",
         "not-memory",
         "the memory of the graphics card was full, not the RAM: a smaller batch or model helps, more RAM does not",

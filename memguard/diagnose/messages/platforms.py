@@ -47,7 +47,7 @@ MESSAGES: tuple[Pattern, ...] = (
     killer(
         "lambda",
         "AWS Lambda, not the kernel of a machine of yours, ended the function: it had used all of its memory",
-        r"Runtime\.OutOfMemory",
+        r"(?i:error ?type)\W{1,6}Runtime\.OutOfMemory",
         "Runtime.OutOfMemory",
         source="AWS Lambda",
         advice=("raise the function's memory: `aws lambda update-function-configuration --memory-size 2048 …`",),

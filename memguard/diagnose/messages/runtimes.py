@@ -156,7 +156,8 @@ MESSAGES: tuple[Pattern, ...] = (
         "runtime-refused",
         "allocation",
         "the language's runtime was refused memory and said so itself; nothing was killed from outside",
-        r"System\.OutOfMemoryException|NoMemoryError|^Out of memory[!.]|OutOfMemoryError\(\)|Insufficient memory to "
+        r"System\.OutOfMemoryException|NoMemoryError|^Out of memory[!.](?! avail:)|OutOfMemoryError\(\)"
+        r"|Insufficient memory to "
         r"continue the execution of the program|Out of memory \(Needed (?P<size>\d{1,20}) bytes\)",
         "OutOfMemoryException",
         "NoMemoryError",

@@ -19,16 +19,32 @@ _CONDOR = ("ask for more in the submit file: `request_memory = 8GB`, then `condo
 
 MESSAGES: tuple[Pattern, ...] = (
     killer(
+        "yarn-virtual",
+        "YARN, not the kernel, killed the container: it had passed its limit of virtual memory, which is no RAM in use",
+        r"(?:containerID=(?P<unit>[\w.-]{1,80})\]? )?is running (?:[\d.]{1,20}B )?beyond (?:the )?"
+        r"'?(?:virtual|VIRTUAL)'? memory limits?\b"
+        r"(?:.{0,120}?; (?P<used>[\d.]{1,10} [KMGT]B) of (?P<limit>[\d.]{1,10} [KMGT]B) virtual)?"
+        r"|Container killed by YARN for exceeding (?:virtual )?memory limits\.? (?P<used2>[\d.]{1,10} [KMGT]B) of "
+        r"(?P<limit2>[\d.]{1,10} [KMGT]B) virtual memory used",
+        " memory limit",
+        source="YARN, Spark",
+        advice=(
+            "let YARN not count it: `yarn.nodemanager.vmem-check-enabled=false` in yarn-site.xml, or a larger "
+            "`yarn.nodemanager.vmem-pmem-ratio`",
+        ),
+        example="Container [pid=1,containerID=container_1_2] is running beyond virtual memory limits. Current usage: "
+        "264 MB of 1 GB physical memory used; 2.8 GB of 2.1 GB virtual memory used. Killing container.",
+    ),
+    killer(
         "yarn",
         "YARN, not the kernel, killed the container: it had passed its memory limit",
         r"Container killed by YARN for exceeding (?:\w{1,10} )?memory limits\.? (?:(?P<used>[\d.]{1,10} [KMGT]B) of "
-        r"(?P<limit>[\d.]{1,10} [KMGT]B) (?P<what>physical|virtual) memory used)?"
+        r"(?P<limit>[\d.]{1,10} [KMGT]B) physical memory used)?"
         r"|(?:containerID=(?P<unit>[\w.-]{1,80})\]? )?is running (?:[\d.]{1,20}B )?beyond (?:the )?'?"
-        r"(?:physical|virtual|PHYSICAL|VIRTUAL)'? memory limits?\.? (?:Current usage: (?P<used2>[\d.]{1,10} [KMGT]B) "
+        r"(?:physical|PHYSICAL)'? memory limits?\.? (?:Current usage: (?P<used2>[\d.]{1,10} [KMGT]B) "
         r"of (?P<limit2>[\d.]{1,10} [KMGT]B))?",
         "killed by YARN",
         " memory limit",
-        "' memory limit",
         source="YARN, Spark",
         advice=_YARN,
         example="WARN YarnSchedulerBackend$YarnSchedulerEndpoint: Container killed by YARN for exceeding memory "
@@ -52,7 +68,7 @@ MESSAGES: tuple[Pattern, ...] = (
     killer(
         "lsf",
         "LSF, not the kernel, killed the job: it had reached its memory usage limit",
-        r"TERM_MEMLIMIT",
+        r"TERM_MEMLIMIT:",
         "TERM_MEMLIMIT",
         source="LSF",
         advice=("ask for more: `bsub -M SIZE -R 'rusage[mem=SIZE]' …`",),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from memguard.diagnose.clues import read_size
+from memguard.diagnose.clues import is_sentence, read_size
 from memguard.diagnose.lines import Line, event_at
 from memguard.diagnose.log_reader import LogReader
 from memguard.records.diagnosis import Event
@@ -77,7 +77,7 @@ class ContainerReader(LogReader):
 
     def _read_kill(self, text: str, line: Line) -> Event | None:
         event = None
-        if _REASON.search(text):
+        if _REASON.search(text) and not is_sentence(text):
             event = _event(line, "kubernetes", self._container, self._pod)
         elif _INSPECTED.search(text):
             event = _event(line, "docker", None, None)

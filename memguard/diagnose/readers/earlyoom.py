@@ -25,15 +25,17 @@ _KILLING_2018 = re.compile(
 _KILLING_1 = re.compile(
     r"killing process (\d{1,10}) \"(.{0,80}?)\" with signal (\d{1,2})(?:: badness \d{1,6}, VmRSS (\d{1,12}) MiB)?"
 )
+_KILLING_OLD = re.compile(r"\bKilling process (\d{1,10})(?: (.{1,80}))?$")  # before 0.6, after "Out of memory! avail: …"
 _TOTALS = re.compile(r"mem total:\s{0,8}(\d{1,12}) MiB, swap total:\s{0,8}(\d{1,12}) MiB")
 
 
 class EarlyoomReader(LogReader):
-    TRIGGERS = ("sending SIG", "Killing process '", "mem total:", '" with signal ')
+    TRIGGERS = ("Out of memory! avail:", "Killing process ", "sending SIG", "mem total:", '" with signal ')
     KILLERS = frozenset({"earlyoom"})
 
     def __init__(self) -> None:
         self._totals: tuple[int | None, int | None] = (None, None)  # memory and swap in bytes, from its first lines
+        self._short = False
 
     def feed(self, line: Line) -> list[Event]:
         text = line.text
@@ -45,6 +47,11 @@ class EarlyoomReader(LogReader):
         if '" with signal ' in text and (match := _KILLING_1.search(text)):
             held = int(match[4]) if match[4] else None
             return [self._kill(line, int(match[1]), match[2], held, _signal(match[3]))]
+        if "Out of memory! avail:" in text:
+            self._short = True
+        elif self._short and (match := _KILLING_OLD.search(text)):
+            self._short = False
+            return [self._kill(line, int(match[1]), match[2], None, "SIGKILL")]
         if "mem total:" in text and (match := _TOTALS.search(text)):
             self._totals = int(match[1]) << 20, int(match[2]) << 20
         return []
@@ -53,7 +60,7 @@ class EarlyoomReader(LogReader):
         self,
         line: Line,
         pid: int,
-        task: str,
+        task: str | None,
         mib: int | None,
         signal: str,
         uid: int | None = None,

@@ -41,5 +41,4 @@ def _event(line: Line, message: Pattern, match: re.Match[str]) -> Event:
         usage=read_size(groups["used"]) if "used" in groups else None,
         limit=read_size(groups["limit"]) if "limit" in groups else None,
         task_memcg=groups.get("unit"),
-        note=f"{groups['what']} memory" if "what" in groups else None,
     )

@@ -25,7 +25,8 @@ _KILLING_2018 = re.compile(
 _KILLING_1 = re.compile(
     r"killing process (\d{1,10}) \"(.{0,80}?)\" with signal (\d{1,2})(?:: badness \d{1,6}, VmRSS (\d{1,12}) MiB)?"
 )
-_KILLING_OLD = re.compile(r"\bKilling process (\d{1,10})(?: (.{1,80}))?$")  # before 0.6, after "Out of memory! avail: …"
+# Before 0.6, after "Out of memory! avail: …".
+_KILLING_OLD = re.compile(r"\bKilling process (\d{1,10})\b(?: (\w.{0,79}))?")
 _TOTALS = re.compile(r"mem total:\s{0,8}(\d{1,12}) MiB, swap total:\s{0,8}(\d{1,12}) MiB")
 
 

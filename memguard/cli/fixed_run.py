@@ -92,7 +92,7 @@ def fixed_for(command: Command, fix: Callable[[Job], Outcome], notify: Callable[
 def job_of(command: Command) -> Job | str:
     """What `command` runs as __main__; a sentence where that is no source that could be fixed."""
     if not os.path.basename(command.executable).startswith("python"):
-        return f"{os.path.basename(command.executable)} is not Python; put --fix before the script itself"
+        return f"{os.path.basename(command.executable)} is not Python, and only a script that memguard starts itself is fixed: memguard run --fix SCRIPT.py"
     words = list(command.argv[1:])
     while words and words[0].startswith("-") and words[0] != "-":
         word = words.pop(0)
@@ -153,7 +153,7 @@ def _apart(work: Callable[[], Outcome]) -> Outcome:
         head, _, source = pipe.read().partition(b"\n")
     os.waitpid(pid, 0)
     if not head:
-        return Outcome(None, "what was to fix it has ended without a word")
+        return Outcome(None, "the process that was to fix it ended without an answer")
     fixed, said = json.loads(head)
     return Outcome(source if fixed else None, said)
 

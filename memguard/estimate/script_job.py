@@ -138,7 +138,7 @@ def _named_by(name: str) -> list[str]:
 def _is_here(path: str) -> bool:
     """Whether a file has this name, or fits this pattern."""
     if os.path.exists(path):
-        return True
+        return os.path.isfile(path) or os.path.isdir(path)  # /dev/null holds no text
     try:
         return next(glob.iglob(path), None) is not None
     except (OSError, ValueError):  # a NUL in it

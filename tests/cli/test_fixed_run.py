@@ -91,7 +91,7 @@ def test_the_fixed_source_comes_back_from_the_process_that_made_it(here: Path) -
         (Outcome(None, "it needs no fix: 12 MiB"), "it needs no fix: 12 MiB"),
         (ConfigError("train.txt: no such file", "look"), "train.txt: no such file"),
         (KeyError("é"), "memguard fix failed (KeyError: 'é')"),
-        (SystemExit(3), "what was to fix it has ended without a word"),
+        (SystemExit(3), "the process that was to fix it ended without an answer"),
     ],
 )
 def test_without_a_fix_the_script_runs_as_it_is(outcome: Outcome | BaseException, why: str) -> None:

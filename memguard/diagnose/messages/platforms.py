@@ -67,17 +67,6 @@ MESSAGES: tuple[Pattern, ...] = (
         example="Your build has exceeded the memory limit of 4G on 1 container.",
     ),
     reporter(
-        "ecs",
-        "the container's runtime reports that the container had passed its memory limit",
-        r"container init was OOM-killed|process within container (?P<unit>[0-9a-f]{6,64})\b.{0,200}? died due to OOM",
-        "was OOM-killed",
-        "died due to OOM",
-        source="runc, Amazon ECS",
-        advice=("raise the task's `memory` (ECS), or `docker run --memory`; an init needs some 10 MiB by itself",),
-        example="OCI runtime create failed: starting container process caused: container init was OOM-killed (memory "
-        "limit too low?): unknown",
-    ),
-    reporter(
         "render",
         "the hosting service reports that the instance had used all of its memory",
         r"[Rr]an out of memory \(used over (?P<limit>[\d.]{1,8} ?[KMGT]i?B?)\)",
@@ -100,10 +89,13 @@ MESSAGES: tuple[Pattern, ...] = (
     ),
     reporter(
         "ecs",
-        "Amazon ECS reports an out-of-memory kill in the container: its memory limit was reached",
-        r"OutOfMemoryError: Container killed due to memory usage",
+        "the container's runtime reports an out-of-memory kill in the container: its memory limit was reached",
+        r"OutOfMemoryError: Container killed due to memory usage|container init was OOM-killed"
+        r"|process within container (?P<unit>[0-9a-f]{6,64})\b.{0,200}? died due to OOM",
         "Container killed due to memory",
-        source="Amazon ECS, AWS Batch",
+        "was OOM-killed",
+        "died due to OOM",
+        source="Amazon ECS, AWS Batch, runc",
         advice=("raise the limit: `memory` in the task definition, in the container's and the task's",),
         example='"reason": "OutOfMemoryError: Container killed due to memory usage",',
     ),

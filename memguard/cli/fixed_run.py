@@ -92,7 +92,8 @@ def fixed_for(command: Command, fix: Callable[[Job], Outcome], notify: Callable[
 def job_of(command: Command) -> Job | str:
     """What `command` runs as __main__; a sentence where that is no source that could be fixed."""
     if not os.path.basename(command.executable).startswith("python"):
-        return f"{os.path.basename(command.executable)} is not Python, and only a script that memguard starts itself is fixed: memguard run --fix SCRIPT.py"
+        name = os.path.basename(command.executable)
+        return f"{name} is not Python, and only a script that memguard starts itself is fixed: run --fix SCRIPT.py"
     words = list(command.argv[1:])
     while words and words[0].startswith("-") and words[0] != "-":
         word = words.pop(0)
